@@ -1,0 +1,123 @@
+// Adds saving, deleting and answers without a reload. Looking a name up works without it: the form leads to /?username=.
+const byId = (id) => document.getElementById(id);
+const lookup = byId('lookup');
+const save = byId('save');
+const username = byId('username');
+const dateOfBirth = byId('date-of-birth');
+const answer = byId('answer');
+const remove = byId('delete');
+const hints = new Map([username, dateOfBirth].map((field) => [field, byId(`${field.id}-hint`)]));
+const usernameHint = '1 to 64 letters, A to Z. Capitals count: ann is not Ann.';
+const neutral = new Map([
+  [username, usernameHint],
+  [dateOfBirth, hints.get(dateOfBirth).textContent],
+]);
+
+function mark(field, error) {
+  field.setAttribute('aria-invalid', String(error !== undefined));
+  hints.get(field).textContent = error ?? neutral.get(field);
+}
+
+/** Only what needs no server to be seen; every rule about names and dates is the server's. */
+function complete(...fields) {
+  const missing = {
+    username: username.value === '' ? 'Type a name first.' : undefined,
+    'date-of-birth': dateOfBirth.value === '' ? 'Choose a whole date: day, month and year.' : undefined,
+  };
+  for (const field of fields) mark(field, missing[field.id]);
+  const first = fields.find((field) => missing[field.id]);
+  first?.focus();
+  return first === undefined;
+}
+
+function show(state, text, name) {
+  answer.parentElement.dataset.state = state;
+  answer.textContent = text;
+  remove.hidden = name === undefined;
+  if (name !== undefined) {
+    remove.dataset.username = name;
+    remove.setAttribute('aria-label', `Delete the birthday of ${name}`);
+  }
+}
+
+/** The answer of the API as `{ status, body }`; status 0 when there was none. */
+async function call(method, name, body) {
+  try {
+    const response = await fetch(`/hello/${encodeURIComponent(name)}`, {
+      method,
+      headers: { accept: 'application/json', ...(body && { 'content-type': 'application/json' }) },
+      body: body && JSON.stringify(body),
+      signal: AbortSignal.timeout(10_000),
+    });
+    const json = response.headers.get('content-type')?.includes('json');
+    return { status: response.status, body: json ? await response.json() : {} };
+  } catch {
+    return { status: 0, body: {} };
+  }
+}
+
+function explain({ status, body }) {
+  if (status === 0) return show('problem', 'The service cannot be reached. Try again in a moment.');
+  const errors = body.errors ?? [];
+  for (const { pointer, detail } of errors) {
+    const field = pointer.endsWith('dateOfBirth') ? dateOfBirth : username;
+    mark(field, `${field.labels[0].textContent} ${detail}.`);
+  }
+  if (errors.length === 0) return show('problem', body.detail ?? 'That did not work. Try again in a moment.');
+  show('problem', 'Nothing was changed: see the field marked.');
+  document.querySelector('[aria-invalid="true"]').focus();
+}
+
+async function daysLeft(name) {
+  const found = await call('GET', name);
+  if (found.status === 200) show('greeting', found.body.message, name);
+  else if (found.status === 404) show('problem', `No birthday is saved for ${name} yet. Save one below.`);
+  else explain(found);
+}
+
+let busy = false;
+/** One thing at a time: a second click waits for nothing and does nothing. */
+async function once(work) {
+  if (busy) return;
+  busy = true;
+  answer.parentElement.setAttribute('aria-busy', 'true');
+  try {
+    await work();
+  } finally {
+    busy = false;
+    answer.parentElement.removeAttribute('aria-busy');
+  }
+}
+
+lookup.addEventListener('submit', (event) => {
+  event.preventDefault();
+  mark(dateOfBirth);
+  if (complete(username)) once(() => daysLeft(username.value));
+});
+
+save.addEventListener('submit', (event) => {
+  event.preventDefault();
+  if (!complete(username, dateOfBirth)) return;
+  once(async () => {
+    const name = username.value;
+    const saved = await call('PUT', name, { dateOfBirth: dateOfBirth.value });
+    if (saved.status === 204) await daysLeft(name);
+    else explain(saved);
+  });
+});
+
+remove.addEventListener('click', () => {
+  const name = remove.dataset.username;
+  if (!confirm(`Delete the birthday of ${name}?`)) return;
+  once(async () => {
+    const deleted = await call('DELETE', name);
+    if (deleted.status !== 204 && deleted.status !== 404) return explain(deleted);
+    show('empty', `The birthday of ${name} is deleted.`);
+    username.focus();
+  });
+});
+
+lookup.noValidate = true;
+save.noValidate = true;
+// A page that came with its answer (/?username=ann) gets its delete button.
+if (answer.parentElement.dataset.state === 'greeting') show('greeting', answer.textContent, username.value);

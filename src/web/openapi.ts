@@ -1,0 +1,564 @@
+/** The parts of OpenAPI 3.1 that this document uses: enough to write it and to render it with the types checked. */
+export interface OpenApi {
+  openapi: string;
+  info: { title: string; version: string; summary: string; description: string; license: { name: string } };
+  servers: { url: string; description: string }[];
+  tags: { name: string; description: string }[];
+  paths: Record<string, Partial<Record<Method, Operation>>>;
+  components: {
+    schemas: Record<string, Schema>;
+    headers: Record<string, Header>;
+    parameters: Record<string, Parameter>;
+    responses: Record<string, Response>;
+    links: Record<string, Link>;
+  };
+}
+
+export type Method = 'get' | 'put' | 'delete';
+
+export interface Reference {
+  $ref: string;
+}
+
+export interface Operation {
+  operationId: string;
+  tags: string[];
+  summary: string;
+  description: string;
+  parameters?: (Parameter | Reference)[];
+  requestBody?: { required: boolean; description: string; content: Record<string, MediaType> };
+  responses: Record<string, Response | Reference>;
+}
+
+export interface Parameter {
+  name: string;
+  in: 'path' | 'query' | 'header';
+  required?: boolean;
+  description: string;
+  schema: Schema | Reference;
+  example?: string;
+}
+
+export interface Response {
+  description: string;
+  headers?: Record<string, Header | Reference>;
+  content?: Record<string, MediaType>;
+  links?: Record<string, Link | Reference>;
+}
+
+export interface MediaType {
+  schema: Schema | Reference;
+  example?: unknown;
+  examples?: Record<string, { summary: string; value: unknown }>;
+}
+
+interface Header {
+  description: string;
+  required?: boolean;
+  schema: Schema;
+  example?: string;
+}
+
+interface Link {
+  operationId: string;
+  description: string;
+  parameters: Record<string, string>;
+}
+
+export interface Schema {
+  type?: string;
+  description?: string;
+  format?: string;
+  pattern?: string;
+  minLength?: number;
+  maxLength?: number;
+  minimum?: number;
+  maximum?: number;
+  const?: string;
+  items?: Schema | Reference;
+  properties?: Record<string, Schema | Reference>;
+  required?: string[];
+  additionalProperties?: boolean | Schema;
+  examples?: unknown[];
+}
+
+const ref = (path: string): Reference => ({ $ref: `#/components/${path}` });
+const pick = (names: readonly string[], from: Record<string, string>) =>
+  Object.fromEntries(names.map((status) => [status, ref(`responses/${from[status]}`)]));
+
+const failures: Record<string, string> = {
+  '400': 'BadRequest',
+  '404': 'NotFound',
+  '405': 'MethodNotAllowed',
+  '406': 'NotAcceptable',
+  '413': 'ContentTooLarge',
+  '415': 'UnsupportedMediaType',
+  '431': 'HeadersTooLarge',
+  '500': 'InternalServerError',
+  '503': 'ServiceUnavailable',
+};
+
+const everywhere = { 'x-request-id': ref('headers/RequestId') };
+
+function problem(
+  status: number,
+  title: string,
+  description: string,
+  detail: string,
+  more: { headers?: Record<string, Header | Reference>; errors?: { pointer: string; detail: string }[]; path?: string },
+): Response {
+  return {
+    description,
+    headers: { ...everywhere, ...more.headers },
+    content: {
+      'application/problem+json': {
+        schema: ref('schemas/Problem'),
+        example: {
+          type: 'about:blank',
+          title,
+          status,
+          detail,
+          instance: more.path ?? '/hello/ann',
+          ...(more.errors && { errors: more.errors }),
+        },
+      },
+    },
+  };
+}
+
+const file = (description: string, contentType: string, schema: Schema | Reference, example?: unknown): Response => ({
+  description,
+  headers: { ...everywhere, etag: ref('headers/ETag') },
+  content: { [contentType]: { schema, ...(example !== undefined && { example }) } },
+});
+
+const notModified = ref('responses/NotModified');
+const ifNoneMatch = ref('parameters/IfNoneMatch');
+
+/**
+ * The whole HTTP surface of the public port as an OpenAPI 3.1 document, ready for `JSON.stringify`.
+ * The integration suite holds every answer it gets against it, so it is the contract and not a description of it.
+ *
+ * @param version The service's own version, as in package.json.
+ */
+export function openapi(version: string): OpenApi {
+  return {
+    openapi: '3.1.1',
+    info: {
+      title: 'Plusone',
+      version,
+      summary: 'Remembers birthdays and counts the days until the next one.',
+      description:
+        'Today is the date in UTC. Somebody born on 29 February has their birthday on 1 March in common years. ' +
+        'Every GET can be asked as HEAD. Every answer carries an x-request-id. ' +
+        'Every error is application/problem+json (RFC 9457); a path that is not listed here answers 404, ' +
+        'a method that a path does not have answers 405 with Allow.',
+      license: { name: 'MIT' },
+    },
+    servers: [{ url: '/', description: 'The service that serves this document' }],
+    tags: [
+      { name: 'Birthdays', description: 'Save, read and delete a birthday.' },
+      { name: 'Health', description: 'What a load balancer and an orchestrator ask.' },
+      { name: 'Pages', description: 'What the service says about itself.' },
+    ],
+    paths: {
+      '/hello/{username}': {
+        get: {
+          operationId: 'getBirthday',
+          tags: ['Birthdays'],
+          summary: 'Say hello, with the days until the birthday',
+          description:
+            'Counts whole days from today, in UTC, to the next birthday. On the day itself it congratulates.',
+          parameters: [ref('parameters/Username')],
+          responses: {
+            '200': {
+              description: 'A greeting with the days left.',
+              headers: everywhere,
+              content: {
+                'application/json': {
+                  schema: ref('schemas/Greeting'),
+                  examples: {
+                    daysLeft: {
+                      summary: 'Any other day',
+                      value: { message: 'Hello, ann! Your birthday is in 5 day(s)' },
+                    },
+                    today: { summary: 'The day itself', value: { message: 'Hello, ann! Happy birthday!' } },
+                  },
+                },
+              },
+              links: { put: ref('links/PutBirthday'), delete: ref('links/DeleteBirthday') },
+            },
+            ...pick(['400', '404', '405', '406', '431', '500', '503'], failures),
+          },
+        },
+        put: {
+          operationId: 'putBirthday',
+          tags: ['Birthdays'],
+          summary: 'Save or replace a birthday',
+          description:
+            'Creates the name or replaces its date of birth. Sending the same request again changes nothing. ' +
+            'Once 204 has arrived, the next GET sees it.',
+          parameters: [ref('parameters/Username')],
+          requestBody: {
+            required: true,
+            description: 'At most 16 KiB, not compressed. Unknown fields are refused.',
+            content: {
+              'application/json': { schema: ref('schemas/Birthday'), example: { dateOfBirth: '2000-02-29' } },
+            },
+          },
+          responses: {
+            '204': {
+              description: 'Saved.',
+              headers: everywhere,
+              links: { get: ref('links/GetBirthday'), delete: ref('links/DeleteBirthday') },
+            },
+            ...pick(['400', '405', '406', '413', '415', '431', '500', '503'], failures),
+          },
+        },
+        delete: {
+          operationId: 'deleteBirthday',
+          tags: ['Birthdays'],
+          summary: 'Delete a birthday',
+          description: 'Forgets the name and its date of birth.',
+          parameters: [ref('parameters/Username')],
+          responses: {
+            '204': {
+              description: 'Deleted.',
+              headers: everywhere,
+              links: { get: ref('links/GetBirthday'), put: ref('links/PutBirthday') },
+            },
+            ...pick(['400', '404', '405', '406', '431', '500', '503'], failures),
+          },
+        },
+      },
+      '/livez': {
+        get: {
+          operationId: 'getLiveness',
+          tags: ['Health'],
+          summary: 'Is the process alive?',
+          description: 'Answers while the event loop turns. Never looks at the database.',
+          responses: {
+            '200': {
+              description: 'Alive.',
+              headers: everywhere,
+              content: { 'application/json': { schema: ref('schemas/Health'), example: { status: 'ok' } } },
+            },
+            ...pick(['405', '406', '431', '500'], failures),
+          },
+        },
+      },
+      '/readyz': {
+        get: {
+          operationId: 'getReadiness',
+          tags: ['Health'],
+          summary: 'Should traffic be sent here?',
+          description:
+            'Ready once configuration, schema and a first connection were good; not ready before that and from the ' +
+            'moment a shutdown starts. A later outage of the database does not change it.',
+          responses: {
+            '200': {
+              description: 'Ready.',
+              headers: everywhere,
+              content: { 'application/json': { schema: ref('schemas/Health'), example: { status: 'ok' } } },
+            },
+            ...pick(['405', '406', '431', '500', '503'], failures),
+          },
+        },
+      },
+      '/': {
+        get: {
+          operationId: 'getIndex',
+          tags: ['Pages'],
+          summary: 'The page for people, an index for programs',
+          description:
+            'A browser (Accept: text/html) gets the page, everything else gets JSON. ' +
+            'With a username in the query, the page shows the days left without any script.',
+          parameters: [
+            {
+              name: 'username',
+              in: 'query',
+              description: 'The page answers for this name. JSON ignores it.',
+              schema: { type: 'string' },
+              example: 'ann',
+            },
+            ifNoneMatch,
+          ],
+          responses: {
+            '200': {
+              description: 'The page or the index.',
+              headers: { ...everywhere, etag: ref('headers/ETag') },
+              content: {
+                'application/json': { schema: ref('schemas/Index'), example: index(version) },
+                'text/html': { schema: { type: 'string' } },
+              },
+            },
+            '304': notModified,
+            ...pick(['405', '431', '500'], failures),
+          },
+        },
+      },
+      '/openapi.json': {
+        get: {
+          operationId: 'getOpenApi',
+          tags: ['Pages'],
+          summary: 'This document',
+          description: 'The contract, as OpenAPI 3.1.',
+          parameters: [ifNoneMatch],
+          responses: {
+            '200': file('The OpenAPI document.', 'application/json', { type: 'object', required: ['openapi'] }),
+            '304': notModified,
+            ...pick(['405', '406', '431', '500'], failures),
+          },
+        },
+      },
+      '/docs': {
+        get: {
+          operationId: 'getDocs',
+          tags: ['Pages'],
+          summary: 'This document as a page',
+          description: 'To read and to try it in the browser. Nothing on it comes from another host.',
+          parameters: [ifNoneMatch],
+          responses: {
+            '200': file('The page.', 'text/html', { type: 'string' }),
+            '304': notModified,
+            ...pick(['405', '406', '431', '500'], failures),
+          },
+        },
+      },
+    },
+    components: {
+      schemas: {
+        Username: {
+          type: 'string',
+          description: '1 to 64 letters, compared exactly: ann is not Ann.',
+          pattern: '^[A-Za-z]{1,64}$',
+          minLength: 1,
+          maxLength: 64,
+          examples: ['ann'],
+        },
+        Birthday: {
+          type: 'object',
+          description: 'What is saved for a name.',
+          required: ['dateOfBirth'],
+          additionalProperties: false,
+          properties: {
+            dateOfBirth: {
+              type: 'string',
+              description: 'A real calendar date, from 1000-01-01 to yesterday (UTC).',
+              format: 'date',
+              pattern: '^[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}$',
+              examples: ['2000-02-29'],
+            },
+          },
+        },
+        Greeting: {
+          type: 'object',
+          description: 'What is said to a name.',
+          required: ['message'],
+          additionalProperties: false,
+          properties: {
+            message: {
+              type: 'string',
+              description: 'The greeting, in English.',
+              pattern: '^Hello, [A-Za-z]{1,64}! (Happy birthday!|Your birthday is in [1-9][0-9]{0,2} day\\(s\\))$',
+            },
+          },
+        },
+        Health: {
+          type: 'object',
+          description: 'The answer of a health check.',
+          required: ['status'],
+          additionalProperties: false,
+          properties: {
+            status: { type: 'string', description: 'Always ok: a failed check is a problem.', const: 'ok' },
+          },
+        },
+        Index: {
+          type: 'object',
+          description: 'The service, for programs.',
+          required: ['name', 'version', 'links'],
+          additionalProperties: false,
+          properties: {
+            name: { type: 'string', description: 'The name of the service.', const: 'plusone' },
+            version: { type: 'string', description: 'The version that is running.' },
+            links: {
+              type: 'object',
+              description: 'Paths of this service, by name.',
+              additionalProperties: { type: 'string' },
+            },
+          },
+        },
+        Problem: {
+          type: 'object',
+          description: 'An error, as RFC 9457 has it.',
+          required: ['type', 'title', 'status', 'detail'],
+          additionalProperties: false,
+          properties: {
+            type: {
+              type: 'string',
+              description: 'about:blank: the status says which kind of problem it is.',
+              format: 'uri-reference',
+            },
+            title: { type: 'string', description: 'The kind of problem.' },
+            status: { type: 'integer', description: 'The HTTP status.', minimum: 400, maximum: 599 },
+            detail: { type: 'string', description: 'What was wrong this time, and what would be right.' },
+            instance: { type: 'string', description: 'The path that was asked for.', format: 'uri-reference' },
+            errors: {
+              type: 'array',
+              description: 'The fields that were wrong.',
+              items: {
+                type: 'object',
+                required: ['pointer', 'detail'],
+                additionalProperties: false,
+                properties: {
+                  pointer: { type: 'string', description: 'Which one, as a JSON Pointer into the body.' },
+                  detail: { type: 'string', description: 'What was wrong with it.' },
+                },
+              },
+            },
+          },
+        },
+      },
+      headers: {
+        RequestId: {
+          description: 'Names this request in the logs. The one the caller sent, if it is a sane one, else a new one.',
+          required: true,
+          schema: { type: 'string', pattern: '^[A-Za-z0-9._:+/=@-]{1,128}$' },
+        },
+        ETag: {
+          description: 'Send it back as If-None-Match to get 304 while nothing changed.',
+          schema: { type: 'string' },
+        },
+        Allow: {
+          description: 'The methods that this path has.',
+          required: true,
+          schema: { type: 'string' },
+          example: 'GET, HEAD',
+        },
+        RetryAfter: {
+          description: 'How many seconds to wait before asking again.',
+          required: true,
+          schema: { type: 'string', pattern: '^[0-9]+$' },
+          example: '1',
+        },
+      },
+      parameters: {
+        Username: {
+          name: 'username',
+          in: 'path',
+          required: true,
+          description: '1 to 64 letters, compared exactly: ann is not Ann.',
+          schema: ref('schemas/Username'),
+          example: 'ann',
+        },
+        IfNoneMatch: {
+          name: 'If-None-Match',
+          in: 'header',
+          description: 'An etag that was received before.',
+          schema: { type: 'string' },
+        },
+      },
+      responses: {
+        NotModified: {
+          description: 'What the caller has is still right.',
+          headers: { ...everywhere, etag: ref('headers/ETag') },
+        },
+        BadRequest: problem(
+          400,
+          'Bad Request',
+          'The username, the body or the request line is not right.',
+          'The body is not right: dateOfBirth must be before today (UTC).',
+          { errors: [{ pointer: '#/dateOfBirth', detail: 'must be before today (UTC)' }] },
+        ),
+        NotFound: problem(
+          404,
+          'Not Found',
+          'Nothing is known by that name or path.',
+          'No birthday is saved for ann.',
+          {},
+        ),
+        MethodNotAllowed: problem(
+          405,
+          'Method Not Allowed',
+          'This path does not have that method.',
+          'POST is not allowed here. Allowed: GET, HEAD, PUT, DELETE.',
+          { headers: { allow: ref('headers/Allow') } },
+        ),
+        NotAcceptable: problem(
+          406,
+          'Not Acceptable',
+          'The Accept header leaves nothing that can be sent.',
+          'This resource is available as application/json.',
+          {},
+        ),
+        ContentTooLarge: problem(
+          413,
+          'Payload Too Large',
+          'The body is larger than 16 KiB.',
+          'The body must not be larger than 16384 bytes.',
+          {},
+        ),
+        UnsupportedMediaType: problem(
+          415,
+          'Unsupported Media Type',
+          'The body is not application/json, or it is compressed.',
+          'The body must be application/json without a content encoding.',
+          {},
+        ),
+        HeadersTooLarge: problem(
+          431,
+          'Request Header Fields Too Large',
+          'The request line and the headers are larger than 16 KiB together.',
+          'The headers of the request are too large.',
+          {},
+        ),
+        InternalServerError: problem(
+          500,
+          'Internal Server Error',
+          'The service failed. Its log has the reason, under the request id.',
+          'The request could not be handled.',
+          {},
+        ),
+        ServiceUnavailable: problem(
+          503,
+          'Service Unavailable',
+          'Too many requests at once, no database, or not ready. Nothing was changed for certain; ask again.',
+          'The database cannot be reached at the moment.',
+          { headers: { 'retry-after': ref('headers/RetryAfter') } },
+        ),
+      },
+      links: {
+        GetBirthday: {
+          operationId: 'getBirthday',
+          description: 'Read it back.',
+          parameters: { username: '$request.path.username' },
+        },
+        PutBirthday: {
+          operationId: 'putBirthday',
+          description: 'Save another date.',
+          parameters: { username: '$request.path.username' },
+        },
+        DeleteBirthday: {
+          operationId: 'deleteBirthday',
+          description: 'Delete it.',
+          parameters: { username: '$request.path.username' },
+        },
+      },
+    },
+  };
+}
+
+/** What `GET /` says to programs: the name, the version, and where to go on from here. */
+export function index(version: string) {
+  return {
+    name: 'plusone',
+    version,
+    links: {
+      hello: '/hello/{username}',
+      openapi: '/openapi.json',
+      docs: '/docs',
+      live: '/livez',
+      ready: '/readyz',
+    },
+  };
+}

@@ -1,0 +1,95 @@
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { docs } from './docs.ts';
+import { escapeHtml } from './html.ts';
+import { index, openapi } from './openapi.ts';
+
+/** One representation of one path, complete and in memory. */
+export interface Page {
+  readonly path: string;
+  /** With charset where it has one; the part before `;` is what Accept is matched with. */
+  readonly contentType: string;
+  readonly body: Buffer;
+  /** A strong validator (RFC 9110, 8.8.3), quotes included. */
+  readonly etag: string;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/** What a lookup without script found: the greeting, or why there is none. */
+export type Lookup =
+  | { readonly username: string; readonly greeting: string }
+  | { readonly username: string; readonly failure: string }
+  /** The name itself is wrong: said next to its field. */
+  | { readonly username: string; readonly invalid: string };
+
+/**
+ * Headers for every answer on the public port. Nothing may be loaded from another host, nothing runs inline, nobody may
+ * frame it; the API's answers need no less.
+ */
+export const securityHeaders: Readonly<Record<string, string>> = {
+  'content-security-policy':
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'",
+  'x-content-type-options': 'nosniff',
+  'x-frame-options': 'DENY',
+  'referrer-policy': 'no-referrer',
+  'cross-origin-opener-policy': 'same-origin',
+  'cross-origin-resource-policy': 'same-origin',
+};
+
+const asset = (name: string) => readFileSync(new URL(`./assets/${name}`, import.meta.url), 'utf8');
+
+/** `no-cache` is "ask again first" (RFC 9111, 5.2.2.4): a new version is seen at once, an old one costs a 304. */
+function page(path: string, contentType: string, text: string): Page {
+  const body = Buffer.from(text);
+  const etag = `"${createHash('sha256').update(body).digest('base64url').slice(0, 22)}"`;
+  return { path, contentType, body, etag, headers: { 'cache-control': 'no-cache' } };
+}
+
+const home = asset('page.html');
+
+/**
+ * The page at `/` as HTML, with the answer to a lookup already in it: what the form leads to where no script runs, and
+ * what a link such as `/?username=ann` shows.
+ */
+export function homePage(lookup: Lookup): string {
+  const page = fill(home, 'name="username" value=""', `name="username" value="${escapeHtml(lookup.username)}"`);
+  if ('invalid' in lookup) {
+    return fill(fill(page, 'aria-invalid="false"', 'aria-invalid="true"'), usernameHint, escapeHtml(lookup.invalid));
+  }
+  const [state, answer] = 'greeting' in lookup ? ['greeting', lookup.greeting] : ['problem', lookup.failure];
+  return fill(fill(page, 'data-state="empty"', `data-state="${state}"`), invitation, escapeHtml(answer));
+}
+
+const usernameHint = '1 to 64 letters, A to Z. Capitals count: ann is not Ann.';
+const invitation = 'Type a name to see how many days are left.';
+
+/** The page is a whole page as it lies in its file; here its first `from` becomes `to`. */
+function fill(html: string, from: string, to: string): string {
+  if (!html.includes(from)) throw new Error(`page.html has lost its ${from}`);
+  return html.replace(from, () => to);
+}
+
+/**
+ * Everything on the public port that never changes while the process runs. Pages with the same path are alternatives:
+ * the first one is for callers that do not care (no Accept, or anything goes), the others for those that ask for their type.
+ *
+ * @param version The service's own version, as in package.json.
+ */
+export function pages(version: string): readonly Page[] {
+  const html = 'text/html; charset=utf-8';
+  const css = 'text/css; charset=utf-8';
+  const js = 'text/javascript; charset=utf-8';
+  const contract = openapi(version);
+  return [
+    page('/', 'application/json', JSON.stringify(index(version))),
+    page('/', html, home),
+    page('/docs', html, docs(contract)),
+    page('/openapi.json', 'application/json', JSON.stringify(contract)),
+    page('/assets/page.css', css, asset('page.css')),
+    page('/assets/page.js', js, asset('page.js')),
+    page('/assets/docs.css', css, asset('docs.css')),
+    page('/assets/docs.js', js, asset('docs.js')),
+    page('/assets/icon.svg', 'image/svg+xml', asset('icon.svg')),
+  ];
+}
