@@ -1,0 +1,141 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { type Database, startDatabase } from './database.ts';
+import { lastWill } from './last-will.ts';
+import { freePort } from './port.ts';
+
+const MAIN = fileURLToPath(new URL('../src/main.ts', import.meta.url));
+const START_SECONDS = 30;
+
+/** How a process ended: by an exit code, or by the signal that killed it. */
+export interface Exit {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+/** A process of the service. It ends with this process at the latest. */
+export interface ServiceProcess {
+  readonly child: ChildProcess;
+  readonly exited: Promise<Exit>;
+  /** What it has written so far; empty when the output was inherited. */
+  stdout(): string;
+  stderr(): string;
+  /** Asks it to end with SIGTERM and waits until it has. */
+  stop(): Promise<Exit>;
+}
+
+/** A running service that takes requests. */
+export interface Service extends ServiceProcess {
+  /** Without a slash at the end: http://127.0.0.1:20123 */
+  readonly url: string;
+  readonly metricsUrl: string;
+}
+
+/**
+ * Starts `node src/main.ts <command>` with exactly these variables beside PATH and HOME.
+ * With `output: 'inherit'` it writes where this process writes, otherwise the output is kept.
+ */
+export function startProcess(
+  command: string,
+  env: NodeJS.ProcessEnv,
+  { output = 'pipe' }: { output?: 'pipe' | 'inherit' } = {},
+): ServiceProcess {
+  const child = spawn(process.execPath, [MAIN, command], {
+    env: { PATH: process.env.PATH, HOME: process.env.HOME, ...env },
+    stdio: ['ignore', output, output],
+    // A session of its own: a Ctrl-C reaches it once, from us, and not a second time from the terminal.
+    detached: true,
+  });
+  const callOff = lastWill('kill -KILL "$1"', String(child.pid));
+  child.once('exit', callOff);
+
+  const written = { stdout: '', stderr: '' };
+  child.stdout?.setEncoding('utf8').on('data', (chunk: string) => {
+    written.stdout += chunk;
+  });
+  child.stderr?.setEncoding('utf8').on('data', (chunk: string) => {
+    written.stderr += chunk;
+  });
+  // 'close' comes after 'exit', when all of the output is here.
+  const exited = once(child, 'close').then(([code, signal]): Exit => ({ code, signal }));
+  return {
+    child,
+    exited,
+    stdout: () => written.stdout,
+    stderr: () => written.stderr,
+    async stop() {
+      child.kill('SIGTERM');
+      return await exited;
+    },
+  };
+}
+
+/**
+ * Starts `serve` on free ports with these variables and waits until it is ready. It stops quickly unless `env` says
+ * otherwise. Throws with the process's output when it ends or is not ready in time.
+ */
+export async function startServing(env: NodeJS.ProcessEnv): Promise<Service> {
+  const [port, metricsPort] = [await freePort(), await freePort()];
+  const serving = startProcess('serve', {
+    PORT: String(port),
+    METRICS_PORT: String(metricsPort),
+    SHUTDOWN_DRAIN_SECONDS: '0',
+    ...env,
+  });
+  const url = `http://127.0.0.1:${env.PORT ?? port}`;
+  await untilReady(serving, url);
+  return { ...serving, url, metricsUrl: `http://127.0.0.1:${env.METRICS_PORT ?? metricsPort}` };
+}
+
+/** Waits until `/readyz` of the process's service answers 200. Throws with its output when it ends before. */
+export async function untilReady(serving: ServiceProcess, url: string): Promise<void> {
+  let exit: Exit | undefined;
+  serving.exited.then((how) => {
+    exit = how;
+  });
+  const deadline = Date.now() + START_SECONDS * 1000;
+  while (exit === undefined && Date.now() < deadline) {
+    const ready = await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(2_000) }).catch(() => undefined);
+    await ready?.arrayBuffer();
+    if (ready?.status === 200) return;
+    await sleep(25);
+  }
+  const what = exit === undefined ? `was not ready after ${START_SECONDS} s` : `ended with ${JSON.stringify(exit)}`;
+  serving.child.kill('SIGKILL');
+  throw new Error(`The service ${what}:\n${serving.stdout()}${serving.stderr()}`);
+}
+
+/** Brings the database's schema up to date with `migrate`. Throws with its output when that fails. */
+export async function migrate(env: NodeJS.ProcessEnv): Promise<void> {
+  const migrating = startProcess('migrate', env);
+  const exit = await migrating.exited;
+  if (exit.code !== 0) {
+    throw new Error(`migrate ended with ${JSON.stringify(exit)}:\n${migrating.stdout()}${migrating.stderr()}`);
+  }
+}
+
+/**
+ * A whole service for a black-box test: database (see {@link startDatabase}), schema, process. `stop` ends all of it;
+ * without it, it ends with this process.
+ */
+export async function startService(env: NodeJS.ProcessEnv = {}): Promise<Service & { readonly database: Database }> {
+  const database = await startDatabase();
+  try {
+    await migrate({ ...database.env, ...env });
+    const service = await startServing({ ...database.env, ...env });
+    return {
+      ...service,
+      database,
+      async stop() {
+        const exit = await service.stop();
+        await database.stop();
+        return exit;
+      },
+    };
+  } catch (error) {
+    await database.stop();
+    throw error;
+  }
+}
