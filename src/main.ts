@@ -1,0 +1,145 @@
+import { once } from 'node:events';
+import type { Server as HttpServer } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
+import packageJson from '../package.json' with { type: 'json' };
+import { type Config, ConfigError, readConfig, secretsPath } from './config.ts';
+import { type Database, openDatabase } from './database.ts';
+import { migrate, schemaIsCurrent } from './migrations/index.ts';
+import { Health } from './operations/health.ts';
+import { createLog, type Logger } from './operations/logging.ts';
+import { createMetrics, createMetricsServer } from './operations/metrics.ts';
+import { exitOnSignals } from './operations/shutdown.ts';
+import { readSecrets, SecretsError } from './secrets.ts';
+import { createServer } from './server.ts';
+import { createUserRepository } from './users/repository.ts';
+
+const USAGE = `usage: node src/main.ts serve|migrate
+
+  serve    answer requests until SIGTERM
+  migrate  bring the database's schema up to date, then exit
+`;
+
+/** The numbers of sysexits.h, where they have one for the case. */
+const EXIT = { ok: 0, failure: 1, usage: 64, config: 78 } as const;
+const FIRST_RETRY_MILLISECONDS = 100;
+const LONGEST_RETRY_MILLISECONDS = 1_000;
+
+await main(process.argv.slice(2));
+
+async function main([command, ...rest]: string[]): Promise<void> {
+  if (rest.length > 0 || (command !== 'serve' && command !== 'migrate')) {
+    const complaint =
+      command === undefined ? 'a command is missing' : `unknown command: ${[command, ...rest].join(' ')}`;
+    process.stderr.write(`plusone: ${complaint}\n${USAGE}`);
+    process.exit(EXIT.usage);
+  }
+  const config = await configure();
+  const { log, flush } = await createLog(config.logLevel);
+  const exit = (code: number): never => {
+    flush();
+    process.exit(code);
+  };
+  const die = (error: unknown, message: string): never => {
+    log.fatal({ err: error }, message);
+    return exit(EXIT.failure);
+  };
+  process.on('uncaughtException', (error) => die(error, 'a fault in the program'));
+
+  if (command === 'serve') {
+    await serve(config, log, exit).catch((error: unknown) => die(error, 'the service could not start'));
+    return;
+  }
+  try {
+    const names = await migrate(config.database, log);
+    log.info({ migrations: names }, names.length === 0 ? 'the schema was up to date' : 'the schema is up to date');
+  } catch (error) {
+    die(error, 'the schema could not be brought up to date');
+  }
+  exit(EXIT.ok);
+}
+
+/** The configuration, or the end of the process with a line on stderr for each thing that is wrong. */
+async function configure(): Promise<Config> {
+  try {
+    const path = secretsPath(process.env);
+    return readConfig(process.env, path === undefined ? {} : await readSecrets(path));
+  } catch (error) {
+    if (error instanceof ConfigError) {
+      for (const line of error.lines) process.stderr.write(`plusone: ${line}\n`);
+      process.exit(EXIT.config);
+    }
+    if (error instanceof SecretsError) {
+      process.stderr.write(`plusone: ${error.message}\n`);
+      process.exit(EXIT.failure);
+    }
+    throw error;
+  }
+}
+
+async function serve(config: Config, log: Logger, exit: (code: number) => void): Promise<void> {
+  const { version } = packageJson;
+  const health = new Health();
+  const database = openDatabase(config.database, log, () => credentialsNow(config));
+  const metrics = createMetrics({ version, revision: config.revision }, () => database.statistics());
+  const server = createServer({
+    users: createUserRepository(database, config.database.queueLimit),
+    health,
+    metrics,
+    log,
+    clock: () => new Date(),
+    version,
+  });
+  const metricsServer = createMetricsServer(metrics.registry, log);
+
+  exitOnSignals(config, health, log, { closeServer, closeDatabase: () => database.close() }, exit);
+  await listen(server, 'PORT', config.port);
+  await listen(metricsServer, 'METRICS_PORT', config.metricsPort);
+  log.info({ port: config.port, metricsPort: config.metricsPort, version, revision: config.revision }, 'listening');
+
+  if (await untilSchemaIsCurrent(database, health, log)) {
+    health.becomeReady();
+    log.info('ready');
+  }
+
+  async function closeServer(): Promise<void> {
+    const closed = once(server, 'close');
+    server.close();
+    await closed;
+    metricsServer.close();
+    metricsServer.closeAllConnections();
+  }
+}
+
+async function listen(server: HttpServer, variable: string, port: number): Promise<void> {
+  try {
+    const listening = once(server, 'listening');
+    server.listen(port);
+    await listening;
+  } catch (error) {
+    const reason = error instanceof Error && 'code' in error ? error.code : error;
+    const why = reason === 'EADDRINUSE' ? 'another process is listening there' : String(reason);
+    throw new Error(`cannot listen on ${variable} ${port}: ${why}; free it or set ${variable} to another port`, {
+      cause: error,
+    });
+  }
+}
+
+/** Waits for MySQL and the migrations, however long they take; false when a shutdown came first. */
+async function untilSchemaIsCurrent(database: Database, health: Health, log: Logger): Promise<boolean> {
+  for (let pause = FIRST_RETRY_MILLISECONDS; health.phase === 'starting'; ) {
+    try {
+      if (await schemaIsCurrent(database)) return true;
+      log.warn('not ready: the schema is older than this release; `migrate` brings it up to date');
+    } catch (error) {
+      log.warn({ err: error }, 'not ready: the schema cannot be seen yet');
+    }
+    await sleep(pause);
+    pause = Math.min(pause * 2, LONGEST_RETRY_MILLISECONDS);
+  }
+  return false;
+}
+
+async function credentialsNow(config: Config): Promise<Config['database']> {
+  if (config.secretsPath === undefined) return config.database;
+  return readConfig(process.env, await readSecrets(config.secretsPath)).database;
+}

@@ -1,0 +1,74 @@
+import { type DestinationStream, destination, type Logger, pino } from 'pino';
+import type { Request, Response } from 'restify';
+import type { LogLevel } from '../config.ts';
+
+export type { Logger } from 'pino';
+
+/** Past this much unwritten output (a blocked stdout), lines are dropped rather than memory filled. */
+const MOST_BUFFERED_BYTES = 4 * 1024 * 1024;
+
+/**
+ * The process's log: one JSON line an event on stdout, or coloured lines where stdout is a terminal and pino-pretty
+ * is installed. Lines are written asynchronously; `flush` writes what is left, for the end of the process.
+ */
+export async function createLog(level: LogLevel): Promise<{ log: Logger; flush: () => void }> {
+  const options = {
+    level,
+    base: null,
+    timestamp: pino.stdTimeFunctions.isoTime,
+    formatters: { level: (label: string) => ({ level: label }) },
+    serializers: { err: withoutData },
+  };
+  const pretty = process.stdout.isTTY ? await prettyStream() : undefined;
+  if (pretty !== undefined) return { log: pino(options, pretty), flush: () => {} };
+  const stdout = destination({ dest: 1, sync: false, maxLength: MOST_BUFFERED_BYTES });
+  return { log: pino(options, stdout), flush: () => stdout.flushSync() };
+}
+
+/** One line for a request that was answered: what it was and how it went, nothing of what was in it. */
+export function logRequest(
+  log: Logger,
+  request: Request,
+  response: Response,
+  route: string,
+  milliseconds: number,
+): void {
+  const status = response.statusCode;
+  const line = {
+    requestId: response.getHeader('x-request-id'),
+    method: request.method,
+    route,
+    status,
+    milliseconds: Math.round(milliseconds * 10) / 10,
+  };
+  if (status >= 500) log.error(line, 'request');
+  else log.info(line, 'request');
+}
+
+/**
+ * An error for the log, with its causes. MySQL quotes values in its messages ("Incorrect date value: '…'"), and errors
+ * carry statements and settings beside their message: all of that stays out.
+ */
+function withoutData(error: unknown): object {
+  if (!(error instanceof Error)) return { type: typeof error };
+  const fromMysql = 'sqlState' in error;
+  const message = fromMysql ? error.message.replace(/'[^']*'/g, "'…'") : error.message;
+  const frames = error.stack?.slice(error.stack.indexOf('\n    at ') + 1);
+  return {
+    type: error.name,
+    message,
+    ...('code' in error ? { code: error.code } : {}),
+    frames,
+    ...(error.cause === undefined ? {} : { cause: withoutData(error.cause) }),
+  };
+}
+
+async function prettyStream(): Promise<DestinationStream | undefined> {
+  try {
+    const { default: pretty } = await import('pino-pretty');
+    return pretty({ ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss.l', sync: true });
+  } catch {
+    // Not installed, as in the image: JSON then.
+    return undefined;
+  }
+}

@@ -1,0 +1,128 @@
+import { createServer, type Server } from 'node:http';
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { DatabaseStatistics } from '../database.ts';
+import type { Logger } from './logging.ts';
+
+/** What the service counts about itself. */
+export interface Metrics {
+  readonly registry: Registry;
+  /** Notes one answered request. `route` is the pattern, such as `/hello/:username`, never the path itself. */
+  observe(method: string, route: string, status: number, seconds: number): void;
+}
+
+/** Finer around the 500 ms that operators alert on. */
+const DURATION_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5];
+/** Methods with a label of their own; any other would let a caller make labels without end. */
+const KNOWN_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'PUT', 'DELETE', 'POST', 'PATCH', 'OPTIONS']);
+
+/**
+ * The service's metrics: requests by route, method and status, the database's pool and queue as `statistics` tells
+ * them at each scrape, the event loop's lag and the process's memory, and what was built.
+ */
+export function createMetrics(
+  build: { version: string; revision: string },
+  statistics: () => DatabaseStatistics,
+): Metrics {
+  const registry = new Registry();
+  const registers = [registry];
+  collectDefaultMetrics({ register: registry });
+
+  new Gauge({
+    name: 'plusone_build_info',
+    help: 'What is running; the value is always 1',
+    labelNames: ['version', 'revision', 'node'],
+    registers,
+  }).set({ ...build, node: process.version }, 1);
+
+  const duration = new Histogram({
+    name: 'http_request_duration_seconds',
+    help: 'Time from the request head to the end of the answer',
+    labelNames: ['method', 'route', 'status'],
+    buckets: DURATION_BUCKETS,
+    registers,
+  });
+
+  const connections = new Gauge({
+    name: 'plusone_database_connections',
+    help: 'Connections to MySQL by what they are doing',
+    labelNames: ['state'],
+    registers,
+    collect() {
+      const { used, free } = statistics();
+      this.set({ state: 'used' }, used);
+      this.set({ state: 'free' }, free);
+    },
+  });
+  connections.set({ state: 'used' }, 0);
+
+  gauge(
+    'plusone_database_connection_waits',
+    'Statements waiting for a connection now',
+    (now) => now.waitingForConnection,
+  );
+  counter('plusone_database_statements_total', 'Statements sent to MySQL', (now) => now.statements);
+  counter('plusone_database_failures_total', 'Statements and connections that failed', (now) => now.failures);
+
+  function gauge(name: string, help: string, value: (now: DatabaseStatistics) => number): void {
+    new Gauge({
+      name,
+      help,
+      registers,
+      collect() {
+        this.set(value(statistics()));
+      },
+    });
+  }
+
+  function counter(name: string, help: string, value: (now: DatabaseStatistics) => number): void {
+    new Counter({
+      name,
+      help,
+      registers,
+      collect() {
+        this.reset();
+        this.inc(value(statistics()));
+      },
+    });
+  }
+
+  // Looking a label set up costs more than counting, so each is looked up once.
+  const children = new Map<string, Histogram.Internal<'method' | 'route' | 'status'>>();
+
+  return {
+    registry,
+    observe(method, route, status, seconds) {
+      const known = KNOWN_METHODS.has(method) ? method : 'other';
+      const key = `${known} ${status} ${route}`;
+      let child = children.get(key);
+      if (child === undefined) {
+        child = duration.labels(known, route, String(status));
+        children.set(key, child);
+      }
+      child.observe(seconds);
+    },
+  };
+}
+
+/** A server that answers `GET /metrics` in Prometheus text and nothing else; it is not yet listening. */
+export function createMetricsServer(registry: Registry, log: Logger): Server {
+  return createServer((request, response) => {
+    response.statusCode = 404;
+    if (request.url !== '/metrics' || (request.method !== 'GET' && request.method !== 'HEAD')) {
+      response.end();
+      return;
+    }
+    registry.metrics().then(
+      (text) => {
+        response.statusCode = 200;
+        response.setHeader('Content-Type', registry.contentType);
+        response.end(text);
+      },
+      (error: unknown) => {
+        log.error({ err: error }, 'the metrics could not be collected');
+        response.statusCode = 500;
+        response.end();
+      },
+    );
+  });
+}

@@ -1,0 +1,154 @@
+import type { ResultSetHeader, RowDataPacket } from 'mysql2';
+import { codeOf, type Database } from '../database.ts';
+import { Unavailable } from '../operations/errors.ts';
+import type { CalendarDate } from './birthday.ts';
+import { Coalescer } from './coalescing.ts';
+import { User } from './user.ts';
+
+/** Where users are kept. */
+export interface UserRepository {
+  /** The date of birth of `username`; undefined when nobody of that name is known. */
+  find(username: string): Promise<CalendarDate | undefined>;
+  /** Keeps or replaces a user; it is in the database for good when this comes back. */
+  save(username: string, dateOfBirth: CalendarDate): Promise<void>;
+  /** Forgets a user; false when nobody of that name was known. */
+  remove(username: string): Promise<boolean>;
+}
+
+interface Change {
+  username: string;
+  /** Undefined forgets the user. */
+  dateOfBirth: CalendarDate | undefined;
+}
+
+/** A power of two: lists are padded to those, so that there are few statements to prepare. */
+const LARGEST_BATCH = 256;
+const READ_LANES = 2;
+/** With MySQL's time limits of one second each, what is given up here could not have been answered any more. */
+const PATIENCE_MILLISECONDS = 1_800;
+const DEADLOCK_ATTEMPTS = 4;
+
+/**
+ * The users in MySQL.
+ *
+ * Reads that arrive together become one `SELECT … WHERE username IN (…)`, writes one multi-row upsert.
+ * There is one write under way at a time, so the last to arrive is the last to be written, and each is acknowledged
+ * after its commit; a read starts its statement after it arrived, so it sees every write acknowledged before.
+ * Objection and Knex write each statement once for every power of two; after that only its values are sent.
+ */
+export function createUserRepository(database: Database, queueLimit: number): UserRepository {
+  const statements = new Statements(database);
+
+  const reads = new Coalescer<string, CalendarDate | undefined>({
+    run: findAll,
+    lanes: READ_LANES,
+    largestBatch: LARGEST_BATCH,
+    limit: queueLimit,
+    patience: PATIENCE_MILLISECONDS,
+  });
+  const changes = new Coalescer<Change, boolean>({
+    run: (batch) => withoutDeadlocks(() => changeAll(batch)),
+    lanes: 1,
+    largestBatch: LARGEST_BATCH,
+    limit: queueLimit,
+    patience: PATIENCE_MILLISECONDS,
+    // Only saves go together: MySQL does not tell which of several rows a DELETE found.
+    fits: (first, next) => first.dateOfBirth !== undefined && next.dateOfBirth !== undefined,
+  });
+
+  async function findAll(usernames: readonly string[]): Promise<(CalendarDate | undefined)[]> {
+    const distinct = padded([...new Set(usernames)]);
+    const rows = await database.execute<RowDataPacket[]>(statements.select(distinct.length), distinct);
+    const found = new Map(rows.map((row) => [row.username, row.date_of_birth]));
+    return usernames.map((username) => found.get(username));
+  }
+
+  async function changeAll(batch: readonly Change[]): Promise<boolean[]> {
+    const saves = new Map<string, CalendarDate>();
+    for (const { username, dateOfBirth } of batch) if (dateOfBirth !== undefined) saves.set(username, dateOfBirth);
+    if (saves.size === 0) {
+      const result = await database.execute<ResultSetHeader>(
+        statements.delete,
+        batch.map(({ username }) => username),
+      );
+      return [result.affectedRows > 0];
+    }
+    // In one order everywhere: two processes that lock the same rows in different orders would deadlock.
+    const rows = padded([...saves].sort(([one], [other]) => (one < other ? -1 : 1)));
+    // Knex names a row's columns in alphabetical order: date_of_birth, username.
+    const values = rows.flatMap(([username, dateOfBirth]) => [dateOfBirth, username]);
+    await database.execute<ResultSetHeader>(statements.upsert(rows.length), values);
+    return batch.map(() => true);
+  }
+
+  return {
+    find: (username) => reads.submit(username),
+    async save(username, dateOfBirth) {
+      await changes.submit({ username, dateOfBirth });
+    },
+    remove: (username) => changes.submit({ username, dateOfBirth: undefined }),
+  };
+}
+
+/** The SQL of the three statements, compiled by Objection and Knex when first needed. */
+class Statements {
+  readonly #database: Database;
+  readonly #selects = new Map<number, string>();
+  readonly #upserts = new Map<number, string>();
+  readonly delete: string;
+
+  constructor(database: Database) {
+    this.#database = database;
+    this.delete = User.query(database.knex).delete().where('username', '').toKnexQuery().toSQL().toNative().sql;
+  }
+
+  select(names: number): string {
+    return compiledOnce(this.#selects, names, () =>
+      User.query(this.#database.knex)
+        .select('username', 'date_of_birth')
+        .whereIn('username', Array(names).fill(''))
+        .toKnexQuery(),
+    );
+  }
+
+  upsert(rows: number): string {
+    const row = { username: '', date_of_birth: '' };
+    return compiledOnce(this.#upserts, rows, () =>
+      // Objection refuses to insert a list into MySQL; a bare merge() would rewrite the key as well.
+      this.#database.knex(User.tableName).insert(Array(rows).fill(row)).onConflict('username').merge(['date_of_birth']),
+    );
+  }
+}
+
+interface Compilable {
+  toSQL(): { toNative(): { sql: string } };
+}
+
+function compiledOnce(known: Map<number, string>, size: number, build: () => Compilable): string {
+  let sql = known.get(size);
+  if (sql === undefined) {
+    sql = build().toSQL().toNative().sql;
+    known.set(size, sql);
+  }
+  return sql;
+}
+
+/** `list` with its last element repeated until its length is a power of two; the repetition changes no result. */
+function padded<Element>(list: Element[]): Element[] {
+  const last = list.at(-1);
+  if (last === undefined) return list;
+  const length = 2 ** Math.ceil(Math.log2(list.length));
+  return list.concat(Array(length - list.length).fill(last));
+}
+
+/** Other writers' locks can still cross with ours; MySQL then undoes one side, which may simply try again. */
+async function withoutDeadlocks<Result>(work: () => Promise<Result>): Promise<Result> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await work();
+    } catch (error) {
+      if (codeOf(error) !== 'ER_LOCK_DEADLOCK') throw error;
+      if (attempt === DEADLOCK_ATTEMPTS) throw new Unavailable(`${attempt} deadlocks in a row`, { cause: error });
+    }
+  }
+}

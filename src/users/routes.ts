@@ -1,0 +1,102 @@
+import type { Request, Response, Server } from 'restify';
+import { z } from 'zod';
+import { sendJson, sendNoContent } from '../operations/answers.ts';
+import { readJson } from '../operations/body.ts';
+import { type FieldError, Problem } from '../operations/errors.ts';
+import { requireAcceptable } from '../operations/negotiation.ts';
+import { birthDateProblem, type CalendarDate, type Clock, greeting, today } from './birthday.ts';
+import type { UserRepository } from './repository.ts';
+
+const USERNAME = /^[A-Za-z]{1,64}$/;
+
+/** The service's own three requests, on `/hello/:username`. */
+export function addUserRoutes(server: Server, users: UserRepository, clock: Clock): void {
+  const path = '/hello/:username';
+
+  server.get(path, hello);
+  server.head(path, hello);
+
+  async function hello(request: Request, response: Response): Promise<void> {
+    requireAcceptable(request, ['application/json']);
+    sendJson(response, 200, { message: await greetingFor(usernameIn(request), users, clock) });
+  }
+
+  server.put(path, async (request, response) => {
+    const username = usernameIn(request);
+    const dateOfBirth = dateOfBirthIn(await readJson(request), today(clock));
+    await users.save(username, dateOfBirth);
+    sendNoContent(response);
+  });
+
+  server.del(path, async (request, response) => {
+    const username = usernameIn(request);
+    if (!(await users.remove(username))) throw unknownUser(username);
+    sendNoContent(response);
+  });
+}
+
+/**
+ * The greeting for `username` today.
+ * @throws {Problem} 400 when it isn't a username, 404 when nobody of that name is known
+ */
+export async function greetingFor(username: string, users: UserRepository, clock: Clock): Promise<string> {
+  checkUsername(username);
+  const dateOfBirth = await users.find(username);
+  if (dateOfBirth === undefined) throw unknownUser(username);
+  return greeting(username, dateOfBirth, today(clock));
+}
+
+function usernameIn(request: Request): string {
+  const username: string = request.params.username;
+  checkUsername(username);
+  return username;
+}
+
+function checkUsername(username: string): void {
+  if (!USERNAME.test(username)) throw new Problem(400, 'The username must be 1 to 64 letters, A to Z or a to z.');
+}
+
+function unknownUser(username: string): Problem {
+  return new Problem(404, `No birthday is known for ${username}.`);
+}
+
+const SHAPE = 'must be an object with the one field dateOfBirth, such as {"dateOfBirth": "2000-02-29"}';
+
+function dateOfBirthIn(body: unknown, onDate: CalendarDate): CalendarDate {
+  const { data, error } = z
+    .strictObject(
+      {
+        dateOfBirth: z
+          .string({
+            error: ({ input }) => (input === undefined ? 'is missing' : 'must be a text such as "2000-02-29"'),
+          })
+          .check(({ value, issues }) => {
+            const message = birthDateProblem(value, onDate);
+            if (message !== undefined) issues.push({ code: 'custom', input: value, message });
+          }),
+      },
+      { error: ({ code }) => (code === 'invalid_type' ? SHAPE : undefined) },
+    )
+    .safeParse(body);
+  if (error === undefined) return data.dateOfBirth;
+  const errors = error.issues.flatMap(fieldErrors);
+  throw new Problem(400, errors.map(({ pointer, detail }) => `${nameOf(pointer)} ${detail}`).join('; ') + '.', {
+    errors,
+  });
+}
+
+function fieldErrors(issue: z.core.$ZodIssue): FieldError[] {
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map((key) => ({ pointer: pointerTo([key]), detail: 'is not a field that is known here' }));
+  }
+  return [{ pointer: pointerTo(issue.path), detail: issue.message }];
+}
+
+/** A JSON Pointer as a URI fragment: https://www.rfc-editor.org/rfc/rfc6901#section-6 */
+function pointerTo(path: readonly PropertyKey[]): string {
+  return `#${path.map((key) => `/${encodeURIComponent(String(key).replaceAll('~', '~0').replaceAll('/', '~1'))}`).join('')}`;
+}
+
+function nameOf(pointer: string): string {
+  return pointer === '#' ? 'The body' : pointer.slice(2);
+}
