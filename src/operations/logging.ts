@@ -49,7 +49,7 @@ export function logRequest(
  * An error for the log, with its causes. MySQL quotes values in its messages ("Incorrect date value: '…'"), and errors
  * carry statements and settings beside their message: all of that stays out.
  */
-function withoutData(error: unknown): object {
+export function withoutData(error: unknown): object {
   if (!(error instanceof Error)) return { type: typeof error };
   const fromMysql = 'sqlState' in error;
   const message = fromMysql ? error.message.replace(/'[^']*'/g, "'…'") : error.message;

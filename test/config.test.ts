@@ -1,0 +1,154 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { ConfigError, type Environment, readConfig, secretsPath } from '../src/config.ts';
+
+const ENOUGH = { DATABASE_HOST: 'db', DATABASE_USERNAME: 'plusone', DATABASE_PASSWORD: 'hunter2' };
+
+function complaints(environment: Environment, secrets?: Environment): readonly string[] {
+  try {
+    readConfig(environment, secrets);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.lines;
+    throw error;
+  }
+  return [];
+}
+
+describe('readConfig', () => {
+  it('has a default for all but the way to the database', () => {
+    const config = readConfig(ENOUGH);
+    expect(config).to.deep.equal({
+      port: 5000,
+      metricsPort: 9464,
+      database: {
+        host: 'db',
+        port: 3306,
+        name: 'plusone',
+        username: 'plusone',
+        password: 'hunter2',
+        certificateAuthorities: undefined,
+        poolSize: 10,
+        queueLimit: 1000,
+        waitSeconds: 60,
+      },
+      secretsPath: undefined,
+      logLevel: 'info',
+      drainSeconds: 5,
+      graceSeconds: 25,
+      revision: 'unknown',
+    });
+  });
+
+  it('is frozen', () => {
+    expect(readConfig(ENOUGH)).to.be.frozen;
+    expect(readConfig(ENOUGH).database).to.be.frozen;
+  });
+
+  it('takes from the secrets what the environment lacks', () => {
+    const { database } = readConfig({ DATABASE_HOST: 'db' }, { DATABASE_USERNAME: 'eve', DATABASE_PASSWORD: 'x' });
+    expect(database).to.include({ host: 'db', username: 'eve', password: 'x' });
+  });
+
+  it('prefers the environment to the secrets', () => {
+    expect(readConfig(ENOUGH, { DATABASE_HOST: 'elsewhere' }).database.host).to.equal('db');
+  });
+
+  it('names every missing variable at once', () => {
+    expect(complaints({ DATABASE_HOST: 'db' })).to.deep.equal([
+      'DATABASE_USERNAME is missing: it is not in the environment',
+      'DATABASE_PASSWORD is missing: it is not in the environment',
+    ]);
+  });
+
+  it('says which parameter is missing as well when there is a path to secrets', () => {
+    expect(complaints({ ...ENOUGH, DATABASE_PASSWORD: '', SECRETS_PATH: '/a/b' })).to.deep.equal([
+      'DATABASE_PASSWORD is missing: it is not in the environment and there is no parameter /a/b/DATABASE_PASSWORD',
+    ]);
+  });
+
+  it('counts an empty variable as missing', () => {
+    expect(complaints({ ...ENOUGH, DATABASE_HOST: '' })).to.have.length(1);
+  });
+
+  for (const value of ['abc', '0', '65536', '-1', '5000.5', ' 5000', '0x1388', '1e3']) {
+    it(`refuses the port ${JSON.stringify(value)} and says what would be right`, () => {
+      expect(complaints({ ...ENOUGH, PORT: value })).to.deep.equal([
+        `PORT is ${JSON.stringify(value)}; it must be a whole number from 1 to 65535`,
+      ]);
+    });
+  }
+
+  it('refuses an unknown log level and names the known ones', () => {
+    expect(complaints({ ...ENOUGH, LOG_LEVEL: 'loud' })).to.deep.equal([
+      'LOG_LEVEL is "loud"; it must be one of fatal, error, warn, info, debug, trace, silent',
+    ]);
+  });
+
+  it('refuses one port for both servers', () => {
+    expect(complaints({ ...ENOUGH, PORT: '9464' })).to.deep.equal([
+      'METRICS_PORT is 9464, which is PORT as well; it must be another port',
+    ]);
+  });
+
+  it('refuses a grace period that ends before the drain', () => {
+    expect(complaints({ ...ENOUGH, SHUTDOWN_DRAIN_SECONDS: '30' })).to.deep.equal([
+      'SHUTDOWN_GRACE_SECONDS is 25; it must be more than SHUTDOWN_DRAIN_SECONDS, which is 30',
+    ]);
+  });
+
+  it('never shows a password, right or wrong', () => {
+    expect(complaints({ ...ENOUGH, PORT: 'x', LOG_LEVEL: 'y' }).join()).not.to.contain('hunter2');
+  });
+
+  it("knows Amazon's certificate authorities", () => {
+    const { certificateAuthorities } = readConfig({ ...ENOUGH, DATABASE_TLS: 'rds' }).database;
+    expect(certificateAuthorities).to.match(/^-----BEGIN CERTIFICATE-----/);
+  });
+
+  describe('with a file of certificate authorities', () => {
+    let directory: string;
+    before(() => {
+      directory = mkdtempSync(join(tmpdir(), 'plusone-test-'));
+    });
+    after(() => rmSync(directory, { recursive: true }));
+
+    it('reads it', () => {
+      const file = join(directory, 'ca.pem');
+      writeFileSync(file, '-----BEGIN CERTIFICATE-----\n');
+      const { certificateAuthorities } = readConfig({ ...ENOUGH, DATABASE_TLS: file }).database;
+      expect(certificateAuthorities).to.equal('-----BEGIN CERTIFICATE-----\n');
+    });
+
+    it('says so when it is not there', () => {
+      const [line] = complaints({ ...ENOUGH, DATABASE_TLS: join(directory, 'none.pem') });
+      expect(line).to.match(/^DATABASE_TLS is ".*none\.pem": ENOENT.*; it must be off, rds or the path of a file/);
+    });
+
+    it('says so when it holds no certificate', () => {
+      const file = join(directory, 'empty.pem');
+      writeFileSync(file, 'nothing');
+      expect(complaints({ ...ENOUGH, DATABASE_TLS: file })[0]).to.contain('the file has no certificate in it');
+    });
+  });
+});
+
+describe('secretsPath', () => {
+  it('is undefined when nothing is set', () => {
+    expect(secretsPath({})).to.equal(undefined);
+  });
+
+  it('gives the path', () => {
+    expect(secretsPath({ SECRETS_PATH: '/copilot/plusone/test/secrets' })).to.equal('/copilot/plusone/test/secrets');
+  });
+
+  for (const path of ['copilot/secrets', '/copilot/secrets/', '/', '/a b']) {
+    it(`refuses ${JSON.stringify(path)} with an example of a right one`, () => {
+      expect(() => secretsPath({ SECRETS_PATH: path })).to.throw(
+        ConfigError,
+        `SECRETS_PATH is ${JSON.stringify(path)}; it must be an SSM path such as /copilot/plusone/test/secrets`,
+      );
+    });
+  }
+});

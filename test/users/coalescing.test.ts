@@ -1,0 +1,159 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect } from 'chai';
+import { Unavailable } from '../../src/operations/errors.ts';
+import { Coalescer, type Coalescing } from '../../src/users/coalescing.ts';
+
+/** A coalescer of numbers whose batches wait for `open`, so that a test decides when each is done. */
+function observed(how: Partial<Coalescing<number, string>> = {}) {
+  const batches: number[][] = [];
+  const gates: { open: () => void; break: (error: Error) => void }[] = [];
+  const coalescer = new Coalescer<number, string>({
+    async run(items) {
+      batches.push([...items]);
+      await new Promise<void>((open, reject) => gates.push({ open, break: reject }));
+      return items.map((item) => `done ${item}`);
+    },
+    lanes: 1,
+    largestBatch: 4,
+    limit: 100,
+    patience: 1000,
+    ...how,
+  });
+  return { coalescer, batches, gates };
+}
+
+const soon = () => sleep(5);
+
+describe('Coalescer', () => {
+  it('begins at once when there is one item', async () => {
+    const { coalescer, batches, gates } = observed();
+    const result = coalescer.submit(1);
+    await soon();
+    expect(batches).to.deep.equal([[1]]);
+    gates[0]?.open();
+    expect(await result).to.equal('done 1');
+  });
+
+  it('makes one batch of what arrives while another is under way', async () => {
+    const { coalescer, batches, gates } = observed();
+    const first = coalescer.submit(1);
+    await soon();
+    const later = [2, 3].map((item) => coalescer.submit(item));
+    await soon();
+    expect(batches).to.deep.equal([[1]]);
+    gates[0]?.open();
+    await first;
+    await soon();
+    expect(batches).to.deep.equal([[1], [2, 3]]);
+    gates[1]?.open();
+    expect(await Promise.all(later)).to.deep.equal(['done 2', 'done 3']);
+  });
+
+  it('takes nothing into a batch that has begun', async () => {
+    const { coalescer, batches, gates } = observed({ lanes: 2 });
+    const results = [coalescer.submit(1)];
+    await soon();
+    results.push(coalescer.submit(1));
+    await soon();
+    expect(batches).to.deep.equal([[1], [1]]);
+    for (const gate of gates) gate.open();
+    await Promise.all(results);
+  });
+
+  it('never makes a batch larger than allowed', async () => {
+    const { coalescer, batches, gates } = observed();
+    const results = [1, 2, 3, 4, 5, 6].map((item) => coalescer.submit(item));
+    await soon();
+    gates[0]?.open();
+    await soon();
+    gates[1]?.open();
+    await Promise.all(results);
+    expect(batches).to.deep.equal([
+      [1, 2, 3, 4],
+      [5, 6],
+    ]);
+  });
+
+  it('ends a batch where the next item does not fit', async () => {
+    const { coalescer, batches, gates } = observed({ fits: (first, next) => first % 2 === next % 2 });
+    const results = [1, 3, 2, 5].map((item) => coalescer.submit(item));
+    for (let batch = 0; batch < 3; batch += 1) {
+      await soon();
+      gates[batch]?.open();
+    }
+    await Promise.all(results);
+    expect(batches).to.deep.equal([[1, 3], [2], [5]]);
+  });
+
+  it('turns an item away at once when too many are there', async () => {
+    const { coalescer, gates } = observed({ limit: 2 });
+    const kept = [coalescer.submit(1), coalescer.submit(2)];
+    const refusal = await coalescer.submit(3).catch((error: unknown) => error);
+    expect(refusal).to.be.instanceOf(Unavailable);
+    await soon();
+    gates[0]?.open();
+    expect(await Promise.all(kept)).to.deep.equal(['done 1', 'done 2']);
+  });
+
+  it('has room again when items are answered', async () => {
+    const { coalescer, gates } = observed({ limit: 1 });
+    const first = coalescer.submit(1);
+    await soon();
+    gates[0]?.open();
+    await first;
+    const second = coalescer.submit(2);
+    await soon();
+    gates[1]?.open();
+    expect(await second).to.equal('done 2');
+  });
+
+  it('gives an item up when its patience ends, and never begins it after that', async () => {
+    const { coalescer, batches, gates } = observed({ patience: 20 });
+    const first = coalescer.submit(1).catch((error: unknown) => error);
+    await soon();
+    const late = coalescer.submit(2).catch((error: unknown) => error);
+    expect(await first).to.be.instanceOf(Unavailable);
+    expect(await late).to.be.instanceOf(Unavailable);
+    gates[0]?.open();
+    await soon();
+    expect(batches).to.deep.equal([[1]]);
+  });
+
+  it('tries the items of a failed batch one by one, so that a bad one fails alone', async () => {
+    const coalescer = new Coalescer<number, string>({
+      async run(items) {
+        if (items.includes(2)) throw new Error('2 is bad');
+        return items.map((item) => `done ${item}`);
+      },
+      lanes: 1,
+      largestBatch: 10,
+      limit: 10,
+      patience: 1000,
+    });
+    const results = await Promise.allSettled([1, 2, 3].map((item) => coalescer.submit(item)));
+    expect(
+      results.map((result) => (result.status === 'fulfilled' ? result.value : result.reason.message)),
+    ).to.deep.equal(['done 1', '2 is bad', 'done 3']);
+  });
+
+  it('does not try again what failed because the database is away', async () => {
+    const { coalescer, batches, gates } = observed();
+    const results = [1, 2].map((item) => coalescer.submit(item).catch((error: unknown) => error));
+    await soon();
+    gates[0]?.break(new Unavailable('away'));
+    for (const result of await Promise.all(results)) expect(result).to.be.instanceOf(Unavailable);
+    expect(batches).to.deep.equal([[1, 2]]);
+  });
+
+  it('goes on after a failure', async () => {
+    const { coalescer, gates } = observed();
+    const failed = coalescer.submit(1).catch(() => 'failed');
+    await soon();
+    gates[0]?.break(new Unavailable('away'));
+    expect(await failed).to.equal('failed');
+    const next = coalescer.submit(2);
+    await soon();
+    gates[1]?.open();
+    expect(await next).to.equal('done 2');
+  });
+});
