@@ -1,7 +1,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install dev test test-unit test-integration check clean
+.PHONY: help install dev test test-unit test-integration test-cluster test-aws check clean
 
 help: ## List the commands
 	@awk 'BEGIN { FS = ":.*## " } /^##@/ { printf "\n%s\n", substr($$0, 5) } /^[a-z_-]+:.*## / { printf "  %-24s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -15,7 +15,7 @@ install: node_modules/.package-lock.json
 
 ##@ This machine, without Docker
 dev: install ## Run the service on http://localhost:5000 with a private database of its own
-	@npm run --silent dev
+	@set -m; npm run --silent dev # a process group of its own, so that Ctrl-C ends it and not make
 
 test: install ## Prove everything that can be proved on this machine
 	@npm test
@@ -25,6 +25,12 @@ test-unit: install ## The tests that need neither a database nor a network
 
 test-integration: install ## Black box against BASE_URL, by default a service that it starts
 	@npm run --silent test:integration
+
+test-cluster: install ## The tests in a kind cluster of their own (needs Docker, kind and kubectl)
+	@npm run --silent test:cluster
+
+test-aws: install ## The rehearsal against an AWS-compatible endpoint (needs Docker and copilot)
+	@npm run --silent test:aws
 
 check: install ## Types, lint and format
 	@npm run --silent check
