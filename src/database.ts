@@ -32,7 +32,9 @@ export interface Database {
   close(): Promise<void>;
 }
 
-const CONNECT_MILLISECONDS = 1_000;
+/** Each shorter than the next, so that the error which is reported is the one nearest to the cause. */
+const CONNECT_MILLISECONDS = 800;
+const CREATE_MILLISECONDS = 900;
 const ACQUIRE_MILLISECONDS = 1_000;
 const STATEMENT_MILLISECONDS = 1_000;
 const IDLE_MILLISECONDS = 60_000;
@@ -74,7 +76,8 @@ export function createKnex(
     connection: credentials,
     pool,
     log: {
-      warn: (message) => log.warn(String(message)),
+      // What Knex warns of also fails a statement, which says it better.
+      warn: (message) => log.debug(String(message)),
       error: (message) => log.error(String(message)),
       debug: (message) => log.debug(String(message)),
       deprecate: (message) => log.debug(String(message)),
@@ -91,6 +94,8 @@ export function openDatabase(settings: DatabaseSettings, log: Logger, renew: () 
   let refused = false;
   let statements = 0;
   let failures = 0;
+  /** Sessions that were left with a statement under way. */
+  const abandoned = new Set<number>();
 
   const connection = createKnex(
     settings,
@@ -99,7 +104,7 @@ export function openDatabase(settings: DatabaseSettings, log: Logger, renew: () 
       min: 0,
       max: settings.poolSize,
       acquireTimeoutMillis: ACQUIRE_MILLISECONDS,
-      createTimeoutMillis: CONNECT_MILLISECONDS,
+      createTimeoutMillis: CREATE_MILLISECONDS,
       idleTimeoutMillis: IDLE_MILLISECONDS,
     },
     async () => {
@@ -122,6 +127,22 @@ export function openDatabase(settings: DatabaseSettings, log: Logger, renew: () 
     }
   }
 
+  /**
+   * A statement that was given up may still reach MySQL, as when packets were held back. It must not be carried out
+   * after one that was sent later and acknowledged, so its session is ended before anything else is done.
+   */
+  async function endAbandoned(session: Connection): Promise<void> {
+    for (const threadId of abandoned) {
+      await runWithin(STATEMENT_MILLISECONDS, (done) => session.query('KILL ?', [threadId], done)).catch(
+        (error: unknown) => {
+          // Gone, or gone and its number given to somebody else's: either way it is not ours any more.
+          if (codeOf(error) !== 'ER_NO_SUCH_THREAD' && codeOf(error) !== 'ER_KILL_DENIED_ERROR') throw error;
+        },
+      );
+      abandoned.delete(threadId);
+    }
+  }
+
   return {
     knex: connection,
 
@@ -129,13 +150,20 @@ export function openDatabase(settings: DatabaseSettings, log: Logger, renew: () 
       statements += 1;
       let session: Connection | undefined;
       try {
-        session = await acquire();
-        return await runWithin<Result>(STATEMENT_MILLISECONDS, session, sql, values);
+        const acquired = await acquire();
+        session = acquired;
+        await endAbandoned(acquired);
+        return await runWithin<Result>(STATEMENT_MILLISECONDS, (done) =>
+          acquired.execute<Result>(sql, [...values], done),
+        );
       } catch (error) {
         failures += 1;
         if (session !== undefined && isStatementsFault(error)) throw error;
         // Whatever state the session is in, a new one is surer; after a failover it also finds the new server.
-        session?.destroy();
+        if (session !== undefined) {
+          if (error instanceof Overdue) abandoned.add(session.threadId);
+          session.destroy();
+        }
         throw new Unavailable(`MySQL is away: ${error instanceof Error ? error.message : error}`, { cause: error });
       } finally {
         if (session !== undefined) await connection.client.releaseConnection(session);
@@ -181,19 +209,21 @@ function connectionTo(settings: DatabaseSettings, { username, password }: Creden
   };
 }
 
+class Overdue extends Error {
+  override readonly name = 'Overdue';
+}
+
 /** mysql2 does not notice a peer that fell silent (its issue 2945), so each statement has a clock of its own. */
-function runWithin<Result extends QueryResult>(
+function runWithin<Result>(
   milliseconds: number,
-  session: Connection,
-  sql: string,
-  values: readonly string[],
+  run: (done: (error: Error | null, result: Result) => void) => void,
 ): Promise<Result> {
   return new Promise((resolve, reject) => {
     const clock = setTimeout(
-      () => reject(new Error(`no answer to a statement within ${milliseconds} ms`)),
+      () => reject(new Overdue(`no answer to a statement within ${milliseconds} ms`)),
       milliseconds,
     );
-    session.execute<Result>(sql, [...values], (error, result) => {
+    run((error, result) => {
       clearTimeout(clock);
       if (error) reject(error);
       else resolve(result);

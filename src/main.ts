@@ -23,6 +23,7 @@ const USAGE = `usage: node src/main.ts serve|migrate
 const EXIT = { ok: 0, failure: 1, usage: 64, config: 78 } as const;
 const FIRST_RETRY_MILLISECONDS = 100;
 const LONGEST_RETRY_MILLISECONDS = 1_000;
+const SWEEP_MILLISECONDS = 50;
 
 await main(process.argv.slice(2));
 
@@ -80,9 +81,13 @@ async function serve(config: Config, log: Logger, exit: (code: number) => void):
   const { version } = packageJson;
   const health = new Health();
   const database = openDatabase(config.database, log, () => credentialsNow(config));
-  const metrics = createMetrics({ version, revision: config.revision }, () => database.statistics());
+  const users = createUserRepository(database, config.database.queueLimit);
+  const metrics = createMetrics({ version, revision: config.revision }, () => ({
+    ...database.statistics(),
+    ...users.statistics(),
+  }));
   const server = createServer({
-    users: createUserRepository(database, config.database.queueLimit),
+    users,
     health,
     metrics,
     log,
@@ -104,7 +109,10 @@ async function serve(config: Config, log: Logger, exit: (code: number) => void):
   async function closeServer(): Promise<void> {
     const closed = once(server, 'close');
     server.close();
+    // A connection that was busy when the server closed becomes idle with its answer; Node would keep it open.
+    const sweep = setInterval(() => server.server.closeIdleConnections(), SWEEP_MILLISECONDS);
     await closed;
+    clearInterval(sweep);
     metricsServer.close();
     metricsServer.closeAllConnections();
   }

@@ -88,19 +88,15 @@ export function createServer({ users, health, metrics, log, clock, version }: De
 
   // Handlers are async functions throughout: restify catches what those throw, and nothing else.
   server.on('restifyError', (request: Request, response: Response, error: unknown, done: () => void) => {
-    const problem = toProblem(error, request);
-    if (problem.status >= 500) {
-      log.error({ err: problem.cause ?? error, requestId: response.getHeader('x-request-id') }, problem.message);
-    }
-    if (!response.headersSent) sendProblem(request, response, problem);
+    if (!response.headersSent) sendProblem(request, response, toProblem(error, request));
     done();
   });
 
-  server.on('after', (request: Request, response: Response) => {
+  server.on('after', (request: Request, response: Response, _route: unknown, error: unknown) => {
     const milliseconds = performance.now() - (receivedAt.get(request) ?? performance.now());
     const route = String(request.getRoute()?.path ?? 'none');
     metrics.observe(request.method ?? 'none', route, response.statusCode, milliseconds / 1000);
-    logRequest(log, request, response, route, milliseconds);
+    logRequest(log, request, response, route, milliseconds, error);
   });
 
   const { server: http } = server;

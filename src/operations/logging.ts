@@ -1,6 +1,7 @@
 import { type DestinationStream, destination, type Logger, pino } from 'pino';
 import type { Request, Response } from 'restify';
 import type { LogLevel } from '../config.ts';
+import { Unavailable } from './errors.ts';
 
 export type { Logger } from 'pino';
 
@@ -15,7 +16,7 @@ export async function createLog(level: LogLevel): Promise<{ log: Logger; flush: 
   const options = {
     level,
     base: null,
-    timestamp: pino.stdTimeFunctions.isoTime,
+    timestamp: isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
     serializers: { err: withoutData },
   };
@@ -25,13 +26,14 @@ export async function createLog(level: LogLevel): Promise<{ log: Logger; flush: 
   return { log: pino(options, stdout), flush: () => stdout.flushSync() };
 }
 
-/** One line for a request that was answered: what it was and how it went, nothing of what was in it. */
+/** One line for a request that was answered: what it was, how it went and why it failed; nothing of what was in it. */
 export function logRequest(
   log: Logger,
   request: Request,
   response: Response,
   route: string,
   milliseconds: number,
+  error: unknown,
 ): void {
   const status = response.statusCode;
   const line = {
@@ -41,8 +43,23 @@ export function logRequest(
     status,
     milliseconds: Math.round(milliseconds * 10) / 10,
   };
-  if (status >= 500) log.error(line, 'request');
-  else log.info(line, 'request');
+  if (status < 500) log.info(line, 'request');
+  // The service works as it should, so a word on the cause is enough; there can be thousands of these a second.
+  else if (error instanceof Unavailable) log.warn({ ...line, reason: error.message }, 'request');
+  else log.error({ ...line, err: error }, 'request');
+}
+
+let lastMoment = 0;
+let lastTime = '';
+
+/** The time of a line, as pino wants it; made anew only when the millisecond is another, since that is dear. */
+function isoTime(): string {
+  const moment = Date.now();
+  if (moment !== lastMoment) {
+    lastMoment = moment;
+    lastTime = `,"time":"${new Date(moment).toISOString()}"`;
+  }
+  return lastTime;
 }
 
 /**

@@ -1,6 +1,7 @@
 import { createServer, type Server } from 'node:http';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { DatabaseStatistics } from '../database.ts';
+import type { UserStatistics } from '../users/repository.ts';
 import type { Logger } from './logging.ts';
 
 /** What the service counts about itself. */
@@ -9,6 +10,8 @@ export interface Metrics {
   /** Notes one answered request. `route` is the pattern, such as `/hello/:username`, never the path itself. */
   observe(method: string, route: string, status: number, seconds: number): void;
 }
+
+type Statistics = DatabaseStatistics & UserStatistics;
 
 /** Finer around the 500 ms that operators alert on. */
 const DURATION_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5];
@@ -19,10 +22,7 @@ const KNOWN_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'PUT', 'DELET
  * The service's metrics: requests by route, method and status, the database's pool and queue as `statistics` tells
  * them at each scrape, the event loop's lag and the process's memory, and what was built.
  */
-export function createMetrics(
-  build: { version: string; revision: string },
-  statistics: () => DatabaseStatistics,
-): Metrics {
+export function createMetrics(build: { version: string; revision: string }, statistics: () => Statistics): Metrics {
   const registry = new Registry();
   const registers = [registry];
   collectDefaultMetrics({ register: registry });
@@ -42,19 +42,6 @@ export function createMetrics(
     registers,
   });
 
-  const connections = new Gauge({
-    name: 'plusone_database_connections',
-    help: 'Connections to MySQL by what they are doing',
-    labelNames: ['state'],
-    registers,
-    collect() {
-      const { used, free } = statistics();
-      this.set({ state: 'used' }, used);
-      this.set({ state: 'free' }, free);
-    },
-  });
-  connections.set({ state: 'used' }, 0);
-
   gauge(
     'plusone_database_connection_waits',
     'Statements waiting for a connection now',
@@ -63,7 +50,7 @@ export function createMetrics(
   counter('plusone_database_statements_total', 'Statements sent to MySQL', (now) => now.statements);
   counter('plusone_database_failures_total', 'Statements and connections that failed', (now) => now.failures);
 
-  function gauge(name: string, help: string, value: (now: DatabaseStatistics) => number): void {
+  function gauge(name: string, help: string, value: (now: Statistics) => number): void {
     new Gauge({
       name,
       help,
@@ -74,7 +61,7 @@ export function createMetrics(
     });
   }
 
-  function counter(name: string, help: string, value: (now: DatabaseStatistics) => number): void {
+  function counter(name: string, help: string, value: (now: Statistics) => number): void {
     new Counter({
       name,
       help,

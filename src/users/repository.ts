@@ -13,6 +13,13 @@ export interface UserRepository {
   save(username: string, dateOfBirth: CalendarDate): Promise<void>;
   /** Forgets a user; false when nobody of that name was known. */
   remove(username: string): Promise<boolean>;
+  statistics(): UserStatistics;
+}
+
+/** Requests that wait for the database or are in a statement under way. */
+export interface UserStatistics {
+  readonly reads: number;
+  readonly writes: number;
 }
 
 interface Change {
@@ -87,6 +94,7 @@ export function createUserRepository(database: Database, queueLimit: number): Us
       await changes.submit({ username, dateOfBirth });
     },
     remove: (username) => changes.submit({ username, dateOfBirth: undefined }),
+    statistics: () => ({ reads: reads.size, writes: changes.size }),
   };
 }
 
