@@ -1,0 +1,79 @@
+import { expect } from 'chai';
+import knex from 'knex';
+import type { Database } from '../../src/database.ts';
+import { Unavailable } from '../../src/operations/errors.ts';
+import { createUserRepository } from '../../src/users/repository.ts';
+
+/** A database that writes down what it is asked and fails as often as told. */
+function scripted(failures: Error[] = []) {
+  const asked: { sql: string; values: readonly string[] }[] = [];
+  const database: Database = {
+    knex: knex({ client: 'mysql2' }),
+    // What a SELECT and an INSERT make of this is the same: no rows, nothing affected.
+    async execute<Result>(sql: string, values: readonly string[]): Promise<Result> {
+      asked.push({ sql, values });
+      const failure = failures.shift();
+      if (failure !== undefined) throw failure;
+      return JSON.parse('[]');
+    },
+    statistics: () => ({ used: 0, free: 0, waitingForConnection: 0, statements: 0, failures: 0 }),
+    close: async () => {},
+  };
+  return { users: createUserRepository(database, 1000), asked };
+}
+
+const deadlock = () => Object.assign(new Error('Deadlock found'), { code: 'ER_LOCK_DEADLOCK' });
+
+describe('the user repository', () => {
+  it('asks for names that arrive together in one statement', async () => {
+    const { users, asked } = scripted();
+    await Promise.all(['ann', 'bob'].map((name) => users.find(name)));
+    expect(asked).to.deep.equal([
+      { sql: 'select `username`, `date_of_birth` from `users` where `username` in (?, ?)', values: ['ann', 'bob'] },
+    ]);
+  });
+
+  it('asks once for a name that is wanted several times', async () => {
+    const { users, asked } = scripted();
+    await Promise.all(['ann', 'ann', 'ann'].map((name) => users.find(name)));
+    expect(asked.map(({ values }) => values)).to.deep.equal([['ann']]);
+  });
+
+  it('pads lists to powers of two, so that there are few statements to prepare', async () => {
+    const { users, asked } = scripted();
+    await Promise.all(['a', 'b', 'c', 'd', 'e'].map((name) => users.find(name)));
+    expect(asked[0]?.values).to.deep.equal(['a', 'b', 'c', 'd', 'e', 'e', 'e', 'e']);
+  });
+
+  it('writes in the order of the keys, so that two processes do not deadlock', async () => {
+    const { users, asked } = scripted();
+    await Promise.all(['bob', 'ann'].map((name) => users.save(name, `2000-01-0${name.length}`)));
+    expect(asked).to.deep.equal([
+      {
+        sql:
+          'insert into `users` (`date_of_birth`, `username`) values (?, ?), (?, ?) ' +
+          'on duplicate key update `date_of_birth` = values(`date_of_birth`)',
+        values: ['2000-01-03', 'ann', '2000-01-03', 'bob'],
+      },
+    ]);
+  });
+
+  it('writes the last value of a name that is saved twice at once', async () => {
+    const { users, asked } = scripted();
+    await Promise.all([users.save('ann', '2000-01-01'), users.save('ann', '2000-01-02')]);
+    expect(asked.map(({ values }) => values)).to.deep.equal([['2000-01-02', 'ann']]);
+  });
+
+  it('tries again after a deadlock', async () => {
+    const { users, asked } = scripted([deadlock(), deadlock()]);
+    await users.save('ann', '2000-01-01');
+    expect(asked).to.have.length(3);
+  });
+
+  it('gives up after four deadlocks in a row and says to come back', async () => {
+    const { users, asked } = scripted([deadlock(), deadlock(), deadlock(), deadlock()]);
+    const refusal = await users.save('ann', '2000-01-01').catch((error: unknown) => error);
+    expect(refusal).to.be.instanceOf(Unavailable);
+    expect(asked).to.have.length(4);
+  });
+});
