@@ -1,0 +1,138 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { z } from 'zod';
+import {
+  applicationTags,
+  aws,
+  environmentNames,
+  environmentStack,
+  hasEnvironment,
+  hasPassword,
+  hasService,
+  passwordParameter,
+  requireSettled,
+  serviceStack,
+  stack,
+} from './cloud.ts';
+import { command, confirm, say, step, type Target } from './command.ts';
+import { output, run } from './run.ts';
+
+// Removes an environment and, with the last one, the application. The database leaves a snapshot.
+await command('infra-destroy', ['copilot', 'aws'], async (target) => {
+  const { application, environment, service } = target;
+  const tags = await applicationTags(target);
+  if (!tags) {
+    say(`no application ${application} in ${target.region}: nothing to do`);
+    return;
+  }
+  await requireSettled(serviceStack(target), environmentStack(target));
+  const others = (await environmentNames(target)).filter((name) => name !== environment);
+  const database = await databaseOf(target);
+
+  say(`\nThis removes ${application}/${environment}: the service and its address, the log of its tasks, the network,`);
+  say(
+    `the database ${database ?? '(none is there)'}${database ? ' — a final snapshot stays —' : ''} and its password.`,
+  );
+  say(
+    others.length > 0
+      ? `The application stays, with ${others.join(', ')}.`
+      : 'It is the last environment: the application and its images go too.',
+  );
+  await confirm(
+    environment === 'prod' ? 'This is prod. Type its name to destroy it:' : 'Are you sure?',
+    environment === 'prod' ? 'prod' : 'yes',
+  );
+
+  if (await stack(serviceStack(target))) {
+    await step(`service ${service}`, () =>
+      run('copilot', ['svc', 'delete', '--name', service, '--env', environment, '--yes']),
+    );
+  }
+  if (database) {
+    await step("the database's protection against deletion", () =>
+      output('aws', [
+        'rds',
+        'modify-db-instance',
+        '--db-instance-identifier',
+        database,
+        '--no-deletion-protection',
+        '--apply-immediately',
+      ]),
+    );
+  }
+  if (await hasEnvironment(target)) {
+    await step(`environment ${environment}, with the database's final snapshot`, () =>
+      run('copilot', ['env', 'delete', '--name', environment, '--yes']),
+    );
+  }
+  if (await hasPassword(target)) {
+    await step("the database's password", () =>
+      output('aws', ['ssm', 'delete-parameter', '--name', passwordParameter(target)]),
+    );
+  }
+  if (others.length === 0) {
+    await step(`application ${application}`, () =>
+      keepingWorkspace(async () => {
+        if (await hasService(target)) await run('copilot', ['svc', 'delete', '--name', service, '--yes']);
+        await run('copilot', ['app', 'delete', '--name', application, '--yes']);
+      }),
+    );
+  }
+
+  say(`\nWhat stays, and costs a little until you delete it:\n${await leftovers(target, database)}`);
+});
+
+async function databaseOf(target: Target): Promise<string | undefined> {
+  const answer = z.object({ Exports: z.array(z.object({ Name: z.string(), Value: z.string() })) });
+  const { Exports } = await aws(answer, 'cloudformation', 'list-exports');
+  return Exports.find(({ Name }) => Name === `${environmentStack(target)}-Database`)?.Value;
+}
+
+/** Copilot removes copilot/.workspace together with the application; it is a file of this repository. */
+async function keepingWorkspace(work: () => Promise<void>): Promise<void> {
+  const file = 'copilot/.workspace';
+  const kept = readFileSync(file);
+  try {
+    await work();
+  } finally {
+    if (!existsSync(file)) writeFileSync(file, kept);
+  }
+}
+
+async function leftovers(target: Target, database: string | undefined): Promise<string> {
+  const lines: string[] = [];
+  if (database) {
+    const answer = z.object({
+      DBSnapshots: z.array(z.object({ DBSnapshotIdentifier: z.string(), Status: z.string() })),
+    });
+    const { DBSnapshots } = await aws(
+      answer,
+      'rds',
+      'describe-db-snapshots',
+      '--db-instance-identifier',
+      database,
+      '--snapshot-type',
+      'manual',
+    );
+    lines.push(
+      ...DBSnapshots.map(
+        (snapshot) =>
+          `snapshot ${snapshot.DBSnapshotIdentifier} (${snapshot.Status}): aws rds delete-db-snapshot --db-snapshot-identifier ${snapshot.DBSnapshotIdentifier}`,
+      ),
+    );
+    lines.push(
+      `the database's logs: aws logs delete-log-group --log-group-name /aws/rds/instance/${database}/error (and …/slowquery)`,
+    );
+  }
+  const prefix = `${environmentStack(target)}-elbaccesslogsbucket`;
+  const { Buckets } = await aws(
+    z.object({ Buckets: z.array(z.object({ Name: z.string() })) }),
+    's3api',
+    'list-buckets',
+  );
+  lines.push(
+    ...Buckets.filter(({ Name }) => Name.startsWith(prefix)).map(
+      ({ Name }) => `access logs, for 90 days: aws s3 rb --force s3://${Name}`,
+    ),
+  );
+  return lines.length > 0 ? lines.map((line) => `  ${line}`).join('\n') : '  nothing';
+}

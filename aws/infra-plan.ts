@@ -1,0 +1,100 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { applicationTags, aws, environmentStack, hasEnvironment, hasService, serviceStack, stack } from './cloud.ts';
+import { command, say } from './command.ts';
+import { requireLimits } from './limits.ts';
+import { packaged, resources } from './plan.ts';
+import { CommandFailed, output } from './run.ts';
+
+// What `make infra-create` and `make publish` would create or change. Touches nothing.
+await command('infra-plan', ['copilot', 'aws', 'git'], async (target) => {
+  const { application, environment, service } = target;
+  requireLimits(target);
+
+  if (!(await applicationTags(target)) || !(await hasEnvironment(target))) {
+    say(`\nNothing of ${application}/${environment} is there. \`make infra-create\` would create`);
+    say(`\nby Copilot: roles for deployments, a bucket and an image repository; a VPC with two public and two private
+subnets, security groups, an ECS cluster, a service-discovery namespace, a bucket for the load balancer's access logs`);
+    say(
+      `\nby copilot/environments/addons/:\n${list(readFileSync('copilot/environments/addons/database.yml', 'utf8'))}`,
+    );
+    say(
+      '\n`make publish` would add, by Copilot: a public load balancer (and in prod two NAT gateways), a task definition,\nan ECS service with auto scaling, a log group, four Lambda functions that set these up',
+    );
+    const addons = ['access', 'alarms'].map((name) =>
+      list(readFileSync(`copilot/${service}/addons/${name}.yml`, 'utf8')),
+    );
+    say(`\nby copilot/${service}/addons/:\n${addons.join('\n')}`);
+    return;
+  }
+
+  say(`\n# The environment ${environment}`);
+  const env = await packaged('env', target);
+  say(await difference('env', '--name', environment));
+  say(await addonsDifference(environmentStack(target), env.addons));
+
+  say(`\n# The service ${service}`);
+  if (!(await hasService(target))) {
+    say('not initialised: `make infra-create` does that');
+    return;
+  }
+  const svc = await packaged('svc', target);
+  if (await stack(serviceStack(target))) {
+    say(await difference('svc', '--name', service, '--env', environment));
+    say(await addonsDifference(serviceStack(target), svc.addons));
+  } else {
+    say(`never deployed: \`make publish\` would create\n${list(svc.stack)}\n${list(svc.addons)}`);
+  }
+});
+
+function list(template: string): string {
+  return resources(template)
+    .map((line) => `  ${line}`)
+    .join('\n');
+}
+
+/** Copilot's own account of what would change. Its exit code 1 says that something would. */
+async function difference(what: 'env' | 'svc', ...words: string[]): Promise<string> {
+  try {
+    return await output('copilot', [what, 'package', ...words, '--diff']);
+  } catch (error) {
+    if (error instanceof CommandFailed && error.code === 1 && error.stdout) return error.stdout;
+    throw error;
+  }
+}
+
+/** Of its addons Copilot says only that they changed: the difference between the template there and the one here. */
+async function addonsDifference(parent: string, here: string): Promise<string> {
+  const answer = z.object({ StackResources: z.array(z.object({ PhysicalResourceId: z.string() })) });
+  const nested = await aws(
+    answer,
+    'cloudformation',
+    'describe-stack-resources',
+    '--stack-name',
+    parent,
+    '--logical-resource-id',
+    'AddonsStack',
+  ).catch(() => undefined);
+  const [name] = nested?.StackResources ?? [];
+  if (!name) return `addons: never deployed\n${list(here)}`;
+  const there = await aws(
+    z.object({ TemplateBody: z.unknown() }),
+    'cloudformation',
+    'get-template',
+    '--stack-name',
+    name.PhysicalResourceId,
+  );
+  const folder = mkdtempSync(join(tmpdir(), 'plusone-'));
+  try {
+    const files = [join(folder, 'deployed'), join(folder, 'here')] as const;
+    writeFileSync(files[0], String(there.TemplateBody));
+    writeFileSync(files[1], here);
+    const { stdout } = spawnSync('git', ['diff', '--no-index', '--no-color', ...files], { encoding: 'utf8' });
+    return stdout ? `addons:\n${stdout.split('\n').slice(4).join('\n')}` : 'addons: no changes';
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,37 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parse } from 'yaml';
+import { z } from 'zod';
+import type { Target } from './command.ts';
+import { output } from './run.ts';
+
+const template = z.object({ Resources: z.record(z.string(), z.object({ Type: z.string() })) });
+
+/** The resources of a CloudFormation template: `type logical-id`, in its order. */
+export function resources(text: string): string[] {
+  // CloudFormation's own tags (!Ref) are no matter here.
+  const { Resources } = template.parse(parse(text, { logLevel: 'silent' }));
+  return Object.entries(Resources).map(([name, { Type }]) => `${Type.padEnd(44)} ${name}`);
+}
+
+/** The templates that Copilot would deploy, by the name of their file. */
+export async function packaged(what: 'env' | 'svc', { service, environment }: Target, ...flags: string[]) {
+  const folder = mkdtempSync(join(tmpdir(), 'plusone-'));
+  try {
+    const which = what === 'env' ? ['--name', environment] : ['--name', service, '--env', environment];
+    await output('copilot', [what, 'package', ...which, '--output-dir', folder, ...flags]);
+    const names = {
+      stack: what === 'env' ? `${environment}.env.yml` : `${service}-${environment}.stack.yml`,
+      parameters: what === 'env' ? `${environment}.env.params.json` : `${service}-${environment}.params.json`,
+      addons: what === 'env' ? 'env.addons.yml' : `${service}.addons.stack.yml`,
+    };
+    return {
+      stack: readFileSync(join(folder, names.stack), 'utf8'),
+      parameters: readFileSync(join(folder, names.parameters), 'utf8'),
+      addons: readFileSync(join(folder, names.addons), 'utf8'),
+    };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,30 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+
+/**
+ * `copilot env init` takes credentials from a named profile only, or on the command line, where others can read them.
+ * Credentials that are in the environment get a profile for the time of the work: its file holds no secret, but names
+ * a command that prints them (https://docs.aws.amazon.com/sdkref/latest/guide/feature-process-credentials.html).
+ */
+export async function withProfile(
+  region: string,
+  work: (profile: string, env: NodeJS.ProcessEnv) => Promise<void>,
+): Promise<void> {
+  if (process.env.AWS_PROFILE || !process.env.AWS_ACCESS_KEY_ID) {
+    return work(process.env.AWS_PROFILE || 'default', process.env);
+  }
+  const folder = mkdtempSync(join(tmpdir(), 'plusone-'));
+  try {
+    const printer = resolve(import.meta.dirname, 'print-credentials.ts');
+    const profile = [
+      '[profile environment]',
+      `region = ${region}`,
+      `credential_process = "${process.execPath}" "${printer}"`,
+    ];
+    writeFileSync(join(folder, 'config'), `${profile.join('\n')}\n`);
+    await work('environment', { ...process.env, AWS_CONFIG_FILE: join(folder, 'config') });
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,69 @@
+import autocannon from 'autocannon';
+import { command, Refusal, say } from './command.ts';
+
+// A small load test: readers and writers in the ratio 9 : 1, against LOAD_BALANCER or what listens on this machine.
+const SLOWEST_MILLISECONDS = 500;
+const users = Array.from({ length: 50 }, (_, i) => `stress${letter(i / 10)}${letter(i % 10)}`);
+
+await command('stress_test', [], async () => {
+  const given = process.env.LOAD_BALANCER || 'http://localhost:5000';
+  const url = given.includes('://') ? given : `http://${given}`;
+  await requireAnswer(url);
+
+  const put = (user: string, i: number) => ({
+    method: 'PUT' as const,
+    path: `/hello/${user}`,
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ dateOfBirth: `19${10 + i}-05-17` }),
+  });
+  const requests = users.flatMap((user, i) => [
+    put(user, i),
+    ...Array.from({ length: 9 }, () => ({ method: 'GET' as const, path: `/hello/${user}` })),
+  ]);
+  const options = {
+    url,
+    connections: number('CONNECTIONS', 32),
+    duration: number('DURATION', 20),
+    timeout: 10,
+    requests,
+    // Every connection begins somewhere else in the list.
+    setupClient: (client: autocannon.Client) => {
+      const start = Math.floor(Math.random() * users.length) * 10;
+      client.setRequests([...requests.slice(start), ...requests.slice(0, start)]);
+    },
+  } satisfies autocannon.Options;
+  const result = await new Promise<autocannon.Result>((resolve, reject) => {
+    const test = autocannon(options, (error: unknown, result) => (error ? reject(error) : resolve(result)));
+    autocannon.track(test, { renderProgressBar: process.stderr.isTTY === true, renderLatencyTable: true });
+  });
+  await Promise.all(users.map((user) => fetch(`${url}/hello/${user}`, { method: 'DELETE' })));
+
+  const failed = result.non2xx + result.errors + result.timeouts;
+  say(`${result['2xx']} answers, ${failed} failed, p99 ${result.latency.p99} ms (limit ${SLOWEST_MILLISECONDS} ms)`);
+  if (failed > 0)
+    throw new Refusal(
+      `${failed} requests failed: ${result.non2xx} by status, ${result.timeouts} by time-out, ${result.errors} by connection`,
+    );
+  if (result.latency.p99 > SLOWEST_MILLISECONDS)
+    throw new Refusal(`p99 is ${result.latency.p99} ms, above ${SLOWEST_MILLISECONDS} ms`);
+});
+
+/** Throws Refusal when nothing ready is there. */
+async function requireAnswer(url: string): Promise<void> {
+  const problem = await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(10_000) }).then(
+    ({ ok, status }) => (ok ? undefined : `answers /readyz with ${status}`),
+    (error: Error) => `doesn't answer: ${error.cause instanceof Error ? error.cause.message : error.message}`,
+  );
+  if (problem) throw new Refusal(`${url} ${problem}. Start it (make dev, make up) or name another: LOAD_BALANCER=…`);
+}
+
+function number(name: string, otherwise: number): number {
+  const value = Number(process.env[name] || otherwise);
+  if (!Number.isInteger(value) || value < 1)
+    throw new Refusal(`${name}=${process.env[name]} is no whole number above 0`);
+  return value;
+}
+
+function letter(i: number): string {
+  return String.fromCharCode(97 + Math.floor(i));
+}
