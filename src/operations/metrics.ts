@@ -42,11 +42,15 @@ export function createMetrics(build: { version: string; revision: string }, stat
     registers,
   });
 
+  gauge('plusone_database_connections_used', 'Connections to MySQL that run a statement', (now) => now.used);
+  gauge('plusone_database_connections_free', 'Connections to MySQL that are open and idle', (now) => now.free);
   gauge(
     'plusone_database_connection_waits',
-    'Statements waiting for a connection now',
+    'Statements that wait for a connection',
     (now) => now.waitingForConnection,
   );
+  gauge('plusone_reads_waiting', 'Lookups that have no answer from MySQL yet', (now) => now.reads);
+  gauge('plusone_writes_waiting', 'Changes that have no answer from MySQL yet', (now) => now.writes);
   counter('plusone_database_statements_total', 'Statements sent to MySQL', (now) => now.statements);
   counter('plusone_database_failures_total', 'Statements and connections that failed', (now) => now.failures);
 

@@ -1,0 +1,162 @@
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import { Writable } from 'node:stream';
+import { expect } from 'chai';
+import { pino } from 'pino';
+import { Unavailable } from '../src/operations/errors.ts';
+import { Health } from '../src/operations/health.ts';
+import { createMetrics } from '../src/operations/metrics.ts';
+import { createServer } from '../src/server.ts';
+import type { UserRepository } from '../src/users/repository.ts';
+
+const idle = { used: 0, free: 0, waitingForConnection: 0, statements: 0, failures: 0, reads: 0, writes: 0 };
+
+/** A server on a free port whose users do as `users` says; what it logs is in `log()`. */
+async function serving(users: Partial<UserRepository> = {}, now = '2026-11-24T12:00:00Z') {
+  let lines = '';
+  const sink = new Writable({
+    write(chunk, _encoding, done) {
+      lines += chunk;
+      done();
+    },
+  });
+  const health = new Health();
+  const metrics = createMetrics({ version: '1', revision: 'abc' }, () => idle);
+  const server = createServer({
+    users: {
+      find: async () => undefined,
+      save: async () => {},
+      remove: async () => false,
+      statistics: () => idle,
+      ...users,
+    },
+    health,
+    metrics,
+    log: pino(sink),
+    clock: () => new Date(now),
+    version: '1',
+  });
+  server.listen(0);
+  await once(server, 'listening');
+  const { port } = server.server.address() as AddressInfo;
+  return {
+    url: `http://127.0.0.1:${port}`,
+    health,
+    metrics,
+    log: () => lines,
+    async close() {
+      server.close();
+      server.server.closeAllConnections();
+    },
+  };
+}
+
+describe('the HTTP surface', () => {
+  let service: Awaited<ReturnType<typeof serving>>;
+  afterEach(() => service.close());
+
+  it('shows nothing of an unexpected error and logs all of it', async () => {
+    service = await serving({
+      find: async () => {
+        throw new TypeError('the inside');
+      },
+    });
+    const answer = await fetch(`${service.url}/hello/ann`);
+    expect(answer.status).to.equal(500);
+    expect(await answer.text()).not.to.contain('inside');
+    expect(service.log()).to.contain('the inside').and.to.contain('TypeError');
+  });
+
+  it('survives a throw that is not an Error', async () => {
+    service = await serving({
+      find: async () => {
+        throw 'a text';
+      },
+    });
+    expect((await fetch(`${service.url}/hello/ann`)).status).to.equal(500);
+    expect((await fetch(`${service.url}/livez`)).status).to.equal(200);
+  });
+
+  it('asks to come back when the database is away', async () => {
+    service = await serving({
+      find: async () => {
+        throw new Unavailable('MySQL is away');
+      },
+    });
+    const answer = await fetch(`${service.url}/hello/ann`);
+    expect([answer.status, answer.headers.get('retry-after')]).to.deep.equal([503, '1']);
+  });
+
+  it('counts the days from the clock that it was given', async () => {
+    service = await serving({ find: async () => '2000-12-31' }, '2026-12-30T23:59:59Z');
+    const answer = await fetch(`${service.url}/hello/ann`);
+    expect(await answer.json()).to.deep.equal({ message: 'Hello, ann! Your birthday is in 1 day(s)' });
+  });
+
+  it('judges dates of birth by the clock that it was given', async () => {
+    service = await serving({}, '2026-01-01T00:00:00Z');
+    const put = (dateOfBirth: string) =>
+      fetch(`${service.url}/hello/ann`, {
+        method: 'PUT',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ dateOfBirth }),
+      });
+    expect((await put('2025-12-31')).status).to.equal(204);
+    expect((await put('2026-01-01')).status).to.equal(400);
+  });
+
+  it('is not ready before it is told so', async () => {
+    service = await serving();
+    expect((await fetch(`${service.url}/readyz`)).status).to.equal(503);
+    service.health.becomeReady();
+    expect((await fetch(`${service.url}/readyz`)).status).to.equal(200);
+  });
+
+  it('is alive, not ready and sends callers away while it stops', async () => {
+    service = await serving();
+    service.health.becomeReady();
+    service.health.beginStopping();
+    expect((await fetch(`${service.url}/readyz`)).status).to.equal(503);
+    const answer = await fetch(`${service.url}/livez`);
+    expect([answer.status, answer.headers.get('connection')]).to.deep.equal([200, 'close']);
+  });
+
+  it('logs a line a request with what an operator looks for, and no birth date', async () => {
+    service = await serving();
+    await fetch(`${service.url}/hello/ann`, {
+      method: 'PUT',
+      headers: { 'content-type': 'application/json', 'x-request-id': 'trace-1' },
+      body: '{"dateOfBirth": "1985-03-12"}',
+    });
+    const line = JSON.parse(service.log());
+    expect(line).to.include({ requestId: 'trace-1', method: 'PUT', route: '/hello/:username', status: 204 });
+    expect(line.milliseconds).to.be.a('number');
+    expect(service.log()).not.to.contain('1985');
+  });
+
+  it('measures by the pattern of the route, never by the path', async () => {
+    service = await serving({ find: async () => '2000-01-01' });
+    await fetch(`${service.url}/hello/ann`);
+    await fetch(`${service.url}/nothing/here`);
+    const text = await service.metrics.registry.metrics();
+    expect(text).to.contain(
+      'http_request_duration_seconds_count{method="GET",route="/hello/:username",status="200"} 1',
+    );
+    expect(text).to.contain('http_request_duration_seconds_count{method="GET",route="none",status="404"} 1');
+    expect(text).not.to.contain('nothing');
+  });
+
+  it('tells what was built, the pool, the queue and the lag of the event loop', async () => {
+    service = await serving();
+    const text = await service.metrics.registry.metrics();
+    for (const name of [
+      'plusone_build_info{version="1",revision="abc",node=',
+      'plusone_database_connections_used',
+      'plusone_database_connection_waits',
+      'plusone_reads_waiting',
+      'nodejs_eventloop_lag_p99_seconds',
+    ]) {
+      expect(text).to.contain(name);
+    }
+  });
+});
