@@ -1,0 +1,113 @@
+import { z } from 'zod';
+import { Mapping, type Node, type Path, pathText, plain, Scalar, Sequence } from './document.ts';
+import { type Fate, fates, schemaOf, type WorkloadType } from './fields.ts';
+
+type Schema = z.core.$ZodType;
+
+/** The table of a type of workload, flat: a row for every field that may stand in its manifest, `<name>` for a free key. */
+export function rows(type: WorkloadType): { path: string; fate: Fate | undefined }[] {
+  const all = new Map<string, Fate | undefined>();
+  function visit(schema: Schema, path: string, inherited: Fate | undefined) {
+    const own = fates.get(schema);
+    const fate = inherited && 'absent' in inherited ? inherited : (own ?? inherited);
+    if (path && !all.has(path)) all.set(path, fate);
+    for (const [step, child] of children(schema))
+      visit(child, `${path}${path && step && !step.startsWith('[') ? '.' : ''}${step}`, fate);
+  }
+  visit(schemaOf(type, 'of one environment'), '', undefined);
+  return [...all].map(([path, fate]) => ({ path, fate }));
+}
+
+export interface NotCarried {
+  path: string;
+  reason: string;
+}
+
+/** What a manifest sets that has no meaning in the cluster, each with the reason that the table gives. */
+export function notCarried(type: WorkloadType, manifest: Mapping): NotCarried[] {
+  const found: NotCarried[] = [];
+  function visit(schema: Schema, node: Node, path: Path) {
+    const fate = fates.get(schema);
+    if (fate && 'absent' in fate) {
+      const isSame = node instanceof Scalar && fate.except?.includes(node.text);
+      if (!isSame) found.push({ path: pathText(path), reason: fate.absent });
+      return;
+    }
+    const inner = chosen(schema, node);
+    if (inner !== schema) visit(inner, node, path);
+    else if (node instanceof Sequence) {
+      for (const [i, item] of node.items.entries())
+        for (const [, child] of children(schema)) visit(child, item, [...path, i]);
+    } else if (node instanceof Mapping) {
+      const fields = new Map(children(schema));
+      for (const [key, { value }] of node.entries) {
+        const child = fields.get(key) ?? fields.get('<name>');
+        if (child && value) visit(child, value, [...path, key]);
+      }
+    }
+  }
+  visit(schemaOf(type, 'of one environment'), manifest, []);
+  return found;
+}
+
+/**
+ * What someone meant who wrote a field that is not there: the nearest name that may stand at the same place, else
+ * where the table has a field of exactly this name.
+ */
+export function nearestField(type: WorkloadType, path: Path, name: string): string | undefined {
+  const places = path[0] === 'environments' ? path.slice(2) : path;
+  const here = places.reduce<Schema[]>(
+    (at, step) => at.flatMap((schema) => below(schema, step)),
+    [schemaOf(type, 'whole')],
+  );
+  const names = here.flatMap((schema) => [...fieldsOf(schema).keys()]);
+  const [nearest] = names
+    .map((candidate) => ({ candidate, distance: editDistance(name.toLowerCase(), candidate.toLowerCase()) }))
+    .filter(
+      ({ candidate, distance }) => distance <= Math.max(1, Math.floor(Math.min(candidate.length, name.length) / 3)),
+    )
+    .toSorted((a, b) => a.distance - b.distance);
+  return nearest?.candidate ?? rows(type).find((row) => row.path.endsWith(`.${name}`))?.path;
+}
+
+function below(schema: Schema, step: PropertyKey): Schema[] {
+  const fields = fieldsOf(schema);
+  const child = fields.get(String(step)) ?? fields.get('<name>') ?? fields.get('[]');
+  return child ? [child] : [];
+}
+
+/** The fields right below, seen through optional parts and short forms. */
+function fieldsOf(schema: Schema): Map<string, Schema> {
+  return new Map(children(schema).flatMap(([step, child]) => (step ? [[step, child] as const] : [...fieldsOf(child)])));
+}
+
+/** The parts of a schema: by the name of a field, `<name>` for any, `[]` for an item, '' for the same value seen closer. */
+function children(schema: Schema): [string, Schema][] {
+  if (schema instanceof z.ZodObject) return Object.entries<Schema>(schema.shape);
+  if (schema instanceof z.ZodRecord) return [['<name>', schema.valueType]];
+  if (schema instanceof z.ZodArray) return [['[]', schema.element]];
+  if (schema instanceof z.ZodOptional) return [['', schema.unwrap()]];
+  if (schema instanceof z.ZodUnion) return schema.options.map((option: Schema) => ['', option]);
+  if (schema instanceof z.ZodPipe) return [['', schema.in]];
+  return [];
+}
+
+/** The part of a schema that reads this value, or the schema itself when it is no choice. */
+function chosen(schema: Schema, node: Node): Schema {
+  const closer = children(schema).flatMap(([step, child]) => (step === '' ? [child] : []));
+  return closer.find((option) => closer.length === 1 || z.safeParse(option, plain(node)).success) ?? schema;
+}
+
+/** Levenshtein's distance. */
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
+  for (const [i, letter] of [...a].entries()) {
+    const next = [i + 1];
+    for (const [j, other] of [...b].entries()) {
+      const replaced = (row[j] ?? 0) + (letter === other ? 0 : 1);
+      next.push(Math.min(replaced, (row[j + 1] ?? 0) + 1, (next[j] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row[b.length] ?? 0;
+}

@@ -1,0 +1,318 @@
+import { ApiObject, App, Chart, JsonPatch, Size } from 'cdk8s';
+import {
+  k8s,
+  Namespace,
+  PersistentVolumeAccessMode,
+  PersistentVolumeClaim,
+  Pods,
+  Protocol,
+  Service,
+  ServiceAccount,
+  ServiceType,
+} from 'cdk8s-plus-27';
+import type { Construct } from 'constructs';
+import type { NotCarried } from './carried.ts';
+import type { Fields } from './fields.ts';
+import { isShared, type Pod, podOf, sizeOf } from './pod.ts';
+import { listeningPorts, type ServicePort, servicePorts } from './ports.ts';
+import type { Release } from './release.ts';
+import { objectName } from './rules.ts';
+import { cronJobSchedule } from './schedule.ts';
+
+/** A release as Kubernetes objects. */
+export interface Synthesis {
+  app: App;
+  namespace: string;
+  builtImages: Pod['builtImages'];
+  secretKeys: Pod['secretKeys'];
+  notCarried: NotCarried[];
+}
+
+/**
+ * The Kubernetes objects of a release: a chart with the namespace, which every workload of the application shares,
+ * and a chart with the workload. Throws a SyntaxError for a schedule that a CronJob can't keep.
+ */
+export function synthesize(release: Release): Synthesis {
+  const app = new App();
+  const { application } = release;
+  const shared = new Chart(app, 'application', { disableResourceNameHashes: true });
+  new Namespace(shared, 'namespace', {
+    metadata: {
+      name: application,
+      labels: {
+        'app.kubernetes.io/part-of': application,
+        // https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted
+        'pod-security.kubernetes.io/enforce': 'restricted',
+        'pod-security.kubernetes.io/enforce-version': 'latest',
+        'pod-security.kubernetes.io/warn': 'restricted',
+        'pod-security.kubernetes.io/audit': 'restricted',
+      },
+    },
+  });
+
+  const pod = podOf(release);
+  const workload = new Workload(app, release, pod);
+  workload.addDependency(shared);
+  return {
+    app,
+    namespace: application,
+    builtImages: pod.builtImages,
+    secretKeys: pod.secretKeys,
+    notCarried: [
+      ...release.manifest.notCarried,
+      ...pod.notCarried,
+      ...workload.notCarried,
+      ...release.overrides.notCarried,
+    ],
+  };
+}
+
+class Workload extends Chart {
+  readonly notCarried: NotCarried[] = [];
+  private readonly release: Release;
+  private readonly pod: Pod;
+  /** What tells this workload's pods from all others. */
+  private readonly selector: Record<string, string>;
+
+  constructor(scope: Construct, release: Release, pod: Pod) {
+    const { application, environment, manifest } = release;
+    const { name, type } = manifest;
+    const selector = { 'app.kubernetes.io/name': name, 'app.kubernetes.io/instance': `${application}-${environment}` };
+    super(scope, name, {
+      namespace: application,
+      disableResourceNameHashes: true,
+      labels: {
+        ...selector,
+        'app.kubernetes.io/component': type.toLowerCase().replaceAll(' ', '-'),
+        'app.kubernetes.io/part-of': application,
+        'app.kubernetes.io/managed-by': 'cdk8s',
+      },
+    });
+    this.release = release;
+    this.pod = pod;
+    this.selector = selector;
+
+    new ServiceAccount(this, 'account', { metadata: { name }, automountToken: false });
+    this.claimVolumes();
+    this.guardPods();
+    if (type === 'Scheduled Job') this.schedule();
+    else this.deploy();
+  }
+
+  private deploy() {
+    const { name, type, fields } = this.release.manifest;
+    const scaling = scalingOf(fields);
+    const recreate = fields.deployment?.rolling === 'recreate';
+    const deployment = k8s.KubeDeployment.manifest({
+      metadata: { name },
+      spec: {
+        // Beside an autoscaler a number here would be put back at every apply.
+        ...(scaling.metrics.length > 0 ? {} : { replicas: scaling.min }),
+        selector: { matchLabels: this.selector },
+        // As ECS does it: new tasks beside all of the old ones, or all of the old ones out first.
+        strategy: recreate
+          ? { type: 'Recreate' }
+          : {
+              type: 'RollingUpdate',
+              rollingUpdate: {
+                maxUnavailable: k8s.IntOrString.fromNumber(0),
+                maxSurge: k8s.IntOrString.fromString('100%'),
+              },
+            },
+        template: this.template(scaling.min > 1 ? this.spread() : {}),
+      },
+    });
+    this.add('deployment', deployment, '/spec/template/spec');
+
+    if (scaling.metrics.length > 0) this.autoscale(scaling);
+    else if (scaling.max > scaling.min) {
+      this.notCarried.push({ path: 'count.range', reason: `nothing here to scale by: it stays at ${scaling.min}` });
+    }
+    if (scaling.min > 1) {
+      new k8s.KubePodDisruptionBudget(this, 'disruption', {
+        metadata: { name },
+        spec: { maxUnavailable: k8s.IntOrString.fromNumber(1), selector: { matchLabels: this.selector } },
+      });
+    }
+    this.expose(type === 'Load Balanced Web Service');
+  }
+
+  private schedule() {
+    const { name, fields } = this.release.manifest;
+    const { on, retries = 0, timeout } = fields;
+    const off = on?.schedule === 'none';
+    const job = k8s.KubeCronJob.manifest({
+      metadata: { name },
+      spec: {
+        schedule: off ? '@yearly' : cronJobSchedule(on?.schedule ?? ''),
+        timeZone: 'Etc/UTC',
+        ...(off ? { suspend: true } : {}),
+        jobTemplate: {
+          spec: {
+            backoffLimit: retries,
+            ...(timeout ? { activeDeadlineSeconds: Math.ceil(timeout) } : {}),
+            template: this.template({ restartPolicy: 'Never' }),
+          },
+        },
+      },
+    });
+    this.add('job', job, '/spec/jobTemplate/spec/template/spec');
+  }
+
+  private template(extra: Partial<k8s.PodSpec>): k8s.PodTemplateSpec {
+    const { spec, annotations } = this.pod;
+    return {
+      metadata: { labels: { ...this.labels }, ...(Object.keys(annotations).length > 0 ? { annotations } : {}) },
+      spec: { ...spec, ...extra },
+    };
+  }
+
+  /** An object with a pod in it, whose spec is at that JSON pointer, and what cdk8s-plus-27 can't say about pods. */
+  private add(id: string, manifest: ReturnType<typeof k8s.KubeDeployment.manifest>, spec: string) {
+    const object = new ApiObject(this, id, manifest);
+    object.addJsonPatch(...this.pod.additions.map(({ path, value }) => JsonPatch.add(`${spec}${path}`, value)));
+  }
+
+  /** One pod to a node as far as there are nodes, and each release for itself. */
+  private spread(): Pick<k8s.PodSpec, 'topologySpreadConstraints'> {
+    return {
+      topologySpreadConstraints: [
+        {
+          maxSkew: 1,
+          topologyKey: 'kubernetes.io/hostname',
+          whenUnsatisfiable: 'ScheduleAnyway',
+          labelSelector: { matchLabels: this.selector },
+          matchLabelKeys: ['pod-template-hash'],
+        },
+      ],
+    };
+  }
+
+  private autoscale({ min, max, metrics, cooldown }: Scaling) {
+    const { name } = this.release.manifest;
+    new k8s.KubeHorizontalPodAutoscalerV2(this, 'autoscaler', {
+      metadata: { name },
+      spec: {
+        scaleTargetRef: { apiVersion: 'apps/v1', kind: 'Deployment', name },
+        minReplicas: min,
+        maxReplicas: max,
+        metrics,
+        behavior: {
+          scaleDown: {
+            stabilizationWindowSeconds: cooldown.in,
+            policies: [{ type: 'Pods', value: 1, periodSeconds: Math.max(1, cooldown.in) }],
+          },
+          scaleUp: {
+            stabilizationWindowSeconds: 0,
+            policies: [{ type: 'Percent', value: 100, periodSeconds: Math.max(1, cooldown.out) }],
+          },
+        },
+      },
+    });
+  }
+
+  private expose(outside: boolean) {
+    const { manifest, nodePort } = this.release;
+    const ports = servicePorts(manifest.fields);
+    const { connect } = manifest.fields.network ?? {};
+    if (ports.length === 0) return;
+    const pods = Pods.select(this, 'pods', { labels: this.selector });
+    const bound = (type: ServiceType, port: ServicePort, first: boolean) => ({
+      name: port.name,
+      port: port.port,
+      targetPort: port.targetPort,
+      protocol: port.protocol === 'UDP' ? Protocol.UDP : Protocol.TCP,
+      ...(type === ServiceType.NODE_PORT && first ? { nodePort } : {}),
+    });
+    const serve = (id: string, name: string, type: ServiceType) =>
+      new Service(this, id, {
+        metadata: { name },
+        type,
+        selector: pods,
+        ports: ports.map((port, i) => bound(type, port, i === 0)),
+      });
+    serve('service', manifest.name, outside ? ServiceType.NODE_PORT : ServiceType.CLUSTER_IP);
+    if (typeof connect === 'object') serve('alias', objectName(connect.alias), ServiceType.CLUSTER_IP);
+  }
+
+  /** Into the pods comes only what is meant for the ports that they listen on; out goes what they like, as on AWS. */
+  private guardPods() {
+    const { name, fields } = this.release.manifest;
+    const ports = listeningPorts(fields);
+    new k8s.KubeNetworkPolicy(this, 'ingress', {
+      metadata: { name },
+      spec: {
+        podSelector: { matchLabels: this.selector },
+        policyTypes: ['Ingress'],
+        ...(ports.length > 0
+          ? {
+              ingress: [
+                { ports: ports.map(({ port, protocol }) => ({ port: k8s.IntOrString.fromNumber(port), protocol })) },
+              ],
+            }
+          : {}),
+      },
+    });
+  }
+
+  private claimVolumes() {
+    const { name, fields } = this.release.manifest;
+    for (const [volume, { efs }] of Object.entries(fields.storage?.volumes ?? {})) {
+      if (!isShared(efs)) continue;
+      new PersistentVolumeClaim(this, `volume-${volume}`, {
+        metadata: { name: objectName(`${name}-${volume}`) },
+        accessModes: [PersistentVolumeAccessMode.READ_WRITE_ONCE],
+        storage: Size.gibibytes(1),
+      });
+    }
+  }
+}
+
+interface Scaling {
+  min: number;
+  max: number;
+  metrics: k8s.MetricSpecV2[];
+  cooldown: { in: number; out: number };
+}
+
+/** Copilot's own defaults, for each thing that it scales by. */
+const defaultCooldown = { in: 120, out: 60 };
+
+/**
+ * How many pods, and by what they scale. Percentages are of the task's size, as on AWS, and not of what a pod
+ * reserves, which is why the targets are amounts. Of several cooldowns the most careful one counts for all.
+ */
+function scalingOf(fields: Fields): Scaling {
+  const { count } = fields;
+  if (!count || 'replicas' in count)
+    return { min: count?.replicas ?? 1, max: count?.replicas ?? 1, metrics: [], cooldown: defaultCooldown };
+  const { range, spot, cpu_percentage, memory_percentage } = count;
+  const { min = spot ?? 1, max = min } = range ?? {};
+  const { cpu, memory } = sizeOf(fields);
+  const metrics = [
+    { name: 'cpu', target: cpu_percentage, amount: (percent: number) => `${Math.round((cpu * percent) / 100)}m` },
+    {
+      name: 'memory',
+      target: memory_percentage,
+      amount: (percent: number) => `${Math.round((memory * percent) / 100)}Mi`,
+    },
+  ].flatMap(({ name, target, amount }) =>
+    target?.value === undefined ? [] : [{ name, averageValue: k8s.Quantity.fromString(amount(target.value)) }],
+  );
+  const stated = [cpu_percentage?.cooldown, memory_percentage?.cooldown, count.cooldown];
+  const longest = (side: 'in' | 'out', most: number) => {
+    const own = stated.slice(0, 2).flatMap((cooldown) => cooldown?.[side] ?? []);
+    const seconds = own.length > 0 ? Math.max(...own) : (count.cooldown?.[side] ?? defaultCooldown[side]);
+    return Math.min(most, Math.ceil(seconds));
+  };
+  return {
+    min,
+    max,
+    metrics: metrics.map(({ name, averageValue }) => ({
+      type: 'Resource',
+      resource: { name, target: { type: 'AverageValue', averageValue } },
+    })),
+    // The most that an autoscaler takes: https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/horizontal-pod-autoscaler-v2/
+    cooldown: { in: longest('in', 1800), out: longest('out', 1800) },
+  };
+}

@@ -1,0 +1,20 @@
+import type { Manifest } from './manifest.ts';
+import type { Overrides } from './overrides.ts';
+
+/** One workload of one application in one environment, and how this cluster takes it. */
+export interface Release {
+  application: string;
+  environment: string;
+  manifest: Manifest;
+  overrides: Overrides;
+  /** The image that stands for what the manifest builds; its tag is that of the sidecars that are built too. */
+  image: string;
+  /** The variables of each env file, by its path in the manifest. */
+  environmentFiles: ReadonlyMap<string, ReadonlyMap<string, string>>;
+  /** What the platform gives every container, as ECS gives the region and the credentials of the task's role. */
+  platformVariables: ReadonlyMap<string, string>;
+  /** The port of every node that leads to a Load Balanced Web Service. */
+  nodePort: number;
+  /** How much of `cpu` and `memory` a pod reserves, in percent; it may use all of it while the node has it to spare. */
+  reserve: number;
+}
