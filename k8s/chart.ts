@@ -12,11 +12,11 @@ import {
 } from 'cdk8s-plus-27';
 import type { Construct } from 'constructs';
 import type { NotCarried } from './carried.ts';
-import type { Fields } from './fields.ts';
-import { isShared, type Pod, podOf, sizeOf } from './pod.ts';
+import { isShared, type Pod, podOf } from './pod.ts';
 import { listeningPorts, type ServicePort, servicePorts } from './ports.ts';
 import type { Release } from './release.ts';
 import { objectName } from './rules.ts';
+import { type Scaling, scalingOf, scheduleScaling } from './scaling.ts';
 import { cronJobSchedule } from './schedule.ts';
 
 /** A release as Kubernetes objects. */
@@ -125,9 +125,7 @@ class Workload extends Chart {
     this.add('deployment', deployment, '/spec/template/spec');
 
     if (scaling.metrics.length > 0) this.autoscale(scaling);
-    else if (scaling.max > scaling.min) {
-      this.notCarried.push({ path: 'count.range', reason: `nothing here to scale by: it stays at ${scaling.min}` });
-    }
+    else this.noteFixedCount(scaling);
     if (scaling.min > 1) {
       new k8s.KubePodDisruptionBudget(this, 'disruption', {
         metadata: { name },
@@ -189,7 +187,9 @@ class Workload extends Chart {
   }
 
   private autoscale({ min, max, metrics, cooldown }: Scaling) {
-    const { name } = this.release.manifest;
+    const { manifest, overrides, kubectlImage } = this.release;
+    const { name } = manifest;
+    if (overrides.scheduledActions.length > 0) scheduleScaling(this, name, overrides.scheduledActions, kubectlImage);
     new k8s.KubeHorizontalPodAutoscalerV2(this, 'autoscaler', {
       metadata: { name },
       spec: {
@@ -209,6 +209,13 @@ class Workload extends Chart {
         },
       },
     });
+  }
+
+  private noteFixedCount({ min, max }: Scaling) {
+    const reason = `nothing here to scale by: it stays at ${min}`;
+    if (max > min) this.notCarried.push({ path: 'count.range', reason });
+    for (const { name } of this.release.overrides.scheduledActions)
+      this.notCarried.push({ path: `ScheduledActions.${name}`, reason });
   }
 
   private expose(outside: boolean) {
@@ -266,53 +273,4 @@ class Workload extends Chart {
       });
     }
   }
-}
-
-interface Scaling {
-  min: number;
-  max: number;
-  metrics: k8s.MetricSpecV2[];
-  cooldown: { in: number; out: number };
-}
-
-/** Copilot's own defaults, for each thing that it scales by. */
-const defaultCooldown = { in: 120, out: 60 };
-
-/**
- * How many pods, and by what they scale. Percentages are of the task's size, as on AWS, and not of what a pod
- * reserves, which is why the targets are amounts. Of several cooldowns the most careful one counts for all.
- */
-function scalingOf(fields: Fields): Scaling {
-  const { count } = fields;
-  if (!count || 'replicas' in count)
-    return { min: count?.replicas ?? 1, max: count?.replicas ?? 1, metrics: [], cooldown: defaultCooldown };
-  const { range, spot, cpu_percentage, memory_percentage } = count;
-  const { min = spot ?? 1, max = min } = range ?? {};
-  const { cpu, memory } = sizeOf(fields);
-  const metrics = [
-    { name: 'cpu', target: cpu_percentage, amount: (percent: number) => `${Math.round((cpu * percent) / 100)}m` },
-    {
-      name: 'memory',
-      target: memory_percentage,
-      amount: (percent: number) => `${Math.round((memory * percent) / 100)}Mi`,
-    },
-  ].flatMap(({ name, target, amount }) =>
-    target?.value === undefined ? [] : [{ name, averageValue: k8s.Quantity.fromString(amount(target.value)) }],
-  );
-  const stated = [cpu_percentage?.cooldown, memory_percentage?.cooldown, count.cooldown];
-  const longest = (side: 'in' | 'out', most: number) => {
-    const own = stated.slice(0, 2).flatMap((cooldown) => cooldown?.[side] ?? []);
-    const seconds = own.length > 0 ? Math.max(...own) : (count.cooldown?.[side] ?? defaultCooldown[side]);
-    return Math.min(most, Math.ceil(seconds));
-  };
-  return {
-    min,
-    max,
-    metrics: metrics.map(({ name, averageValue }) => ({
-      type: 'Resource',
-      resource: { name, target: { type: 'AverageValue', averageValue } },
-    })),
-    // The most that an autoscaler takes: https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/horizontal-pod-autoscaler-v2/
-    cooldown: { in: longest('in', 1800), out: longest('out', 1800) },
-  };
 }

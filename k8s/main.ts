@@ -10,6 +10,8 @@ import { secretName } from './pod.ts';
 import type { Release } from './release.ts';
 import { displayed, MissingInput, openWorkspace, readText } from './workspace.ts';
 
+const defaultKubectlImage = 'registry.k8s.io/kubectl:v1.34.2';
+
 const usage = `Turns a workload of a Copilot workspace into Kubernetes manifests.
 
 Usage: npm run synth -- [options]
@@ -22,6 +24,7 @@ Usage: npm run synth -- [options]
   --platform-env FILE   variables that the platform gives every container, a NAME=value on each line
   --node-port PORT      the port of the node for a Load Balanced Web Service (default: 30500)
   --reserve PERCENT     how much of cpu and memory a pod reserves; it may use all of it (default: 10)
+  --kubectl-image IMAGE the image that scheduled scaling runs kubectl from (default: ${defaultKubectlImage})
   --help                this text
 
 Exit code: 0 done, 64 wrong usage, 65 something wrong in a file, 66 a file is missing, 73 the output can't be written.`;
@@ -41,6 +44,7 @@ function readOptions(args: string[]) {
       image: { type: 'string' },
       'platform-env': { type: 'string' },
       'node-port': { type: 'string', default: '30500' },
+      'kubectl-image': { type: 'string', default: defaultKubectlImage },
       reserve: { type: 'string', default: '10' },
       help: { type: 'boolean', default: false },
     },
@@ -84,6 +88,7 @@ function readRelease(options: Options): Release {
     environmentFiles: readEnvironmentFiles(manifest, workspace.root),
     platformVariables: options['platform-env'] ? readVariables(options['platform-env']) : new Map(),
     nodePort,
+    kubectlImage: options['kubectl-image'],
     reserve,
   };
 }

@@ -15,6 +15,8 @@ export interface Release {
   platformVariables: ReadonlyMap<string, string>;
   /** The port of every node that leads to a Load Balanced Web Service. */
   nodePort: number;
+  /** The image whose kubectl the scheduled scaling runs. */
+  kubectlImage: string;
   /** How much of `cpu` and `memory` a pod reserves, in percent; it may use all of it while the node has it to spare. */
   reserve: number;
 }

@@ -1,0 +1,146 @@
+import type { Chart } from 'cdk8s';
+import { k8s, Role, RoleBinding, ServiceAccount } from 'cdk8s-plus-27';
+import type { Fields } from './fields.ts';
+import type { ScheduledAction } from './overrides.ts';
+import { sizeOf } from './pod.ts';
+import { objectName } from './rules.ts';
+import { cronJobSchedule } from './schedule.ts';
+
+export interface Scaling {
+  min: number;
+  max: number;
+  metrics: k8s.MetricSpecV2[];
+  cooldown: { in: number; out: number };
+}
+
+/** Copilot's own defaults, for each thing that it scales by. */
+const defaultCooldown = { in: 120, out: 60 };
+
+/**
+ * How many pods, and by what they scale. Percentages are of the task's size, as on AWS, and not of what a pod
+ * reserves, which is why the targets are amounts. Of several cooldowns the most careful one counts for all.
+ */
+export function scalingOf(fields: Fields): Scaling {
+  const { count } = fields;
+  if (!count || 'replicas' in count)
+    return { min: count?.replicas ?? 1, max: count?.replicas ?? 1, metrics: [], cooldown: defaultCooldown };
+  const { range, spot, cpu_percentage, memory_percentage } = count;
+  const { min = spot ?? 1, max = min } = range ?? {};
+  const { cpu, memory } = sizeOf(fields);
+  const metrics = [
+    { name: 'cpu', target: cpu_percentage, amount: (percent: number) => `${Math.round((cpu * percent) / 100)}m` },
+    {
+      name: 'memory',
+      target: memory_percentage,
+      amount: (percent: number) => `${Math.round((memory * percent) / 100)}Mi`,
+    },
+  ].flatMap(({ name, target, amount }) =>
+    target?.value === undefined ? [] : [{ name, averageValue: k8s.Quantity.fromString(amount(target.value)) }],
+  );
+  const stated = [cpu_percentage?.cooldown, memory_percentage?.cooldown, count.cooldown];
+  const longest = (side: 'in' | 'out', most: number) => {
+    const own = stated.slice(0, 2).flatMap((cooldown) => cooldown?.[side] ?? []);
+    const seconds = own.length > 0 ? Math.max(...own) : (count.cooldown?.[side] ?? defaultCooldown[side]);
+    return Math.min(most, Math.ceil(seconds));
+  };
+  return {
+    min,
+    max,
+    metrics: metrics.map(({ name, averageValue }) => ({
+      type: 'Resource',
+      resource: { name, target: { type: 'AverageValue', averageValue } },
+    })),
+    // The most that an autoscaler takes: https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/horizontal-pod-autoscaler-v2/
+    cooldown: { in: longest('in', 1800), out: longest('out', 1800) },
+  };
+}
+
+/**
+ * The twin of Application Auto Scaling's scheduled actions: for each a CronJob that sets the bounds of the autoscaler,
+ * under an account that may do just that. What a later `kubectl apply` says holds until the next action, as a
+ * deployment's bounds do on AWS. Throws a SyntaxError for a schedule that a CronJob can't keep.
+ */
+export function scheduleScaling(
+  chart: Chart,
+  workload: string,
+  actions: readonly ScheduledAction[],
+  kubectlImage: string,
+) {
+  const name = `${workload}-scaler`;
+  const selector = { 'app.kubernetes.io/name': name, 'app.kubernetes.io/component': 'scheduled-scaling' };
+  const metadata = { name, labels: selector };
+  const account = new ServiceAccount(chart, 'scaler', { metadata, automountToken: false });
+  const autoscaler = { apiGroup: 'autoscaling', resourceType: 'horizontalpodautoscalers', resourceName: workload };
+  const role = new Role(chart, 'scaler-role', { metadata });
+  role.allow(['get', 'patch'], autoscaler);
+  new RoleBinding(chart, 'scaler-binding', { metadata, role }).addSubjects(account);
+  new k8s.KubeNetworkPolicy(chart, 'scaler-ingress', {
+    metadata,
+    spec: { podSelector: { matchLabels: selector }, policyTypes: ['Ingress'] },
+  });
+
+  for (const action of actions) {
+    const bounds = {
+      ...(action.min === undefined ? {} : { minReplicas: Math.max(1, action.min) }),
+      ...(action.max === undefined ? {} : { maxReplicas: Math.max(1, action.max) }),
+    };
+    new k8s.KubeCronJob(chart, `scaler-${action.name}`, {
+      metadata: { name: objectName(`${workload}-${action.name}`), labels: selector },
+      spec: {
+        schedule: cronJobSchedule(action.schedule),
+        timeZone: action.timezone === 'UTC' ? 'Etc/UTC' : action.timezone,
+        concurrencyPolicy: 'Forbid',
+        // A laptop that slept through the hour catches up within the next one.
+        startingDeadlineSeconds: 3600,
+        jobTemplate: {
+          spec: {
+            backoffLimit: 3,
+            ttlSecondsAfterFinished: 86400,
+            template: {
+              metadata: { labels: { ...chart.labels, ...selector } },
+              spec: scalerPod(JSON.stringify({ spec: bounds })),
+            },
+          },
+        },
+      },
+    });
+  }
+
+  function scalerPod(patch: string): k8s.PodSpec {
+    return {
+      restartPolicy: 'OnFailure',
+      serviceAccountName: name,
+      automountServiceAccountToken: true,
+      enableServiceLinks: false,
+      securityContext: {
+        runAsNonRoot: true,
+        runAsUser: 65532,
+        runAsGroup: 65532,
+        seccompProfile: { type: 'RuntimeDefault' },
+      },
+      containers: [
+        {
+          name: 'kubectl',
+          image: kubectlImage,
+          imagePullPolicy: 'IfNotPresent',
+          command: ['kubectl'],
+          args: ['patch', 'horizontalpodautoscaler', workload, '--patch', patch],
+          resources: {
+            requests: amounts('10m', '32Mi', '16Mi'),
+            limits: amounts('500m', '128Mi', '64Mi'),
+          },
+          securityContext: {
+            allowPrivilegeEscalation: false,
+            capabilities: { drop: ['ALL'] },
+            readOnlyRootFilesystem: true,
+          },
+        },
+      ],
+    };
+  }
+}
+
+function amounts(cpu: string, memory: string, storage: string): Record<string, k8s.Quantity> {
+  const named = { cpu, memory, 'ephemeral-storage': storage };
+  return Object.fromEntries(Object.entries(named).map(([name, amount]) => [name, k8s.Quantity.fromString(amount)]));
+}
