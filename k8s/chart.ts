@@ -12,8 +12,9 @@ import {
 } from 'cdk8s-plus-27';
 import type { Construct } from 'constructs';
 import type { NotCarried } from './carried.ts';
+import { declaredUser, exceptions, presentImage, spreadPods, standsForLoadBalancer } from './exceptions.ts';
 import { isShared, type Pod, podOf } from './pod.ts';
-import { listeningPorts, type ServicePort, servicePorts } from './ports.ts';
+import { listeningPorts, servicePorts } from './ports.ts';
 import type { Release } from './release.ts';
 import { objectName } from './rules.ts';
 import { type Scaling, scalingOf, scheduleScaling } from './scaling.ts';
@@ -104,7 +105,7 @@ class Workload extends Chart {
     const scaling = scalingOf(fields);
     const recreate = fields.deployment?.rolling === 'recreate';
     const deployment = k8s.KubeDeployment.manifest({
-      metadata: { name },
+      metadata: { name, annotations: exceptions(presentImage, declaredUser, spreadPods) },
       spec: {
         // Beside an autoscaler a number here would be put back at every apply.
         ...(scaling.metrics.length > 0 ? {} : { replicas: scaling.min }),
@@ -140,7 +141,7 @@ class Workload extends Chart {
     const { on, retries = 0, timeout } = fields;
     const off = on?.schedule === 'none';
     const job = k8s.KubeCronJob.manifest({
-      metadata: { name },
+      metadata: { name, annotations: exceptions(presentImage, declaredUser) },
       spec: {
         schedule: off ? '@yearly' : cronJobSchedule(on?.schedule ?? ''),
         timeZone: 'Etc/UTC',
@@ -224,22 +225,20 @@ class Workload extends Chart {
     const { connect } = manifest.fields.network ?? {};
     if (ports.length === 0) return;
     const pods = Pods.select(this, 'pods', { labels: this.selector });
-    const bound = (type: ServiceType, port: ServicePort, first: boolean) => ({
-      name: port.name,
-      port: port.port,
-      targetPort: port.targetPort,
-      protocol: port.protocol === 'UDP' ? Protocol.UDP : Protocol.TCP,
-      ...(type === ServiceType.NODE_PORT && first ? { nodePort } : {}),
-    });
+    const { NODE_PORT, CLUSTER_IP } = ServiceType;
     const serve = (id: string, name: string, type: ServiceType) =>
       new Service(this, id, {
-        metadata: { name },
+        metadata: { name, annotations: type === NODE_PORT ? exceptions(standsForLoadBalancer) : {} },
         type,
         selector: pods,
-        ports: ports.map((port, i) => bound(type, port, i === 0)),
+        ports: ports.map(({ protocol, ...port }, i) => ({
+          ...port,
+          protocol: protocol === 'UDP' ? Protocol.UDP : Protocol.TCP,
+          ...(type === NODE_PORT && i === 0 ? { nodePort } : {}),
+        })),
       });
-    serve('service', manifest.name, outside ? ServiceType.NODE_PORT : ServiceType.CLUSTER_IP);
-    if (typeof connect === 'object') serve('alias', objectName(connect.alias), ServiceType.CLUSTER_IP);
+    serve('service', manifest.name, outside ? NODE_PORT : CLUSTER_IP);
+    if (typeof connect === 'object') serve('alias', objectName(connect.alias), CLUSTER_IP);
   }
 
   /** Into the pods comes only what is meant for the ports that they listen on; out goes what they like, as on AWS. */
@@ -250,7 +249,8 @@ class Workload extends Chart {
       metadata: { name },
       spec: {
         podSelector: { matchLabels: this.selector },
-        policyTypes: ['Ingress'],
+        policyTypes: ['Ingress', 'Egress'],
+        egress: [{}],
         ...(ports.length > 0
           ? {
               ingress: [

@@ -1,5 +1,6 @@
 import type { Chart } from 'cdk8s';
-import { k8s, Role, RoleBinding, ServiceAccount } from 'cdk8s-plus-27';
+import { k8s, Role, ServiceAccount } from 'cdk8s-plus-27';
+import { exceptions, presentImage } from './exceptions.ts';
 import type { Fields } from './fields.ts';
 import type { ScheduledAction } from './overrides.ts';
 import { sizeOf } from './pod.ts';
@@ -69,14 +70,23 @@ export function scheduleScaling(
   const name = `${workload}-scaler`;
   const selector = { 'app.kubernetes.io/name': name, 'app.kubernetes.io/component': 'scheduled-scaling' };
   const metadata = { name, labels: selector };
-  const account = new ServiceAccount(chart, 'scaler', { metadata, automountToken: false });
+  new ServiceAccount(chart, 'scaler', { metadata, automountToken: false });
   const autoscaler = { apiGroup: 'autoscaling', resourceType: 'horizontalpodautoscalers', resourceName: workload };
   const role = new Role(chart, 'scaler-role', { metadata });
   role.allow(['get', 'patch'], autoscaler);
-  new RoleBinding(chart, 'scaler-binding', { metadata, role }).addSubjects(account);
+  new k8s.KubeRoleBinding(chart, 'scaler-binding', {
+    metadata,
+    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name },
+    subjects: [{ kind: 'ServiceAccount', name }],
+  });
   new k8s.KubeNetworkPolicy(chart, 'scaler-ingress', {
     metadata,
-    spec: { podSelector: { matchLabels: selector }, policyTypes: ['Ingress'] },
+    spec: {
+      podSelector: { matchLabels: selector },
+      policyTypes: ['Ingress', 'Egress'],
+      // The API server: behind its Service, and where kubeadm has it listen.
+      egress: [{ ports: [443, 6443].map((port) => ({ port: k8s.IntOrString.fromNumber(port), protocol: 'TCP' })) }],
+    },
   });
 
   for (const action of actions) {
@@ -85,7 +95,14 @@ export function scheduleScaling(
       ...(action.max === undefined ? {} : { maxReplicas: Math.max(1, action.max) }),
     };
     new k8s.KubeCronJob(chart, `scaler-${action.name}`, {
-      metadata: { name: objectName(`${workload}-${action.name}`), labels: selector },
+      metadata: {
+        name: objectName(`${workload}-${action.name}`),
+        labels: selector,
+        annotations: exceptions(presentImage, {
+          kubeScore: [],
+          checkov: { CKV_K8S_38: 'It asks the API server, as an account that may patch one autoscaler' },
+        }),
+      },
       spec: {
         schedule: cronJobSchedule(action.schedule),
         timeZone: action.timezone === 'UTC' ? 'Etc/UTC' : action.timezone,
