@@ -40,7 +40,9 @@ export class SetupError extends Error {
 
 /** A database to run the service on. */
 export interface Database {
-  /** What serves it, for people: "MariaDB 10.11.19", "mysql:8.4 in Docker". */
+  /** Whether it was started for us and will be gone with us. */
+  readonly isPrivate: boolean;
+  /** What serves it, for people: "a private MariaDB 10.11.19". */
   readonly description: string;
   /** The DATABASE_* variables that lead the service to it, as they are now. */
   readonly env: Record<string, string>;
@@ -92,6 +94,7 @@ export async function startDatabase(): Promise<Database> {
     return entry[0].startsWith('DATABASE_') && entry[1] !== undefined;
   });
   return {
+    isPrivate: false,
     description: `the database at DATABASE_HOST=${process.env.DATABASE_HOST}`,
     env: Object.fromEntries(given),
     stop: async () => {},
@@ -160,6 +163,7 @@ async function startWith(server: Server, settings: Settings): Promise<PrivateDat
   }
 
   return {
+    isPrivate: true,
     description: server.description,
     port,
     get env() {
@@ -192,7 +196,7 @@ async function prepareLocalServer(binary: string, settings: Settings): Promise<S
   const version = (await run(binary, ['--version'])).stdout;
   const isMariaDB = version.includes('MariaDB');
   const number = /(\d+\.\d+\.\d+)/.exec(version)?.[1] ?? '';
-  const description = `${isMariaDB ? 'MariaDB' : 'MySQL'} ${number}`;
+  const description = `a private ${isMariaDB ? 'MariaDB' : 'MySQL'} ${number}`;
 
   const directory = makeDirectory(settings.name);
   const data = join(directory, 'data');
@@ -320,7 +324,7 @@ async function prepareContainer(settings: Settings): Promise<Server> {
   lastWill('docker rm -f -v "$1"', name);
   let isCreated = false;
   return {
-    description: `${IMAGE} in Docker`,
+    description: `a private ${IMAGE} in Docker`,
     async start() {
       if (isCreated) return await docker('start', name);
       const variables = ['MYSQL_ROOT_PASSWORD', 'MYSQL_DATABASE', 'MYSQL_USER', 'MYSQL_PASSWORD'];

@@ -9,13 +9,19 @@ import { createServer } from 'node:net';
 export async function freePort(): Promise<number> {
   for (;;) {
     const port = randomInt(20_000, 32_000);
-    const probe = createServer().listen(port, '127.0.0.1');
-    const free = await once(probe, 'listening').then(
-      () => true,
-      () => false,
-    );
-    if (!free) continue;
-    await new Promise((closed) => probe.close(closed));
-    return port;
+    if (await isFree(port)) return port;
   }
+}
+
+/** Whether this process could listen on the TCP port, on all addresses as the service does. */
+export async function isFree(port: number): Promise<boolean> {
+  const probe = createServer();
+  const listening = once(probe, 'listening').then(
+    () => true,
+    () => false,
+  );
+  probe.listen(port);
+  const free = await listening;
+  if (free) await new Promise((closed) => probe.close(closed));
+  return free;
 }

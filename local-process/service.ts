@@ -15,6 +15,11 @@ export interface Exit {
   readonly signal: NodeJS.Signals | null;
 }
 
+/** A process of the service ended, or did not get ready; the message has its output where that was kept. */
+export class ServiceError extends Error {
+  override name = 'ServiceError';
+}
+
 /** A process of the service. It ends with this process at the latest. */
 export interface ServiceProcess {
   readonly child: ChildProcess;
@@ -33,14 +38,18 @@ export interface Service extends ServiceProcess {
   readonly metricsUrl: string;
 }
 
+/** Where a process's output goes: kept for the caller, or to where this process writes. */
+interface Output {
+  readonly output?: 'pipe' | 'inherit';
+}
+
 /**
  * Starts `node src/main.ts <command>` with exactly these variables beside PATH and HOME.
- * With `output: 'inherit'` it writes where this process writes, otherwise the output is kept.
  */
 export function startProcess(
   command: string,
   env: NodeJS.ProcessEnv,
-  { output = 'pipe' }: { output?: 'pipe' | 'inherit' } = {},
+  { output = 'pipe' }: Output = {},
 ): ServiceProcess {
   const child = spawn(process.execPath, [MAIN, command], {
     env: { PATH: process.env.PATH, HOME: process.env.HOME, ...env },
@@ -89,7 +98,7 @@ export async function startServing(env: NodeJS.ProcessEnv): Promise<Service> {
   return { ...serving, url, metricsUrl: `http://127.0.0.1:${env.METRICS_PORT ?? metricsPort}` };
 }
 
-/** Waits until `/readyz` of the process's service answers 200. Throws with its output when it ends before. */
+/** Waits until `/readyz` of the process's service answers 200. Throws a ServiceError when it ends before. */
 export async function untilReady(serving: ServiceProcess, url: string): Promise<void> {
   let exit: Exit | undefined;
   serving.exited.then((how) => {
@@ -102,18 +111,20 @@ export async function untilReady(serving: ServiceProcess, url: string): Promise<
     if (ready?.status === 200) return;
     await sleep(25);
   }
-  const what = exit === undefined ? `was not ready after ${START_SECONDS} s` : `ended with ${JSON.stringify(exit)}`;
+  if (exit !== undefined) throw failure('the service', serving, exit);
   serving.child.kill('SIGKILL');
-  throw new Error(`The service ${what}:\n${serving.stdout()}${serving.stderr()}`);
+  throw failure(`the service was not ready after ${START_SECONDS} s`, serving, await serving.exited);
 }
 
-/** Brings the database's schema up to date with `migrate`. Throws with its output when that fails. */
-export async function migrate(env: NodeJS.ProcessEnv): Promise<void> {
-  const migrating = startProcess('migrate', env);
+/** Brings the database's schema up to date with `migrate`. Throws a ServiceError when that fails. */
+export async function migrate(env: NodeJS.ProcessEnv, output: Output = {}): Promise<void> {
+  const migrating = startProcess('migrate', env, output);
   const exit = await migrating.exited;
-  if (exit.code !== 0) {
-    throw new Error(`migrate ended with ${JSON.stringify(exit)}:\n${migrating.stdout()}${migrating.stderr()}`);
-  }
+  if (exit.code !== 0) throw failure('migrate', migrating, exit);
+}
+
+function failure(what: string, { stdout, stderr }: ServiceProcess, { code, signal }: Exit): ServiceError {
+  return new ServiceError(`${what} ended with ${signal ?? `exit code ${code}`}\n${stdout()}${stderr()}`.trimEnd());
 }
 
 /**

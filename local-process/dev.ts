@@ -1,0 +1,87 @@
+/** `make dev`: the service on a database of its own, started again when its code changes, until Ctrl-C. */
+import { watch } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { type Database, SetupError, startDatabase } from './database.ts';
+import { isFree } from './port.ts';
+import { migrate, ServiceError, type ServiceProcess, startProcess, untilReady } from './service.ts';
+
+const SOURCE = fileURLToPath(new URL('../src', import.meta.url));
+/** Editors save in several steps. */
+const SETTLE_MILLISECONDS = 100;
+
+const ports = { PORT: process.env.PORT || '5000', METRICS_PORT: process.env.METRICS_PORT || '9464' };
+const url = `http://localhost:${ports.PORT}`;
+let database: Database | undefined;
+let serving: ServiceProcess | undefined;
+let ending = false;
+let isRestarting = false;
+
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  // A second signal does not wait; what was started notices that this process is gone.
+  process.on(signal, () => (ending ? process.exit(1) : end(0)));
+}
+
+try {
+  for (const [variable, port] of Object.entries(ports)) {
+    // Asked first: whoever listens there might answer as if it were our service.
+    const free = !/^\d{1,5}$/.test(port) || (await isFree(Number(port)));
+    if (!free)
+      throw new SetupError(`another process listens on port ${port}; end it, or set ${variable} to a free one.`);
+  }
+  database = await startDatabase();
+  await start(database);
+  say(`${url} is ready after ${Math.round(performance.now())} ms, on ${database.description}. Ctrl-C ends it.`);
+  if (database.isPrivate) say('Its data are removed at the end; DATABASE_HOST and so on lead it to another database.');
+  startAgainOnChange(database);
+} catch (error) {
+  complain(error);
+  await end(1);
+}
+
+async function start({ env: databaseEnv }: Database): Promise<void> {
+  const env = { SHUTDOWN_DRAIN_SECONDS: '0', ...process.env, ...databaseEnv };
+  await migrate(env, { output: 'inherit' });
+  serving = startProcess('serve', env, { output: 'inherit' });
+  await untilReady(serving, url);
+  serving.exited.then(({ code, signal }) => {
+    if (!ending && !isRestarting)
+      say(`the service ended with ${signal ?? `exit code ${code}`}; a change in src/ starts it again.`);
+  });
+}
+
+function startAgainOnChange(on: Database): void {
+  let settled: NodeJS.Timeout | undefined;
+  let restarted = Promise.resolve();
+  watch(SOURCE, { recursive: true }, () => {
+    clearTimeout(settled);
+    settled = setTimeout(() => {
+      restarted = restarted.then(() => startAgain(on)).catch(complain);
+    }, SETTLE_MILLISECONDS);
+  });
+}
+
+async function startAgain(on: Database): Promise<void> {
+  if (ending) return;
+  isRestarting = true;
+  await serving?.stop();
+  isRestarting = false;
+  await start(on);
+  say(`${url} runs the changed code.`);
+}
+
+async function end(code: number): Promise<void> {
+  ending = true;
+  await serving?.stop();
+  await database?.stop();
+  process.exit(code);
+}
+
+function complain(error: unknown): void {
+  if (ending) return;
+  const isExpected = error instanceof SetupError || error instanceof ServiceError;
+  say(isExpected ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error));
+}
+
+function say(line: string): void {
+  process.stderr.write(`plusone: ${line}\n`);
+}
