@@ -36,8 +36,41 @@ test-aws: install ## The rehearsal against an AWS-compatible endpoint (needs Doc
 check: install ## Types, lint and format
 	@npm run --silent check
 
-clean: ## Remove what was built, installed and started here
+clean: down ## Remove what was built, installed and started here
 	rm -rf node_modules k8s/dist .local
+
+##@ Kubernetes (kind); PORT, CLUSTER and TAG choose another port, cluster and image tag
+CLUSTER ?= plusone
+KUBECTL = kubectl --kubeconfig .local/kubeconfig --context kind-$(CLUSTER) --namespace plusone
+.PHONY: up down shell logs status restart local_integration_test
+
+up: install ## Run the service in a kind cluster, on http://localhost:5000; again after a change
+	@mkdir -p .local
+	@CLUSTER=$(CLUSTER) node_modules/.bin/node local-kind/up.ts
+
+down: ## Remove the cluster and what is in it
+	@if command -v kind >/dev/null; then kind delete cluster --name $(CLUSTER) --kubeconfig .local/kubeconfig; fi
+
+shell: cluster ## A shell beside MySQL: mysql -h mysql -u root -ppassword; or echo '...' | make shell
+	@$(KUBECTL) exec -i $$([ ! -t 0 ] || echo -t) mysql-0 -- bash
+
+logs: cluster ## What the service logs; follows it on a terminal
+	@$(KUBECTL) logs -l app.kubernetes.io/name=plusone --all-containers --prefix --tail=100 $$([ ! -t 1 ] || echo -f)
+
+status: cluster ## What runs in the cluster, and how it is
+	@$(KUBECTL) get deployments,statefulsets,pods,services,horizontalpodautoscalers,jobs
+
+restart: cluster ## Replace the pods one by one, without a failed request
+	@$(KUBECTL) rollout restart deployment/plusone
+	@$(KUBECTL) rollout status deployment/plusone --timeout=180s
+
+local_integration_test: up ## The integration tests against the service in the cluster
+	@BASE_URL=http://localhost:$$(docker port $(CLUSTER)-control-plane 30500/tcp | cut -d: -f2) npm run --silent test:integration
+
+.PHONY: cluster
+cluster:
+	@[ -f .local/kubeconfig ] && $(KUBECTL) config get-contexts kind-$(CLUSTER) >/dev/null 2>&1 \
+	  || { echo 'The cluster $(CLUSTER) is not there: make up' >&2; exit 1; }
 
 ##@ AWS (Copilot); ENV=test unless you say ENV=prod
 infra-plan: install ## What infra-create and publish would create or change; touches nothing

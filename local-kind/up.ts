@@ -1,0 +1,273 @@
+/**
+ * `make up`: Plusone in a kind cluster of this machine, by the same declaration and the same image as on AWS. Every
+ * step brings about what should be, whatever is there already, so that it can be run again after a change or a failure.
+ */
+import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseAllDocuments } from 'yaml';
+import { z } from 'zod';
+import { type Cluster, ensureCluster, loadImages } from './cluster.ts';
+import { output, Refusal, say, seconds, step, stopAll } from './terminal.ts';
+import { requireTools } from './tools.ts';
+
+const NAMESPACE = 'plusone';
+const SERVICE = 'plusone';
+const DEFAULT_CLUSTER = 'plusone';
+const MANIFESTS = `k8s/dist/${SERVICE}.k8s.yaml`;
+const ROLLOUT_SECONDS = 180;
+const ANSWER_SECONDS = 30;
+
+/** What makes the image: a commit that touches none of it is no new revision. */
+const SOURCES = ['src', 'package.json', 'package-lock.json', 'Dockerfile', '.dockerignore'];
+
+/** What the chart can consist of, and therefore what goes away when the declaration no longer has it. */
+const PRUNED = [
+  'core/v1/Service',
+  'core/v1/ServiceAccount',
+  'core/v1/PersistentVolumeClaim',
+  'apps/v1/Deployment',
+  'batch/v1/CronJob',
+  'autoscaling/v2/HorizontalPodAutoscaler',
+  'policy/v1/PodDisruptionBudget',
+  'networking.k8s.io/v1/NetworkPolicy',
+  'networking.k8s.io/v1/Ingress',
+  'rbac.authorization.k8s.io/v1/Role',
+  'rbac.authorization.k8s.io/v1/RoleBinding',
+];
+
+/** A Kubernetes object, as far as this program looks into it. */
+const object = z.looseObject({
+  kind: z.string(),
+  metadata: z.looseObject({ name: z.string() }),
+  spec: z
+    .looseObject({
+      template: z
+        .looseObject({
+          metadata: z.looseObject({ annotations: z.record(z.string(), z.string()).optional() }),
+          spec: z.looseObject({ containers: z.array(z.looseObject({ image: z.string() })) }),
+        })
+        .optional(),
+    })
+    .optional(),
+});
+type KubernetesObject = z.infer<typeof object>;
+
+interface Image {
+  name: string;
+  /** Of its content: another one whenever anything in it differs. */
+  id: string;
+}
+
+const started = performance.now();
+try {
+  await up();
+} catch (error) {
+  stopAll();
+  say(`\nmake up: ${error instanceof Error ? error.message : error}`);
+  if (!(error instanceof Refusal)) say('\nWhat is there stays there: put it right and type make up again.');
+  process.exit(1);
+}
+
+async function up(): Promise<void> {
+  const settings = readSettings(process.env);
+  const name = `${SERVICE}:${settings.TAG}`;
+  await step('tools', requireTools);
+  const manifests = await step('manifests', () => synthesize(name));
+
+  const cluster = step('cluster', (tell) => ensureCluster(settings.CLUSTER, settings.PORT, tell));
+  const image = step('image', (tell) => buildImage(name, tell));
+  const loaded = Promise.all([cluster, image]).then(([cluster, image]) =>
+    step('image load', () => loadImages(cluster, [image.name])),
+  );
+  const standIns = cluster.then((cluster) => step('stand-ins', (tell) => startStandIns(cluster, manifests, tell)));
+  await Promise.all([loaded, standIns]);
+
+  await step('release', async (tell) => release(await cluster, await image, manifests, tell));
+  const { port } = await cluster;
+  await step('answer', () => answer(port));
+  const others = settings.CLUSTER === DEFAULT_CLUSTER ? '' : ` CLUSTER=${settings.CLUSTER}`;
+  say(`
+Plusone answers at http://localhost:${port}/ (${seconds(started)} in all)
+
+  make up${others}      again after a change of the code or of copilot/plusone/manifest.yml
+  make shell${others}   a shell beside MySQL: mysql -h mysql -u root -ppassword
+  make logs${others}    what the service logs
+  make status${others}  what runs
+  make down${others}    remove it all`);
+}
+
+function readSettings(env: NodeJS.ProcessEnv) {
+  const settings = z
+    .object({
+      CLUSTER: z.string().regex(/^[a-z0-9][a-z0-9.-]*$/, 'expected lower-case letters, digits, "." and "-"'),
+      PORT: z.coerce.number().int().min(1).max(65535).optional(),
+      // https://docs.docker.com/reference/cli/docker/image/tag/
+      TAG: z.string().regex(/^\w[\w.-]{0,127}$/, 'expected letters, digits, "_", "." and "-"'),
+    })
+    .safeParse({ CLUSTER: env.CLUSTER || DEFAULT_CLUSTER, PORT: env.PORT || undefined, TAG: env.TAG || 'dev' });
+  if (settings.success) return settings.data;
+  const [issue] = settings.error.issues;
+  const variable = String(issue?.path[0]);
+  throw new Refusal(`${variable}=${env[variable]}: ${issue?.message}`);
+}
+
+async function synthesize(image: string): Promise<KubernetesObject[]> {
+  await output(process.execPath, ['k8s/main.ts', '--image', image, '--platform-env', 'local-kind/platform.env']);
+  return objects(readFileSync(MANIFESTS, 'utf8'));
+}
+
+function objects(yaml: string): KubernetesObject[] {
+  return parseAllDocuments(yaml).map((document) => object.parse(document.toJS()));
+}
+
+async function buildImage(name: string, tell: (what: string) => void): Promise<Image> {
+  const { version } = z.object({ version: z.string() }).parse(JSON.parse(readFileSync('package.json', 'utf8')));
+  const build = ['--build-arg', `VERSION=${version}`, '--build-arg', `REVISION=${await revision()}`];
+  await output('docker', ['build', '--tag', name, '--provenance=false', ...build, '.']);
+  const [id = '', size] = (await output('docker', ['inspect', '--format', '{{.Id}} {{.Size}}', name])).split(' ');
+  tell(`${name}, ${Math.round(Number(size) / 1e6)} MB`);
+  return { name, id };
+}
+
+async function revision(): Promise<string> {
+  try {
+    const commit = await output('git', ['log', '-1', '--format=%H', '--', ...SOURCES]);
+    return (await output('git', ['status', '--porcelain', '--', ...SOURCES])) ? `${commit}-changed` : commit;
+  } catch {
+    // Not a clone: an archive of the sources, say.
+    return 'unknown';
+  }
+}
+
+/** Whatever stands in for AWS, started and filled. */
+async function startStandIns(
+  { kubectl, ...cluster }: Cluster,
+  manifests: KubernetesObject[],
+  tell: (what: string) => void,
+): Promise<void> {
+  const yaml = await output('kubectl', ['kustomize', 'local-kind']);
+  await loadImages({ kubectl, ...cluster }, await presentImages(objects(yaml)));
+  await kubectl(['apply', '-f', '-'], list(manifests.filter(({ kind }) => kind === 'Namespace')));
+  // A Job runs once; the seed has to look every time.
+  await kubectl(['delete', 'job', 'seed', '-n', NAMESPACE, '--ignore-not-found']);
+  await kubectl(['apply', '-f', '-'], yaml);
+  await kubectl(['apply', '-f', 'local-kind/metrics-server.yaml']);
+  await Promise.all([
+    kubectl(['rollout', 'status', '-n', NAMESPACE, 'statefulset/mysql', `--timeout=${ROLLOUT_SECONDS}s`]),
+    kubectl(['rollout', 'status', '-n', NAMESPACE, 'deployment/ssm', `--timeout=${ROLLOUT_SECONDS}s`]),
+    seeded({ kubectl, ...cluster }),
+  ]);
+  tell('MySQL, SSM, metrics-server');
+}
+
+async function seeded({ kubectl }: Cluster): Promise<void> {
+  try {
+    await kubectl(['wait', '-n', NAMESPACE, 'job/seed', '--for=condition=Complete', `--timeout=${ROLLOUT_SECONDS}s`]);
+  } catch (error) {
+    throw new Error(`the parameters were not written: ${await kubectl(['logs', '-n', NAMESPACE, 'job/seed'])}`, {
+      cause: error,
+    });
+  }
+}
+
+/** Those images that this machine has; the node pulls the others itself. */
+async function presentImages(objects: KubernetesObject[]): Promise<string[]> {
+  const names = new Set(objects.flatMap(({ spec }) => spec?.template?.spec.containers ?? []).map(({ image }) => image));
+  const present = await Promise.all(
+    [...names].map((name) =>
+      output('docker', ['image', 'inspect', '--format', '{{.Id}}', name]).then(
+        () => [name],
+        () => [],
+      ),
+    ),
+  );
+  return present.flat();
+}
+
+/** The declaration in the cluster: applied, what it no longer has removed, rolled out. */
+async function release(
+  { kubectl }: Cluster,
+  image: Image,
+  manifests: KubernetesObject[],
+  tell: (what: string) => void,
+): Promise<void> {
+  for (const { spec } of manifests) {
+    // The tag stays and the content changes: this is how Kubernetes sees that there is something to roll out.
+    if (spec?.template?.spec.containers.some((container) => container.image === image.name))
+      spec.template.metadata.annotations = { ...spec.template.metadata.annotations, 'local-kind/image-id': image.id };
+  }
+  const prune = ['--prune', '-l', `app.kubernetes.io/part-of=${NAMESPACE}`];
+  const allowed = PRUNED.map((kind) => `--prune-allowlist=${kind}`);
+  await kubectl(['apply', '-n', NAMESPACE, '-f', '-', ...prune, ...allowed], list(manifests));
+  const deadline = Date.now() + ROLLOUT_SECONDS * 1000;
+  for (;;) {
+    try {
+      await kubectl(['rollout', 'status', '-n', NAMESPACE, `deployment/${SERVICE}`, '--timeout=5s']);
+      break;
+    } catch (error) {
+      const trouble = await troubleOfNewPods(kubectl);
+      if (trouble !== undefined) throw new Error(`the new pods do not get ready, the old ones stay: ${trouble}`);
+      if (Date.now() > deadline) throw error;
+    }
+  }
+  tell(await kubectl(['get', 'deployment', SERVICE, '-n', NAMESPACE, '-o', 'jsonpath={.status.readyReplicas} pods']));
+}
+
+function list(items: KubernetesObject[]): string {
+  return JSON.stringify({ apiVersion: 'v1', kind: 'List', items });
+}
+
+const podList = z.object({
+  items: z.array(
+    z.object({
+      metadata: z.object({
+        name: z.string(),
+        creationTimestamp: z.string(),
+        labels: z.record(z.string(), z.string()),
+      }),
+      status: z.object({
+        initContainerStatuses: containerStatuses(),
+        containerStatuses: containerStatuses(),
+      }),
+    }),
+  ),
+});
+
+function containerStatuses() {
+  const waiting = z.object({ reason: z.string().default(''), message: z.string().default('') }).optional();
+  return z.array(z.object({ name: z.string(), state: z.object({ waiting }) })).default([]);
+}
+
+/** Reasons of a waiting container that no waiting cures. */
+const HOPELESS =
+  /^(CrashLoopBackOff|ImagePullBackOff|ErrImagePull|InvalidImageName|CreateContainerConfigError|CreateContainerError)$/;
+
+/** What keeps the pods of the newest revision from starting, with the end of the log; undefined when they just take time. */
+async function troubleOfNewPods(kubectl: Cluster['kubectl']): Promise<string | undefined> {
+  const selector = `app.kubernetes.io/name=${SERVICE}`;
+  const answer = await kubectl(['get', 'pods', '-n', NAMESPACE, '-l', selector, '-o', 'json']);
+  const pods = podList
+    .parse(JSON.parse(answer))
+    .items.toSorted((a, b) => b.metadata.creationTimestamp.localeCompare(a.metadata.creationTimestamp));
+  const newest = pods[0]?.metadata.labels['pod-template-hash'];
+  for (const { metadata, status } of pods) {
+    if (metadata.labels['pod-template-hash'] !== newest) continue;
+    for (const { name, state } of [...status.initContainerStatuses, ...status.containerStatuses]) {
+      const { reason = '', message = '' } = state.waiting ?? {};
+      if (!HOPELESS.test(reason)) continue;
+      const log = await kubectl(['logs', '-n', NAMESPACE, metadata.name, '-c', name, '--tail=10']).catch(() => '');
+      return `container ${name} of ${metadata.name}: ${reason}\n${log || message}`;
+    }
+  }
+  return undefined;
+}
+
+async function answer(port: number): Promise<void> {
+  const url = `http://localhost:${port}/readyz`;
+  for (const deadline = Date.now() + ANSWER_SECONDS * 1000; ; await sleep(100)) {
+    const response = await fetch(url, { signal: AbortSignal.timeout(2000) }).catch(() => undefined);
+    if (response?.ok) return;
+    if (Date.now() > deadline)
+      throw new Error(`the pods are ready, but ${url} says ${response?.status ?? 'nothing'}: make status, make logs`);
+  }
+}
