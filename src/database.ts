@@ -38,6 +38,8 @@ const CREATE_MILLISECONDS = 900;
 const ACQUIRE_MILLISECONDS = 1_000;
 const STATEMENT_MILLISECONDS = 1_000;
 const IDLE_MILLISECONDS = 60_000;
+/** How long renewed credentials are taken for new, so that a wrong password does not become a flood of requests to SSM. */
+const RENEWAL_MILLISECONDS = 1_000;
 
 /** Errors by which MySQL says that it isn't the statement's fault: https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html */
 const NOT_THE_STATEMENT: ReadonlySet<string> = new Set([
@@ -92,6 +94,7 @@ export function createKnex(
 export function openDatabase(settings: DatabaseSettings, log: Logger, renew: () => Promise<Credentials>): Database {
   let credentials: Credentials = settings;
   let refused = false;
+  let renewal: Promise<Credentials> | undefined;
   let statements = 0;
   let failures = 0;
   /** Sessions that were left with a statement under way. */
@@ -109,7 +112,12 @@ export function openDatabase(settings: DatabaseSettings, log: Logger, renew: () 
     },
     async () => {
       if (refused) {
-        credentials = await renew();
+        renewal ??= renew().finally(() => {
+          setTimeout(() => {
+            renewal = undefined;
+          }, RENEWAL_MILLISECONDS);
+        });
+        credentials = await renewal;
         refused = false;
       }
       return { ...connectionTo(settings, credentials), expirationChecker: () => refused };

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { createServer as createRestify, type Request, type Response, type Server } from 'restify';
-import { sendJson } from './operations/answers.ts';
+import { getAndHead, sendJson } from './operations/answers.ts';
 import { Problem, problemBody, sendProblem, toProblem } from './operations/errors.ts';
 import type { Health } from './operations/health.ts';
 import { type Logger, logRequest } from './operations/logging.ts';
@@ -59,30 +59,14 @@ export function createServer({ users, health, metrics, log, clock, version }: De
     // Whoever holds a connection shall open the next one elsewhere.
     if (health.phase === 'stopping') response.setHeader('Connection', 'close');
     if (makesUrl(request)) return true;
-    response.writeHead(400, { 'Content-Type': 'application/problem+json', Connection: 'close' });
-    response.end(
-      problemBody(new Problem(400, 'The Host header and the target of the request do not make a URL.'), undefined),
-    );
+    sendEarly(response, new Problem(400, 'The Host header and the target of the request do not make a URL.'));
     return false;
   });
 
-  server.get(
-    '/livez',
-    probe(() => [200, 'alive']),
-  );
-  server.head(
-    '/livez',
-    probe(() => [200, 'alive']),
-  );
-  server.get(
-    '/readyz',
-    probe(() => [health.phase === 'ready' ? 200 : 503, health.phase]),
-  );
-  server.head(
-    '/readyz',
-    probe(() => [health.phase === 'ready' ? 200 : 503, health.phase]),
-  );
-
+  getAndHead(server, '/livez', async (_request, response) => sendJson(response, 200, { status: 'alive' }));
+  getAndHead(server, '/readyz', async (_request, response) => {
+    sendJson(response, health.phase === 'ready' ? 200 : 503, { status: health.phase });
+  });
   addUserRoutes(server, users, clock);
   addPages(server, users, clock, pages(version));
 
@@ -114,13 +98,6 @@ export function createServer({ users, health, metrics, log, clock, version }: De
 }
 
 const SECURITY_HEADERS = Object.entries(securityHeaders);
-
-function probe(state: () => [status: number, word: string]) {
-  return async (_request: Request, response: Response): Promise<void> => {
-    const [status, word] = state();
-    sendJson(response, status, { status: word });
-  };
-}
 
 function addPages(server: Server, users: UserRepository, clock: Clock, all: readonly Page[]): void {
   for (const [path, alternatives] of Map.groupBy(all, (page) => page.path)) {
@@ -156,8 +133,7 @@ function addPages(server: Server, users: UserRepository, clock: Clock, all: read
       response.writeHead(200, { ...headers, 'Content-Type': page.contentType, 'Content-Length': page.body.length });
       response.end(page.body);
     };
-    server.get(path, answer);
-    server.head(path, answer);
+    getAndHead(server, path, answer);
   }
 }
 

@@ -1,4 +1,15 @@
 import type { ServerResponse } from 'node:http';
+import type { Request, Response, Server } from 'restify';
+
+/** Routes GET to `handler`, and HEAD as well, which restify would refuse; Node leaves the body out. */
+export function getAndHead(
+  server: Server,
+  path: string,
+  handler: (request: Request, response: Response) => Promise<void>,
+): void {
+  server.get(path, handler);
+  server.head(path, handler);
+}
 
 /** Sends `value` as JSON, which nobody may keep: it is true now. */
 export function sendJson(response: ServerResponse, status: number, value: object): void {

@@ -1,6 +1,6 @@
-import type { Request, Response, Server } from 'restify';
+import type { Request, Server } from 'restify';
 import { z } from 'zod';
-import { sendJson, sendNoContent } from '../operations/answers.ts';
+import { getAndHead, sendJson, sendNoContent } from '../operations/answers.ts';
 import { readJson } from '../operations/body.ts';
 import { type FieldError, Problem } from '../operations/errors.ts';
 import { requireAcceptable } from '../operations/negotiation.ts';
@@ -13,13 +13,10 @@ const USERNAME = /^[A-Za-z]{1,64}$/;
 export function addUserRoutes(server: Server, users: UserRepository, clock: Clock): void {
   const path = '/hello/:username';
 
-  server.get(path, hello);
-  server.head(path, hello);
-
-  async function hello(request: Request, response: Response): Promise<void> {
+  getAndHead(server, path, async (request, response) => {
     requireAcceptable(request, ['application/json']);
     sendJson(response, 200, { message: await greetingFor(usernameIn(request), users, clock) });
-  }
+  });
 
   server.put(path, async (request, response) => {
     const username = usernameIn(request);
