@@ -120,6 +120,21 @@ async function answers({ name, kubectl }: Cluster, seconds: number): Promise<boo
   }
 }
 
+/** An image of this machine. */
+export interface Image {
+  name: string;
+  /** Of its content: another one whenever anything in it differs. */
+  id: string;
+}
+
+/** Gives an image that changes often to the cluster's node: only what the node has not got. */
+export async function loadImage(cluster: Cluster, { name, id }: Image): Promise<void> {
+  const present = await output('docker', ['exec', node(cluster.name), 'crictl', 'inspecti', name]).catch(() => '');
+  if (present.includes(`"${id}"`)) return;
+  // It relies on how docker and containerd lay out an image today; kind has a way for each of their versions.
+  await output('local-kind/load-image.sh', [node(cluster.name), name]).catch(() => loadImages(cluster, [name]));
+}
+
 /** Gives images of this machine to the cluster's node, if it has not got them already. */
 export async function loadImages({ name }: Cluster, images: string[]): Promise<void> {
   if (images.length > 0) await output('kind', ['load', 'docker-image', '--name', name, ...images]);

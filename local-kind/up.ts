@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseAllDocuments } from 'yaml';
 import { z } from 'zod';
-import { type Cluster, ensureCluster, loadImages } from './cluster.ts';
+import { type Cluster, ensureCluster, type Image, loadImage, loadImages } from './cluster.ts';
 import { output, Refusal, say, seconds, step, stopAll } from './terminal.ts';
 import { requireTools } from './tools.ts';
 
@@ -52,23 +52,8 @@ const object = z.looseObject({
 });
 type KubernetesObject = z.infer<typeof object>;
 
-interface Image {
-  name: string;
-  /** Of its content: another one whenever anything in it differs. */
-  id: string;
-}
-
-const started = performance.now();
-try {
-  await up();
-} catch (error) {
-  stopAll();
-  say(`\nmake up: ${error instanceof Error ? error.message : error}`);
-  if (!(error instanceof Refusal)) say('\nWhat is there stays there: put it right and type make up again.');
-  process.exit(1);
-}
-
 async function up(): Promise<void> {
+  const started = performance.now();
   const settings = readSettings(process.env);
   const name = `${SERVICE}:${settings.TAG}`;
   await step('tools', requireTools);
@@ -77,7 +62,7 @@ async function up(): Promise<void> {
   const cluster = step('cluster', (tell) => ensureCluster(settings.CLUSTER, settings.PORT, tell));
   const image = step('image', (tell) => buildImage(name, tell));
   const loaded = Promise.all([cluster, image]).then(([cluster, image]) =>
-    step('image load', () => loadImages(cluster, [image.name])),
+    step('image load', () => loadImage(cluster, image)),
   );
   const standIns = cluster.then((cluster) => step('stand-ins', (tell) => startStandIns(cluster, manifests, tell)));
   await Promise.all([loaded, standIns]);
@@ -140,22 +125,17 @@ async function revision(): Promise<string> {
 }
 
 /** Whatever stands in for AWS, started and filled. */
-async function startStandIns(
-  { kubectl, ...cluster }: Cluster,
-  manifests: KubernetesObject[],
-  tell: (what: string) => void,
-): Promise<void> {
-  const yaml = await output('kubectl', ['kustomize', 'local-kind']);
-  await loadImages({ kubectl, ...cluster }, await presentImages(objects(yaml)));
-  await kubectl(['apply', '-f', '-'], list(manifests.filter(({ kind }) => kind === 'Namespace')));
-  // A Job runs once; the seed has to look every time.
+async function startStandIns(cluster: Cluster, manifests: KubernetesObject[], tell: (what: string) => void) {
+  const { kubectl } = cluster;
+  const standIns = objects(await output('kubectl', ['kustomize', 'local-kind']));
+  await loadImages(cluster, await presentImages(standIns));
+  // A Job runs once; this one has to look every time whether all parameters are there.
   await kubectl(['delete', 'job', 'seed', '-n', NAMESPACE, '--ignore-not-found']);
-  await kubectl(['apply', '-f', '-'], yaml);
-  await kubectl(['apply', '-f', 'local-kind/metrics-server.yaml']);
+  await kubectl(['apply', '-f', '-'], list([...manifests.filter(({ kind }) => kind === 'Namespace'), ...standIns]));
   await Promise.all([
     kubectl(['rollout', 'status', '-n', NAMESPACE, 'statefulset/mysql', `--timeout=${ROLLOUT_SECONDS}s`]),
     kubectl(['rollout', 'status', '-n', NAMESPACE, 'deployment/ssm', `--timeout=${ROLLOUT_SECONDS}s`]),
-    seeded({ kubectl, ...cluster }),
+    seeded(cluster),
   ]);
   tell('MySQL, SSM, metrics-server');
 }
@@ -270,4 +250,13 @@ async function answer(port: number): Promise<void> {
     if (Date.now() > deadline)
       throw new Error(`the pods are ready, but ${url} says ${response?.status ?? 'nothing'}: make status, make logs`);
   }
+}
+
+try {
+  await up();
+} catch (error) {
+  stopAll();
+  say(`\nmake up: ${error instanceof Error ? error.message : error}`);
+  if (!(error instanceof Refusal)) say('\nWhat is there stays there: put it right and type make up again.');
+  process.exit(1);
 }
