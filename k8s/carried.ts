@@ -88,7 +88,7 @@ function children(schema: Schema): [string, Schema][] {
   if (schema instanceof z.ZodArray) return [['[]', schema.element]];
   if (schema instanceof z.ZodOptional) return [['', schema.unwrap()]];
   if (schema instanceof z.ZodUnion) return schema.options.map((option: Schema) => ['', option]);
-  if (schema instanceof z.ZodPipe) return [['', schema.in]];
+  if (schema instanceof z.ZodPipe) return children(schema.in).length > 0 ? [['', schema.in]] : [['', schema.out]];
   return [];
 }
 

@@ -23,6 +23,7 @@ import { cronJobSchedule } from './schedule.ts';
 /** A release as Kubernetes objects. */
 export interface Synthesis {
   app: App;
+  charts: Chart[];
   namespace: string;
   builtImages: Pod['builtImages'];
   secretKeys: Pod['secretKeys'];
@@ -56,6 +57,7 @@ export function synthesize(release: Release): Synthesis {
   workload.addDependency(shared);
   return {
     app,
+    charts: [shared, workload],
     namespace: application,
     builtImages: pod.builtImages,
     secretKeys: pod.secretKeys,

@@ -90,20 +90,27 @@ function readPortMapping(text: string) {
   return valid && /^(tcp|udp|tls)$/i.test(protocol) ? { port: valid, protocol: protocol.toLowerCase() } : undefined;
 }
 
+/** A map with these fields and no others. */
+function map<S extends z.ZodRawShape>(shape: S) {
+  const fields = z.strictObject(shape);
+  const isMap = (input: unknown) => typeof input === 'object' && !(input instanceof Scalar) && !Array.isArray(input);
+  return z.custom<z.input<typeof fields>>(isMap, 'expected a map').pipe(fields);
+}
+
 // What a field may be, in all its short forms; each comes out as its long form.
 
 const texts = z.array(text);
 const textMap = z.record(z.string(), text);
 const words = z.union([value('a command line whose quotes are all closed', ({ text }) => splitWords(text)), texts]);
 const textOrTexts = z.union([text.transform((item) => [item]), texts]);
-const fromStack = z.strictObject({ from_cfn: text });
+const fromStack = map({ from_cfn: text });
 const textOrFromStack = z.union([text, fromStack]);
 const variables = z.record(z.string(), textOrFromStack);
-const secrets = z.record(z.string(), z.union([text, fromStack, z.strictObject({ secretsmanager: text })]));
+const secrets = z.record(z.string(), z.union([text, fromStack, map({ secretsmanager: text })]));
 
 const build = z.union([
   text.transform((dockerfile) => ({ dockerfile })),
-  z.strictObject({
+  map({
     context: text.optional(),
     dockerfile: text.optional(),
     args: textMap.optional(),
@@ -114,7 +121,7 @@ const build = z.union([
 
 const dependencies = z.record(z.string(), oneOf('start', 'complete', 'success', 'healthy'));
 
-const containerHealthcheck = z.strictObject({
+const containerHealthcheck = map({
   command: becomes('exec, through /bin/sh for CMD-SHELL', texts),
   interval: becomes('periodSeconds', duration),
   timeout: becomes('timeoutSeconds', duration),
@@ -122,7 +129,7 @@ const containerHealthcheck = z.strictObject({
   start_period: becomes('initialDelaySeconds, where no startupProbe covers it', duration),
 });
 
-const image = z.strictObject({
+const image = map({
   build: becomes('the image that the cluster was given under the name of --image', build),
   location: becomes('image', text),
   credentials: absent('the cluster has the image already and pulls nothing', text),
@@ -137,7 +144,7 @@ const image = z.strictObject({
 
 const aliases = z.union([
   textOrTexts.transform((names) => names.map((name) => ({ name }))),
-  z.array(z.strictObject({ name: text, hosted_zone: text.optional() })),
+  z.array(map({ name: text, hosted_zone: text.optional() })),
 ]);
 
 const noNames = 'no DNS here: the service is reached by host and port';
@@ -162,7 +169,7 @@ const routingRule = {
 
 const httpHealthcheck = z.union([
   text.transform((path) => ({ path })),
-  z.strictObject({
+  map({
     path: becomes('httpGet.path', text),
     port: becomes('httpGet.port', port),
     success_codes: absent('the kubelet takes any status from 200 to 399', text, '200'),
@@ -177,7 +184,7 @@ const httpHealthcheck = z.union([
   }),
 ]);
 
-const http = z.strictObject({
+const http = map({
   ...routingRule,
   alb: absent(noBalancer, text),
   targetContainer: becomes('target_container, of which it is the old name', text),
@@ -186,7 +193,7 @@ const http = z.strictObject({
   additional_rules: becomes(
     'one more port of the Service for each target_port',
     z.array(
-      z.strictObject({
+      map({
         ...routingRule,
         deregistration_delay: absent('the whole pod goes out of service, by the main rule', duration),
         healthcheck: absent('a pod is ready or not as a whole, by the main rule', httpHealthcheck),
@@ -199,7 +206,7 @@ const listener = {
   port: becomes('a port of the Service', portMapping),
   healthcheck: absent(
     'a TCP connect to the first target port decides on its own terms',
-    z.strictObject({
+    map({
       port: port.optional(),
       healthy_threshold: integer.optional(),
       unhealthy_threshold: integer.optional(),
@@ -215,12 +222,12 @@ const listener = {
   deregistration_delay: absent('http.deregistration_delay holds for the pod as a whole', duration),
 };
 
-const cooldown = z.strictObject({ in: duration.optional(), out: duration.optional() });
+const cooldown = map({ in: duration.optional(), out: duration.optional() });
 
 function target<S extends z.ZodType>(schema: S) {
   return z.union([
     schema.transform((value) => ({ value, cooldown: undefined })),
-    z.strictObject({ value: schema.optional(), cooldown: cooldown.optional() }),
+    map({ value: schema.optional(), cooldown: cooldown.optional() }),
   ]);
 }
 
@@ -229,7 +236,7 @@ const range = z.union([
     const [, min, max] = /^(\d+)-(\d+)$/.exec(text) ?? [];
     return min && max ? { min: Number(min), max: Number(max) } : undefined;
   }),
-  z.strictObject({
+  map({
     min: becomes('minReplicas', integer),
     max: becomes('maxReplicas', integer),
     spot_from: absent('no Spot capacity here', integer),
@@ -238,7 +245,7 @@ const range = z.union([
 
 const count = z.union([
   integer.transform((replicas) => ({ replicas })),
-  z.strictObject({
+  map({
     range: becomes('HorizontalPodAutoscaler: minReplicas and maxReplicas, and no replicas beside it', range),
     spot: becomes('replicas: no Spot capacity here', integer),
     cooldown: becomes('HorizontalPodAutoscaler: behavior (the default is in: 120s, out: 60s, as on AWS)', cooldown),
@@ -251,7 +258,7 @@ const count = z.union([
     response_time: absent('the cluster measures no response times: it scales by cpu and memory', target(duration)),
     queue_delay: absent(
       'no SQS queue here to measure',
-      z.strictObject({
+      map({
         acceptable_latency: duration.optional(),
         msg_processing_time: duration.optional(),
         cooldown: cooldown.optional(),
@@ -272,7 +279,7 @@ const mountPath = value('a path of letters, digits and - . _ /', ({ text }) =>
 );
 const mount = { path: mountPath.optional(), read_only: boolean.optional() };
 
-const storage = z.strictObject({
+const storage = map({
   ephemeral: becomes(
     'limit of ephemeral-storage (20 GiB unless stated, as on Fargate)',
     value('20 to 200 GiB', (scalar) => within(wholeNumber(scalar), 20, 200)),
@@ -282,18 +289,18 @@ const storage = z.strictObject({
     'emptyDir, or a PersistentVolumeClaim where efs is on',
     z.record(
       z.string(),
-      z.strictObject({
+      map({
         ...mount,
         efs: becomes(
           'a PersistentVolumeClaim of the default storage class: 1 GiB, one node',
           z.union([
             boolean,
-            z.strictObject({
+            map({
               id: absent('the claim is a new, empty volume', textOrFromStack, 'copilot', 'managed'),
               root_dir: absent('the claim is a new, empty volume', text, '/'),
               auth: absent(
                 'the claim belongs to the pod alone',
-                z.strictObject({ iam: boolean.optional(), access_point_id: text.optional() }),
+                map({ iam: boolean.optional(), access_point_id: text.optional() }),
               ),
               uid: absent('the claim is writable for the image’s own user', integer),
               gid: absent('the claim is writable for the image’s own user', integer),
@@ -305,38 +312,35 @@ const storage = z.strictObject({
   ),
 });
 
-const network = z.strictObject({
-  connect: becomes(
-    'the Service, under the service’s name or its alias',
-    z.union([boolean, z.strictObject({ alias: text })]),
-  ),
+const network = map({
+  connect: becomes('the Service, under the service’s name or its alias', z.union([boolean, map({ alias: text })])),
   vpc: absent(
     'a cluster has no subnets and security groups; NetworkPolicies say who reaches the pods',
-    z.strictObject({
+    map({
       placement: z
         .union([
           oneOf('public', 'private'),
-          z.strictObject({
-            subnets: z.union([texts, z.strictObject({ from_tags: z.record(z.string(), textOrTexts) })]).optional(),
+          map({
+            subnets: z.union([texts, map({ from_tags: z.record(z.string(), textOrTexts) })]).optional(),
           }),
         ])
         .optional(),
       security_groups: z
         .union([
           z.array(textOrFromStack),
-          z.strictObject({ groups: z.array(textOrFromStack).optional(), deny_default: boolean.optional() }),
+          map({ groups: z.array(textOrFromStack).optional(), deny_default: boolean.optional() }),
         ])
         .optional(),
     }),
   ),
 });
 
-const sidecar = z.strictObject({
+const sidecar = map({
   image: becomes(
     'image',
     z.union([
       text.transform((location) => ({ location })),
-      z.strictObject({ build: build.optional(), location: text.optional() }),
+      map({ build: build.optional(), location: text.optional() }),
     ]),
   ),
   essential: becomes('nothing to set: Kubernetes restarts whatever ends and should not', boolean),
@@ -345,7 +349,7 @@ const sidecar = z.strictObject({
   variables: becomes('env', variables),
   env_file: becomes('env', environmentFile),
   secrets: becomes('env, from the Secret of the service', secrets),
-  mount_points: becomes('volumeMounts', z.array(z.strictObject({ source_volume: text.optional(), ...mount }))),
+  mount_points: becomes('volumeMounts', z.array(map({ source_volume: text.optional(), ...mount }))),
   labels: absent('Kubernetes labels pods, not containers', textMap),
   depends_on: becomes('the order of the init containers', dependencies),
   healthcheck: becomes(
@@ -356,15 +360,15 @@ const sidecar = z.strictObject({
   command: becomes('args', words),
 });
 
-const queue = z.strictObject({
+const queue = map({
   retention: duration.optional(),
   delay: duration.optional(),
   timeout: duration.optional(),
-  dead_letter: z.strictObject({ tries: integer.optional() }).optional(),
+  dead_letter: map({ tries: integer.optional() }).optional(),
   fifo: z
     .union([
       boolean,
-      z.strictObject({
+      map({
         content_based_deduplication: boolean.optional(),
         deduplication_scope: text.optional(),
         throughput_limit: text.optional(),
@@ -389,10 +393,10 @@ const fields = {
   http: becomes('Service of type NodePort (of a Backend Service: ClusterIP)', z.union([boolean, http])),
   nlb: becomes(
     'ports of the Service',
-    z.strictObject({
+    map({
       ...listener,
-      alias: absent(noNames, textOrTexts),
-      additional_listeners: becomes('ports of the Service', z.array(z.strictObject(listener))),
+      alias: absent(noNames, aliases),
+      additional_listeners: becomes('ports of the Service', z.array(map(listener))),
     }),
   ),
   entrypoint: becomes('command', words),
@@ -401,10 +405,10 @@ const fields = {
   memory: becomes('limit of memory in MiB; the request is --reserve percent of it', integer),
   platform: becomes(
     'nodeSelector for the operating system; the architecture is that of the image the cluster was given',
-    z.union([platforms, z.strictObject({ osfamily: text.optional(), architecture: text.optional() })]),
+    z.union([platforms, map({ osfamily: text.optional(), architecture: text.optional() })]),
   ),
   count: becomes('replicas', count),
-  exec: becomes('nothing to set: kubectl exec', z.union([boolean, z.strictObject({ enable: boolean.optional() })])),
+  exec: becomes('nothing to set: kubectl exec', z.union([boolean, map({ enable: boolean.optional() })])),
   variables: becomes('env, with the COPILOT_* variables that Copilot adds', variables),
   env_file: becomes('env, below variables of the same name', environmentFile),
   secrets: becomes('env, from a Secret of the service that the platform fills', secrets),
@@ -413,7 +417,7 @@ const fields = {
   network: becomes('Service and NetworkPolicy', network),
   deployment: becomes(
     'strategy',
-    z.strictObject({
+    map({
       rolling: becomes(
         'strategy: none unavailable and twice as many at most, or Recreate',
         oneOf('default', 'recreate'),
@@ -422,7 +426,7 @@ const fields = {
         'no CloudWatch alarms here: kubectl rollout undo',
         z.union([
           texts,
-          z.strictObject({
+          map({
             cpu_utilization: decimal.optional(),
             memory_utilization: decimal.optional(),
             messages_delayed: integer.optional(),
@@ -433,10 +437,10 @@ const fields = {
   ),
   subscribe: absent(
     'no SNS topics and SQS queues here, so no COPILOT_QUEUE_URI',
-    z.strictObject({
+    map({
       topics: z
         .array(
-          z.strictObject({
+          map({
             name: text.optional(),
             service: text.optional(),
             filter_policy: anyValue.optional(),
@@ -447,17 +451,17 @@ const fields = {
       queue: queue.optional(),
     }),
   ),
-  on: becomes('CronJob', z.strictObject({ schedule: becomes('schedule, in UTC; none suspends the job', text) })),
+  on: becomes('CronJob', map({ schedule: becomes('schedule, in UTC; none suspends the job', text) })),
   retries: becomes('backoffLimit', integer),
   timeout: becomes('activeDeadlineSeconds', duration),
   publish: absent(
     'no SNS topics here, so no COPILOT_SNS_TOPIC_ARNS',
-    z.strictObject({
+    map({
       topics: z
         .array(
-          z.strictObject({
+          map({
             name: text.optional(),
-            fifo: z.union([boolean, z.strictObject({ content_based_deduplication: boolean.optional() })]).optional(),
+            fifo: z.union([boolean, map({ content_based_deduplication: boolean.optional() })]).optional(),
           }),
         )
         .optional(),
@@ -465,7 +469,7 @@ const fields = {
   ),
   logging: absent(
     'no FireLens and CloudWatch here: kubectl logs reads what the containers write',
-    z.strictObject({
+    map({
       retention: integer.optional(),
       image: text.optional(),
       destination: textMap.optional(),
@@ -477,10 +481,10 @@ const fields = {
       env_file: environmentFile.optional(),
     }),
   ),
-  observability: absent('no X-Ray here', z.strictObject({ tracing: oneOf('awsxray').optional() })),
+  observability: absent('no X-Ray here', map({ tracing: oneOf('awsxray').optional() })),
   taskdef_overrides: becomes(
     'terminationGracePeriodSeconds, from StopTimeout of the main container; the other paths mean nothing here',
-    z.array(z.strictObject({ path: text.optional(), value: anyValue.optional() })),
+    z.array(map({ path: text.optional(), value: anyValue.optional() })),
   ),
 };
 
@@ -525,6 +529,6 @@ export type Fields = z.output<typeof everyField>;
 export function schemaOf(type: WorkloadType, stage: 'whole' | 'of one environment') {
   const config = Object.fromEntries(workloadTypes[type].map((name) => [name, fields[name]]));
   const { name, type: kind } = everyField.shape;
-  const environments = becomes('what differs in that environment', z.record(z.string(), z.strictObject(config)));
+  const environments = becomes('what differs in that environment', z.record(z.string(), map(config)));
   return z.strictObject({ name, type: kind, ...config, ...(stage === 'whole' ? { environments } : {}) });
 }

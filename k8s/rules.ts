@@ -20,6 +20,7 @@ export function violations(type: WorkloadType, fields: Fields): Violation[] {
     ...imageViolations(type, fields),
     ...httpViolations(type, fields),
     ...countViolations(type, fields),
+    ...alarmViolations(type, fields),
     ...volumeViolations(fields),
     ...sidecarViolations(fields),
     ...needs(type !== 'Scheduled Job' || fields.on?.schedule, ['on', 'schedule'], 'on.schedule is missing'),
@@ -191,6 +192,13 @@ function countViolations(type: WorkloadType, { count, http }: Fields): Violation
       'count.queue_delay needs acceptable_latency and msg_processing_time, above 0',
     ),
   ];
+}
+
+function alarmViolations(type: WorkloadType, { deployment }: Fields): Violation[] {
+  const alarms = deployment?.rollback_alarms;
+  const queued = alarms && 'messages_delayed' in alarms;
+  const path = ['deployment', 'rollback_alarms', 'messages_delayed'];
+  return needs(!queued || type === 'Worker Service', path, `a ${type} has no queue whose messages could be delayed`);
 }
 
 function volumeViolations({ storage, sidecars = {} }: Fields): Violation[] {
