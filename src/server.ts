@@ -3,11 +3,11 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { createServer as createRestify, type Request, type Response, type Server } from 'restify';
 import { getAndHead, sendJson } from './operations/answers.ts';
-import { Problem, problemBody, sendProblem, toProblem } from './operations/errors.ts';
+import { Problem, problemBody, sendProblem, toProblem, Unavailable } from './operations/errors.ts';
 import type { Health } from './operations/health.ts';
 import { type Logger, logRequest } from './operations/logging.ts';
 import type { Metrics } from './operations/metrics.ts';
-import { requireAcceptable } from './operations/negotiation.ts';
+import { preferredType, requireAcceptable } from './operations/negotiation.ts';
 import type { Clock } from './users/birthday.ts';
 import type { UserRepository } from './users/repository.ts';
 import { addUserRoutes, greetingFor } from './users/routes.ts';
@@ -65,7 +65,9 @@ export function createServer({ users, health, metrics, log, clock, version }: De
 
   getAndHead(server, '/livez', async (_request, response) => sendJson(response, 200, { status: 'alive' }));
   getAndHead(server, '/readyz', async (_request, response) => {
-    sendJson(response, health.phase === 'ready' ? 200 : 503, { status: health.phase });
+    const { phase } = health;
+    if (phase !== 'ready') throw new Unavailable(`the service is ${phase}`);
+    sendJson(response, 200, { status: phase });
   });
   addUserRoutes(server, users, clock);
   addPages(server, users, clock, pages(version));
@@ -106,7 +108,8 @@ function addPages(server: Server, users: UserRepository, clock: Clock, all: read
     if (first === undefined) continue;
 
     const answer = async (request: Request, response: Response): Promise<void> => {
-      const type = requireAcceptable(request, [first, ...others]);
+      // Where there is a choice, the first is for everyone who asks for none of them.
+      const type = others.length > 0 ? (preferredType(request, types) ?? first) : requireAcceptable(request, first);
       const page = alternatives[types.indexOf(type)];
       if (page === undefined) throw new Error(`no page of type ${type} at ${path}`);
       if (alternatives.length > 1) response.setHeader('Vary', 'Accept');

@@ -14,7 +14,7 @@ export function addUserRoutes(server: Server, users: UserRepository, clock: Cloc
   const path = '/hello/:username';
 
   getAndHead(server, path, async (request, response) => {
-    requireAcceptable(request, ['application/json']);
+    requireAcceptable(request, 'application/json');
     sendJson(response, 200, { message: await greetingFor(usernameIn(request), users, clock) });
   });
 

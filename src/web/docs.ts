@@ -1,7 +1,7 @@
+import { STATUS_CODES } from 'node:http';
 import { escapeHtml } from './html.ts';
 import type { MediaType, Method, OpenApi, Operation, Parameter, Reference, Response, Schema } from './openapi.ts';
 
-/** Text in which `code` is set as code, as HTML. */
 const text = (plain: string) => escapeHtml(plain);
 const code = (plain: string) => `<code>${escapeHtml(plain)}</code>`;
 const json = (value: unknown) => `<pre>${escapeHtml(JSON.stringify(value, null, 2))}</pre>`;
@@ -24,6 +24,14 @@ export function docs(contract: OpenApi): string {
     ({ path, method, operation }) =>
       `<li><a href="#${operation.operationId}">${verb(method)} ${code(path)}</a> ${text(operation.summary)}</li>`,
   );
+  const errors = new Map(operations.flatMap(({ operation }) => failures(contract, operation)));
+  const errorRows = [...errors]
+    .sort()
+    .map(
+      ([status, { description, headers }]) =>
+        `<dt id="error-${status}">${statusCode(status)} ${text(STATUS_CODES[status] ?? '')}</dt><dd>${text(description)}${withHeaders(headers)}</dd>`,
+    );
+  const example = errors.get('400')?.content?.['application/problem+json']?.example;
   const schemas = Object.entries(contract.components.schemas).map(
     ([name, schema]) => `<section class="card" id="schema-${name}"><h3>${name}</h3>${fields(schema)}</section>`,
   );
@@ -50,6 +58,9 @@ export function docs(contract: OpenApi): string {
       <p>${text(contract.info.description)}</p>
       <nav aria-label="Operations"><ul>${contents.join('')}</ul></nav>
       ${sections.join('\n')}
+      <h2 id="errors">Errors</h2>
+      <p class="lead">Each is a ${schemaLink({ schema: { $ref: '#/components/schemas/Problem' } })}, such as this one.</p>
+      <section class="card" aria-labelledby="errors">${json(example)}<dl>${errorRows.join('')}</dl></section>
       <h2 id="schemas">Schemas</h2>
       ${schemas.join('\n')}
     </main>
@@ -65,15 +76,18 @@ function section(contract: OpenApi, path: string, method: Method, operation: Ope
   const id = operation.operationId;
   const parameters = (operation.parameters ?? []).map((parameter) => resolve<Parameter>(contract, parameter));
   const body = operation.requestBody && Object.entries(operation.requestBody.content)[0];
-  const responses = Object.entries(operation.responses).map(
-    ([status, response]) => [status, resolve<Response>(contract, response)] as const,
+  const answers = Object.entries(operation.responses)
+    .filter(([status]) => !isFailure(status))
+    .map(([status, response]) => answerRow(status, resolve<Response>(contract, response)));
+  const errors = failures(contract, operation).map(
+    ([status]) => `<a href="#error-${status}">${statusCode(status)}</a>`,
   );
   return `<section class="card" id="${id}" aria-labelledby="${id}-title">
     <h3 id="${id}-title">${verb(method)} ${code(path)}</h3>
     <p><strong>${text(operation.summary)}.</strong> ${text(operation.description)}</p>
     ${parameters.length > 0 ? `<h4>Parameters</h4><dl>${parameters.map(parameterRow).join('')}</dl>` : ''}
     ${body ? `<h4>Body</h4><p>${code(body[0])} ${schemaLink(body[1])} ${text(operation.requestBody?.description ?? '')}</p>` : ''}
-    <h4>Answers</h4><dl>${responses.map(([status, response]) => responseRow(status, response)).join('')}</dl>
+    <h4>Answers</h4><dl>${answers.join('')}<dt>Errors</dt><dd>${errors.join(' ')}</dd></dl>
     <h4>With curl</h4><pre>${escapeHtml(curl(path, method, parameters, body))}</pre>
     ${tryIt(path, method, operation, parameters, body)}
   </section>`;
@@ -83,22 +97,30 @@ function parameterRow({ name, in: place, required, description }: Parameter): st
   return `<dt>${code(name)} <small>${place}${required === true ? ', required' : ''}</small></dt><dd>${text(description)}</dd>`;
 }
 
-function responseRow(status: string, { description, content, headers }: Response): string {
-  const types = Object.entries(content ?? {}).map(([type, media]) => `${code(type)} ${schemaLink(media)}`);
-  const names = Object.keys(headers ?? {}).filter((name) => name !== 'x-request-id');
-  const also = names.length > 0 ? ` with ${names.map(code).join(', ')}` : '';
-  // A failure's body is the same everywhere; only what an operation is asked for is shown in full.
-  const examples = status.startsWith('2')
-    ? Object.values(content ?? {}).flatMap(({ example, examples }) =>
-        examples
-          ? Object.values(examples).map(({ value }) => json(value))
-          : example === undefined
-            ? []
-            : [json(example)],
-      )
-    : [];
-  return `<dt><span class="status" data-kind="${status[0]}">${status}</span></dt>
-    <dd>${text(description)} ${types.join(' or ')}${also}${examples.join('')}</dd>`;
+const isFailure = (status: string) => Number(status) >= 400;
+
+/** The ways in which an operation fails, by status. */
+function failures(contract: OpenApi, { responses }: Operation): [status: string, Response][] {
+  return Object.entries(responses)
+    .filter(([status]) => isFailure(status))
+    .map(([status, response]) => [status, resolve<Response>(contract, response)]);
+}
+
+function answerRow(status: string, { description, content = {}, headers }: Response): string {
+  const types = Object.entries(content).map(([type, media]) => `${code(type)} ${schemaLink(media)}`);
+  const examples = Object.values(content).flatMap(({ example, examples }) =>
+    examples ? Object.values(examples).map(({ value }) => json(value)) : example === undefined ? [] : [json(example)],
+  );
+  return `<dt>${statusCode(status)}</dt>
+    <dd>${text(description)} ${types.join(' or ')}${withHeaders(headers)}${examples.join('')}</dd>`;
+}
+
+const statusCode = (status: string) => `<span class="status" data-kind="${status[0]}">${status}</span>`;
+
+/** The headers that an answer brings beside the request id, which all of them have. */
+function withHeaders(headers: Response['headers'] = {}): string {
+  const names = Object.keys(headers).filter((name) => name !== 'x-request-id');
+  return names.length > 0 ? ` With ${names.map(code).join(', ')}.` : '';
 }
 
 function schemaLink({ schema }: MediaType): string {
@@ -149,6 +171,7 @@ function fields(schema: Schema): string {
       part.type,
       part.format,
       part.const !== undefined ? `always ${part.const}` : undefined,
+      part.enum?.join(' or '),
       part.minLength !== undefined ? `${part.minLength} to ${part.maxLength} characters` : undefined,
       part.minimum !== undefined ? `${part.minimum} to ${part.maximum}` : undefined,
       required ? 'required' : undefined,

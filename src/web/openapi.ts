@@ -1,3 +1,5 @@
+import { STATUS_CODES } from 'node:http';
+
 /** The parts of OpenAPI 3.1 that this document uses: enough to write it and to render it with the types checked. */
 export interface OpenApi {
   openapi: string;
@@ -75,6 +77,7 @@ export interface Schema {
   minimum?: number;
   maximum?: number;
   const?: string;
+  enum?: string[];
   items?: Schema | Reference;
   properties?: Record<string, Schema | Reference>;
   required?: string[];
@@ -83,29 +86,34 @@ export interface Schema {
 }
 
 const ref = (path: string): Reference => ({ $ref: `#/components/${path}` });
-const pick = (names: readonly string[], from: Record<string, string>) =>
-  Object.fromEntries(names.map((status) => [status, ref(`responses/${from[status]}`)]));
 
-const failures: Record<string, string> = {
-  '400': 'BadRequest',
-  '404': 'NotFound',
-  '405': 'MethodNotAllowed',
-  '406': 'NotAcceptable',
-  '413': 'ContentTooLarge',
-  '415': 'UnsupportedMediaType',
-  '431': 'HeadersTooLarge',
-  '500': 'InternalServerError',
-  '503': 'ServiceUnavailable',
+const failures: Readonly<Record<number, string>> = {
+  400: 'BadRequest',
+  404: 'NotFound',
+  405: 'MethodNotAllowed',
+  406: 'NotAcceptable',
+  408: 'RequestTimeout',
+  413: 'ContentTooLarge',
+  415: 'UnsupportedMediaType',
+  417: 'ExpectationFailed',
+  431: 'HeadersTooLarge',
+  500: 'InternalServerError',
+  503: 'ServiceUnavailable',
 };
+
+/** These failures, and those that any request can meet. */
+const failing = (...statuses: number[]): Record<string, Reference> =>
+  Object.fromEntries(
+    [...statuses, 400, 405, 408, 417, 431, 500].map((status) => [status, ref(`responses/${failures[status]}`)]),
+  );
 
 const everywhere = { 'x-request-id': ref('headers/RequestId') };
 
 function problem(
   status: number,
-  title: string,
   description: string,
   detail: string,
-  more: { headers?: Record<string, Header | Reference>; errors?: { pointer: string; detail: string }[]; path?: string },
+  more: { headers?: Record<string, Reference>; errors?: { pointer: string; detail: string }[] } = {},
 ): Response {
   return {
     description,
@@ -115,10 +123,10 @@ function problem(
         schema: ref('schemas/Problem'),
         example: {
           type: 'about:blank',
-          title,
+          title: STATUS_CODES[status],
           status,
           detail,
-          instance: more.path ?? '/hello/ann',
+          instance: '/hello/ann',
           ...(more.errors && { errors: more.errors }),
         },
       },
@@ -188,7 +196,7 @@ export function openapi(version: string): OpenApi {
               },
               links: { put: ref('links/PutBirthday'), delete: ref('links/DeleteBirthday') },
             },
-            ...pick(['400', '404', '405', '406', '431', '500', '503'], failures),
+            ...failing(404, 406, 503),
           },
         },
         put: {
@@ -212,7 +220,7 @@ export function openapi(version: string): OpenApi {
               headers: everywhere,
               links: { get: ref('links/GetBirthday'), delete: ref('links/DeleteBirthday') },
             },
-            ...pick(['400', '405', '406', '413', '415', '431', '500', '503'], failures),
+            ...failing(406, 413, 415, 503),
           },
         },
         delete: {
@@ -227,7 +235,7 @@ export function openapi(version: string): OpenApi {
               headers: everywhere,
               links: { get: ref('links/GetBirthday'), put: ref('links/PutBirthday') },
             },
-            ...pick(['400', '404', '405', '406', '431', '500', '503'], failures),
+            ...failing(404, 406, 503),
           },
         },
       },
@@ -241,9 +249,9 @@ export function openapi(version: string): OpenApi {
             '200': {
               description: 'Alive.',
               headers: everywhere,
-              content: { 'application/json': { schema: ref('schemas/Health'), example: { status: 'ok' } } },
+              content: { 'application/json': { schema: ref('schemas/Health'), example: { status: 'alive' } } },
             },
-            ...pick(['405', '406', '431', '500'], failures),
+            ...failing(),
           },
         },
       },
@@ -259,9 +267,9 @@ export function openapi(version: string): OpenApi {
             '200': {
               description: 'Ready.',
               headers: everywhere,
-              content: { 'application/json': { schema: ref('schemas/Health'), example: { status: 'ok' } } },
+              content: { 'application/json': { schema: ref('schemas/Health'), example: { status: 'ready' } } },
             },
-            ...pick(['405', '406', '431', '500', '503'], failures),
+            ...failing(503),
           },
         },
       },
@@ -293,7 +301,7 @@ export function openapi(version: string): OpenApi {
               },
             },
             '304': notModified,
-            ...pick(['405', '431', '500'], failures),
+            ...failing(503),
           },
         },
       },
@@ -307,7 +315,7 @@ export function openapi(version: string): OpenApi {
           responses: {
             '200': file('The OpenAPI document.', 'application/json', { type: 'object', required: ['openapi'] }),
             '304': notModified,
-            ...pick(['405', '406', '431', '500'], failures),
+            ...failing(406),
           },
         },
       },
@@ -321,7 +329,7 @@ export function openapi(version: string): OpenApi {
           responses: {
             '200': file('The page.', 'text/html', { type: 'string' }),
             '304': notModified,
-            ...pick(['405', '406', '431', '500'], failures),
+            ...failing(406),
           },
         },
       },
@@ -370,7 +378,11 @@ export function openapi(version: string): OpenApi {
           required: ['status'],
           additionalProperties: false,
           properties: {
-            status: { type: 'string', description: 'Always ok: a failed check is a problem.', const: 'ok' },
+            status: {
+              type: 'string',
+              description: 'What was asked for; anything else is a problem.',
+              enum: ['alive', 'ready'],
+            },
           },
         },
         Index: {
@@ -423,7 +435,7 @@ export function openapi(version: string): OpenApi {
         RequestId: {
           description: 'Names this request in the logs. The one the caller sent, if it is a sane one, else a new one.',
           required: true,
-          schema: { type: 'string', pattern: '^[A-Za-z0-9._:+/=@-]{1,128}$' },
+          schema: { type: 'string', pattern: '^[A-Za-z0-9_.:-]{1,128}$' },
         },
         ETag: {
           description: 'Send it back as If-None-Match to get 304 while nothing changed.',
@@ -465,65 +477,58 @@ export function openapi(version: string): OpenApi {
         },
         BadRequest: problem(
           400,
-          'Bad Request',
-          'The username, the body or the request line is not right.',
-          'The body is not right: dateOfBirth must be before today (UTC).',
-          { errors: [{ pointer: '#/dateOfBirth', detail: 'must be before today (UTC)' }] },
+          'The username, the body or the request itself is not right.',
+          'dateOfBirth is missing.',
+          {
+            errors: [{ pointer: '#/dateOfBirth', detail: 'is missing' }],
+          },
         ),
-        NotFound: problem(
-          404,
-          'Not Found',
-          'Nothing is known by that name or path.',
-          'No birthday is saved for ann.',
-          {},
-        ),
+        NotFound: problem(404, 'No birthday is known by that name.', 'No birthday is known for ann.'),
         MethodNotAllowed: problem(
           405,
-          'Method Not Allowed',
           'This path does not have that method.',
-          'POST is not allowed here. Allowed: GET, HEAD, PUT, DELETE.',
+          'POST is not possible here; the Allow header says what is.',
           { headers: { allow: ref('headers/Allow') } },
         ),
         NotAcceptable: problem(
           406,
-          'Not Acceptable',
           'The Accept header leaves nothing that can be sent.',
-          'This resource is available as application/json.',
-          {},
+          'The Accept header does not allow what can be had here: application/json.',
+        ),
+        RequestTimeout: problem(
+          408,
+          'The request took longer than 20 seconds to arrive, or its headers longer than 10.',
+          'The request did not arrive in time.',
         ),
         ContentTooLarge: problem(
           413,
-          'Payload Too Large',
           'The body is larger than 16 KiB.',
           'The body must not be larger than 16384 bytes.',
-          {},
         ),
         UnsupportedMediaType: problem(
           415,
-          'Unsupported Media Type',
           'The body is not application/json, or it is compressed.',
-          'The body must be application/json without a content encoding.',
-          {},
+          'The body must be JSON, with the header Content-Type: application/json.',
+        ),
+        ExpectationFailed: problem(
+          417,
+          'The Expect header asks for something else than 100-continue.',
+          'The only expectation that can be met is 100-continue.',
         ),
         HeadersTooLarge: problem(
           431,
-          'Request Header Fields Too Large',
           'The request line and the headers are larger than 16 KiB together.',
-          'The headers of the request are too large.',
-          {},
+          'The head of the request is larger than 16 KiB.',
         ),
         InternalServerError: problem(
           500,
-          'Internal Server Error',
           'The service failed. Its log has the reason, under the request id.',
-          'The request could not be handled.',
-          {},
+          'Something went wrong on our side.',
         ),
         ServiceUnavailable: problem(
           503,
-          'Service Unavailable',
-          'Too many requests at once, no database, or not ready. Nothing was changed for certain; ask again.',
-          'The database cannot be reached at the moment.',
+          'Too many requests at once, no database, or not ready. Ask again: every request here may be repeated.',
+          'The service cannot answer this at the moment; please try again.',
           { headers: { 'retry-after': ref('headers/RetryAfter') } },
         ),
       },

@@ -38,6 +38,8 @@ function show(state, text, name) {
     remove.dataset.username = name;
     remove.setAttribute('aria-label', `Delete the birthday of ${name}`);
   }
+  // The address shows the same answer when it is loaded again or sent to somebody.
+  history.replaceState(null, '', name === undefined ? '/' : `/?username=${name}`);
 }
 
 /** The answer of the API as `{ status, body }`; status 0 when there was none. */
@@ -56,16 +58,18 @@ async function call(method, name, body) {
   }
 }
 
+function refuse(field, error) {
+  mark(field, error);
+  field.focus();
+}
+
+/** Says why it did not work, next to the field that was wrong if there is one. */
 function explain({ status, body }) {
   if (status === 0) return show('problem', 'The service cannot be reached. Try again in a moment.');
-  const errors = body.errors ?? [];
-  for (const { pointer, detail } of errors) {
-    const field = pointer.endsWith('dateOfBirth') ? dateOfBirth : username;
-    mark(field, `${field.labels[0].textContent} ${detail}.`);
-  }
-  if (errors.length === 0) return show('problem', body.detail ?? 'That did not work. Try again in a moment.');
-  show('problem', 'Nothing was changed: see the field marked.');
-  document.querySelector('[aria-invalid="true"]').focus();
+  const wrongDate = body.errors?.find(({ pointer }) => pointer === '#/dateOfBirth');
+  if (wrongDate) return refuse(dateOfBirth, `Date of birth ${wrongDate.detail}.`);
+  if (status === 400) return refuse(username, body.detail);
+  show('problem', body.detail ?? 'That did not work. Try again in a moment.');
 }
 
 async function daysLeft(name) {
