@@ -28,7 +28,7 @@ const containerField =
 
 const text = z.instanceof(Scalar).transform(({ text }) => text);
 const number = text.pipe(z.coerce.number<string>());
-const patch = z.object({ op: text, path: text, value: z.unknown() });
+const patch = z.object({ op: text, path: text, value: z.unknown().optional() });
 const actions = z.array(
   z.object({
     ScheduledActionName: text.default('scheduled-action'),

@@ -1,0 +1,634 @@
+import { expect } from 'chai';
+import {
+  containerOf,
+  environmentOf,
+  noOverrides,
+  objectsOf,
+  only,
+  podOf,
+  synthesisOf,
+  webService,
+} from './workload.ts';
+
+const backend = (...lines: string[]) => ['name: api', 'type: Backend Service', ...lines].join('\n');
+const worker = (...lines: string[]) =>
+  ['name: api', 'type: Worker Service', 'image: { build: D }', ...lines].join('\n');
+const job = (...lines: string[]) => ['name: api', 'type: Scheduled Job', 'image: { build: D }', ...lines].join('\n');
+
+describe('the objects of a workload', () => {
+  it('start with the namespace of the application, which enforces the restricted Pod Security Standard', () => {
+    const [namespace] = objectsOf(webService());
+    expect(namespace).to.have.property('kind', 'Namespace');
+    expect(namespace.metadata.name).to.equal('shop');
+    expect(namespace.metadata.labels).to.include({ 'pod-security.kubernetes.io/enforce': 'restricted' });
+  });
+
+  it('carry the labels that Kubernetes recommends', () => {
+    for (const object of objectsOf(webService()).slice(1)) {
+      expect(object.metadata.namespace).to.equal('shop');
+      expect(object.metadata.labels).to.include({
+        'app.kubernetes.io/name': 'api',
+        'app.kubernetes.io/instance': 'shop-test',
+        'app.kubernetes.io/part-of': 'shop',
+      });
+    }
+  });
+
+  it('are the same each time', () => {
+    const text = webService('count: { range: 2-3, cpu_percentage: 70 }', 'variables: { B: "1", A: "2" }');
+    expect(synthesisOf(text).app.synthYaml()).to.equal(synthesisOf(text).app.synthYaml());
+  });
+
+  it('include a service account without a token', () => {
+    expect(only(objectsOf(webService()), 'ServiceAccount').automountServiceAccountToken).to.equal(false);
+    expect(podOf(webService())).to.include({ serviceAccountName: 'api', automountServiceAccountToken: false });
+  });
+
+  it('select in Service, Deployment and NetworkPolicy the pods that the Deployment makes', () => {
+    const objects = objectsOf(webService('count: 2'));
+    const { labels } = only(objects, 'Deployment').spec.template.metadata;
+    const selectors = [
+      only(objects, 'Service').spec.selector,
+      only(objects, 'Deployment').spec.selector.matchLabels,
+      only(objects, 'NetworkPolicy').spec.podSelector.matchLabels,
+      only(objects, 'PodDisruptionBudget').spec.selector.matchLabels,
+    ];
+    for (const selector of selectors) expect(labels).to.include(selector);
+  });
+});
+
+describe('a Load Balanced Web Service', () => {
+  it('is a NodePort Service on image.port', () => {
+    const { type, ports } = only(objectsOf(webService('image: { build: D, port: 8080 }')), 'Service').spec;
+    expect(type).to.equal('NodePort');
+    expect(ports).to.deep.equal([{ name: 'http', port: 8080, targetPort: 8080, nodePort: 30500, protocol: 'TCP' }]);
+  });
+
+  it('sends to http.target_port', () => {
+    const { ports } = only(objectsOf(webService('http: { path: /, target_port: 9000 }')), 'Service').spec;
+    expect(ports[0]).to.include({ port: 9000, targetPort: 9000 });
+  });
+
+  it('sends to the port of the sidecar that is the target', () => {
+    const text = webService(
+      'http: { path: /, target_container: nginx }',
+      'sidecars: { nginx: { image: n, port: 81 } }',
+    );
+    expect(only(objectsOf(text), 'Service').spec.ports[0]).to.include({ targetPort: 81 });
+    expect(containerOf(text).readinessProbe).to.have.nested.property('httpGet.port', 81);
+  });
+
+  it('has a port for each target port of its additional rules', () => {
+    const text = webService(
+      'http: { path: /, additional_rules: [{ path: /a, target_port: 81 }, { path: /b, target_port: 81 }] }',
+    );
+    const { ports } = only(objectsOf(text), 'Service').spec;
+    expect(ports.map(({ name }: { name: string }) => name)).to.deep.equal(['http', 'http-81']);
+  });
+
+  it('has a port for each listener of nlb', () => {
+    const text = webService(
+      'http: false',
+      'nlb: { port: 443/tls, target_port: 8080, additional_listeners: [{ port: 53/udp }] }',
+    );
+    const { ports } = only(objectsOf(text), 'Service').spec;
+    expect(ports).to.deep.equal([
+      { name: 'tcp-443', port: 443, targetPort: 8080, nodePort: 30500, protocol: 'TCP' },
+      { name: 'udp-53', port: 53, targetPort: 53, protocol: 'UDP' },
+    ]);
+  });
+
+  it('is also reached by the alias of network.connect', () => {
+    const objects = objectsOf(webService('network: { connect: { alias: orders } }'));
+    expect(only(objects, 'Service', 'orders').spec.type).to.equal('ClusterIP');
+  });
+
+  it('lets in what is meant for its ports and nothing else', () => {
+    const text = webService('sidecars: { nginx: { image: n, port: 81 } }');
+    const { policyTypes, ingress } = only(objectsOf(text), 'NetworkPolicy').spec;
+    expect(policyTypes).to.include('Ingress');
+    expect(ingress).to.deep.equal([
+      {
+        ports: [
+          { port: 81, protocol: 'TCP' },
+          { port: 8080, protocol: 'TCP' },
+        ],
+      },
+    ]);
+  });
+});
+
+describe('other types', () => {
+  it('make a Backend Service a ClusterIP Service', () => {
+    const { type, ports } = only(objectsOf(backend('image: { build: D, port: 80 }')), 'Service').spec;
+    expect([type, ports[0].nodePort]).to.deep.equal(['ClusterIP', undefined]);
+  });
+
+  it('make a Backend Service without a port a Deployment alone, that nothing reaches', () => {
+    const objects = objectsOf(backend('image: { build: D }'));
+    expect(objects.map(({ kind }) => kind)).not.to.include('Service');
+    expect(only(objects, 'NetworkPolicy').spec).not.to.have.property('ingress');
+  });
+
+  it('let the own check of a Backend Service without http decide when it is ready', () => {
+    const { readinessProbe } = containerOf(
+      backend('image: { build: D, port: 80, healthcheck: { command: [CMD, ok] } }'),
+    );
+    expect(readinessProbe?.exec?.command).to.deep.equal(['ok']);
+  });
+
+  it('make a Worker Service a Deployment without a Service', () => {
+    const kinds = objectsOf(worker()).map(({ kind }) => kind);
+    expect(kinds).to.include('Deployment').and.not.to.include('Service');
+  });
+
+  it('make a Scheduled Job a CronJob in UTC', () => {
+    const { spec } = only(objectsOf(job('on: { schedule: rate(5 minutes) }', 'retries: 3', 'timeout: 1h')), 'CronJob');
+    expect(spec).to.include({ schedule: '@every 5m', timeZone: 'Etc/UTC' });
+    expect(spec.jobTemplate.spec).to.include({ backoffLimit: 3, activeDeadlineSeconds: 3600 });
+    expect(spec.jobTemplate.spec.template.spec.restartPolicy).to.equal('Never');
+  });
+
+  it('suspend a Scheduled Job whose schedule is none', () => {
+    expect(only(objectsOf(job('on: { schedule: none }')), 'CronJob').spec.suspend).to.equal(true);
+  });
+});
+
+describe('the main container', () => {
+  it('runs the image that stands for image.build', () => {
+    expect(containerOf(webService(), { image: 'api:7' })).to.include({
+      image: 'api:7',
+      imagePullPolicy: 'IfNotPresent',
+    });
+  });
+
+  it('runs image.location', () => {
+    expect(containerOf(webService('image: { location: "nginx:1", port: 80 }')).image).to.equal('nginx:1');
+  });
+
+  it('takes entrypoint as command and command as args', () => {
+    const { command, args } = containerOf(webService('entrypoint: /bin/sh', 'command: -c "echo hi"'));
+    expect({ command, args }).to.deep.equal({ command: ['/bin/sh'], args: ['-c', 'echo hi'] });
+  });
+
+  it('may use cpu and memory whole and reserves a part of it', () => {
+    const { limits, requests } = containerOf(webService('cpu: 512', 'memory: 1024'), { reserve: 25 }).resources ?? {};
+    expect(limits).to.include({ cpu: '500m', memory: '1024Mi' });
+    expect(requests).to.include({ cpu: '125m', memory: '256Mi' });
+  });
+
+  it('has the size that Copilot gives a task that states none', () => {
+    expect(containerOf(webService()).resources?.limits).to.include({ cpu: '250m', memory: '512Mi' });
+  });
+
+  it('may fill the ephemeral storage that is stated, else that of Fargate', () => {
+    expect(containerOf(webService()).resources?.limits).to.include({ 'ephemeral-storage': '20Gi' });
+    expect(containerOf(webService('storage: { ephemeral: 100 }')).resources?.limits).to.include({
+      'ephemeral-storage': '100Gi',
+    });
+  });
+
+  it('passes the restricted Pod Security Standard', () => {
+    const { securityContext } = containerOf(webService());
+    expect(securityContext).to.deep.include({ allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } });
+    expect(podOf(webService()).securityContext).to.deep.include({
+      runAsNonRoot: true,
+      seccompProfile: { type: 'RuntimeDefault' },
+    });
+  });
+
+  it('has a writable root unless storage.readonly_fs says no', () => {
+    expect(containerOf(webService()).securityContext?.readOnlyRootFilesystem).to.equal(false);
+  });
+
+  it('has a read-only root with a writable /tmp when storage.readonly_fs says so', () => {
+    const { securityContext, volumeMounts } = containerOf(webService('storage: { readonly_fs: true }'));
+    expect(securityContext?.readOnlyRootFilesystem).to.equal(true);
+    expect(volumeMounts).to.deep.equal([{ name: 'tmp-api', mountPath: '/tmp' }]);
+  });
+
+  it('runs as the user of the task definition', () => {
+    const overrides = { ...noOverrides, users: new Map([[0, 1000]]) };
+    expect(containerOf(webService(), { overrides }).securityContext?.runAsUser).to.equal(1000);
+  });
+
+  it('takes docker labels as annotations of the pod', () => {
+    const text = webService('image: { build: D, port: 80, labels: { com.example.team: web } }');
+    expect(only(objectsOf(text), 'Deployment').spec.template.metadata.annotations).to.deep.equal({
+      'com.example.team': 'web',
+    });
+  });
+
+  it('runs on the operating system of the platform', () => {
+    expect(podOf(webService('platform: linux/arm64')).nodeSelector).to.deep.equal({ 'kubernetes.io/os': 'linux' });
+  });
+
+  it('gets no variables for other Services', () => {
+    expect(podOf(webService()).enableServiceLinks).to.equal(false);
+  });
+});
+
+describe('variables', () => {
+  it('come with those that Copilot adds', () => {
+    expect(environmentOf(containerOf(webService('variables: { A: "1" }')))).to.deep.equal({
+      A: '1',
+      COPILOT_APPLICATION_NAME: 'shop',
+      COPILOT_SERVICE_DISCOVERY_ENDPOINT: 'shop.svc.cluster.local',
+      COPILOT_ENVIRONMENT_NAME: 'test',
+      COPILOT_SERVICE_NAME: 'api',
+      COPILOT_LB_DNS: 'api.shop.svc.cluster.local',
+    });
+  });
+
+  it('have no COPILOT_LB_DNS without a load balancer', () => {
+    expect(environmentOf(containerOf(backend('image: { build: D, port: 80 }')))).not.to.have.property('COPILOT_LB_DNS');
+  });
+
+  it('have COPILOT_MOUNT_POINTS with volumes', () => {
+    const { COPILOT_MOUNT_POINTS } = environmentOf(
+      containerOf(webService('storage: { volumes: { data: { path: /data } } }')),
+    );
+    expect(COPILOT_MOUNT_POINTS).to.equal('{"data":"/data"}');
+  });
+
+  it('win over those of env_file', () => {
+    const environmentFiles = new Map([
+      [
+        'a.env',
+        new Map([
+          ['A', 'file'],
+          ['B', 'file'],
+        ]),
+      ],
+    ]);
+    const environment = environmentOf(
+      containerOf(webService('env_file: a.env', 'variables: { A: manifest }'), { environmentFiles }),
+    );
+    expect(environment).to.include({ A: 'manifest', B: 'file' });
+  });
+
+  it('are added to by the platform, in sidecars too', () => {
+    const platformVariables = new Map([['AWS_REGION', 'eu-west-1']]);
+    const text = webService('sidecars: { s: { image: x } }');
+    expect(environmentOf(containerOf(text, { platformVariables }))).to.include({ AWS_REGION: 'eu-west-1' });
+    expect(environmentOf(containerOf(text, { platformVariables }, 's'))).to.include({ AWS_REGION: 'eu-west-1' });
+  });
+
+  it('from CloudFormation are reported, unless the platform says what they are', () => {
+    const text = webService('variables: { BUCKET: { from_cfn: shop-bucket } }');
+    expect(synthesisOf(text).notCarried.map(({ path }) => path)).to.deep.equal(['variables.BUCKET']);
+    const given = synthesisOf(text, { platformVariables: new Map([['BUCKET', 'local']]) });
+    expect(given.notCarried).to.deep.equal([]);
+  });
+});
+
+describe('secrets', () => {
+  const text = webService(
+    'secrets: { TOKEN: /shop/token, DB: { secretsmanager: mysql } }',
+    'sidecars: { s: { image: x, secrets: { TOKEN: other } } }',
+  );
+
+  it('come from the Secret of the service, key by key', () => {
+    expect(environmentOf(containerOf(text)).TOKEN).to.deep.equal({ name: 'api-secrets', key: 'TOKEN' });
+    expect(environmentOf(containerOf(text, {}, 's')).TOKEN).to.deep.equal({ name: 'api-secrets', key: 's.TOKEN' });
+  });
+
+  it('are listed with where AWS keeps them', () => {
+    expect(Object.fromEntries(synthesisOf(text).secretKeys)).to.deep.equal({
+      TOKEN: 'SSM /shop/token',
+      DB: 'Secrets Manager mysql',
+      's.TOKEN': 'SSM other',
+    });
+  });
+
+  it('are in no manifest', () => {
+    expect(objectsOf(text).map(({ kind }) => kind)).not.to.include('Secret');
+  });
+});
+
+describe('health', () => {
+  it('is what the load balancer asks, with its default timing', () => {
+    expect(containerOf(webService('http: { path: /, healthcheck: up }')).readinessProbe).to.deep.equal({
+      httpGet: { path: '/up', port: 8080 },
+      periodSeconds: 30,
+      timeoutSeconds: 5,
+      failureThreshold: 2,
+    });
+  });
+
+  it('is asked for at the port, path and pace that the manifest says', () => {
+    const healthcheck = '{ path: /up, port: 9090, interval: 7s, timeout: 3s, unhealthy_threshold: 4 }';
+    expect(containerOf(webService(`http: { path: /, healthcheck: ${healthcheck} }`)).readinessProbe).to.deep.equal({
+      httpGet: { path: '/up', port: 9090 },
+      periodSeconds: 7,
+      timeoutSeconds: 3,
+      failureThreshold: 4,
+    });
+  });
+
+  it('has the grace period to come up, seen within a second of it', () => {
+    const { startupProbe } = containerOf(webService('http: { path: /, healthcheck: { grace_period: 2m } }'));
+    expect(startupProbe).to.include({ periodSeconds: 1, failureThreshold: 120 });
+  });
+
+  it('is asked for over TLS at port 443', () => {
+    const { readinessProbe } = containerOf(webService('image: { build: D, port: 443 }'));
+    expect(readinessProbe?.httpGet).to.include({ scheme: 'HTTPS' });
+  });
+
+  it('of grpc is a TCP connect', () => {
+    const { readinessProbe } = containerOf(webService('http: { path: /, version: grpc }'));
+    expect(readinessProbe).to.have.nested.property('tcpSocket.port', 8080);
+  });
+
+  it('of nlb alone is a TCP connect', () => {
+    const { readinessProbe } = containerOf(webService('http: false', 'nlb: { port: 443/tls, target_port: 8443 }'));
+    expect(readinessProbe).to.have.nested.property('tcpSocket.port', 8443);
+  });
+
+  it('of the container is its liveness', () => {
+    const healthcheck = '{ command: [CMD, node, -e, "1"], interval: 9s, timeout: 4s, retries: 5, start_period: 30s }';
+    expect(
+      containerOf(webService(`image: { build: D, port: 80, healthcheck: ${healthcheck} }`)).livenessProbe,
+    ).to.deep.equal({
+      exec: { command: ['node', '-e', '1'] },
+      periodSeconds: 9,
+      timeoutSeconds: 4,
+      failureThreshold: 5,
+    });
+  });
+
+  it('of the container runs in a shell where the manifest says so', () => {
+    const { livenessProbe } = containerOf(
+      webService('image: { build: D, port: 80, healthcheck: { command: [CMD-SHELL, "a || b"] } }'),
+    );
+    expect(livenessProbe?.exec?.command).to.deep.equal(['/bin/sh', '-c', 'a || b']);
+  });
+
+  it('of the container waits for start_period where no load balancer gives it time', () => {
+    const { livenessProbe } = containerOf(
+      worker().replace('build: D', 'build: D, healthcheck: { command: [CMD, ok], start_period: 30s }'),
+    );
+    expect(livenessProbe?.initialDelaySeconds).to.equal(30);
+  });
+
+  it('of the container is nobody’s concern without a check, or with NONE', () => {
+    expect(containerOf(webService())).not.to.have.property('livenessProbe');
+    const none = webService('image: { build: D, port: 80, healthcheck: { command: [NONE] } }');
+    expect(containerOf(none)).not.to.have.property('livenessProbe');
+  });
+});
+
+describe('the way out of service', () => {
+  it('serves on for the deregistration delay, then has the stop time-out', () => {
+    const text = webService('http: { path: /, deregistration_delay: 7s }');
+    const overrides = { ...noOverrides, stopTimeouts: new Map([[0, 40]]) };
+    expect(containerOf(text, { overrides }).lifecycle).to.deep.equal({ preStop: { sleep: { seconds: 7 } } });
+    expect(podOf(text, { overrides }).terminationGracePeriodSeconds).to.equal(47);
+  });
+
+  it('takes the defaults of Copilot and ECS', () => {
+    expect(podOf(webService()).terminationGracePeriodSeconds).to.equal(60 + 30);
+  });
+
+  it('reads the stop time-out from taskdef_overrides too', () => {
+    const text = worker('taskdef_overrides: [{ path: "ContainerDefinitions[0].StopTimeout", value: 100 }]');
+    expect(podOf(text).terminationGracePeriodSeconds).to.equal(100);
+  });
+
+  it('needs no delay where no load balancer sends requests', () => {
+    expect(containerOf(worker())).not.to.have.property('lifecycle');
+  });
+});
+
+describe('count', () => {
+  it('is the number of replicas', () => {
+    const objects = objectsOf(webService('count: 3'));
+    expect(only(objects, 'Deployment').spec.replicas).to.equal(3);
+    expect(objects.map(({ kind }) => kind)).not.to.include('HorizontalPodAutoscaler');
+  });
+
+  it('on Spot is the number of replicas', () => {
+    expect(only(objectsOf(webService('count: { spot: 4 }')), 'Deployment').spec.replicas).to.equal(4);
+  });
+
+  const scaling = webService(
+    'cpu: 1024',
+    'memory: 2048',
+    'count: { range: 2-6, cpu_percentage: 70, memory_percentage: 50, cooldown: { in: 90s, out: 20s } }',
+  );
+
+  it('as a range is an autoscaler and no replicas beside it', () => {
+    const objects = objectsOf(scaling);
+    expect(only(objects, 'Deployment').spec).not.to.have.property('replicas');
+    expect(only(objects, 'HorizontalPodAutoscaler').spec).to.include({ minReplicas: 2, maxReplicas: 6 });
+  });
+
+  it('scales at the share of the task that is stated, whatever a pod reserves', () => {
+    const { metrics } = only(objectsOf(scaling, { reserve: 5 }), 'HorizontalPodAutoscaler').spec;
+    const targets = metrics.map(({ resource }: { resource: { name: string; target: unknown } }) => [
+      resource.name,
+      resource.target,
+    ]);
+    expect(Object.fromEntries(targets)).to.deep.equal({
+      cpu: { type: 'AverageValue', averageValue: '700m' },
+      memory: { type: 'AverageValue', averageValue: '1024Mi' },
+    });
+  });
+
+  it('takes the cooldowns as the pace of the autoscaler', () => {
+    const { behavior } = only(objectsOf(scaling), 'HorizontalPodAutoscaler').spec;
+    expect(behavior.scaleDown.stabilizationWindowSeconds).to.equal(90);
+    expect(behavior.scaleUp.policies[0].periodSeconds).to.equal(20);
+  });
+
+  it('prefers the cooldown of a target to that of all', () => {
+    const text = webService(
+      'count: { range: 1-2, cooldown: { in: 10s }, cpu_percentage: { value: 70, cooldown: { in: 5m } } }',
+    );
+    const { behavior } = only(objectsOf(text), 'HorizontalPodAutoscaler').spec;
+    expect(behavior.scaleDown.stabilizationWindowSeconds).to.equal(300);
+    expect(behavior.scaleUp.policies[0].periodSeconds).to.equal(60);
+  });
+
+  it('stays at the minimum when nothing here can scale it, and that is said', () => {
+    const { objects, notCarried } = synthesisOf(webService('count: { range: 2-6, requests: 100 }'));
+    expect(only(objects, 'Deployment').spec.replicas).to.equal(2);
+    expect(notCarried).to.deep.include({ path: 'count.range', reason: 'nothing here to scale by: it stays at 2' });
+  });
+
+  it('above one spreads the pods and lets only one of them be evicted at a time', () => {
+    expect(podOf(webService('count: 2')).topologySpreadConstraints).to.have.length(1);
+    expect(only(objectsOf(webService('count: 2')), 'PodDisruptionBudget').spec.maxUnavailable).to.equal(1);
+  });
+
+  it('of one has no disruption budget, which would block a drain', () => {
+    expect(objectsOf(webService()).map(({ kind }) => kind)).not.to.include('PodDisruptionBudget');
+  });
+});
+
+describe('scheduled scaling', () => {
+  const action = { name: 'Before_Midnight', schedule: 'cron(45 23 * * ? *)', timezone: 'UTC', min: 3, max: 4 };
+  const overrides = { ...noOverrides, scheduledActions: [action] };
+  const scaling = webService('count: { range: 1-2, cpu_percentage: 70 }');
+
+  it('is a CronJob that sets the bounds of the autoscaler', () => {
+    const { spec } = only(objectsOf(scaling, { overrides }), 'CronJob', 'api-before-midnight');
+    expect(spec).to.include({ schedule: '45 23 * * *', timeZone: 'Etc/UTC' });
+    const [container] = spec.jobTemplate.spec.template.spec.containers;
+    expect(container.args).to.deep.equal([
+      'patch',
+      'horizontalpodautoscaler',
+      'api',
+      '--patch',
+      '{"spec":{"minReplicas":3,"maxReplicas":4}}',
+    ]);
+  });
+
+  it('runs under an account that may patch this autoscaler and nothing else', () => {
+    const objects = objectsOf(scaling, { overrides });
+    expect(only(objects, 'Role').rules).to.deep.equal([
+      {
+        apiGroups: ['autoscaling'],
+        resources: ['horizontalpodautoscalers'],
+        resourceNames: ['api'],
+        verbs: ['get', 'patch'],
+      },
+    ]);
+    expect(only(objects, 'RoleBinding').subjects).to.deep.equal([{ kind: 'ServiceAccount', name: 'api-scaler' }]);
+    const { spec } = only(objects, 'CronJob').spec.jobTemplate.spec.template;
+    expect(spec.serviceAccountName).to.equal('api-scaler');
+  });
+
+  it('is not in the way of the service’s own policy and Service', () => {
+    const objects = objectsOf(scaling, { overrides });
+    const { labels } = only(objects, 'CronJob').spec.jobTemplate.spec.template.metadata;
+    expect(labels['app.kubernetes.io/name']).not.to.equal(
+      only(objects, 'Service').spec.selector['app.kubernetes.io/name'],
+    );
+  });
+
+  it('is reported where the count is fixed', () => {
+    const { notCarried, objects } = synthesisOf(webService('count: 2'), { overrides });
+    expect(notCarried.map(({ path }) => path)).to.deep.equal(['ScheduledActions.Before_Midnight']);
+    expect(objects.map(({ kind }) => kind)).not.to.include('CronJob');
+  });
+});
+
+describe('deployment', () => {
+  it('replaces pods without one missing, as ECS does by default', () => {
+    expect(only(objectsOf(webService()), 'Deployment').spec.strategy).to.deep.equal({
+      type: 'RollingUpdate',
+      rollingUpdate: { maxUnavailable: 0, maxSurge: '100%' },
+    });
+  });
+
+  it('takes all pods away first when rolling is recreate', () => {
+    expect(only(objectsOf(webService('deployment: { rolling: recreate }')), 'Deployment').spec.strategy).to.deep.equal({
+      type: 'Recreate',
+    });
+  });
+});
+
+describe('sidecars', () => {
+  const migrating = webService(
+    'image: { build: Dockerfile, port: 8080, depends_on: { migrate: success } }',
+    'sidecars: { migrate: { image: { build: Dockerfile }, essential: false, command: migrate, variables: { A: "1" } } }',
+  );
+
+  it('that must succeed first are init containers, with the image of the service when they build the same', () => {
+    const [migrate] = podOf(migrating, { image: 'api:7' }).initContainers ?? [];
+    expect(migrate).to.deep.include({ name: 'migrate', image: 'api:7', args: ['migrate'] });
+    expect(migrate).not.to.have.property('restartPolicy');
+    expect(environmentOf(containerOf(migrating, {}, 'migrate'))).to.include({ A: '1', COPILOT_SERVICE_NAME: 'api' });
+  });
+
+  it('that build something else have an image of their own', () => {
+    const text = webService('sidecars: { nginx: { image: { build: nginx/Dockerfile } } }');
+    const { builtImages } = synthesisOf(text, { image: 'api:7' });
+    expect([...builtImages]).to.deep.equal([
+      ['api:7', 'Dockerfile'],
+      ['api-nginx:7', 'nginx/Dockerfile'],
+    ]);
+  });
+
+  it('that run along are init containers that are kept running', () => {
+    const text = webService('sidecars: { envoy: { image: envoy:1, port: 81 } }');
+    const [envoy] = podOf(text).initContainers ?? [];
+    expect(envoy).to.include({ name: 'envoy', restartPolicy: 'Always' });
+  });
+
+  it('that have to be healthy first are waited for by a startup probe', () => {
+    const text = webService(
+      'image: { build: D, port: 8080, depends_on: { envoy: healthy } }',
+      'sidecars: { envoy: { image: envoy:1, healthcheck: { command: [CMD, ok], interval: 3s } } }',
+    );
+    expect(containerOf(text, {}, 'envoy').startupProbe).to.deep.include({
+      exec: { command: ['ok'] },
+      periodSeconds: 3,
+    });
+  });
+
+  it('start in the order of their dependencies', () => {
+    const text = webService(
+      'sidecars: { a: { image: x, depends_on: { b: start } }, b: { image: x, depends_on: { c: start } }, c: { image: x } }',
+    );
+    expect(podOf(text).initContainers?.map(({ name }) => name)).to.deep.equal(['c', 'b', 'a']);
+  });
+
+  it('that depend on the service run beside it, and that is said', () => {
+    const { notCarried } = synthesisOf(webService('sidecars: { s: { image: x, depends_on: { api: start } } }'));
+    expect(
+      podOf(webService('sidecars: { s: { image: x, depends_on: { api: start } } }')).containers.map(({ name }) => name),
+    ).to.deep.equal(['api', 's']);
+    expect(notCarried.map(({ path }) => path)).to.deep.equal(['sidecars.s.depends_on']);
+  });
+
+  it('share with the service what the pod reserves', () => {
+    const text = webService('cpu: 1024', 'memory: 1000', 'sidecars: { a: { image: x }, b: { image: x } }');
+    const { containers, initContainers = [] } = podOf(text, { reserve: 100 });
+    const reserved = [...containers, ...initContainers].map(({ resources }) =>
+      Number.parseInt(String(resources?.requests?.memory), 10),
+    );
+    expect(reserved).to.deep.equal([800, 100, 100]);
+  });
+
+  it('are named as Kubernetes wants it', () => {
+    expect(podOf(webService('sidecars: { log_router: { image: x } }')).initContainers?.[0]?.name).to.equal(
+      'log-router',
+    );
+  });
+});
+
+describe('volumes', () => {
+  it('without efs live as long as the pod', () => {
+    const pod = podOf(webService('storage: { volumes: { scratch: { path: /scratch, read_only: false } } }'));
+    expect(pod.volumes).to.deep.equal([{ name: 'scratch', emptyDir: {} }]);
+    expect(pod.containers[0]?.volumeMounts).to.deep.equal([
+      { name: 'scratch', mountPath: '/scratch', readOnly: false },
+    ]);
+  });
+
+  it('are read-only unless stated otherwise', () => {
+    const { volumeMounts } = containerOf(webService('storage: { volumes: { v: { path: /v } } }'));
+    expect(volumeMounts?.[0]?.readOnly).to.equal(true);
+  });
+
+  it('with efs are claimed and outlive the pod', () => {
+    const objects = objectsOf(webService('storage: { volumes: { data: { path: /data, efs: true } } }'));
+    expect(only(objects, 'PersistentVolumeClaim').metadata.name).to.equal('api-data');
+  });
+
+  it('are mounted in sidecars too', () => {
+    const text = webService(
+      'storage: { volumes: { v: { path: /v } } }',
+      'sidecars: { s: { image: x, mount_points: [{ source_volume: v, path: /w }] } }',
+    );
+    expect(containerOf(text, {}, 's').volumeMounts).to.deep.equal([{ name: 'v', mountPath: '/w', readOnly: true }]);
+  });
+
+  it('at /tmp take the place of the one that a read-only root needs', () => {
+    const text = webService('storage: { readonly_fs: true, volumes: { t: { path: /tmp, read_only: false } } }');
+    expect(podOf(text).volumes?.map(({ name }) => name)).to.deep.equal(['t']);
+  });
+});
