@@ -16,10 +16,11 @@ import {
 import { applyEnvironment } from './environment.ts';
 import { everyField, type Fields, schemaOf, type WorkloadType, workloadTypes } from './fields.ts';
 import { interpolate } from './interpolation.ts';
-import { violations } from './rules.ts';
+import { objectName, violations } from './rules.ts';
 
 /** A manifest as one environment sees it. */
 export interface Manifest {
+  /** The workload's name as Kubernetes allows it. */
   name: string;
   type: WorkloadType;
   /** Its fields, short forms made long, durations in seconds. */
@@ -58,7 +59,7 @@ export function readManifest(text: string, file: string, { application, environm
     violations(type, fields).map(({ path, message }) => ({ line: lineAt(manifest, path), message })),
   );
   return {
-    name: fields.name ?? '',
+    name: objectName(fields.name ?? ''),
     type,
     fields,
     notCarried: notCarried(type, manifest),

@@ -61,8 +61,8 @@ function absolute(path: string): string {
 /** The translation of everything in a manifest that is about the task: its containers, their order, size and care. */
 export function podOf(release: Release): Pod {
   const { manifest, overrides, platformVariables, environmentFiles, application, environment, reserve } = release;
-  const { name, type, fields } = manifest;
-  const { sidecars = {}, storage, image } = fields;
+  const { type, fields } = manifest;
+  const { name = '', sidecars = {}, storage, image } = fields;
   const pod: Pod = {
     spec: { containers: [] },
     additions: [],
@@ -129,7 +129,7 @@ export function podOf(release: Release): Pod {
   const user = overrides.users.get(0);
   const needsClaim = Object.values(storage?.volumes ?? {}).some(({ efs }) => isShared(efs));
   pod.spec = {
-    serviceAccountName: name,
+    serviceAccountName: manifest.name,
     automountServiceAccountToken: false,
     enableServiceLinks: false,
     terminationGracePeriodSeconds: drain + (overrides.stopTimeouts.get(0) ?? stopTimeout(fields) ?? defaultStopTimeout),
@@ -251,7 +251,7 @@ export function podOf(release: Release): Pod {
     for (const [key, source] of Object.entries(container.secrets ?? {})) {
       const secretKey = container === main ? key : `${container.name}.${key}`;
       pod.secretKeys.set(secretKey, sourceOfSecret(source));
-      variables.set(key, { valueFrom: { secretKeyRef: { name: secretName(name), key: secretKey } } });
+      variables.set(key, { valueFrom: { secretKeyRef: { name: secretName(manifest.name), key: secretKey } } });
     }
     return [...variables].map(([key, rest]) => ({ name: key, ...rest }));
   }
@@ -274,7 +274,7 @@ export function podOf(release: Release): Pod {
       ['COPILOT_SERVICE_DISCOVERY_ENDPOINT', endpoint],
       ['COPILOT_ENVIRONMENT_NAME', environment],
       ['COPILOT_SERVICE_NAME', name],
-      ...(balanced ? [['COPILOT_LB_DNS', `${name}.${endpoint}`] as [string, string]] : []),
+      ...(balanced ? [['COPILOT_LB_DNS', `${manifest.name}.${endpoint}`] as [string, string]] : []),
     ];
   }
 

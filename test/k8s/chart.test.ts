@@ -632,3 +632,20 @@ describe('volumes', () => {
     expect(podOf(text).volumes?.map(({ name }) => name)).to.deep.equal(['t']);
   });
 });
+
+describe('names that Kubernetes does not allow', () => {
+  it('are written as it does, and stay as they are where the service reads them', () => {
+    const text = webService('sidecars: { Side_Car: { image: x, depends_on: { gRPC: start } } }').replace(
+      'name: api',
+      'name: gRPC',
+    );
+    const objects = objectsOf(text);
+    const { spec, metadata } = only(objects, 'Deployment');
+    expect([metadata.name, spec.template.spec.containers.map(({ name }: { name: string }) => name)]).to.deep.equal([
+      'grpc',
+      ['grpc', 'side-car'],
+    ]);
+    expect(environmentOf(spec.template.spec.containers[0])).to.include({ COPILOT_SERVICE_NAME: 'gRPC' });
+    expect(spec.template.spec.containers[0].ports).to.have.length(1);
+  });
+});
