@@ -53,6 +53,8 @@ export interface Database {
 /** A database that is ours alone, and so may be hurt. */
 export interface PrivateDatabase extends Database {
   readonly port: number;
+  /** A session of the server's administrator, for the caller to end. */
+  connect(): Promise<mysql.Connection>;
   /** Runs one statement as the server's administrator. */
   query<Row extends mysql.RowDataPacket>(sql: string, values?: (string | number)[]): Promise<Row[]>;
   /** Gives the service's user a new password, in the server and in `env`. */
@@ -175,6 +177,7 @@ async function startWith(server: Server, settings: Settings): Promise<PrivateDat
         DATABASE_PASSWORD: password,
       };
     },
+    connect,
     query,
     async changePassword(changed) {
       await query(`ALTER USER '${USER}'@'%' IDENTIFIED BY ?`, [changed]);

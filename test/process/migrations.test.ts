@@ -1,0 +1,98 @@
+import { expect } from 'chai';
+import { type PrivateDatabase, startPrivateDatabase } from '../../local-process/database.ts';
+import { migrate, startProcess, startServing } from '../../local-process/service.ts';
+import { eventually, save } from './requests.ts';
+import { emptySchema, sharedDatabase } from './shared-database.ts';
+
+describe('migrations', function () {
+  this.timeout(60_000);
+  let database: PrivateDatabase;
+
+  before(async () => {
+    database = await sharedDatabase();
+  });
+
+  /** How often each migration is noted as done in the schema. */
+  async function noted(schema: string): Promise<number[]> {
+    const rows = await database.query(`SELECT COUNT(*) AS times FROM ${schema}.knex_migrations GROUP BY name`);
+    return rows.map(({ times }) => Number(times));
+  }
+
+  /** How many sessions of the service's user run a statement like this. */
+  async function running(pattern: string): Promise<number> {
+    const rows = await database.query('SELECT id FROM information_schema.processlist WHERE user = ? AND info LIKE ?', [
+      database.env.DATABASE_USERNAME ?? '',
+      pattern,
+    ]);
+    return rows.length;
+  }
+
+  it('run one after the other when three are started at once, each migration once', async () => {
+    const schema = await emptySchema(database);
+    const lock = await database.connect();
+    await lock.query(`SELECT GET_LOCK('plusone.migrations', 10)`);
+    const three = [1, 2, 3].map(() => startProcess('migrate', schema));
+    await eventually(async () => (await running('%GET_LOCK%')) === 3, 30);
+    lock.destroy();
+
+    const exits = await Promise.all(three.map(({ exited }) => exited));
+    expect(exits.map(({ code }) => code)).to.deep.equal([0, 0, 0]);
+    expect(three.filter(({ stdout }) => stdout().includes('20260101000000_create_users'))).to.have.length(1);
+    expect(await noted(schema.DATABASE_NAME)).to.deep.equal([1]);
+  });
+
+  it('are finished by the next run when one was killed half-way', async () => {
+    const schema = await emptySchema(database);
+    const name = schema.DATABASE_NAME;
+    await migrate(schema);
+    await database.query(`DROP TABLE ${name}.users`);
+    await database.query(`DELETE FROM ${name}.knex_migrations`);
+    // The table can be made, but not be noted as made: this is half-way.
+    const obstacle = await database.connect();
+    await obstacle.query(`LOCK TABLES ${name}.knex_migrations READ`);
+    const first = startProcess('migrate', schema);
+    await eventually(async () => (await running('insert into%knex_migrations%')) === 1, 30);
+    first.child.kill('SIGKILL');
+    await first.exited;
+    obstacle.destroy();
+
+    const second = startProcess('migrate', schema);
+    expect((await second.exited).code, second.stdout()).to.equal(0);
+    expect(await noted(name)).to.deep.equal([1]);
+    const service = await startServing(schema);
+    expect((await save(service.url, 'ann', '2000-01-01')).status).to.equal(204);
+    await service.stop();
+  });
+
+  it('have nothing to do the second time, and say so', async () => {
+    const schema = await emptySchema(database);
+    await migrate(schema);
+    const again = startProcess('migrate', schema);
+    expect((await again.exited).code).to.equal(0);
+    expect(again.stdout()).to.include('the schema was up to date');
+    expect(await noted(schema.DATABASE_NAME)).to.deep.equal([1]);
+  });
+
+  it('keep the users that are there', async () => {
+    const schema = await emptySchema(database);
+    await migrate(schema);
+    await database.query(
+      `INSERT INTO ${schema.DATABASE_NAME}.users (username, date_of_birth) VALUES ('ann', '2000-02-29')`,
+    );
+    await migrate(schema);
+    expect(await database.query(`SELECT username FROM ${schema.DATABASE_NAME}.users`)).to.have.length(1);
+  });
+
+  it('wait for a database that is still starting', async () => {
+    const own = await startPrivateDatabase();
+    try {
+      await own.kill();
+      const waiting = startProcess('migrate', own.env);
+      await eventually(async () => waiting.stdout().includes('does not answer yet'));
+      await own.start();
+      expect((await waiting.exited).code).to.equal(0);
+    } finally {
+      await own.stop();
+    }
+  });
+});
