@@ -42,6 +42,14 @@ await command('infra-destroy', ['copilot', 'aws'], async (target) => {
     environment === 'prod' ? 'prod' : 'yes',
   );
 
+  if (database && environment === 'prod') {
+    const name = `${environmentStack(target)}-${new Date().toISOString().slice(0, 16).replace(/\D/g, '-')}`;
+    await step(`snapshot ${name} of the database`, async () => {
+      const snapshot = ['--db-snapshot-identifier', name];
+      await output('aws', ['rds', 'create-db-snapshot', '--db-instance-identifier', database, ...snapshot]);
+      await output('aws', ['rds', 'wait', 'db-snapshot-available', ...snapshot]);
+    });
+  }
   if (await stack(serviceStack(target))) {
     await step(`service ${service}`, () =>
       run('copilot', ['svc', 'delete', '--name', service, '--env', environment, '--yes']),

@@ -17,10 +17,11 @@ export async function withProfile(
   const folder = mkdtempSync(join(tmpdir(), 'plusone-'));
   try {
     const printer = resolve(import.meta.dirname, 'print-credentials.ts');
+    // `env` only because the SDK in Copilot takes a value that begins with a quote for ended at the next one.
     const profile = [
       '[profile environment]',
       `region = ${region}`,
-      `credential_process = "${process.execPath}" "${printer}"`,
+      `credential_process = env "${process.execPath}" "${printer}"`,
     ];
     writeFileSync(join(folder, 'config'), `${profile.join('\n')}\n`);
     await work('environment', { ...process.env, AWS_CONFIG_FILE: join(folder, 'config') });

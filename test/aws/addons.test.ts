@@ -1,0 +1,56 @@
+import { readFileSync } from 'node:fs';
+import { expect } from 'chai';
+import { parse } from 'yaml';
+import { linters } from './linters.ts';
+
+const addons = ['environments/addons/database.yml', 'plusone/addons/access.yml', 'plusone/addons/alarms.yml'].map(
+  (file) => `copilot/${file}`,
+);
+
+describe('the addons of the environment and of the service', function () {
+  this.timeout('5m');
+  let tools: NonNullable<ReturnType<typeof linters>>;
+
+  before(function () {
+    const found = linters();
+    if (!found) {
+      process.stdout.write('    skipped: cfn-lint and checkov need python3 with venv\n');
+      this.skip();
+    }
+    tools = found;
+  });
+
+  it('have nothing that cfn-lint minds', () => {
+    const { code, output } = tools.run('cfn-lint', ['--', ...addons]);
+    expect(code, output).to.equal(0);
+  });
+
+  it('have nothing that checkov minds and no reason beside it excuses', () => {
+    // CKV_AWS_384 breaks off at a name that is a Fn::Sub. Without --skip-download it asks its maker's server.
+    const words = [
+      '--skip-download',
+      '--quiet',
+      '--compact',
+      '--framework',
+      'cloudformation',
+      '--skip-check',
+      'CKV_AWS_384',
+    ];
+    const { code, output } = tools.run('checkov', [...words, '--file', ...addons]);
+    expect(code, output).to.equal(0);
+  });
+
+  it('let the task role read the secrets of its own environment and nothing else', () => {
+    const access = parse(readFileSync('copilot/plusone/addons/access.yml', 'utf8'), { logLevel: 'silent' });
+    const prefix = `arn:\${AWS::Partition}:ssm:\${AWS::Region}:\${AWS::AccountId}:parameter`;
+    const secrets = `${prefix}/copilot/\${App}/\${Env}/secrets`;
+    expect(access.Resources.SecretsPolicy.Properties.PolicyDocument.Statement).to.deep.equal([
+      {
+        Sid: 'ReadSecrets',
+        Effect: 'Allow',
+        Action: ['ssm:GetParametersByPath', 'ssm:GetParameters'],
+        Resource: [secrets, `${secrets}/*`],
+      },
+    ]);
+  });
+});

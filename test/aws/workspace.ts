@@ -1,0 +1,85 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseDocument } from 'yaml';
+
+/** A copy of this tree, a git repository of its own, in which commands run and files are changed. */
+export class Workspace {
+  readonly folder = mkdtempSync(join(tmpdir(), 'plusone-rehearsal-'));
+
+  constructor() {
+    const files = execFileSync('git', ['ls-files', '-zco', '--exclude-standard'], { encoding: 'utf8' }).split('\0');
+    for (const file of files) if (file) cpSync(file, join(this.folder, file));
+    symlinkSync(join(process.cwd(), 'node_modules'), join(this.folder, 'node_modules'));
+    this.git('init', '--quiet');
+    this.commit();
+  }
+
+  /** Commits everything and gives back the commit as image tags have it. */
+  commit(): string {
+    this.git('add', '--all');
+    this.git(
+      '-c',
+      'user.name=rehearsal',
+      '-c',
+      'user.email=rehearsal@localhost',
+      'commit',
+      '--quiet',
+      '--message',
+      'rehearsal',
+    );
+    return this.git('rev-parse', '--short=12', 'HEAD').trim();
+  }
+
+  edit(file: string, change: (text: string) => string): void {
+    const path = join(this.folder, file);
+    const before = readFileSync(path, 'utf8');
+    const after = change(before);
+    if (after === before) throw new Error(`${file} is unchanged`);
+    writeFileSync(path, after);
+  }
+
+  /** Sets values in the manifest, by their paths. */
+  declare(values: Readonly<Record<string, unknown>>): void {
+    this.edit('copilot/plusone/manifest.yml', (text) => {
+      const manifest = parseDocument(text);
+      for (const [path, value] of Object.entries(values)) manifest.setIn(path.split('.'), value);
+      return manifest.toString();
+    });
+  }
+
+  /** Runs one of the commands in aws/, or another program, to its end; nobody is there to answer its questions. */
+  async run(program: string, words: string[] = [], variables: NodeJS.ProcessEnv = {}) {
+    const { ended, output } = this.start(program, words, variables);
+    return { code: await ended, output: output() };
+  }
+
+  /** The same, while it goes on. */
+  start(program: string, words: string[] = [], variables: NodeJS.ProcessEnv = {}) {
+    const line = program.startsWith('aws/') ? [process.execPath, program, ...words] : [program, ...words];
+    const [file = '', ...rest] = line;
+    const env = { ...process.env, ...variables };
+    // A group of its own, which ends together: the commands start programs.
+    const child = spawn(file, rest, { cwd: this.folder, env, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+    let output = '';
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding('utf8').on('data', (text: string) => {
+        output += text;
+      });
+    }
+    const ended = new Promise<number>((resolve, reject) => {
+      child.once('error', reject);
+      child.once('close', (code) => resolve(code ?? 1));
+    });
+    return { ended, output: () => output, stop: () => void (child.pid && process.kill(-child.pid, 'SIGTERM')) };
+  }
+
+  remove(): void {
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  private git(...words: string[]): string {
+    return execFileSync('git', words, { cwd: this.folder, encoding: 'utf8' });
+  }
+}
