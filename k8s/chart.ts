@@ -13,26 +13,30 @@ import {
 import type { Construct } from 'constructs';
 import type { NotCarried } from './carried.ts';
 import { declaredUser, exceptions, presentImage, spreadPods, standsForLoadBalancer } from './exceptions.ts';
-import { isShared, type Pod, podOf } from './pod.ts';
+import { builtImages } from './images.ts';
+import { objectName } from './names.ts';
+import { claimName, isShared, type Pod, podOf } from './pod.ts';
 import { listeningPorts, servicePorts } from './ports.ts';
 import type { Release } from './release.ts';
-import { objectName } from './rules.ts';
 import { type Scaling, scalingOf, scheduleScaling } from './scaling.ts';
 import { cronJobSchedule } from './schedule.ts';
+import { secretKeys } from './variables.ts';
 
 /** A release as Kubernetes objects. */
 export interface Synthesis {
   app: App;
   charts: Chart[];
   namespace: string;
-  builtImages: Pod['builtImages'];
-  secretKeys: Pod['secretKeys'];
+  /** The images that the cluster has to be given, and the Dockerfile of each. */
+  builtImages: ReadonlyMap<string, string>;
+  /** The keys that the Secret of the workload has to hold, and where AWS keeps the value of each. */
+  secretKeys: ReadonlyMap<string, string>;
   notCarried: NotCarried[];
 }
 
 /**
  * The Kubernetes objects of a release: a chart with the namespace, which every workload of the application shares,
- * and a chart with the workload. Throws a SyntaxError for a schedule that a CronJob can't keep.
+ * and a chart with the workload.
  */
 export function synthesize(release: Release): Synthesis {
   const app = new App();
@@ -59,13 +63,17 @@ export function synthesize(release: Release): Synthesis {
     app,
     charts: [shared, workload],
     namespace: application,
-    builtImages: pod.builtImages,
-    secretKeys: pod.secretKeys,
+    builtImages: builtImages(release),
+    secretKeys: secretKeys(release.manifest.fields),
     notCarried: [
       ...release.manifest.notCarried,
       ...pod.notCarried,
       ...workload.notCarried,
       ...release.overrides.notCarried,
+      ...release.cloudFormationOnly.map((path) => ({
+        path,
+        reason: 'CloudFormation only; what it adds to the environment of the containers --platform-env can say',
+      })),
     ],
   };
 }
@@ -161,10 +169,10 @@ class Workload extends Chart {
   }
 
   private template(extra: Partial<k8s.PodSpec>): k8s.PodTemplateSpec {
-    const { spec, annotations } = this.pod;
+    const annotations = this.release.manifest.fields.image?.labels;
     return {
-      metadata: { labels: { ...this.labels }, ...(Object.keys(annotations).length > 0 ? { annotations } : {}) },
-      spec: { ...spec, ...extra },
+      metadata: { labels: { ...this.labels }, ...(annotations ? { annotations } : {}) },
+      spec: { ...this.pod.spec, ...extra },
     };
   }
 
@@ -269,7 +277,7 @@ class Workload extends Chart {
     for (const [volume, { efs }] of Object.entries(fields.storage?.volumes ?? {})) {
       if (!isShared(efs)) continue;
       new PersistentVolumeClaim(this, `volume-${volume}`, {
-        metadata: { name: objectName(`${name}-${volume}`) },
+        metadata: { name: claimName(name, volume) },
         accessModes: [PersistentVolumeAccessMode.READ_WRITE_ONCE],
         storage: Size.gibibytes(1),
       });

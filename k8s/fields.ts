@@ -525,9 +525,12 @@ export const everyField = z.strictObject({
 /** A manifest as Kubernetes needs it: every short form in its long form, durations in seconds. */
 export type Fields = z.output<typeof everyField>;
 
+const jobFields = { ...fields, count: absent('a job runs one pod, as it runs one task on AWS', count) };
+
 /** The schema of a manifest of that type: with `environments`, or as one environment sees it. */
 export function schemaOf(type: WorkloadType, stage: 'whole' | 'of one environment') {
-  const config = Object.fromEntries(workloadTypes[type].map((name) => [name, fields[name]]));
+  const own = type === 'Scheduled Job' ? jobFields : fields;
+  const config = Object.fromEntries(workloadTypes[type].map((name) => [name, own[name]]));
   const { name, type: kind } = everyField.shape;
   const environments = becomes('what differs in that environment', z.record(z.string(), map(config)));
   return z.strictObject({ name, type: kind, ...config, ...(stage === 'whole' ? { environments } : {}) });

@@ -1,12 +1,12 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type Synthesis, synthesize } from './chart.ts';
 import { DocumentError } from './document.ts';
 import { readEnvironmentFile } from './environment-file.ts';
 import { type Manifest, readManifest } from './manifest.ts';
+import { secretName } from './names.ts';
 import { readOverrides } from './overrides.ts';
-import { secretName } from './pod.ts';
 import type { Release } from './release.ts';
 import { displayed, MissingInput, openWorkspace, readText } from './workspace.ts';
 
@@ -84,6 +84,10 @@ function readRelease(options: Options): Release {
     environment,
     manifest,
     overrides: readOverrides(patches, displayed(patches)),
+    cloudFormationOnly: ['addons', join('overrides', 'cdk.json')]
+      .map((part) => join(folder, part))
+      .filter((part) => existsSync(part))
+      .map(displayed),
     image: options.image ?? `${service}:dev`,
     environmentFiles: readEnvironmentFiles(manifest, workspace.root),
     platformVariables: options['platform-env'] ? readVariables(options['platform-env']) : new Map(),
@@ -178,7 +182,7 @@ function run(args: string[]): number {
 function exitCode(error: Error): number | undefined {
   const code = 'code' in error ? String(error.code) : '';
   if (error instanceof UsageError || code.startsWith('ERR_PARSE_ARGS')) return exitCodes.usage;
-  if (error instanceof DocumentError || error instanceof SyntaxError) return exitCodes.data;
+  if (error instanceof DocumentError) return exitCodes.data;
   if (error instanceof MissingInput) return exitCodes.noInput;
   if (['EACCES', 'EEXIST', 'ENOTDIR', 'EROFS', 'ENOSPC', 'EISDIR'].includes(code)) return exitCodes.cannotCreate;
   return undefined;

@@ -16,7 +16,8 @@ import {
 import { applyEnvironment } from './environment.ts';
 import { everyField, type Fields, schemaOf, type WorkloadType, workloadTypes } from './fields.ts';
 import { interpolate } from './interpolation.ts';
-import { objectName, violations } from './rules.ts';
+import { objectName } from './names.ts';
+import { violations } from './rules.ts';
 
 /** A manifest as one environment sees it. */
 export interface Manifest {

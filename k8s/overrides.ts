@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { z } from 'zod';
 import type { NotCarried } from './carried.ts';
 import { DocumentError, lineAt, nodeAt, parseAny, plain, Scalar, Sequence } from './document.ts';
+import { scheduleProblem } from './schedule.ts';
 
 /** A time at which AWS sets new bounds for the number of tasks. */
 export interface ScheduledAction {
@@ -73,6 +74,8 @@ export function readOverrides(file: string, name: string): Overrides {
     } else if (path === '/Resources/AutoScalingTarget/Properties/ScheduledActions' && op !== 'remove') {
       for (const action of read(actions, value, at, 'a list of scheduled actions')) {
         const { ScheduledActionName, Schedule, Timezone, ScalableTargetAction } = action;
+        const problem = scheduleProblem(Schedule);
+        if (problem) throw new DocumentError(name, [{ line: at, message: problem }]);
         const { MinCapacity: min, MaxCapacity: max } = ScalableTargetAction;
         overrides.scheduledActions.push({
           name: ScheduledActionName,

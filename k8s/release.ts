@@ -7,6 +7,8 @@ export interface Release {
   environment: string;
   manifest: Manifest;
   overrides: Overrides;
+  /** What the workspace has beside the manifest that only CloudFormation reads. */
+  cloudFormationOnly: readonly string[];
   /** The image that stands for what the manifest builds; its tag is that of the sidecars that are built too. */
   image: string;
   /** The variables of each env file, by its path in the manifest. */

@@ -1,6 +1,8 @@
 import { BlockList, isIP } from 'node:net';
 import type { Path } from './document.ts';
 import type { Fields, WorkloadType } from './fields.ts';
+import { objectName } from './names.ts';
+import { scheduleProblem } from './schedule.ts';
 
 export interface Violation {
   path: Path;
@@ -23,7 +25,7 @@ export function violations(type: WorkloadType, fields: Fields): Violation[] {
     ...alarmViolations(type, fields),
     ...volumeViolations(fields),
     ...sidecarViolations(fields),
-    ...needs(type !== 'Scheduled Job' || fields.on?.schedule, ['on', 'schedule'], 'on.schedule is missing'),
+    ...(type === 'Scheduled Job' ? scheduleViolations(fields) : []),
   ];
 }
 
@@ -40,11 +42,6 @@ function nameViolations({ name, sidecars = {} }: Fields): Violation[] {
       `"${value}" can't name anything in Kubernetes: expected a letter, then letters, digits and hyphens, 63 at most`,
     ),
   );
-}
-
-/** A name of Copilot's as Kubernetes allows it: `firelens_log_router` is `firelens-log-router`. */
-export function objectName(name: string): string {
-  return name.toLowerCase().replaceAll('_', '-');
 }
 
 function imageViolations(type: WorkloadType, { image }: Fields): Violation[] {
@@ -269,6 +266,13 @@ function sidecarViolations({ name = '', image, sidecars = {} }: Fields): Violati
       message: `depends_on goes in a circle: ${circle.join(' → ')}`,
     });
   return found;
+}
+
+function scheduleViolations({ on }: Fields): Violation[] {
+  const path = ['on', 'schedule'];
+  if (!on?.schedule) return [{ path, message: 'on.schedule is missing' }];
+  const problem = on.schedule === 'none' ? undefined : scheduleProblem(on.schedule);
+  return problem ? [{ path, message: problem }] : [];
 }
 
 function findCircle(graph: ReadonlyMap<string, readonly string[]>): string[] | undefined {

@@ -2,9 +2,9 @@ import type { Chart } from 'cdk8s';
 import { k8s, Role, ServiceAccount } from 'cdk8s-plus-27';
 import { exceptions, presentImage } from './exceptions.ts';
 import type { Fields } from './fields.ts';
+import { objectName } from './names.ts';
 import type { ScheduledAction } from './overrides.ts';
 import { sizeOf } from './pod.ts';
-import { objectName } from './rules.ts';
 import { cronJobSchedule } from './schedule.ts';
 
 export interface Scaling {
@@ -59,7 +59,7 @@ export function scalingOf(fields: Fields): Scaling {
 /**
  * The twin of Application Auto Scaling's scheduled actions: for each a CronJob that sets the bounds of the autoscaler,
  * under an account that may do just that. What a later `kubectl apply` says holds until the next action, as a
- * deployment's bounds do on AWS. Throws a SyntaxError for a schedule that a CronJob can't keep.
+ * deployment's bounds do on AWS.
  */
 export function scheduleScaling(
   chart: Chart,

@@ -32,3 +32,14 @@ function fromEventBridge(fields: string[], schedule: string): string {
   const days = weekday.replaceAll(/(?<!\/)\b\d+/g, (number) => String(Number(number) - 1));
   return [minute, hour, day, month, days].join(' ').replaceAll('?', '*');
 }
+
+/** Why a CronJob can't keep a schedule, or undefined when it can. */
+export function scheduleProblem(schedule: string): string | undefined {
+  try {
+    cronJobSchedule(schedule);
+    return undefined;
+  } catch (error) {
+    if (error instanceof SyntaxError) return error.message;
+    throw error;
+  }
+}

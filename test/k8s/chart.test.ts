@@ -149,6 +149,11 @@ describe('other types', () => {
     expect(spec.jobTemplate.spec.template.spec.restartPolicy).to.equal('Never');
   });
 
+  it('run one pod of a Scheduled Job, whatever its count', () => {
+    const { notCarried } = synthesisOf(job('on: { schedule: "@daily" }', 'count: 3'));
+    expect(notCarried.map(({ path }) => path)).to.deep.equal(['count']);
+  });
+
   it('suspend a Scheduled Job whose schedule is none', () => {
     expect(only(objectsOf(job('on: { schedule: none }')), 'CronJob').spec.suspend).to.equal(true);
   });

@@ -85,6 +85,11 @@ describe('npm run synth', function () {
     expect(readFileSync(join(folder, 'out', 'api.k8s.yaml'), 'utf8')).to.match(/name: AWS_REGION\n\s+value: eu-west-1/);
   });
 
+  it('says what stands beside the manifest that only CloudFormation reads', () => {
+    mkdirSync(join(folder, 'copilot', 'api', 'addons'));
+    expect(run(folder, '--output', 'out').stdout).to.match(/copilot\/api\/addons {2}CloudFormation only/);
+  });
+
   it('explains itself', () => {
     const { status, stdout } = run(folder, '--help');
     expect([status, stdout.includes('--platform-env FILE')]).to.deep.equal([0, true]);
@@ -125,7 +130,10 @@ describe('npm run synth', function () {
       nightly: 'name: nightly\ntype: Scheduled Job\nimage: { build: D }\non: { schedule: cron(0 0 L * ? *) }',
     });
     const { status, stderr } = run(folder, '--service', 'nightly');
-    expect([status, stderr]).to.deep.equal([65, '"cron(0 0 L * ? *)" has "L", which a CronJob can\'t say\n']);
+    expect(status).to.equal(65);
+    expect(stderr).to.equal(
+      'copilot/nightly/manifest.yml:4: "cron(0 0 L * ? *)" has "L", which a CronJob can\'t say\n',
+    );
   });
 
   for (const [what, args, message] of [

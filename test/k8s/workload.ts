@@ -50,6 +50,7 @@ export function synthesisOf(text: string, release: Partial<Release> = {}) {
     environment: 'test',
     manifest: read(text),
     overrides: noOverrides,
+    cloudFormationOnly: [],
     image: 'api:dev',
     environmentFiles: new Map(),
     platformVariables: new Map(),

@@ -1,0 +1,95 @@
+import type { Fields } from './fields.ts';
+
+type Sidecar = NonNullable<Fields['sidecars']>[string];
+
+/**
+ * How a container runs. A sidecar runs to its end `before` the rest starts, `along` with the service from before its
+ * start to after its end, or `after` the service has started.
+ */
+type Role = 'main' | 'before' | 'along' | 'after';
+
+/** A container of a task: the service itself, or a sidecar. */
+export interface Container
+  extends Pick<
+    Sidecar,
+    'variables' | 'secrets' | 'env_file' | 'entrypoint' | 'command' | 'healthcheck' | 'image' | 'depends_on'
+  > {
+  /** As the manifest calls it. */
+  name: string;
+  role: Role;
+  /** Where the manifest describes it. */
+  at: string;
+  mounts: { volume: string; path: string; readOnly: boolean }[];
+  /** Its index in the task definition on AWS. */
+  place: number;
+}
+
+/** The containers of a workload: the service first, then its sidecars, each after those that it depends on. */
+export function containersOf(fields: Fields): Container[] {
+  const { name = '', image, storage, sidecars = {} } = fields;
+  const places = placesInTask(fields);
+  const main: Container = {
+    ...fields,
+    name,
+    role: 'main',
+    at: '',
+    healthcheck: image?.healthcheck,
+    depends_on: image?.depends_on,
+    mounts: Object.entries(storage?.volumes ?? {}).map(([volume, mount]) => mounted(volume, mount)),
+    place: 0,
+  };
+  const others = startOrder(sidecars).flatMap((sidecar) => {
+    const { mount_points = [], ...own } = sidecars[sidecar] ?? {};
+    const mounts = mount_points.map(({ source_volume = '', ...mount }) => mounted(source_volume, mount));
+    const role = roleOf(sidecar, fields);
+    return { ...own, name: sidecar, role, at: `sidecars.${sidecar}.`, mounts, place: places.indexOf(sidecar) };
+  });
+  return [main, ...others];
+}
+
+/** Copilot mounts read-only unless it is told otherwise. */
+function mounted(
+  volume: string,
+  { path = '', read_only = true }: { path?: string | undefined; read_only?: boolean | undefined },
+) {
+  return { volume, path, readOnly: read_only };
+}
+
+function roleOf(sidecar: string, fields: Fields): Role {
+  if (needs(sidecar, fields.name ?? '', fields.sidecars ?? {})) return 'after';
+  const awaited = conditionsOn(sidecar, fields);
+  return awaited.includes('success') || awaited.includes('complete') ? 'before' : 'along';
+}
+
+/** What others wait for before they start: that this container has started, is healthy, or has ended. */
+export function conditionsOn(container: string, { image, sidecars = {} }: Fields): string[] {
+  const dependencies = [image?.depends_on, ...Object.values(sidecars).map(({ depends_on }) => depends_on)];
+  return dependencies.flatMap((conditions) => conditions?.[container] ?? []);
+}
+
+function needs(sidecar: string, wanted: string, sidecars: Record<string, Sidecar>): boolean {
+  const dependencies = Object.keys(sidecars[sidecar]?.depends_on ?? {});
+  return dependencies.some((dependency) => dependency === wanted || needs(dependency, wanted, sidecars));
+}
+
+function startOrder(sidecars: Record<string, Sidecar>): string[] {
+  const ordered = new Set<string>();
+  function visit(sidecar: string) {
+    const dependencies = Object.keys(sidecars[sidecar]?.depends_on ?? {}).toSorted();
+    for (const dependency of dependencies) if (sidecars[dependency]) visit(dependency);
+    ordered.add(sidecar);
+  }
+  for (const sidecar of Object.keys(sidecars).toSorted()) visit(sidecar);
+  return [...ordered];
+}
+
+/** https://github.com/aws/copilot-cli/blob/v1.34.1/internal/pkg/template/templates/workloads/partials/cf/sidecars.yml */
+function placesInTask({ name = '', logging, observability, sidecars = {} }: Fields): string[] {
+  const { retention, ...router } = logging ?? {};
+  return [
+    name,
+    ...(Object.keys(router).length > 0 ? ['firelens_log_router'] : []),
+    ...(observability?.tracing ? ['aws-otel-collector'] : []),
+    ...Object.keys(sidecars).toSorted(),
+  ];
+}

@@ -1,0 +1,29 @@
+import { isDeepStrictEqual } from 'node:util';
+import { type Container, containersOf } from './containers.ts';
+import { objectName } from './names.ts';
+import type { Release } from './release.ts';
+
+/** The image of a container: where the manifest says, or the name under which the cluster was given what it builds. */
+export function imageOf({ manifest, image }: Release, container: Container): string {
+  if (container.image?.location) return container.image.location;
+  const sameBuild = isDeepStrictEqual(buildOf(container), buildOf({ image: manifest.fields.image }));
+  if (container.role === 'main' || sameBuild) return image;
+  const tag = /:[^/:]+$/.exec(image)?.[0] ?? '';
+  return `${objectName(`${manifest.name}-${container.name}`)}${tag}`;
+}
+
+/** The images that the cluster has to be given, and the Dockerfile of each. */
+export function builtImages(release: Release): Map<string, string> {
+  const built = containersOf(release.manifest.fields).filter(({ image }) => !image?.location);
+  return new Map(built.map((container) => [imageOf(release, container), dockerfileOf(container)]));
+}
+
+function buildOf({ image }: Pick<Container, 'image'>) {
+  return image && 'build' in image ? image.build : undefined;
+}
+
+function dockerfileOf(container: Container): string {
+  const build = buildOf(container) ?? {};
+  const context = 'context' in build ? build.context : undefined;
+  return build.dockerfile ?? (context ? `${context}/Dockerfile` : 'Dockerfile');
+}

@@ -1,0 +1,87 @@
+import { k8s } from 'cdk8s-plus-27';
+import { type Container, conditionsOn } from './containers.ts';
+import type { Fields } from './fields.ts';
+import { servicePorts } from './ports.ts';
+
+type Probes = Pick<k8s.Container, 'startupProbe' | 'readinessProbe' | 'livenessProbe'>;
+type Http = Exclude<NonNullable<Fields['http']>, boolean>;
+type HttpHealthcheck = Extract<NonNullable<Http['healthcheck']>, { port?: unknown }>;
+
+/**
+ * The probes of the service: readiness is what the load balancer looks at, liveness what ECS looks at itself. Until
+ * the first success, or the end of the grace period, neither counts.
+ */
+export function serviceProbes(fields: Fields): Probes {
+  const { http, nlb, image } = fields;
+  const [entry] = servicePorts(fields);
+  const own = image?.healthcheck && execProbe(image.healthcheck);
+  if (http && entry) return balancedProbes(http === true ? {} : http, entry.targetPort, own);
+  if (nlb && entry) {
+    const readinessProbe = { tcpSocket: { port: k8s.IntOrString.fromNumber(entry.targetPort) }, periodSeconds: 10 };
+    return { readinessProbe, ...(own ? { livenessProbe: own } : {}) };
+  }
+  // Nothing but the container's own check says when it is there.
+  return own ? { livenessProbe: own, ...(entry ? { readinessProbe: own } : {}) } : {};
+}
+
+/** The defaults are those of a target group; the grace period is Copilot's. */
+function balancedProbes(http: Http | Record<string, never>, targetPort: number, own: k8s.Probe | undefined): Probes {
+  const check: HttpHealthcheck = http.healthcheck ?? {};
+  const {
+    path = '/',
+    port = targetPort,
+    interval = 30,
+    timeout = 5,
+    unhealthy_threshold = 2,
+    grace_period = 60,
+  } = check;
+  const at = { port: k8s.IntOrString.fromNumber(port) };
+  const scheme = port === 443 ? { scheme: 'HTTPS' } : {};
+  const action = http.version === 'grpc' ? { tcpSocket: at } : { httpGet: { path: absolute(path), ...at, ...scheme } };
+  const ask = { ...action, timeoutSeconds: wholeSeconds(timeout) };
+  const readinessProbe = { ...ask, periodSeconds: wholeSeconds(interval), failureThreshold: unhealthy_threshold };
+  const patient = grace_period > 0;
+  return {
+    ...(patient ? { startupProbe: { ...ask, periodSeconds: 1, failureThreshold: wholeSeconds(grace_period) } } : {}),
+    readinessProbe,
+    ...(own ? { livenessProbe: patient ? withoutDelay(own) : own } : {}),
+  };
+}
+
+/** A path as a load balancer takes it: with its slash. */
+function absolute(path: string): string {
+  return path.startsWith('/') ? path : `/${path}`;
+}
+
+/** The probes of a sidecar that keeps running: one more, with time to come up, where something waits for its health. */
+export function sidecarProbes({ name, role, healthcheck }: Container, fields: Fields): Probes {
+  const probe = healthcheck && execProbe(healthcheck);
+  if (!probe || role === 'before') return {};
+  if (!conditionsOn(name, fields).includes('healthy')) return { livenessProbe: probe };
+  return { startupProbe: { ...probe, failureThreshold: 30 }, livenessProbe: withoutDelay(probe) };
+}
+
+/** A check of ECS as a probe, with Copilot's defaults; undefined for `NONE`. */
+function execProbe(check: NonNullable<Container['healthcheck']>): k8s.Probe | undefined {
+  const { command = ['CMD-SHELL', 'curl -f http://localhost/ || exit 1'], interval = 10, timeout = 5 } = check;
+  const { retries = 2, start_period = 0 } = check;
+  const [kind, ...rest] = command;
+  if (kind === 'NONE' || kind === undefined) return undefined;
+  const line = kind === 'CMD-SHELL' ? ['/bin/sh', '-c', rest.join(' ')] : kind === 'CMD' ? rest : command;
+  return {
+    exec: { command: line },
+    ...(start_period > 0 ? { initialDelaySeconds: wholeSeconds(start_period) } : {}),
+    periodSeconds: wholeSeconds(interval),
+    timeoutSeconds: wholeSeconds(timeout),
+    failureThreshold: retries,
+  };
+}
+
+function withoutDelay({ initialDelaySeconds, ...probe }: k8s.Probe): k8s.Probe {
+  return probe;
+}
+
+/** Kubernetes counts in whole seconds, one at least. */
+function wholeSeconds(duration: number): number {
+  return Math.max(1, Math.ceil(duration));
+}
