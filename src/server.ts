@@ -50,12 +50,7 @@ export function createServer({ users, health, metrics, log, clock, version }: De
   // Before restify looks at the request: it dies on a Host or a target that makes no URL.
   server.first((request: Request, response: Response) => {
     receivedAt.set(request, performance.now());
-    const wanted = request.headers['x-request-id'];
-    response.setHeader(
-      'x-request-id',
-      typeof wanted === 'string' && SANE_REQUEST_ID.test(wanted) ? wanted : randomUUID(),
-    );
-    for (const [name, value] of SECURITY_HEADERS) response.setHeader(name, value);
+    setHeadersOfAll(request, response);
     // Whoever holds a connection shall open the next one elsewhere.
     if (health.phase === 'stopping') response.setHeader('Connection', 'close');
     if (makesUrl(request)) return true;
@@ -89,17 +84,29 @@ export function createServer({ users, health, metrics, log, clock, version }: De
   http.headersTimeout = HEAD_MILLISECONDS;
   http.requestTimeout = REQUEST_MILLISECONDS;
   http.keepAliveTimeout = IDLE_MILLISECONDS;
-  Object.assign(http, { connectionsCheckingInterval: CHECK_MILLISECONDS });
+  // Node's own refusal of a request without Host has no body; makesUrl() refuses it instead.
+  Object.assign(http, { connectionsCheckingInterval: CHECK_MILLISECONDS, requireHostHeader: false });
   // restify takes upgrades over and leaves them without an answer; without a listener Node answers them as plain requests.
   http.removeAllListeners('upgrade');
   http.on('clientError', answerBrokenRequest);
-  http.on('checkExpectation', (_request, response) => {
+  http.on('checkExpectation', (request, response) => {
+    setHeadersOfAll(request, response);
     sendEarly(response, new Problem(417, 'The only expectation that can be met is 100-continue.'));
   });
   return server;
 }
 
 const SECURITY_HEADERS = Object.entries(securityHeaders);
+
+/** Sets what every answer carries: a request id, the caller's if it is sane, and what browsers shall keep to. */
+function setHeadersOfAll(request: IncomingMessage, response: ServerResponse): void {
+  const wanted = request.headers['x-request-id'];
+  response.setHeader(
+    'x-request-id',
+    typeof wanted === 'string' && SANE_REQUEST_ID.test(wanted) ? wanted : randomUUID(),
+  );
+  for (const [name, value] of SECURITY_HEADERS) response.setHeader(name, value);
+}
 
 function addPages(server: Server, users: UserRepository, clock: Clock, all: readonly Page[]): void {
   for (const [path, alternatives] of Map.groupBy(all, (page) => page.path)) {
@@ -150,8 +157,12 @@ async function lookUp(username: string, users: UserRepository, clock: Clock): Pr
   }
 }
 
-/** Whether restify can make a URL of this request; it puts one together just like this. */
+/**
+ * Whether restify can make a URL of this request; it puts one together just like this. HTTP/1.1 wants a Host for it:
+ * https://www.rfc-editor.org/rfc/rfc9112#section-3.2
+ */
 function makesUrl(request: Request): boolean {
+  if (request.headers.host === undefined && request.httpVersion === '1.1') return false;
   const base = `http://${request.headers.host ?? 'localhost'}`;
   const target = request.url ?? '';
   return target.startsWith('/') ? URL.canParse(base + target) : URL.canParse(target, base);
@@ -185,8 +196,12 @@ function answerBrokenRequest(error: NodeJS.ErrnoException, socket: Duplex): void
     'This is not a request of HTTP/1.1.',
   ];
   const body = problemBody(new Problem(status, detail), undefined);
-  socket.end(
-    `HTTP/1.1 ${status} ${phrase}\r\nContent-Type: application/problem+json\r\n` +
-      `Content-Length: ${Buffer.byteLength(body)}\r\nx-request-id: ${randomUUID()}\r\nConnection: close\r\n\r\n${body}`,
-  );
+  const headers = Object.entries({
+    ...securityHeaders,
+    'x-request-id': randomUUID(),
+    'Content-Type': 'application/problem+json',
+    'Content-Length': Buffer.byteLength(body),
+    Connection: 'close',
+  }).map(([name, value]) => `${name}: ${value}\r\n`);
+  socket.end(`HTTP/1.1 ${status} ${phrase}\r\n${headers.join('')}\r\n${body}`);
 }
