@@ -220,7 +220,7 @@ export function openapi(version: string): OpenApi {
               headers: everywhere,
               links: { get: ref('links/GetBirthday'), delete: ref('links/DeleteBirthday') },
             },
-            ...failing(406, 413, 415, 503),
+            ...failing(413, 415, 503),
           },
         },
         delete: {
@@ -235,7 +235,7 @@ export function openapi(version: string): OpenApi {
               headers: everywhere,
               links: { get: ref('links/GetBirthday'), put: ref('links/PutBirthday') },
             },
-            ...failing(404, 406, 503),
+            ...failing(404, 503),
           },
         },
       },

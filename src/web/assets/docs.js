@@ -1,5 +1,5 @@
 // Sends what is in a "Try it" form to this service and shows what comes back.
-function element(name, text) {
+function element(name, text = '') {
   const made = document.createElement(name);
   made.textContent = text;
   return made;
@@ -40,7 +40,9 @@ for (const form of document.querySelectorAll('form[data-path]')) {
     outcome.replaceChildren(element('p', 'Asking …'));
     try {
       const { status, headers, body } = await send(form);
-      outcome.replaceChildren(element('p', status), element('pre', headers), ...(body ? [element('pre', body)] : []));
+      const details = element('details');
+      details.append(element('summary', 'Headers'), element('pre', headers));
+      outcome.replaceChildren(element('p', status), ...(body ? [element('pre', body)] : []), details);
     } catch {
       outcome.replaceChildren(element('p', 'The service cannot be reached. Try again in a moment.'));
     }

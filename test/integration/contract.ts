@@ -1,0 +1,154 @@
+import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
+import addFormats from 'ajv-formats';
+import { expect } from 'chai';
+import type { Response as Documented, OpenApi, Operation } from '../../src/web/openapi.ts';
+import { target } from './service.ts';
+
+/** What came back, read to its end. */
+export interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly text: string;
+}
+
+/** A request: `json` is sent as JSON with its Content-Type, `body` as it is. */
+export interface Ask {
+  readonly headers?: Record<string, string>;
+  readonly json?: unknown;
+  readonly body?: string | Uint8Array<ArrayBuffer> | ReadableStream;
+}
+
+const TIMEOUT_MILLISECONDS = 8_000;
+
+/**
+ * Sends a request to the service and holds the answer against the service's own `/openapi.json`: status, headers, media
+ * type and body. Throws an AssertionError where they differ.
+ */
+export async function ask(method: string, path: string, { headers, json, body }: Ask = {}): Promise<Answer> {
+  const { url } = await target();
+  const response = await fetch(url + path, {
+    method,
+    headers: { ...(json !== undefined && { 'content-type': 'application/json' }), ...headers },
+    redirect: 'manual',
+    signal: AbortSignal.timeout(TIMEOUT_MILLISECONDS),
+    ...(json !== undefined && { body: JSON.stringify(json) }),
+    ...(body !== undefined && { body }),
+    ...(body instanceof ReadableStream && { duplex: 'half' }),
+  });
+  const answer = { status: response.status, headers: response.headers, text: await response.text() };
+  await holdToContract(method, path, answer);
+  return answer;
+}
+
+/** The answer's body as JSON; for the fields that a test is about. */
+export function jsonOf({ text }: Answer): Record<string, unknown> {
+  return JSON.parse(text);
+}
+
+let reading: Promise<Contract> | undefined;
+
+/** The service's OpenAPI document, and what checks answers with it. */
+export function contract(): Promise<Contract> {
+  reading ??= target()
+    .then(({ url }) => fetch(`${url}/openapi.json`))
+    .then(async (response) => new Contract((await response.json()) as OpenApi));
+  return reading;
+}
+
+/** Throws an AssertionError when the answer is not one that the contract has for that request. */
+export async function holdToContract(method: string, path: string, answer: Answer): Promise<void> {
+  const api = await contract();
+  const { documented, pointer } = api.find(method, path, answer.status);
+  const said = `${method} ${path.slice(0, 100)} → ${answer.status} ${answer.text.slice(0, 300)}`;
+
+  for (const [name, header] of Object.entries(documented.headers ?? {})) {
+    const value = answer.headers.get(name);
+    const required = api.resolve<{ required?: boolean }>(header).required === true;
+    if (value === null) expect(required, `${said}: has no ${name}`).to.equal(false);
+    else api.check('$ref' in header ? `${header.$ref}/schema` : `${pointer}/headers/${name}/schema`, value, said);
+  }
+  expect(answer.headers.get('x-content-type-options'), said).to.equal('nosniff');
+  expect(answer.headers.get('content-security-policy'), said).to.contain("default-src 'none'");
+  expect(answer.headers.get('x-powered-by'), said).to.equal(null);
+  expect(answer.headers.get('server') ?? '', said).not.to.match(/restify|node|plusone/i);
+
+  const type = answer.headers.get('content-type')?.replace(/\s*;.*/, '');
+  if (documented.content === undefined) {
+    expect(answer.text, said).to.equal('');
+    return;
+  }
+  expect(type, said).to.be.oneOf(Object.keys(documented.content));
+  if (method === 'HEAD') {
+    expect(answer.text, said).to.equal('');
+    return;
+  }
+  const value: unknown = type?.endsWith('json') ? JSON.parse(answer.text) : answer.text;
+  api.check(`${pointer}/content/${escapePointer(String(type))}/schema`, value, said);
+  if (answer.status >= 400) expect(value, said).to.include({ status: answer.status });
+}
+
+class Contract {
+  readonly document: OpenApi;
+  readonly #ajv = new Ajv2020({ strict: false, allErrors: true });
+  readonly #validators = new Map<string, ValidateFunction>();
+
+  constructor(document: OpenApi) {
+    this.document = document;
+    addFormats.default(this.#ajv);
+    this.#ajv.addSchema(document, 'openapi');
+  }
+
+  /** The operation that answers this request; a HEAD is answered by GET's. */
+  operation(method: string, path: string): { operation: Operation; pointer: string } | undefined {
+    const own = method === 'HEAD' ? 'get' : method.toLowerCase();
+    const plain = path.replace(/\?.*$/s, '');
+    for (const [template, methods] of Object.entries(this.document.paths)) {
+      if (!new RegExp(`^${template.replace(/\{\w+\}/g, '[^/]*')}$`).test(plain)) continue;
+      for (const [name, operation] of Object.entries(methods)) {
+        if (name === own) return { operation, pointer: `#/paths/${escapePointer(template)}/${name}` };
+      }
+    }
+    return undefined;
+  }
+
+  /** What the contract says of an answer with this status; of a request that has no operation, what holds for all. */
+  find(method: string, path: string, status: number) {
+    const known = this.operation(method, path);
+    const own = known?.operation.responses[status];
+    if (known !== undefined && own !== undefined && !('$ref' in own)) {
+      return { documented: own, pointer: `${known.pointer}/responses/${status}` };
+    }
+    const $ref = own !== undefined && '$ref' in own ? own.$ref : this.#failure(status);
+    expect(
+      known === undefined || own !== undefined,
+      `${method} ${path} has no answer ${status} in /openapi.json`,
+    ).to.equal(true);
+    expect($ref, `/openapi.json has no answer ${status} at all`).to.be.a('string');
+    return { documented: this.resolve<Documented>({ $ref: String($ref) }), pointer: String($ref) };
+  }
+
+  /** Throws an AssertionError when the value does not fit the schema that the pointer leads to. */
+  check(pointer: string, value: unknown, said: string): void {
+    const validator = this.#validators.get(pointer) ?? this.#ajv.compile({ $ref: `openapi${pointer}` });
+    this.#validators.set(pointer, validator);
+    expect(validator(value), `${said}: ${this.#ajv.errorsText(validator.errors)}`).to.equal(true);
+  }
+
+  resolve<T>(part: T | { $ref: string }): T {
+    if (typeof part !== 'object' || part === null || !('$ref' in part)) return part as T;
+    const keys = part.$ref.split('/').slice(1);
+    return keys.reduce<unknown>((node, key) => Reflect.get(Object(node), key), this.document) as T;
+  }
+
+  #failure(status: number): string | undefined {
+    for (const methods of Object.values(this.document.paths)) {
+      for (const { responses } of Object.values(methods)) {
+        const response = responses[status];
+        if (status >= 400 && response !== undefined && '$ref' in response) return response.$ref;
+      }
+    }
+    return undefined;
+  }
+}
+
+const escapePointer = (part: string) => encodeURIComponent(part.replaceAll('~', '~0').replaceAll('/', '~1'));
