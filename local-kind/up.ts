@@ -178,7 +178,7 @@ async function release(
   }
   const prune = ['--prune', '-l', `app.kubernetes.io/part-of=${NAMESPACE}`];
   const allowed = PRUNED.map((kind) => `--prune-allowlist=${kind}`);
-  await kubectl(['apply', '-n', NAMESPACE, '-f', '-', ...prune, ...allowed], list(manifests));
+  const applied = await kubectl(['apply', '-n', NAMESPACE, '-f', '-', ...prune, ...allowed], list(manifests));
   const deadline = Date.now() + ROLLOUT_SECONDS * 1000;
   for (;;) {
     try {
@@ -190,6 +190,8 @@ async function release(
       if (Date.now() > deadline) throw error;
     }
   }
+  // kube-proxy may send a connection to an old pod for up to a second more: whoever asks now wants the new one.
+  if (applied.includes(`deployment.apps/${SERVICE} configured`)) await sleep(1000);
   tell(await kubectl(['get', 'deployment', SERVICE, '-n', NAMESPACE, '-o', 'jsonpath={.status.readyReplicas} pods']));
 }
 

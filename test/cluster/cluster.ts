@@ -1,0 +1,126 @@
+import { type ExecFileException, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { KUBECONFIG } from '../../local-kind/cluster.ts';
+import { Refusal } from '../../local-kind/terminal.ts';
+import { requireTools } from '../../local-kind/tools.ts';
+import { freePort } from '../../local-process/port.ts';
+
+/** The cluster of the tests: their own, gone afterwards; or CLUSTER=name, which stays. */
+const CLUSTER = process.env.CLUSTER || 'plusone-test';
+const OWN = !process.env.CLUSTER;
+
+let baseUrl = '';
+
+/** What `make up` printed as the address of the service, without a slash at the end. */
+export function url(path = ''): string {
+  return `${baseUrl}${path}`;
+}
+
+before(async function () {
+  this.timeout(480_000);
+  try {
+    await requireTools();
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    console.log(`    skipped, there is no way to a cluster: ${error.message.replaceAll('\n', '\n    ')}`);
+    this.skip();
+  }
+  if (OWN) await ended('make', ['down', `CLUSTER=${CLUSTER}`]);
+  const { code, stdout, stderr } = await makeUp();
+  console.log(stdout.replaceAll(/^/gm, '    '));
+  if (code !== 0) throw new Error(`make up ended with ${code}: ${stdout}${stderr}`);
+  baseUrl = /answers at (http:\S+)\//.exec(stdout)?.[1] ?? '';
+});
+
+after(async function () {
+  this.timeout(60_000);
+  if (OWN) await ended('make', ['down', `CLUSTER=${CLUSTER}`]);
+});
+
+/** `make up` for the cluster of the tests. */
+export async function makeUp(): Promise<Ended> {
+  const port = OWN && baseUrl === '' ? [`PORT=${await freePort()}`] : [];
+  return make('up', ...port);
+}
+
+export function make(target: string, ...variables: string[]): Promise<Ended> {
+  return ended('make', ['--no-print-directory', target, `CLUSTER=${CLUSTER}`, ...variables]);
+}
+
+/** A shell on this machine that pipes that line into `make shell`. */
+export function makeShell(line: string): Promise<Ended> {
+  return ended('make', ['--no-print-directory', 'shell', `CLUSTER=${CLUSTER}`], line);
+}
+
+export interface Ended {
+  code: number;
+  stdout: string;
+  stderr: string;
+}
+
+/** Runs a program to its end, whatever that is. */
+export function ended(program: string, args: string[], input = ''): Promise<Ended> {
+  return new Promise((resolve) => {
+    const finish = (error: ExecFileException | null, stdout: string, stderr: string) =>
+      resolve({ code: error ? Number(error.code ?? 1) : 0, stdout, stderr });
+    const child = execFile(program, args, { maxBuffer: 64 * 1024 * 1024 }, finish);
+    child.stdin?.on('error', () => {}).end(input);
+  });
+}
+
+/** kubectl in the service's namespace. */
+export function kubectl(...args: string[]): Promise<Ended> {
+  return ended('kubectl', ['--kubeconfig', KUBECONFIG, '--context', `kind-${CLUSTER}`, '-n', 'plusone', ...args]);
+}
+
+/** What kubectl wrote to stdout. Throws when it does not end with 0. */
+export async function ask(...args: string[]): Promise<string> {
+  const { code, stdout, stderr } = await kubectl(...args);
+  if (code !== 0) throw new Error(`kubectl ${args.join(' ')}: ${stderr}`);
+  return stdout.trim();
+}
+
+/** What stands in that field of each object of a kind; `labels` as in `kubectl get -l`. */
+export async function fields(kind: string, labels: string, path: string): Promise<string[]> {
+  const found = await ask('get', kind, '-l', labels, '-o', `jsonpath={range .items[*]}{${path}}{"\\n"}{end}`);
+  return found.split('\n').filter((line) => line !== '');
+}
+
+/** The pods of the service that are there and stay. */
+export async function servicePods(): Promise<string[]> {
+  const columns = 'custom-columns=:.metadata.name,:.metadata.deletionTimestamp';
+  const pods = await ask('get', 'pods', '-l', 'app.kubernetes.io/name=plusone', '-o', columns, '--no-headers');
+  return pods
+    .split('\n')
+    .filter((line) => line.endsWith('<none>'))
+    .map((line) => line.split(' ')[0] ?? '');
+}
+
+/** Runs JavaScript in a container of the service, as the service. */
+export function runInService(pod: string, script: string): Promise<Ended> {
+  return kubectl('exec', pod, '-c', 'plusone', '--', 'node', '--input-type=module', '-e', script);
+}
+
+/** Sends a signal to the first process of the pod's container from outside of it, where SIGKILL works too. */
+export async function signalService(pod: string, signal: string): Promise<void> {
+  const id = await ask('get', 'pod', pod, '-o', 'jsonpath={.status.containerStatuses[0].containerID}');
+  const task = ['ctr', '-n', 'k8s.io', 'tasks', 'kill', '--signal', signal, id.replace('containerd://', '')];
+  const { code, stderr } = await ended('docker', ['exec', `${CLUSTER}-control-plane`, ...task]);
+  if (code !== 0) throw new Error(stderr);
+}
+
+/** Runs a program on this terminal with more variables; gives back its exit code. */
+export async function onTerminal(program: string, args: string[], env: NodeJS.ProcessEnv): Promise<number> {
+  const child = spawn(program, args, { env: { ...process.env, ...env }, stdio: ['ignore', 'inherit', 'inherit'] });
+  const [code] = await once(child, 'exit');
+  return code ?? 1;
+}
+
+/** Asks until the answer is a yes. Throws after that many seconds. */
+export async function eventually(what: string, seconds: number, holds: () => Promise<boolean>): Promise<void> {
+  for (const deadline = Date.now() + seconds * 1000; ; await sleep(250)) {
+    if (await holds()) return;
+    if (Date.now() > deadline) throw new Error(`after ${seconds} s still not: ${what}`);
+  }
+}

@@ -1,0 +1,65 @@
+import { expect } from 'chai';
+import { linters } from '../aws/linters.ts';
+import { ended, kubectl } from './cluster.ts';
+import { kubeScore } from './kube-score.ts';
+
+/** Written by `make up`. */
+const DECLARATION = 'k8s/dist/plusone.k8s.yaml';
+/** metrics-server is not ours to judge. */
+const STAND_INS = ['mysql', 'ssm', 'seed', 'network-policies'].map((name) => `local-kind/${name}.yaml`);
+
+describe('the manifests in the cluster', () => {
+  it('are accepted by its API server, which warns of nothing', async function () {
+    this.timeout(60_000);
+    const { code, stderr } = await kubectl('apply', '--dry-run=server', '--validate=strict', '-f', DECLARATION);
+    expect({ code, stderr }).to.deep.equal({ code: 0, stderr: '' });
+  });
+
+  it('of the stand-ins are accepted as well, without a warning', async function () {
+    this.timeout(60_000);
+    // A Job can't be changed; that it was made says that it is accepted.
+    const files = STAND_INS.filter((name) => !name.includes('seed')).flatMap((name) => ['-f', name]);
+    const { code, stderr } = await kubectl('apply', '--dry-run=server', '--validate=strict', ...files);
+    expect({ code, stderr }).to.deep.equal({ code: 0, stderr: '' });
+  });
+
+  it('enforce Pod Security "restricted": a pod as most people write it is refused', async function () {
+    this.timeout(30_000);
+    const { code, stderr } = await kubectl('run', 'careless', '--image=plusone:dev', '--dry-run=server');
+    expect(code).to.not.equal(0);
+    expect(stderr).to.contain('violates PodSecurity "restricted:latest"');
+  });
+
+  it('leave kube-score nothing to find', async function () {
+    this.timeout(300_000);
+    const score = kubeScore();
+    if (!score) {
+      console.log('      skipped: kube-score is built with Go, and there is none');
+      this.skip();
+    }
+    expect(score([DECLARATION, ...STAND_INS])).to.deep.equal([]);
+  });
+
+  it('leave checkov nothing to find', async function () {
+    this.timeout(300_000);
+    const tools = linters();
+    if (!tools) {
+      console.log('      skipped: checkov is installed with Python 3, and there is none');
+      this.skip();
+    }
+    const files = [DECLARATION, ...STAND_INS].flatMap((file) => ['-f', file]);
+    const words = ['--framework', 'kubernetes', '--quiet', '--compact', '--skip-download', ...files];
+    const { code, output } = tools.run('checkov', words);
+    expect(code, output).to.equal(0);
+  });
+
+  it('say who made the image and from which commit', async function () {
+    this.timeout(30_000);
+    const labels = ['inspect', '--format', '{{json .Config.Labels}}', 'plusone:dev'];
+    const { stdout } = await ended('docker', labels);
+    const { 'org.opencontainers.image.version': version, 'org.opencontainers.image.revision': revision } =
+      JSON.parse(stdout);
+    expect(version).to.match(/^\d+\.\d+\.\d+$/);
+    expect(revision).to.match(/^([0-9a-f]{40}(-changed)?|unknown)$/);
+  });
+});

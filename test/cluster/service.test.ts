@@ -1,0 +1,239 @@
+import { expect } from 'chai';
+import {
+  ask,
+  eventually,
+  fields,
+  make,
+  makeShell,
+  makeUp,
+  onTerminal,
+  runInService,
+  servicePods,
+  signalService,
+  url,
+} from './cluster.ts';
+import { startLoad } from './load.ts';
+
+const SERVICE = 'app.kubernetes.io/name=plusone';
+
+describe('the service in the cluster', function () {
+  this.timeout(120_000);
+
+  it('passes the integration tests through its NodePort', async () => {
+    const code = await onTerminal('npm', ['run', '--silent', 'test:integration'], { BASE_URL: url() });
+    expect(code).to.equal(0);
+  });
+
+  it('answers at the address that make up printed', async () => {
+    const response = await fetch(url('/'));
+    expect(response.status).to.equal(200);
+  });
+
+  it('is numeric user 1000 on a root file system that it cannot write to', async () => {
+    const [pod = ''] = await servicePods();
+    const script = `
+      import { writeFileSync } from 'node:fs';
+      let refusal;
+      try { writeFileSync('/app/src/written', ''); } catch (error) { refusal = error.code; }
+      console.log(JSON.stringify({ user: process.getuid(), refusal }));`;
+    const { stdout } = await runInService(pod, script);
+    expect(JSON.parse(stdout)).to.deep.equal({ user: 1000, refusal: 'EROFS' });
+  });
+
+  it('has no token of the Kubernetes API, nor a package manager', async () => {
+    const [pod = ''] = await servicePods();
+    const script = `
+      import { existsSync } from 'node:fs';
+      console.log(['/var/run/secrets/kubernetes.io', '/usr/local/bin/npm', '/usr/local/lib/node_modules'].filter(existsSync).join());`;
+    const { code, stdout } = await runInService(pod, script);
+    expect({ code, found: stdout.trim() }).to.deep.equal({ code: 0, found: '' });
+  });
+
+  it('shows its table through make shell, piped as in a script', async () => {
+    await put('shelly', '1990-05-06');
+    const { code, stdout } = await makeShell(
+      `mysql -h mysql -u root -ppassword -e "use plusone; show tables; select * from users where username = 'shelly';"`,
+    );
+    expect(code).to.equal(0);
+    expect(stdout)
+      .to.match(/^users$/m)
+      .and.match(/^shelly\s+1990-05-06$/m);
+  });
+
+  it('tells the HorizontalPodAutoscaler how busy it is', async function () {
+    this.timeout(240_000);
+    // Kubernetes wants a sample from after a pod got ready: one or two rounds of metrics-server.
+    await eventually('the autoscaler has a measurement', 200, async () => {
+      const now = await ask(
+        'get',
+        'hpa',
+        'plusone',
+        '-o',
+        'jsonpath={.status.currentMetrics[*].resource.current.averageValue}',
+      );
+      return now !== '';
+    });
+  });
+
+  it('is as it was after another make up: no pod replaced', async () => {
+    const before = await servicePods();
+    const { code } = await makeUp();
+    expect(code).to.equal(0);
+    expect(await servicePods()).to.have.members(before);
+  });
+
+  it('loses no request to a rolling update under load', async function () {
+    this.timeout(240_000);
+    const before = await servicePods();
+    const load = startLoad();
+    const { code, stderr } = await make('restart');
+    expect(code, stderr).to.equal(0);
+    await eventually('the old pods are gone', 90, async () => {
+      const all = await fields('pods', SERVICE, '.metadata.name');
+      return before.every((pod) => !all.includes(pod));
+    });
+    const { counts } = await load.stop();
+    expect(Object.keys(counts), JSON.stringify(counts)).to.have.members(['200', '204']);
+  });
+
+  it('loses no acknowledged write when a pod is killed under load, and answers nothing wrong', async function () {
+    this.timeout(180_000);
+    const [pod = ''] = await servicePods();
+    const load = startLoad();
+    await served(200);
+    await signalService(pod, 'SIGKILL');
+    await eventually('the killed pod runs again', 60, async () => {
+      const state = '{.status.containerStatuses[0].restartCount}{" "}{.status.containerStatuses[0].ready}';
+      return (await ask('get', 'pod', pod, '-o', `jsonpath=${state}`)) === '1 true';
+    });
+    const { counts, written } = await load.stop();
+    // Connections to the pod break; whatever came as an answer is a right one.
+    const answers = Object.keys(counts).filter((outcome) => !outcome.startsWith('no answer'));
+    expect(answers, JSON.stringify(counts)).to.have.members(['200', '204']);
+    await expectKept(written);
+  });
+
+  it('needs no init process: node as process 1 ends with 0 on SIGTERM', async function () {
+    this.timeout(120_000);
+    const [pod = ''] = await servicePods();
+    const restarts = 'jsonpath={.status.containerStatuses[0].restartCount}';
+    const before = Number(await ask('get', 'pod', pod, '-o', restarts));
+    await runInService(pod, `process.kill(1, 'SIGTERM');`);
+    await eventually('the process has ended and begun again', 60, async () => {
+      return Number(await ask('get', 'pod', pod, '-o', restarts)) === before + 1;
+    });
+    const code = 'jsonpath={.status.containerStatuses[0].lastState.terminated.exitCode}';
+    expect(await ask('get', 'pod', pod, '-o', code)).to.equal('0');
+    await ask('wait', 'pod', pod, '--for=condition=Ready', '--timeout=60s');
+  });
+
+  it('picks a password up that was changed in SSM, without a restart', async function () {
+    this.timeout(120_000);
+    const before = await restarts();
+    const password = await passwordInSsm();
+    try {
+      await changePassword('changed-in-the-test');
+      await eventually(
+        'it answers with the new password',
+        60,
+        async () => (await fetch(url('/hello/shelly'))).status === 200,
+      );
+      await put('rotated', '1999-09-09');
+    } finally {
+      await changePassword(password);
+    }
+    await eventually(
+      'it answers with the old password',
+      60,
+      async () => (await fetch(url('/hello/shelly'))).status === 200,
+    );
+    expect(await restarts()).to.deep.equal(before);
+  });
+
+  it('outlives the deletion of MySQL’s pod, and so does what it saved', async function () {
+    this.timeout(240_000);
+    await put('lasting', '1980-01-02');
+    const before = await restarts();
+    const load = startLoad();
+    await ask('delete', 'pod', 'mysql-0', '--wait=true');
+    await ask('rollout', 'status', 'statefulset/mysql', '--timeout=180s');
+    await eventually('it answers again', 30, async () => (await fetch(url('/hello/lasting'))).status === 200);
+    const { counts, written, slowest } = await load.stop();
+    const answers = Object.keys(counts);
+    expect(answers, JSON.stringify(counts)).to.include('503');
+    expect(answers, JSON.stringify(counts)).to.have.members(['200', '204', '503']);
+    // Two seconds by contract; the rest is for the machine, which starts MySQL meanwhile.
+    expect(slowest).to.be.below(5_000);
+    await expectKept(written);
+    expect(await restarts()).to.deep.equal(before);
+  });
+});
+
+/** How often each container of the service's pods was started again. */
+async function restarts(): Promise<Record<string, string>> {
+  const pods = await servicePods();
+  const counts = await Promise.all(
+    pods.map((pod) => ask('get', 'pod', pod, '-o', 'jsonpath={.status.containerStatuses[0].restartCount}')),
+  );
+  return Object.fromEntries(pods.map((pod, at) => [pod, counts[at] ?? '']));
+}
+
+async function put(user: string, dateOfBirth: string): Promise<void> {
+  const headers = { 'content-type': 'application/json' };
+  const response = await fetch(url(`/hello/${user}`), {
+    method: 'PUT',
+    headers,
+    body: JSON.stringify({ dateOfBirth }),
+  });
+  expect(response.status).to.equal(204);
+}
+
+/** Waits until that many requests of this process were answered. */
+async function served(requests: number): Promise<void> {
+  for (let n = 0; n < requests; n += 1) await (await fetch(url('/livez'))).arrayBuffer();
+}
+
+/** What is in the database of each user is the last acknowledged write, or one that nobody knows the end of. */
+async function expectKept(written: Map<string, { acknowledged?: string; unknown: string[] }>): Promise<void> {
+  const { stdout } = await makeShell(
+    `mysql -N -h mysql -u root -ppassword -e "select username, date_of_birth from plusone.users where username like 'load%'"`,
+  );
+  const kept = new Map(
+    stdout
+      .trim()
+      .split('\n')
+      .map((line) => line.split('\t') as [string, string]),
+  );
+  expect(written.size).to.be.above(0);
+  for (const [user, { acknowledged, unknown }] of written)
+    expect([acknowledged, ...unknown], `the birthday of ${user}`).to.include(kept.get(user));
+}
+
+const PARAMETER = `Name: process.env.SECRETS_PATH + '/DATABASE_PASSWORD'`;
+
+async function passwordInSsm(): Promise<string> {
+  return await ssm(`GetParameterCommand({ ${PARAMETER}, WithDecryption: true })`, 'Parameter.Value');
+}
+
+/** As a rotation does it: MySQL first, then SSM. The open connections end, as they do when a server fails over. */
+async function changePassword(password: string): Promise<void> {
+  const mysql = 'mysql -N -h mysql -u root -ppassword';
+  const kill = `select concat('kill ', id, ';') from information_schema.processlist where user = 'plusone'`;
+  const { code, stderr } = await makeShell(
+    `set -e; ${mysql} -e "alter user plusone identified by '${password}'"; ${mysql} -e "${kill}" | ${mysql} --force`,
+  );
+  expect(code, stderr).to.equal(0);
+  await ssm(`PutParameterCommand({ ${PARAMETER}, Value: '${password}', Overwrite: true })`, 'Version');
+}
+
+/** Sends a command to SSM from the service's own container, which has all that is needed for it. */
+async function ssm(command: string, answer: string): Promise<string> {
+  const [pod = ''] = await servicePods();
+  const script = `
+    import * as ssm from '@aws-sdk/client-ssm';
+    const answer = await new ssm.SSMClient().send(new ssm.${command});
+    process.stdout.write(String(answer.${answer}));`;
+  const { code, stdout, stderr } = await runInService(pod, script);
+  if (code !== 0) throw new Error(stderr);
+  return stdout;
+}
