@@ -1,0 +1,92 @@
+import { Validator } from '@seriousme/openapi-schema-validator';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import addFormats from 'ajv-formats';
+import { expect } from 'chai';
+import { docs } from '../../src/web/docs.ts';
+import { type MediaType, type OpenApi, openapi } from '../../src/web/openapi.ts';
+
+const document = openapi('1.2.3');
+const operations = Object.values(document.paths).flatMap((methods) => Object.values(methods));
+
+/** Every body that the document describes: of requests, of answers, of answers that are shared. */
+function mediaTypes({ components }: OpenApi): MediaType[] {
+  const answers = [
+    ...operations.flatMap(({ responses }) => Object.values(responses)),
+    ...Object.values(components.responses),
+  ];
+  const contents = [
+    ...operations.flatMap(({ requestBody }) => (requestBody ? [requestBody.content] : [])),
+    ...answers.flatMap((answer) => ('$ref' in answer || !answer.content ? [] : [answer.content])),
+  ];
+  return contents.flatMap((content) => Object.values(content));
+}
+
+describe('the OpenAPI document', () => {
+  it('is valid OpenAPI 3.1', async () => {
+    const { valid, errors } = await new Validator().validate(structuredClone({ ...document }));
+    expect(errors).to.equal(undefined);
+    expect(valid).to.equal(true);
+  });
+
+  it('has the version of the service', () => {
+    expect(document.info.version).to.equal('1.2.3');
+  });
+
+  it('has examples that keep to its own schemas', () => {
+    const ajv = new Ajv2020({ strict: false });
+    addFormats.default(ajv);
+    ajv.addSchema(document, 'openapi');
+    for (const { schema, example, examples } of mediaTypes(document)) {
+      const validator = ajv.compile('$ref' in schema ? { $ref: `openapi${schema.$ref}` } : schema);
+      const values = examples
+        ? Object.values(examples).map(({ value }) => value)
+        : example === undefined
+          ? []
+          : [example];
+      for (const value of values) expect(validator(value), ajv.errorsText(validator.errors)).to.equal(true);
+    }
+  });
+
+  it('gives every operation a name of its own', () => {
+    const names = operations.map(({ operationId }) => operationId);
+    expect(new Set(names).size).to.equal(names.length);
+  });
+
+  it('links to operations that are there', () => {
+    const names = operations.map(({ operationId }) => operationId);
+    for (const { operationId } of Object.values(document.components.links)) expect(names).to.include(operationId);
+  });
+});
+
+describe('the page that renders it', () => {
+  const html = docs(document);
+
+  it('has every operation with every status, and every schema', () => {
+    for (const { operationId, summary, responses } of operations) {
+      const section = html.slice(html.indexOf(`id="${operationId}"`)).split('</section>')[0];
+      expect(section).to.contain(summary);
+      for (const status of Object.keys(responses)) expect(section).to.contain(`>${status}</span>`);
+    }
+    for (const name of Object.keys(document.components.schemas)) expect(html).to.contain(`id="schema-${name}"`);
+  });
+
+  it('links to places that are on it', () => {
+    for (const [, id] of html.matchAll(/href="#([^"]+)"/g)) expect(html).to.contain(`id="${id}"`);
+  });
+
+  it('gives no two elements the same id', () => {
+    const ids = [...html.matchAll(/ id="([^"]+)"/g)].map(([, id]) => id);
+    expect(new Set(ids).size).to.equal(ids.length);
+  });
+
+  it('shows text from the document as text', () => {
+    const hostile = openapi('<img src=x onerror=alert(1)>');
+    expect(docs(hostile)).not.to.contain('<img src=x');
+  });
+
+  it('says which reference leads nowhere', () => {
+    const broken = openapi('1');
+    delete broken.components.responses.NotFound;
+    expect(() => docs(broken)).to.throw('#/components/responses/NotFound');
+  });
+});

@@ -1,0 +1,62 @@
+import { expect } from 'chai';
+import { homePage, pages } from '../../src/web/pages.ts';
+
+const WEIGHT = 30 * 1024;
+
+describe('the page with the answer to a lookup', () => {
+  it('has the name in its field and the greeting', () => {
+    const html = homePage({ username: 'ann', greeting: 'Hello, ann! Happy birthday!' });
+    expect(html).to.contain('value="ann"').and.to.contain('data-state="greeting"');
+    expect(html).to.contain('>Hello, ann! Happy birthday!<');
+  });
+
+  it('says why there is no greeting', () => {
+    const html = homePage({ username: 'ann', failure: 'No birthday is known for ann.' });
+    expect(html).to.contain('data-state="problem"').and.to.contain('>No birthday is known for ann.<');
+  });
+
+  it('says what is wrong with a name next to its field', () => {
+    const html = homePage({ username: 'ann1', invalid: 'Letters only.' });
+    expect(html).to.contain('aria-invalid="true"').and.to.contain('id="username-hint">Letters only.<');
+  });
+
+  it('shows what came from outside as text, whatever it is', () => {
+    const hostile = `"'><script>alert(1)</script>$&$\`{{x}}`;
+    for (const lookup of [{ greeting: hostile }, { failure: hostile }, { invalid: hostile }]) {
+      const html = homePage({ username: hostile, ...lookup });
+      expect(html).not.to.contain('<script>');
+      expect(html.split('&lt;script&gt;alert(1)&lt;/script&gt;$&amp;$`{{x}}')).to.have.length(3);
+    }
+  });
+});
+
+describe('the pages', () => {
+  const all = pages('1.2.3');
+  it('weigh at most 30 KiB with all that they load, uncompressed', () => {
+    for (const page of all.filter(({ contentType }) => contentType.startsWith('text/html'))) {
+      const loaded = [...page.body.toString().matchAll(/"(\/assets\/[^"]*)/g)].map(([, path]) => path);
+      const files = all.filter(({ path }) => loaded.includes(path));
+      const weight = [page, ...files].reduce((sum, { body }) => sum + body.length, 0);
+      expect(weight, page.path).to.be.below(WEIGHT).and.above(page.body.length);
+    }
+  });
+
+  it('have another tag when their content is another', () => {
+    const tag = (version: string) => pages(version).find(({ path }) => path === '/openapi.json')?.etag;
+    expect(tag('1.2.3')).to.equal(tag('1.2.3')).and.not.to.equal(tag('1.2.4'));
+  });
+
+  it('need nothing that is not among them', () => {
+    const paths = all.map(({ path }) => path);
+    for (const { body, contentType } of all.filter((page) => page.contentType.startsWith('text/html'))) {
+      const needed = [...body.toString().matchAll(/(?:src|href)="(\/[^"#]*)/g)].map(([, path]) => path);
+      expect(paths, contentType).to.include.members(needed);
+    }
+  });
+
+  it('have neither script nor style inline, which their policy forbids', () => {
+    for (const { body } of all.filter((page) => page.contentType.startsWith('text/html'))) {
+      expect(body.toString()).not.to.match(/<style|<script(?![^>]* src=)| style=| on\w+=/);
+    }
+  });
+});
