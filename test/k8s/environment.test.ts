@@ -1,6 +1,8 @@
 import { expect } from 'chai';
 import { read, webService } from './workload.ts';
 
+// What Copilot itself makes of each of these was seen with ApplyEnv of its v1.34.1.
+
 /** The fields of a service with these lines when `environments.test` says that. */
 function fieldsWith(lines: string[], ...overrides: string[]) {
   return read(webService(...lines, 'environments:', '  test:', ...overrides.map((line) => `    ${line}`))).fields;
