@@ -45,7 +45,6 @@ KUBECTL = kubectl --kubeconfig .local/kubeconfig --context kind-$(CLUSTER) --nam
 .PHONY: up down shell logs status restart local_integration_test
 
 up: install ## Run the service in a kind cluster, on http://localhost:5000; again after a change
-	@mkdir -p .local
 	@CLUSTER=$(CLUSTER) node_modules/.bin/node local-kind/up.ts
 
 down: ## Remove the cluster and what is in it

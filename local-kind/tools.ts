@@ -19,13 +19,13 @@ const tools = [
   {
     name: 'kind',
     check: ['kind', 'version'],
-    linux: `curl -fLo /tmp/kind https://kind.sigs.k8s.io/dl/v0.30.0/kind-linux-${arch} && sudo install /tmp/kind /usr/local/bin/kind`,
+    linux: `curl -fLo kind https://kind.sigs.k8s.io/dl/v0.30.0/kind-linux-${arch} && sudo install kind /usr/local/bin/`,
     macos: 'brew install kind',
   },
   {
     name: 'kubectl',
     check: ['kubectl', 'version', '--client'],
-    linux: `curl -fLo /tmp/kubectl https://dl.k8s.io/release/v1.34.2/bin/linux/${arch}/kubectl && sudo install /tmp/kubectl /usr/local/bin/kubectl`,
+    linux: `curl -fLo kubectl https://dl.k8s.io/release/v1.34.2/bin/linux/${arch}/kubectl && sudo install kubectl /usr/local/bin/`,
     macos: 'brew install kubectl',
   },
 ] as const;

@@ -82,10 +82,11 @@ Plusone answers at http://localhost:${port}/ (${seconds(started)} in all)
 }
 
 function readSettings(env: NodeJS.ProcessEnv) {
+  const aPort = 'expected a port from 1 to 65535';
   const settings = z
     .object({
       CLUSTER: z.string().regex(/^[a-z0-9][a-z0-9.-]*$/, 'expected lower-case letters, digits, "." and "-"'),
-      PORT: z.coerce.number().int().min(1).max(65535).optional(),
+      PORT: z.coerce.number(aPort).int(aPort).min(1, aPort).max(65535, aPort).optional(),
       // https://docs.docker.com/reference/cli/docker/image/tag/
       TAG: z.string().regex(/^\w[\w.-]{0,127}$/, 'expected letters, digits, "_", "." and "-"'),
     })
