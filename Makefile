@@ -71,6 +71,11 @@ cluster:
 	@[ -f .local/kubeconfig ] && $(KUBECTL) config get-contexts kind-$(CLUSTER) >/dev/null 2>&1 \
 	  || { echo 'The cluster $(CLUSTER) is not there: make up' >&2; exit 1; }
 
+##@ Measure
+.PHONY: bench
+bench: install ## The service beside raw node:http, Go, Fastify and Express, in ten minutes; QUICK=1 in one
+	@npm run --silent bench -- $(if $(QUICK),--quick)
+
 ##@ AWS (Copilot); ENV=test unless you say ENV=prod
 infra-plan: install ## What infra-create and publish would create or change; touches nothing
 	@node_modules/.bin/node aws/infra-plan.ts
