@@ -129,7 +129,10 @@ async function startWith(server: Server, settings: Settings): Promise<PrivateDat
   const { port, rootPassword } = settings;
 
   async function connect(): Promise<mysql.Connection> {
-    return await mysql.createConnection({ host: '127.0.0.1', port, user: 'root', password: rootPassword });
+    return await mysql.createConnection({
+      ...{ host: '127.0.0.1', port, user: 'root', password: rootPassword },
+      dateStrings: true,
+    });
   }
   async function untilItAnswers(): Promise<void> {
     const deadline = Date.now() + START_SECONDS * 1000;

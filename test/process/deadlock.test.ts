@@ -1,0 +1,83 @@
+import { expect } from 'chai';
+import type { Connection } from 'mysql2/promise';
+import { type PrivateDatabase, startPrivateDatabase } from '../../local-process/database.ts';
+import { migrate, type Service, startServing } from '../../local-process/service.ts';
+import { eventually, save, send } from './requests.ts';
+
+describe('beside another writer', function () {
+  this.timeout(60_000);
+  let database: PrivateDatabase;
+  let service: Service;
+  let other: Connection;
+  let gate: Connection;
+
+  before(async () => {
+    database = await startPrivateDatabase();
+    await migrate(database.env);
+    service = await startServing(database.env);
+    other = await database.connect();
+    gate = await database.connect();
+    for (const session of [other, gate]) await session.query('USE plusone');
+    for (const name of ['a', 'b', 'z']) await save(service.url, name, '1990-01-01');
+  });
+  after(async () => {
+    other?.destroy();
+    gate?.destroy();
+    await service?.stop();
+    await database?.stop();
+  });
+
+  /** Waits until a statement like this waits for a lock. */
+  async function untilLocked(statement: string): Promise<void> {
+    const sql = `SELECT 1 FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT' AND trx_query LIKE ?`;
+    await eventually(async () => (await database.query(sql, [statement])).length === 1, 3);
+  }
+
+  /** Has the service and another session wait for each other's rows; gives the statuses that the callers saw. */
+  async function cross(attempt: number): Promise<number[]> {
+    // MySQL undoes whoever changed less, so the other one changes much.
+    const many = Array.from({ length: 200 }, (_, at) => `('other${attempt}x${at}', '1990-01-01')`);
+    await other.query('BEGIN');
+    await other.query(`INSERT INTO users (username, date_of_birth) VALUES ${many}`);
+    await other.query(`UPDATE users SET date_of_birth = '1991-01-01' WHERE username = 'b'`);
+    await gate.query('BEGIN');
+    await gate.query(`SELECT * FROM users WHERE username = 'z' FOR UPDATE`);
+
+    // While `z` waits, `a` and `b` gather, and go to MySQL in one statement after it.
+    const first = save(service.url, 'z', '2000-01-01');
+    await untilLocked('insert%(?, ?) on%');
+    const together = ['a', 'b'].map((name) => save(service.url, name, '2000-01-01'));
+    await eventually(async () => {
+      return (await send('GET', `${service.metricsUrl}/metrics`)).body.includes('plusone_writes_waiting 3');
+    }, 3);
+    await gate.query('COMMIT');
+    await first;
+    // Now the service holds `a` and waits for `b`, which the other one holds.
+    await untilLocked('insert%(?, ?), (?, ?) on%');
+    await other.query(`UPDATE users SET date_of_birth = '1991-01-01' WHERE username = 'a'`);
+    await other.query('COMMIT');
+    return (await Promise.all(together)).map(({ status }) => status);
+  }
+
+  /** What InnoDB tells of the last deadlock, its time first; undefined when there was none. */
+  async function lastDeadlock(): Promise<string | undefined> {
+    const [innodb] = await database.query('SHOW ENGINE INNODB STATUS');
+    return /LATEST DETECTED DEADLOCK\n-+\n(.*)/.exec(String(innodb?.Status))?.[1];
+  }
+
+  it('a save that MySQL undid because of a deadlock is done all the same', async () => {
+    for (let attempt = 1; attempt <= 5; attempt += 1) {
+      const before = await lastDeadlock();
+      const statuses = await cross(attempt).catch((): number[] => []);
+      await Promise.all([other.query('ROLLBACK'), gate.query('ROLLBACK')]);
+      // On a busy machine a step can come too late for a statement's time limit: no deadlock then, or a 503.
+      if ((await lastDeadlock()) === before || statuses.includes(503)) continue;
+
+      expect(statuses).to.deep.equal([204, 204]);
+      const rows = await database.query(`SELECT date_of_birth FROM plusone.users WHERE username IN ('a', 'b')`);
+      expect(rows.map(({ date_of_birth }) => date_of_birth)).to.deep.equal(['2000-01-01', '2000-01-01']);
+      return;
+    }
+    throw new Error('in five attempts no save survived a deadlock');
+  });
+});

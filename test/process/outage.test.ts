@@ -1,0 +1,119 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect } from 'chai';
+import { type PrivateDatabase, startPrivateDatabase } from '../../local-process/database.ts';
+import { migrate, type Service, startServing } from '../../local-process/service.ts';
+import { type Load, startLoad } from './load.ts';
+import { eventually, find, save, send } from './requests.ts';
+
+interface RequestLine {
+  readonly route: string;
+  readonly status: number;
+  readonly milliseconds: number;
+  readonly reason?: string;
+}
+
+function slowest(lines: readonly RequestLine[]): number {
+  return Math.max(...lines.map(({ milliseconds }) => milliseconds));
+}
+
+describe('while MySQL is away', function () {
+  this.timeout(60_000);
+  let database: PrivateDatabase;
+  let service: Service;
+  let load: Load | undefined;
+
+  before(async () => {
+    database = await startPrivateDatabase();
+    await migrate(database.env);
+  });
+  beforeEach(async () => {
+    service = await startServing(database.env);
+  });
+  afterEach(async function () {
+    if (this.currentTest?.isFailed())
+      console.log(service.stdout().slice(-3_000), service.stderr(), service.child.exitCode);
+    await load?.stop();
+    load = undefined;
+    service.child.kill('SIGKILL');
+    await service.exited;
+  });
+  after(async () => {
+    await database?.stop();
+  });
+
+  /** What the service itself measured of each request: a busy machine makes the caller slow, not these. */
+  function requestLines(): RequestLine[] {
+    return service
+      .stdout()
+      .split('\n')
+      .filter((line) => line.includes('"msg":"request"'))
+      .map((line) => JSON.parse(line));
+  }
+
+  const outages: [what: string, begin: () => Promise<void>, end: () => Promise<void>][] = [
+    ['killed', () => database.kill(), () => database.start()],
+    ['frozen', () => database.freeze(), () => database.thaw()],
+  ];
+  for (const [what, begin, end] of outages) {
+    it(`answers 503 within 2 s under load when it is ${what}, recovers within 2 s, and loses nothing`, async () => {
+      load = startLoad(service.url);
+      await eventually(async () => (load?.acknowledged.size ?? 0) > 50);
+
+      await begin();
+      await sleep(4_000);
+      expect(load.answers.at(-1)?.status, 'the outage is seen').to.equal(503);
+      await end();
+      const recovery = await eventually(
+        async () => (await save(service.url, `back${what}`, '2000-01-01')).status === 204,
+      );
+      const acknowledgedBefore = load.acknowledged.size;
+      await eventually(async () => (load?.acknowledged.size ?? 0) > acknowledgedBefore + 50);
+      await load.stop();
+
+      expect(recovery, 'recovery').to.be.below(2_000);
+      expect(load.failures, 'no connection was cut').to.deep.equal([]);
+      expect([...new Set(load.answers.map(({ status }) => status))]).to.have.members([200, 204, 503]);
+      const refused = load.answers.filter(({ status }) => status === 503);
+      expect(refused.every(({ headers }) => Number(headers.get('retry-after')) > 0)).to.equal(true);
+      expect(slowest(requestLines())).to.be.below(2_000);
+      expect(service.child.exitCode, 'the same process').to.equal(null);
+
+      const rows = await database.query('SELECT username, date_of_birth FROM plusone.users');
+      const kept = new Map(rows.map((row) => [row.username, row.date_of_birth]));
+      const lost = [...load.acknowledged].filter(([name, date]) => kept.get(name) !== date);
+      expect(lost.length, `acknowledged and lost, such as ${lost[0]}`).to.equal(0);
+    });
+  }
+
+  it('stays alive and ready, so that no replica leaves the load balancer', async () => {
+    await database.freeze();
+    try {
+      expect((await find(service.url, 'somebody')).status).to.equal(503);
+      expect((await send('GET', `${service.url}/livez`)).status).to.equal(200);
+      expect((await send('GET', `${service.url}/readyz`)).status).to.equal(200);
+      expect((await send('GET', `${service.metricsUrl}/metrics`)).body).to.match(
+        /plusone_database_failures_total [1-9]/,
+      );
+    } finally {
+      await database.thaw();
+    }
+  });
+
+  it('turns away at once what comes when the queue is full', async () => {
+    service.child.kill('SIGKILL');
+    service = await startServing({ ...database.env, DATABASE_QUEUE_LIMIT: '10', DATABASE_POOL_SIZE: '2' });
+    await database.freeze();
+    try {
+      await Promise.all(Array.from({ length: 200 }, () => find(service.url, 'somebody')));
+      const answers = requestLines().filter(({ route }) => route === '/hello/:username');
+      expect(answers.map(({ status }) => status)).to.deep.equal(Array(200).fill(503));
+      const turnedAway = answers.filter(({ reason }) => reason?.startsWith('overload'));
+      expect(turnedAway).to.have.length.above(100);
+      expect(slowest(turnedAway)).to.be.below(500);
+      expect(slowest(answers)).to.be.below(2_000);
+    } finally {
+      await database.thaw();
+    }
+    await eventually(async () => (await find(service.url, 'somebody')).status === 404, 2);
+  });
+});
