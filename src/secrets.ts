@@ -44,7 +44,9 @@ export async function readSecrets(path: string): Promise<Environment> {
 
 function explain(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  if (error.message === 'Region is missing') return 'AWS_REGION is not set; it must be a region such as us-west-2';
+  if (/^Region (is missing|not accepted)/.test(error.message)) {
+    return 'AWS_REGION is not set, or is not a region; it must be one such as us-west-2';
+  }
   if (error.name === 'CredentialsProviderError') {
     return 'no AWS credentials were found; on ECS they come from the task role, elsewhere from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or a profile';
   }
