@@ -206,18 +206,20 @@ describe('the rehearsal', function () {
       if (isEmulated) standIn();
       const commit = workspace.commit();
       expect(await succeeds('aws/publish.ts', { AWS_ACCOUNT: account })).to.contain(`${commit} is live at http://`);
-      await untilReady();
-      const images = z.object({ imageIds: z.array(z.object({ imageTag: z.string().optional() })) });
-      const { imageIds } = await cloud.aws(images, 'ecr', 'list-images', '--repository-name', 'plusone/plusone');
-      expect(imageIds.map(({ imageTag }) => imageTag)).to.include(commit);
+      const address = await url();
+      await until(async () => expect((await fetch(`${address}/readyz`)).status).to.equal(200));
+      const image = ['--repository-name', 'plusone/plusone', '--image-ids', `imageTag=${commit}`];
+      await output('aws', ['ecr', 'batch-get-image', ...image, '--query', 'images[0].imageId.imageDigest']).then(
+        (digest) => expect(digest).to.contain('sha256:'),
+      );
     });
 
     it('leaves tasks that are healthy', async () => {
-      const status = await succeeds('copilot', {}, ['svc', 'status', '--name', 'plusone', '--env', 'test', '--json']);
-      const health = z.object({ tasks: z.array(z.object({ health: z.string(), lastStatus: z.string() })) });
-      const { tasks } = health.parse(JSON.parse(status.slice(status.indexOf('{'))));
-      expect(tasks).to.have.length(2);
-      for (const task of tasks) expect(task).to.include({ health: 'HEALTHY', lastStatus: 'RUNNING' });
+      const healthy = [
+        { lastStatus: 'RUNNING', healthStatus: 'HEALTHY' },
+        { lastStatus: 'RUNNING', healthStatus: 'HEALTHY' },
+      ];
+      await until(async () => expect(await tasks()).to.deep.equal(healthy));
     });
   });
 
@@ -375,13 +377,24 @@ describe('the rehearsal', function () {
     );
   }
 
-  async function untilReady(): Promise<void> {
-    const address = await url();
-    for (let i = 0; i < 60; i++) {
-      if ((await fetch(`${address}/readyz`).catch(() => undefined))?.ok) return;
-      await sleep(500);
+  async function tasks() {
+    const { outputs } = (await cloud.stack('plusone-test')) ?? expect.fail('there is no environment');
+    const cluster = ['--cluster', outputs.ClusterId ?? ''];
+    const { taskArns } = await cloud.aws(z.object({ taskArns: z.array(z.string()) }), 'ecs', 'list-tasks', ...cluster);
+    const health = z.object({ tasks: z.array(z.object({ lastStatus: z.string(), healthStatus: z.string() })) });
+    return (await cloud.aws(health, 'ecs', 'describe-tasks', ...cluster, '--tasks', ...taskArns)).tasks;
+  }
+
+  /** Tries until it holds, for a minute. */
+  async function until(holds: () => Promise<unknown>): Promise<void> {
+    for (const end = Date.now() + 60_000; ; await sleep(1_000)) {
+      try {
+        await holds();
+        return;
+      } catch (error) {
+        if (Date.now() > end) throw error;
+      }
     }
-    expect.fail(`${address} is not ready after 30 s`);
   }
 });
 

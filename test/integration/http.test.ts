@@ -111,6 +111,8 @@ describe('HTTP', () => {
 
   it('tells whoever sends megabytes that they are too many, every time', async function () {
     this.timeout(15_000);
+    // A load balancer that is still passing the body on may say 502 when the service has answered and closed.
+    if (!(await target()).direct) this.skip();
     for (let round = 0; round < 10; round++) {
       const answer = await ask('PUT', `/hello/${newName()}`, { headers: json, body: birthday.padEnd(3_000_000, ' ') });
       expect(answer.status).to.equal(413);
