@@ -1,0 +1,92 @@
+import { connect, type Socket } from 'node:net';
+
+/** Clients that do harm until they are told to stop. */
+export interface HostileClients {
+  /** How many of their connections the service has ended. */
+  readonly ended: number;
+  readonly opened: number;
+  stop(): void;
+}
+
+const PIECE_MILLISECONDS = 1_000;
+/** As much as a body may have, less a little. */
+const BODY_BYTES = 16_000;
+
+/** Slowloris: `count` connections that send a head that never ends, one header a second. */
+export function sendEndlessHeads(port: number, count: number): HostileClients {
+  return hold(port, count, `GET /hello/slow HTTP/1.1\r\nHost: drill\r\n`, 'X-More: 1\r\n');
+}
+
+/** `count` connections that announce a body, send most of it and then a byte a second. */
+export function sendEndlessBodies(port: number, count: number): HostileClients {
+  const head = `PUT /hello/slow HTTP/1.1\r\nHost: drill\r\nContent-Type: application/json\r\nContent-Length: 16384\r\n\r\n`;
+  return hold(port, count, head + ' '.repeat(BODY_BYTES), ' ');
+}
+
+/** `count` connections that are opened, say nothing and are never closed. */
+export function staySilent(port: number, count: number): HostileClients {
+  return hold(port, count, '', '');
+}
+
+/** Sends `rate` requests a second, and breaks each connection before the answer can have come. */
+export function hangUp(port: number, rate: number): HostileClients {
+  let opened = 0;
+  const body = '{"dateOfBirth": "1990-01-01"}';
+  const requests = [
+    'GET /hello/somebody HTTP/1.1\r\nHost: drill\r\n\r\n',
+    `PUT /hello/somebody HTTP/1.1\r\nHost: drill\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+    // In the middle of its body.
+    `PUT /hello/somebody HTTP/1.1\r\nHost: drill\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n{"da`,
+  ];
+  const sending = setInterval(() => {
+    const socket = connect(port, '127.0.0.1');
+    const text = requests[opened % requests.length] ?? '';
+    opened += 1;
+    socket.on('error', () => {});
+    // Half of them with a reset, half with a proper end.
+    socket.once('connect', () =>
+      socket.write(text, () => (opened % 2 === 0 ? socket.resetAndDestroy() : socket.destroy())),
+    );
+  }, 1000 / rate);
+  return {
+    ended: 0,
+    get opened() {
+      return opened;
+    },
+    stop: () => clearInterval(sending),
+  };
+}
+
+function hold(port: number, count: number, first: string, piece: string): HostileClients {
+  const sockets = new Set<Socket>();
+  let ended = 0;
+  for (let n = 0; n < count; n += 1) {
+    const socket = connect(port, '127.0.0.1', () => {
+      if (first !== '') socket.write(first);
+    });
+    sockets.add(socket);
+    // Read, so that the end is seen.
+    socket.resume();
+    socket.on('error', () => {});
+    socket.once('close', () => {
+      ended += 1;
+      sockets.delete(socket);
+    });
+  }
+  const sending = setInterval(() => {
+    if (piece !== '') for (const socket of sockets) if (socket.writable) socket.write(piece);
+  }, PIECE_MILLISECONDS);
+  return {
+    get ended() {
+      return ended;
+    },
+    opened: count,
+    stop() {
+      clearInterval(sending);
+      for (const socket of sockets) {
+        socket.removeAllListeners('close');
+        socket.destroy();
+      }
+    },
+  };
+}
