@@ -1,7 +1,7 @@
 import { gzipSync } from 'node:zlib';
 import { expect } from 'chai';
 import { ask, contract, jsonOf } from './contract.ts';
-import { newName, START_MILLISECONDS, target } from './service.ts';
+import { newName, START_MILLISECONDS, skip, target } from './service.ts';
 import { answerIn, say } from './wire.ts';
 
 const LARGEST_BODY = 16 * 1024;
@@ -201,8 +201,7 @@ describe('the request id', () => {
 describe('what is not quite HTTP', () => {
   before(async function () {
     const { direct } = await target();
-    // A load balancer answers these itself, or makes good requests of them; only the service's own words count here.
-    if (!direct) this.skip();
+    if (!direct) skip(this, 'a load balancer answers these itself, or makes good requests of them');
   });
   afterEach(alive);
 

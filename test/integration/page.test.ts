@@ -4,7 +4,7 @@ import { expect } from 'chai';
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { launch, PATIENCE_MILLISECONDS, type Visit, visit } from './browser.ts';
 import { ask } from './contract.ts';
-import { newName, START_MILLISECONDS, target, utcDate } from './service.ts';
+import { newName, START_MILLISECONDS, skip, target, utcDate } from './service.ts';
 
 const SCREENSHOT = process.env.SCREENSHOT;
 const WEIGHT = 30 * 1024;
@@ -60,8 +60,7 @@ describe('in a browser', function () {
     this.timeout(START_MILLISECONDS);
     const launched = await launch();
     if (launched === undefined) {
-      console.log('    skipped: there is no Chromium on this machine; install it, or say where it is with CHROMIUM');
-      return this.skip();
+      return skip(this, 'there is no Chromium on this machine; install it, or say where it is with CHROMIUM');
     }
     browser = launched;
     await target();

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { ask, contract, jsonOf } from './contract.ts';
-import { newName, START_MILLISECONDS, target } from './service.ts';
+import { newName, START_MILLISECONDS, skip, target } from './service.ts';
 
 const html = { accept: 'text/html' };
 const ASSETS: [path: string, type: string][] = [
@@ -114,11 +114,12 @@ describe('the service about itself', () => {
   });
 });
 
+const NO_METRICS = 'METRICS_URL does not say where that port can be reached; it is not for the outside';
+
 describe('the metrics port', () => {
   it('has metrics of the routes that were used, by pattern', async function () {
     const { metricsUrl } = await target();
-    // METRICS_URL says where it is: the port is not for the outside, so it cannot be guessed from BASE_URL.
-    if (metricsUrl === undefined) return this.skip();
+    if (metricsUrl === undefined) return skip(this, NO_METRICS);
     const name = newName();
     await ask('GET', `/hello/${name}`);
     const answer = await fetch(`${metricsUrl}/metrics`);
@@ -132,7 +133,7 @@ describe('the metrics port', () => {
 
   it('does not serve the API', async function () {
     const { metricsUrl } = await target();
-    if (metricsUrl === undefined) return this.skip();
+    if (metricsUrl === undefined) return skip(this, NO_METRICS);
     expect((await fetch(`${metricsUrl}/hello/ann`)).status).to.equal(404);
   });
 });
