@@ -28,6 +28,8 @@ export interface Cluster {
   port: number;
   /** The node's end of it. */
   nodePort: number;
+  /** The words by which kubectl finds it. */
+  connection: string[];
   /** Runs kubectl against it and gives back what it wrote to stdout. */
   kubectl(args: string[], input?: string): Promise<string>;
 }
@@ -44,8 +46,8 @@ export async function ensureCluster(
 ): Promise<Cluster> {
   const config = kindConfig.parse(parse(readFileSync('local-kind/cluster.yaml', 'utf8')));
   const [mapping] = config.nodes[0].extraPortMappings;
-  const kubectl = (args: string[], input = '') =>
-    output('kubectl', ['--kubeconfig', KUBECONFIG, '--context', `kind-${name}`, ...args], input);
+  const connection = ['--kubeconfig', KUBECONFIG, '--context', `kind-${name}`];
+  const kubectl = (args: string[], input = '') => output('kubectl', [...connection, ...args], input);
   const nodePort = mapping.containerPort;
   const published = await publishedPort(name, nodePort);
 
@@ -54,7 +56,7 @@ export async function ensureCluster(
       throw new Refusal(
         `the cluster ${name} has port ${published}, and a cluster keeps its port: leave PORT out, or make down first`,
       );
-    const cluster = { name, port: published, nodePort, kubectl };
+    const cluster = { name, port: published, nodePort, connection, kubectl };
     // kind writes the kubeconfig last: without it, somebody broke off in the middle (or it is a clone's cluster).
     const finished = await kubectl(['config', 'get-contexts', `kind-${name}`]).then(
       () => true,
@@ -77,7 +79,7 @@ export async function ensureCluster(
   const create = ['create', 'cluster', '--name', name, '--image', image, '--kubeconfig', KUBECONFIG];
   await output('kind', [...create, '--config', '-'], stringify(config));
   tell(`${name}, ${image}`);
-  return { name, port: mapping.hostPort, nodePort, kubectl };
+  return { name, port: mapping.hostPort, nodePort, connection, kubectl };
 }
 
 /** The port of this machine that the cluster publishes, or undefined when there is no such cluster. */

@@ -1,4 +1,4 @@
-import { output, Refusal } from './terminal.ts';
+import { Failed, output, Refusal } from './terminal.ts';
 
 const arch = process.arch === 'arm64' ? 'arm64' : 'amd64';
 
@@ -38,9 +38,10 @@ export async function requireTools(): Promise<void> {
         await output(program, args);
         return [];
       } catch (error) {
-        const cause = error instanceof Error ? error.cause : undefined;
+        if (!(error instanceof Failed)) throw error;
+        const { cause, stderr } = error;
         const missing = cause instanceof Error && 'code' in cause && cause.code === 'ENOENT';
-        if (name === 'docker' && !missing) return [daemonProblem(error)];
+        if (name === 'docker' && !missing) return [daemonProblem(stderr)];
         // Without docker there is no telling; whoever installs it gets buildx by the same line.
         if (name === 'docker buildx' && missing) return [];
         return [`${name} is not installed\n  Debian, Ubuntu  ${linux}\n  macOS           ${macos}`];
@@ -51,10 +52,9 @@ export async function requireTools(): Promise<void> {
   if (lines.length > 0) throw new Refusal(`first:\n\n${lines.join('\n\n')}`);
 }
 
-function daemonProblem(error: unknown): string {
-  const reason = error instanceof Error ? error.message.split('\n').slice(1).join('\n  ') : String(error);
+function daemonProblem(reason: string): string {
   const remedy = reason.includes('permission denied')
     ? '  Debian, Ubuntu  sudo usermod -aG docker $USER, then log in again'
     : '  Debian, Ubuntu  sudo systemctl start docker\n  macOS           open -a Docker';
-  return `docker is installed, but its daemon does not answer: ${reason}\n${remedy}`;
+  return `docker is installed, but its daemon does not answer: ${reason.replaceAll('\n', '\n  ')}\n${remedy}`;
 }

@@ -6,12 +6,15 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseAllDocuments } from 'yaml';
 import { z } from 'zod';
+import { secretName } from '../k8s/names.ts';
 import { type Cluster, ensureCluster, type Image, loadImage, loadImages } from './cluster.ts';
-import { output, Refusal, say, seconds, step, stopAll } from './terminal.ts';
+import { readSecretValues, type SecretVariable } from './secrets.ts';
+import { Failed, output, Refusal, say, seconds, step, stopAll } from './terminal.ts';
 import { requireTools } from './tools.ts';
 
 const NAMESPACE = 'plusone';
 const SERVICE = 'plusone';
+const SECRET = secretName(SERVICE);
 const DEFAULT_CLUSTER = 'plusone';
 const MANIFESTS = `k8s/dist/${SERVICE}.k8s.yaml`;
 const ROLLOUT_SECONDS = 180;
@@ -35,6 +38,21 @@ const PRUNED = [
   'rbac.authorization.k8s.io/v1/RoleBinding',
 ];
 
+const containers = z.array(
+  z.looseObject({
+    name: z.string(),
+    image: z.string(),
+    env: z
+      .array(
+        z.looseObject({
+          name: z.string(),
+          valueFrom: z.object({ secretKeyRef: z.object({ name: z.string(), key: z.string() }).optional() }).optional(),
+        }),
+      )
+      .default([]),
+  }),
+);
+
 /** A Kubernetes object, as far as this program looks into it. */
 const object = z.looseObject({
   kind: z.string(),
@@ -44,7 +62,7 @@ const object = z.looseObject({
       template: z
         .looseObject({
           metadata: z.looseObject({ annotations: z.record(z.string(), z.string()).optional() }),
-          spec: z.looseObject({ containers: z.array(z.looseObject({ image: z.string() })) }),
+          spec: z.looseObject({ containers, initContainers: containers.default([]) }),
         })
         .optional(),
     })
@@ -66,8 +84,11 @@ async function up(): Promise<void> {
   );
   const standIns = cluster.then((cluster) => step('stand-ins', (tell) => startStandIns(cluster, manifests, tell)));
   await Promise.all([loaded, standIns]);
+  const variables = secretVariables(manifests);
+  const secret =
+    variables.length === 0 ? '' : await step('secrets', async (tell) => fillSecret(await cluster, variables, tell));
 
-  await step('release', async (tell) => release(await cluster, await image, manifests, tell));
+  await step('release', async (tell) => release(await cluster, await image, manifests, secret, tell));
   const { port } = await cluster;
   await step('answer', () => answer(port));
   const others = settings.CLUSTER === DEFAULT_CLUSTER ? '' : ` CLUSTER=${settings.CLUSTER}`;
@@ -98,7 +119,12 @@ function readSettings(env: NodeJS.ProcessEnv) {
 }
 
 async function synthesize(image: string): Promise<KubernetesObject[]> {
-  await output(process.execPath, ['k8s/main.ts', '--image', image, '--platform-env', 'local-kind/platform.env']);
+  try {
+    await output(process.execPath, ['k8s/main.ts', '--image', image, '--platform-env', 'local-kind/platform.env']);
+  } catch (error) {
+    // It says the file, the line and what would be right: how we asked is of no interest.
+    throw error instanceof Failed ? new Refusal(error.stderr) : error;
+  }
   return objects(readFileSync(MANIFESTS, 'utf8'));
 }
 
@@ -165,17 +191,49 @@ async function presentImages(objects: KubernetesObject[]): Promise<string[]> {
   return present.flat();
 }
 
+/** The variables of the service's containers that the manifest lists as `secrets`. */
+function secretVariables(manifests: KubernetesObject[]): SecretVariable[] {
+  const containers = manifests.flatMap(({ spec }) => {
+    const pod = spec?.template?.spec;
+    return pod ? [...pod.initContainers, ...pod.containers] : [];
+  });
+  return containers.flatMap(({ name: container, env }) =>
+    env.flatMap(({ name: variable, valueFrom }) => {
+      const source = valueFrom?.secretKeyRef;
+      return source?.name === SECRET ? [{ container, variable, key: source.key }] : [];
+    }),
+  );
+}
+
+/** Fills the Secret of the service from SSM. Gives back its version, which changes with its content. */
+async function fillSecret(cluster: Cluster, variables: SecretVariable[], tell: (what: string) => void) {
+  const values = await readSecretValues(cluster, NAMESPACE, variables);
+  const data = Object.fromEntries(
+    Object.entries(values).map(([key, value]) => [key, Buffer.from(value).toString('base64')]),
+  );
+  const secret = { apiVersion: 'v1', kind: 'Secret', metadata: { name: SECRET, namespace: NAMESPACE }, data };
+  tell(variables.map(({ variable }) => variable).join(', '));
+  // On the server's side: the usual `apply` would write the values into an annotation as well.
+  const apply = ['apply', '--server-side', '-o', 'jsonpath={.metadata.resourceVersion}', '-f', '-'];
+  return await cluster.kubectl(apply, JSON.stringify(secret));
+}
+
 /** The declaration in the cluster: applied, what it no longer has removed, rolled out. */
 async function release(
   { kubectl }: Cluster,
   image: Image,
   manifests: KubernetesObject[],
+  secret: string,
   tell: (what: string) => void,
 ): Promise<void> {
   for (const { spec } of manifests) {
-    // The tag stays and the content changes: this is how Kubernetes sees that there is something to roll out.
+    // The names stay and what they stand for changes: so Kubernetes sees that there is something to roll out.
     if (spec?.template?.spec.containers.some((container) => container.image === image.name))
-      spec.template.metadata.annotations = { ...spec.template.metadata.annotations, 'local-kind/image-id': image.id };
+      spec.template.metadata.annotations = {
+        ...spec.template.metadata.annotations,
+        'local-kind/image-id': image.id,
+        ...(secret === '' ? {} : { 'local-kind/secret-version': secret }),
+      };
   }
   const prune = ['--prune', '-l', `app.kubernetes.io/part-of=${NAMESPACE}`];
   const allowed = PRUNED.map((kind) => `--prune-allowlist=${kind}`);
