@@ -7,6 +7,8 @@ export type { Logger } from 'pino';
 
 /** Past this much unwritten output (a blocked stdout), lines are dropped rather than memory filled. */
 const MOST_BUFFERED_BYTES = 4 * 1024 * 1024;
+/** How long the end of the process waits for a stdout that takes nothing; what it has not taken then is lost. */
+const FLUSH_MILLISECONDS = 1_000;
 
 /**
  * The process's log: one JSON line an event on stdout, or coloured lines where stdout is a terminal and pino-pretty
@@ -22,8 +24,21 @@ export async function createLog(level: LogLevel): Promise<{ log: Logger; flush: 
   };
   const pretty = process.stdout.isTTY ? await prettyStream() : undefined;
   if (pretty !== undefined) return { log: pino(options, pretty), flush: () => {} };
-  const stdout = destination({ dest: 1, sync: false, maxLength: MOST_BUFFERED_BYTES });
-  return { log: pino(options, stdout), flush: () => stdout.flushSync() };
+  let giveUpAt = Number.POSITIVE_INFINITY;
+  const retryEAGAIN = () => performance.now() < giveUpAt;
+  const stdout = destination({ dest: 1, sync: false, maxLength: MOST_BUFFERED_BYTES, retryEAGAIN });
+  return {
+    log: pino(options, stdout),
+    flush() {
+      giveUpAt = performance.now() + FLUSH_MILLISECONDS;
+      try {
+        stdout.flushSync();
+      } catch {
+        // Or pino would try again, without end, as the process exits.
+        stdout.destroy();
+      }
+    },
+  };
 }
 
 /** One line for a request that was answered: what it was, how it went and why it failed; nothing of what was in it. */
