@@ -31,6 +31,10 @@ before(async function () {
   console.log(stdout.replaceAll(/^/gm, '    '));
   if (code !== 0) throw new Error(`make up ended with ${code}: ${stdout}${stderr}`);
   baseUrl = /answers at (http:\S+)\//.exec(stdout)?.[1] ?? '';
+  await eventually('the autoscaler has started as many pods as it wants', 60, async () => {
+    const wanted = await ask('get', 'hpa', 'plusone', '-o', 'jsonpath={.spec.minReplicas}');
+    return (await ask('get', 'deployment', 'plusone', '-o', 'jsonpath={.status.readyReplicas}')) >= wanted;
+  });
 });
 
 after(async function () {
