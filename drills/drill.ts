@@ -29,6 +29,8 @@ export interface Fault {
   begin(running: Running): Promise<unknown> | unknown;
   /** Comes back when what had failed is back. */
   end(running: Running): Promise<unknown> | unknown;
+  /** Puts right what `end` left as it was, before the audit. */
+  settle?(): Promise<unknown> | unknown;
 }
 
 /** A place where drills are run. */
@@ -116,6 +118,7 @@ async function run<Scene>(drill: Drill<Scene>, fault: Fault, scene: OpenScene, q
     const ended = load.now();
     memory.stop();
     const restarts = await scene.restarts();
+    await fault.settle?.();
     const audit = await load.audit();
     const { notes } = running;
     return { answers: load.answers, began, returned, ended, audit, memory: memory.samples, restarts, notes };

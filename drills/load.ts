@@ -43,8 +43,9 @@ const TICK_MILLISECONDS = 5;
 const MOST_IN_A_TICK = 50;
 const TIMEOUT_MILLISECONDS = 10_000;
 const RECENT_NAMES = 200;
-const AUDIT_LINES = 16;
-const AUDIT_ATTEMPTS = 20;
+const AUDIT_LINES = 8;
+const AUDIT_ATTEMPTS = 40;
+const AUDIT_PAUSE_MILLISECONDS = 250;
 const DAY_MILLISECONDS = 86_400_000;
 const FIRST_BIRTHDAY = Date.UTC(1951, 0, 1);
 const BIRTHDAYS = 14_000;
@@ -186,7 +187,7 @@ export class Load {
       const answer = await this.#ask('GET', `${this.#settings.urls[0]}/hello/${name}`);
       mistake = this.#mistake(name, answer, sent, this.now());
       if (answer.status === 200 || answer.status === 404) return mistake;
-      await sleep(250);
+      await sleep(AUDIT_PAUSE_MILLISECONDS);
     }
     return mistake;
   }

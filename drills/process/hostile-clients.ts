@@ -8,16 +8,19 @@ export interface HostileClients {
   stop(): void;
 }
 
-const PIECE_MILLISECONDS = 1_000;
+const PIECE_MILLISECONDS = 2_000;
+/** Opened little by little, so that it is the service that is kept busy and not this process. */
+const OPENED_AT_ONCE = 50;
+const OPENING_MILLISECONDS = 50;
 /** As much as a body may have, less a little. */
 const BODY_BYTES = 16_000;
 
-/** Slowloris: `count` connections that send a head that never ends, one header a second. */
+/** Slowloris: `count` connections that send a head that never ends, one header every two seconds. */
 export function sendEndlessHeads(port: number, count: number): HostileClients {
   return hold(port, count, `GET /hello/slow HTTP/1.1\r\nHost: drill\r\n`, 'X-More: 1\r\n');
 }
 
-/** `count` connections that announce a body, send most of it and then a byte a second. */
+/** `count` connections that announce a body, send most of it and then a byte every two seconds. */
 export function sendEndlessBodies(port: number, count: number): HostileClients {
   const head = `PUT /hello/slow HTTP/1.1\r\nHost: drill\r\nContent-Type: application/json\r\nContent-Length: 16384\r\n\r\n`;
   return hold(port, count, head + ' '.repeat(BODY_BYTES), ' ');
@@ -60,7 +63,12 @@ export function hangUp(port: number, rate: number): HostileClients {
 function hold(port: number, count: number, first: string, piece: string): HostileClients {
   const sockets = new Set<Socket>();
   let ended = 0;
-  for (let n = 0; n < count; n += 1) {
+  let opened = 0;
+  const opening = setInterval(() => {
+    for (let n = 0; n < OPENED_AT_ONCE && opened < count; n += 1) open();
+  }, OPENING_MILLISECONDS);
+  function open(): void {
+    opened += 1;
     const socket = connect(port, '127.0.0.1', () => {
       if (first !== '') socket.write(first);
     });
@@ -80,8 +88,11 @@ function hold(port: number, count: number, first: string, piece: string): Hostil
     get ended() {
       return ended;
     },
-    opened: count,
+    get opened() {
+      return opened;
+    },
     stop() {
+      clearInterval(opening);
       clearInterval(sending);
       for (const socket of sockets) {
         socket.removeAllListeners('close');
