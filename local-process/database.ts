@@ -17,7 +17,7 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { hostname, tmpdir, userInfo } from 'node:os';
+import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -85,13 +85,14 @@ interface Settings {
   readonly port: number;
   readonly rootPassword: string;
   readonly password: string;
+  readonly options: readonly string[];
 }
 
 /**
  * The database that `DATABASE_HOST` names, or else a private one. Throws a SetupError when neither can be had.
  */
 export async function startDatabase(): Promise<Database> {
-  if (process.env.DATABASE_HOST === undefined) return await startPrivateDatabase();
+  if (!process.env.DATABASE_HOST) return await startPrivateDatabase();
   const given = Object.entries(process.env).filter((entry): entry is [string, string] => {
     return entry[0].startsWith('DATABASE_') && entry[1] !== undefined;
   });
@@ -106,15 +107,17 @@ export async function startDatabase(): Promise<Database> {
 /**
  * Starts a database of its own on a free port of 127.0.0.1: with the MariaDB or MySQL of this machine, else with
  * Docker, else with MariaDB after installing it. It ends with this process at the latest, however that ends.
+ * `options` are more of the server's own, such as `--ssl-key=FILE`.
  * Throws a SetupError that says what to do when there is no way.
  */
-export async function startPrivateDatabase(): Promise<PrivateDatabase> {
+export async function startPrivateDatabase(options: readonly string[] = []): Promise<PrivateDatabase> {
   removeAbandonedDirectories();
   const settings = {
     name: `${NAME_PREFIX}${process.pid}-${randomBytes(4).toString('hex')}`,
     port: await freePort(),
     rootPassword: randomBytes(16).toString('hex'),
     password: randomBytes(16).toString('hex'),
+    options,
   };
 
   const binary = findProgram('mariadbd') ?? findProgram('mysqld');
@@ -178,6 +181,7 @@ async function startWith(server: Server, settings: Settings): Promise<PrivateDat
         DATABASE_NAME: DATABASE,
         DATABASE_USERNAME: USER,
         DATABASE_PASSWORD: password,
+        DATABASE_TLS: 'off',
       };
     },
     connect,
@@ -208,7 +212,7 @@ async function prepareLocalServer(binary: string, settings: Settings): Promise<S
   const data = join(directory, 'data');
   const log = join(directory, 'server.log');
   const initFile = join(directory, 'init.sql');
-  const user = userInfo().uid === 0 ? ['--user=root'] : [];
+  const user = process.getuid?.() === 0 ? ['--user=root'] : [];
   // `--no-defaults` has to come first: the machine's my.cnf is for the machine's own server.
   const common = ['--no-defaults', ...user, `--datadir=${data}`];
   try {
@@ -259,6 +263,7 @@ async function prepareLocalServer(binary: string, settings: Settings): Promise<S
           '--innodb-flush-log-at-trx-commit=1',
           '--max-connections=300',
           '--loose-mysqlx=OFF',
+          ...settings.options,
           ...(isFirstStart ? [`--init-file=${initFile}`] : []),
         ],
         // A session of its own, so that Ctrl-C lets the service finish with its database.
@@ -335,7 +340,19 @@ async function prepareContainer(settings: Settings): Promise<Server> {
       if (isCreated) return await docker('start', name);
       const variables = ['MYSQL_ROOT_PASSWORD', 'MYSQL_DATABASE', 'MYSQL_USER', 'MYSQL_PASSWORD'];
       const env = variables.flatMap((variable) => ['-e', variable]);
-      await docker('run', '-d', '--name', name, '--label', host, '-p', `127.0.0.1:${port}:3306`, ...env, IMAGE);
+      await docker(
+        'run',
+        '-d',
+        '--name',
+        name,
+        '--label',
+        host,
+        '-p',
+        `127.0.0.1:${port}:3306`,
+        ...env,
+        IMAGE,
+        ...settings.options,
+      );
       isCreated = true;
     },
     kill: async () => await docker('kill', name),
@@ -355,7 +372,7 @@ async function dockerAnswers(): Promise<boolean> {
 
 /** Installs MariaDB's server without its system service where we may, after saying so; gives back the program. */
 async function installServer(): Promise<string> {
-  const isRoot = userInfo().uid === 0;
+  const isRoot = process.getuid?.() === 0;
   const advice =
     'The private database needs a MySQL-family server. Install one of these and try again:\n' +
     '  Debian, Ubuntu  sudo apt-get install --no-install-recommends mariadb-server-core mariadb-client-core\n' +

@@ -8,6 +8,8 @@ import { freePort } from './port.ts';
 
 const MAIN = fileURLToPath(new URL('../src/main.ts', import.meta.url));
 const START_SECONDS = 30;
+/** Characters of a process's output that an error carries: its last ones tell why. */
+const MOST_OUTPUT = 4_000;
 
 /** How a process ended: by an exit code, or by the signal that killed it. */
 export interface Exit {
@@ -15,7 +17,7 @@ export interface Exit {
   readonly signal: NodeJS.Signals | null;
 }
 
-/** A process of the service ended, or did not get ready; the message has its output where that was kept. */
+/** A process of the service ended, or did not get ready; the message has the end of its output where that was kept. */
 export class ServiceError extends Error {
   override name = 'ServiceError';
 }
@@ -124,7 +126,8 @@ export async function migrate(env: NodeJS.ProcessEnv, output: Output = {}): Prom
 }
 
 function failure(what: string, { stdout, stderr }: ServiceProcess, { code, signal }: Exit): ServiceError {
-  return new ServiceError(`${what} ended with ${signal ?? `exit code ${code}`}\n${stdout()}${stderr()}`.trimEnd());
+  const output = (stdout() + stderr()).trimEnd().slice(-MOST_OUTPUT);
+  return new ServiceError(`${what} ended with ${signal ?? `exit code ${code}`}\n${output}`.trimEnd());
 }
 
 /**

@@ -1,0 +1,89 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { type PrivateDatabase, startPrivateDatabase } from '../../local-process/database.ts';
+import { migrate, startProcess, startServing } from '../../local-process/service.ts';
+import { save } from './requests.ts';
+
+/** mysql2 compares a certificate with names only: an address counts as "localhost" for it. */
+const BY_NAME = { DATABASE_HOST: 'localhost' };
+
+/** A certificate authority in `directory` and a server's certificate from it; for tests only, for a day. */
+function makeCertificates(directory: string, name: string, subjectAltName: string) {
+  const file = (kind: string) => join(directory, `${name}.${kind}`);
+  const openssl = (...args: string[]) => execFileSync('openssl', args, { stdio: 'pipe' });
+  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout'];
+  openssl('req', '-x509', ...key, file('ca-key'), '-out', file('ca'), '-days', '1', '-subj', `/CN=${name} authority`);
+  openssl('req', ...key, file('key'), '-out', file('request'), '-subj', `/CN=${name}`);
+  writeFileSync(file('extensions'), `subjectAltName=${subjectAltName}`);
+  openssl(
+    ...['x509', '-req', '-in', file('request'), '-CA', file('ca'), '-CAkey', file('ca-key'), '-CAcreateserial'],
+    ...['-out', file('certificate'), '-days', '1', '-extfile', file('extensions')],
+  );
+  return { authority: file('ca'), options: [`--ssl-cert=${file('certificate')}`, `--ssl-key=${file('key')}`] };
+}
+
+describe('the connection to MySQL over TLS', function () {
+  this.timeout(60_000);
+  let directory: string;
+  let database: PrivateDatabase | undefined;
+
+  before(function () {
+    try {
+      execFileSync('openssl', ['version'], { stdio: 'pipe' });
+    } catch {
+      console.log('      skipped: there is no openssl to make certificates with');
+      this.skip();
+    }
+  });
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), 'plusone-test-'));
+  });
+  afterEach(async () => {
+    await database?.stop();
+    database = undefined;
+    rmSync(directory, { recursive: true, force: true });
+  });
+
+  /** A database that takes the service's user over TLS only; skips where it can't see the certificates. */
+  async function start(options: readonly string[], context: Mocha.Context): Promise<PrivateDatabase> {
+    database = await startPrivateDatabase(options).catch((error) => {
+      if (!String(error).includes('Docker')) throw error;
+      console.log('      skipped: a database in Docker does not see the certificates');
+      return context.skip();
+    });
+    await database.query(`ALTER USER '${database.env.DATABASE_USERNAME}'@'%' REQUIRE SSL`);
+    return database;
+  }
+
+  it('is made with the authority in the file of DATABASE_TLS', async function () {
+    const { authority, options } = makeCertificates(directory, 'good', 'DNS:localhost');
+    const { env } = await start(options, this);
+    const encrypted = { ...env, ...BY_NAME, DATABASE_TLS: authority };
+    await migrate(encrypted);
+    const service = await startServing(encrypted);
+    expect((await save(service.url, 'ann', '2000-01-01')).status).to.equal(204);
+    await service.stop();
+  });
+
+  const refusals: [title: string, host: string, trusted: 'own' | 'other', reason: RegExp][] = [
+    ['to a server whose certificate is from another authority', 'DNS:localhost', 'other', /self-signed|unable to/],
+    ['to a server whose certificate is for another host', 'DNS:db.example.org', 'own', /altnames|does not match/],
+  ];
+  for (const [title, host, trusted, reason] of refusals) {
+    it(`is not made ${title}`, async function () {
+      const { authority, options } = makeCertificates(directory, 'own', host);
+      const other = makeCertificates(directory, 'other', host);
+      const { env } = await start(options, this);
+      const migrating = startProcess('migrate', {
+        ...env,
+        ...BY_NAME,
+        ...{ DATABASE_TLS: trusted === 'own' ? authority : other.authority, DATABASE_WAIT_SECONDS: '0' },
+      });
+      expect((await migrating.exited).code).to.equal(1);
+      expect(migrating.stdout()).to.match(reason);
+    });
+  }
+});
