@@ -8,6 +8,7 @@ import { parseAllDocuments } from 'yaml';
 import { z } from 'zod';
 import { secretName } from '../k8s/names.ts';
 import { type Cluster, ensureCluster, type Image, loadImage, loadImages } from './cluster.ts';
+import { rolledOut } from './rollout.ts';
 import { readSecretValues, type SecretVariable } from './secrets.ts';
 import { Failed, output, Refusal, say, seconds, step, stopAll } from './terminal.ts';
 import { requireTools } from './tools.ts';
@@ -17,7 +18,6 @@ const SERVICE = 'plusone';
 const SECRET = secretName(SERVICE);
 const DEFAULT_CLUSTER = 'plusone';
 const MANIFESTS = `k8s/dist/${SERVICE}.k8s.yaml`;
-const ROLLOUT_SECONDS = 180;
 const ANSWER_SECONDS = 30;
 
 /** What makes the image: a commit that touches none of it is no new revision. */
@@ -160,21 +160,11 @@ async function startStandIns(cluster: Cluster, manifests: KubernetesObject[], te
   await kubectl(['delete', 'job', 'seed', '-n', NAMESPACE, '--ignore-not-found']);
   await kubectl(['apply', '-f', '-'], list([...manifests.filter(({ kind }) => kind === 'Namespace'), ...standIns]));
   await Promise.all([
-    kubectl(['rollout', 'status', '-n', NAMESPACE, 'statefulset/mysql', `--timeout=${ROLLOUT_SECONDS}s`]),
-    kubectl(['rollout', 'status', '-n', NAMESPACE, 'deployment/ssm', `--timeout=${ROLLOUT_SECONDS}s`]),
-    seeded(cluster),
+    rolledOut(kubectl, NAMESPACE, 'statefulset/mysql'),
+    rolledOut(kubectl, NAMESPACE, 'deployment/ssm'),
+    rolledOut(kubectl, NAMESPACE, 'job/seed'),
   ]);
   tell('MySQL, SSM, metrics-server');
-}
-
-async function seeded({ kubectl }: Cluster): Promise<void> {
-  try {
-    await kubectl(['wait', '-n', NAMESPACE, 'job/seed', '--for=condition=Complete', `--timeout=${ROLLOUT_SECONDS}s`]);
-  } catch (error) {
-    throw new Error(`the parameters were not written: ${await kubectl(['logs', '-n', NAMESPACE, 'job/seed'])}`, {
-      cause: error,
-    });
-  }
 }
 
 /** Those images that this machine has; the node pulls the others itself. */
@@ -238,17 +228,7 @@ async function release(
   const prune = ['--prune', '-l', `app.kubernetes.io/part-of=${NAMESPACE}`];
   const allowed = PRUNED.map((kind) => `--prune-allowlist=${kind}`);
   const applied = await kubectl(['apply', '-n', NAMESPACE, '-f', '-', ...prune, ...allowed], list(manifests));
-  const deadline = Date.now() + ROLLOUT_SECONDS * 1000;
-  for (;;) {
-    try {
-      await kubectl(['rollout', 'status', '-n', NAMESPACE, `deployment/${SERVICE}`, '--timeout=5s']);
-      break;
-    } catch (error) {
-      const trouble = await troubleOfNewPods(kubectl);
-      if (trouble !== undefined) throw new Error(`the new pods do not get ready, the old ones stay: ${trouble}`);
-      if (Date.now() > deadline) throw error;
-    }
-  }
+  await rolledOut(kubectl, NAMESPACE, `deployment/${SERVICE}`);
   // kube-proxy may send a connection to an old pod for up to a second more: whoever asks now wants the new one.
   if (applied.includes(`deployment.apps/${SERVICE} configured`)) await sleep(1000);
   tell(await kubectl(['get', 'deployment', SERVICE, '-n', NAMESPACE, '-o', 'jsonpath={.status.readyReplicas} pods']));
@@ -256,51 +236,6 @@ async function release(
 
 function list(items: KubernetesObject[]): string {
   return JSON.stringify({ apiVersion: 'v1', kind: 'List', items });
-}
-
-const podList = z.object({
-  items: z.array(
-    z.object({
-      metadata: z.object({
-        name: z.string(),
-        creationTimestamp: z.string(),
-        labels: z.record(z.string(), z.string()),
-      }),
-      status: z.object({
-        initContainerStatuses: containerStatuses(),
-        containerStatuses: containerStatuses(),
-      }),
-    }),
-  ),
-});
-
-function containerStatuses() {
-  const waiting = z.object({ reason: z.string().default(''), message: z.string().default('') }).optional();
-  return z.array(z.object({ name: z.string(), state: z.object({ waiting }) })).default([]);
-}
-
-/** Reasons of a waiting container that no waiting cures. */
-const HOPELESS =
-  /^(CrashLoopBackOff|ImagePullBackOff|ErrImagePull|InvalidImageName|CreateContainerConfigError|CreateContainerError)$/;
-
-/** What keeps the pods of the newest revision from starting, with the end of the log; undefined when they just take time. */
-async function troubleOfNewPods(kubectl: Cluster['kubectl']): Promise<string | undefined> {
-  const selector = `app.kubernetes.io/name=${SERVICE}`;
-  const answer = await kubectl(['get', 'pods', '-n', NAMESPACE, '-l', selector, '-o', 'json']);
-  const pods = podList
-    .parse(JSON.parse(answer))
-    .items.toSorted((a, b) => b.metadata.creationTimestamp.localeCompare(a.metadata.creationTimestamp));
-  const newest = pods[0]?.metadata.labels['pod-template-hash'];
-  for (const { metadata, status } of pods) {
-    if (metadata.labels['pod-template-hash'] !== newest) continue;
-    for (const { name, state } of [...status.initContainerStatuses, ...status.containerStatuses]) {
-      const { reason = '', message = '' } = state.waiting ?? {};
-      if (!HOPELESS.test(reason)) continue;
-      const log = await kubectl(['logs', '-n', NAMESPACE, metadata.name, '-c', name, '--tail=10']).catch(() => '');
-      return `container ${name} of ${metadata.name}: ${reason}\n${log || message}`;
-    }
-  }
-  return undefined;
 }
 
 async function answer(port: number): Promise<void> {
@@ -317,7 +252,7 @@ try {
   await up();
 } catch (error) {
   stopAll();
-  say(`\nmake up: ${error instanceof Error ? error.message : error}`);
-  if (!(error instanceof Refusal)) say('\nWhat is there stays there: put it right and type make up again.');
+  console.error(`\nmake up: ${error instanceof Error ? error.message : error}`);
+  if (!(error instanceof Refusal)) console.error('\nWhat is there stays there: put it right and type make up again.');
   process.exit(1);
 }
