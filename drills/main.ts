@@ -1,6 +1,8 @@
 /** `npm run drill`: faults on purpose, and whether the service keeps what it promises. */
 import { parseArgs } from 'node:util';
 import { conduct, type Drill, isKept, type OpenScene, type Place, type Result, TARGETS } from './drill.ts';
+import { kindDrills } from './kind/drills.ts';
+import { openKindPlace } from './kind/scene.ts';
 import { processDrills } from './process/drills.ts';
 import { openProcessPlace } from './process/scene.ts';
 import { describe, summary, writeReport } from './report.ts';
@@ -23,6 +25,8 @@ async function main(): Promise<number> {
   switch (target) {
     case 'process':
       return await runAll(processDrills, openProcessPlace, positionals, values.quick);
+    case 'kind':
+      return await runAll(kindDrills, openKindPlace, positionals, values.quick);
     default:
       throw new UsageError(`there are no drills for ${target} yet`);
   }

@@ -1,0 +1,179 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpus, tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { type Cluster, ensureCluster, loadImage } from '../../local-kind/cluster.ts';
+import { output, Refusal } from '../../local-kind/terminal.ts';
+import type { OpenScene, Place } from '../drill.ts';
+
+const NAMESPACE = 'plusone';
+const SERVICE = 'plusone';
+const SELECTOR = `app.kubernetes.io/name=${SERVICE}`;
+const ROLLOUT_SECONDS = 180;
+
+/** The service in the kind cluster that `make up` made, as it is. */
+export class KindScene implements OpenScene {
+  readonly urls: readonly string[];
+  // Its pods do not know of each other's statements.
+  readonly lateWritesEnd = false;
+  readonly #cluster: Cluster;
+  readonly #image: string;
+  readonly #restartsBefore: ReadonlyMap<string, number>;
+  readonly #atTheEnd: (() => unknown)[] = [];
+  readonly #mayRestart = new Set<string>();
+
+  constructor(cluster: Cluster, image: string, restarts: ReadonlyMap<string, number>) {
+    this.#cluster = cluster;
+    this.#image = image;
+    this.#restartsBefore = restarts;
+    this.urls = [`http://127.0.0.1:${cluster.port}`];
+  }
+
+  /** kubectl in the service's namespace; gives back what it wrote to stdout. */
+  async kubectl(args: readonly string[], input = ''): Promise<string> {
+    return await this.#cluster.kubectl(['-n', NAMESPACE, ...args], input);
+  }
+
+  /** The pods of the service that are there to stay. */
+  async pods(): Promise<string[]> {
+    const columns = 'custom-columns=:.metadata.name,:.metadata.deletionTimestamp';
+    const lines = await this.kubectl(['get', 'pods', '-l', SELECTOR, '-o', columns, '--no-headers']);
+    return lines.split('\n').flatMap((line) => (line.endsWith('<none>') ? [line.split(' ')[0] ?? ''] : []));
+  }
+
+  /** The pods of the service that take traffic, by the image that they run. */
+  async readyImages(): Promise<Map<string, number>> {
+    const path = '{range .items[*]}{.spec.containers[0].image} {.status.containerStatuses[0].ready}{"\\n"}{end}';
+    const lines = await this.kubectl(['get', 'pods', '-l', SELECTOR, '-o', `jsonpath=${path}`]);
+    const counts = new Map<string, number>();
+    for (const line of lines.split('\n')) {
+      const [image = '', ready] = line.split(' ');
+      if (ready === 'true') counts.set(image, (counts.get(image) ?? 0) + 1);
+    }
+    return counts;
+  }
+
+  /** Replaces the pods one by one, and comes back when the old ones are gone. */
+  async restart(): Promise<void> {
+    const before = await this.pods();
+    await this.kubectl(['rollout', 'restart', `deployment/${SERVICE}`]);
+    await this.rolledOut();
+    await this.gone(before);
+  }
+
+  /** Releases that image. */
+  async release(image: string): Promise<void> {
+    this.atTheEnd(() => this.restore());
+    await this.kubectl(['set', 'image', `deployment/${SERVICE}`, `${SERVICE}=${image}`, `migrate=${image}`]);
+  }
+
+  async rolledOut(): Promise<void> {
+    await this.kubectl(['rollout', 'status', `deployment/${SERVICE}`, `--timeout=${ROLLOUT_SECONDS}s`]);
+  }
+
+  async gone(pods: readonly string[]): Promise<void> {
+    if (pods.length === 0) return;
+    const names = pods.map((pod) => `pod/${pod}`);
+    await this.kubectl(['wait', ...names, '--for=delete', `--timeout=${ROLLOUT_SECONDS}s`]);
+  }
+
+  /** Puts the image back that was there before the drill. */
+  async restore(): Promise<void> {
+    await this.kubectl([
+      'set',
+      'image',
+      `deployment/${SERVICE}`,
+      `${SERVICE}=${this.#image}`,
+      `migrate=${this.#image}`,
+    ]);
+    await this.rolledOut();
+  }
+
+  /** Makes an image of the one that runs, with these files in place of its own, and gives it to the node. */
+  async imageWith(tag: string, files: Readonly<Record<string, string>>): Promise<string> {
+    const directory = mkdtempSync(join(tmpdir(), 'plusone-drill-'));
+    const name = `${SERVICE}:${tag}`;
+    try {
+      for (const [path, text] of Object.entries(files)) {
+        mkdirSync(join(directory, dirname(path)), { recursive: true });
+        writeFileSync(join(directory, path), text);
+      }
+      writeFileSync(join(directory, 'Dockerfile'), `FROM ${this.#image}\nCOPY src src\nENV REVISION=${tag}\n`);
+      await output('docker', ['build', '--quiet', '--provenance=false', '--tag', name, directory]);
+    } finally {
+      rmSync(directory, { recursive: true, force: true });
+    }
+    await loadImage(this.#cluster, { name, id: await output('docker', ['inspect', '--format', '{{.Id}}', name]) });
+    return name;
+  }
+
+  /** Takes a pod away as `kubectl drain` does: within its PodDisruptionBudget, and with its grace period. */
+  async evict(pod: string): Promise<void> {
+    const eviction = { apiVersion: 'policy/v1', kind: 'Eviction', metadata: { name: pod, namespace: NAMESPACE } };
+    const path = `/api/v1/namespaces/${NAMESPACE}/pods/${pod}/eviction`;
+    await this.kubectl(['create', '--raw', path, '-f', '-'], JSON.stringify(eviction));
+  }
+
+  /** Sends a signal to the first process of a pod's container from outside, where SIGKILL works too. */
+  async signal(pod: string, signal: string): Promise<void> {
+    this.#mayRestart.add(pod);
+    const id = await this.kubectl(['get', 'pod', pod, '-o', 'jsonpath={.status.containerStatuses[0].containerID}']);
+    const task = ['ctr', '-n', 'k8s.io', 'tasks', 'kill', '--signal', signal, id.replace('containerd://', '')];
+    await output('docker', ['exec', `${this.#cluster.name}-control-plane`, ...task]);
+  }
+
+  /** Runs one statement as MySQL's administrator. */
+  async sql(statement: string): Promise<string> {
+    const client = 'MYSQL_PWD=$MYSQL_ROOT_PASSWORD exec mysql -N -h 127.0.0.1 -u root plusone';
+    return await this.kubectl(['exec', '-i', 'mysql-0', '--', 'sh', '-c', client], statement);
+  }
+
+  /** Has something undone when the drill is over, however it goes. */
+  atTheEnd(undo: () => unknown): void {
+    this.#atTheEnd.push(undo);
+  }
+
+  // The port of /metrics cannot be reached from outside, and that is right.
+  async memory(): Promise<undefined> {
+    return undefined;
+  }
+
+  async restarts(): Promise<number> {
+    let ended = 0;
+    for (const [pod, count] of await restartsOf(this.#cluster)) {
+      if (!this.#mayRestart.has(pod)) ended += count - (this.#restartsBefore.get(pod) ?? 0);
+    }
+    return ended;
+  }
+
+  async close(): Promise<void> {
+    for (const undo of this.#atTheEnd.reverse()) await undo();
+  }
+}
+
+async function restartsOf({ kubectl }: Cluster): Promise<Map<string, number>> {
+  const path = '{range .items[*]}{.metadata.name} {.status.containerStatuses[0].restartCount}{"\\n"}{end}';
+  const lines = await kubectl(['get', 'pods', '-n', NAMESPACE, '-l', SELECTOR, '-o', `jsonpath=${path}`]);
+  return new Map(lines.split('\n').map((line) => [line.split(' ')[0] ?? '', Number(line.split(' ')[1] ?? 0)]));
+}
+
+/** The cluster `CLUSTER`, by default that of `make up`, which has to be there. */
+export async function openKindPlace(): Promise<Place<KindScene>> {
+  const name = process.env.CLUSTER || 'plusone';
+  const clusters = await output('kind', ['get', 'clusters']);
+  if (!clusters.split('\n').includes(name)) throw new Refusal(`there is no kind cluster ${name}: make up`);
+  const cluster = await ensureCluster(name, undefined, () => {});
+  const { kubectl } = cluster;
+  const image = 'jsonpath={.spec.template.spec.containers[0].image}';
+  const kubernetes = await kubectl(['get', 'nodes', '-o', 'jsonpath={.items[0].status.nodeInfo.kubeletVersion}']);
+  const [cpu] = cpus();
+  return {
+    target: 'kind',
+    description: `${cpus().length} × ${cpu?.model ?? 'CPU'}, kind, Kubernetes ${kubernetes}, two pods`,
+    async open() {
+      await kubectl(['-n', NAMESPACE, 'rollout', 'status', `deployment/${SERVICE}`, `--timeout=${ROLLOUT_SECONDS}s`]);
+      const running = await kubectl(['-n', NAMESPACE, 'get', 'deployment', SERVICE, '-o', image]);
+      return new KindScene(cluster, running, await restartsOf(cluster));
+    },
+    async close() {},
+  };
+}
