@@ -19,13 +19,20 @@ FROM ${NODE_IMAGE}
 RUN rm -rf /usr/local/lib/node_modules /usr/local/bin/npm /usr/local/bin/npx /usr/local/bin/corepack \
     /usr/local/bin/yarn /usr/local/bin/yarnpkg /opt/yarn-*
 WORKDIR /app
-ENV NODE_ENV=production
+# A small nursery for new objects: the service lives well with it and takes some 50 MB less under load.
+ENV NODE_ENV=production \
+    NODE_OPTIONS=--max-semi-space-size=8 \
+    NODE_COMPILE_CACHE=/app/compile-cache
+RUN install -d -o 1000 -g 1000 compile-cache
 COPY --from=dependencies /app/node_modules node_modules
 COPY package.json ./
 COPY src src
 
 # The user "node" of the base image, as a number: Kubernetes can only then see that it is not root.
 USER 1000:1000
+# Types are stripped and code is compiled once, here, instead of at every start; a run that ends for want of a region
+# has loaded everything, the AWS SDK included. The cache belongs to this user and this version of Node.
+RUN SECRETS_PATH=/none node src/main.ts serve 2>/dev/null; test -n "$(ls compile-cache)"
 EXPOSE 5000 9464
 # The base has no curl. ECS and Kubernetes take theirs from copilot/plusone/manifest.yml; this one is for `docker run`.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 \

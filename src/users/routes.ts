@@ -57,29 +57,33 @@ function unknownUser(username: string): Problem {
   return new Problem(404, `No birthday is known for ${username}.`);
 }
 
-const SHAPE = 'must be an object with the one field dateOfBirth, such as {"dateOfBirth": "2000-02-29"}';
+/** Made once: making a schema takes much longer than using it. */
+const BODY = z.strictObject(
+  {
+    dateOfBirth: z.string({
+      error: ({ input }) => (input === undefined ? 'is missing' : 'must be a text such as "2000-02-29"'),
+    }),
+  },
+  {
+    error: ({ code }) =>
+      code === 'invalid_type'
+        ? 'must be an object with the one field dateOfBirth, such as {"dateOfBirth": "2000-02-29"}'
+        : undefined,
+  },
+);
 
 function dateOfBirthIn(body: unknown, onDate: CalendarDate): CalendarDate {
-  const { data, error } = z
-    .strictObject(
-      {
-        dateOfBirth: z
-          .string({
-            error: ({ input }) => (input === undefined ? 'is missing' : 'must be a text such as "2000-02-29"'),
-          })
-          .check(({ value, issues }) => {
-            const message = birthDateProblem(value, onDate);
-            if (message !== undefined) issues.push({ code: 'custom', input: value, message });
-          }),
-      },
-      { error: ({ code }) => (code === 'invalid_type' ? SHAPE : undefined) },
-    )
-    .safeParse(body);
-  if (error === undefined) return data.dateOfBirth;
-  const errors = error.issues.flatMap(fieldErrors);
-  throw new Problem(400, errors.map(({ pointer, detail }) => `${nameOf(pointer)} ${detail}`).join('; ') + '.', {
+  const { success, data, error } = BODY.safeParse(body);
+  const errors = success ? dateErrors(data.dateOfBirth, onDate) : error.issues.flatMap(fieldErrors);
+  if (success && errors.length === 0) return data.dateOfBirth;
+  throw new Problem(400, `${errors.map(({ pointer, detail }) => `${nameOf(pointer)} ${detail}`).join('; ')}.`, {
     errors,
   });
+}
+
+function dateErrors(dateOfBirth: string, onDate: CalendarDate): FieldError[] {
+  const detail = birthDateProblem(dateOfBirth, onDate);
+  return detail === undefined ? [] : [{ pointer: '#/dateOfBirth', detail }];
 }
 
 function fieldErrors(issue: z.core.$ZodIssue): FieldError[] {
