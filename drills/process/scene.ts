@@ -1,8 +1,9 @@
 import { cpus, release, type } from 'node:os';
 import { type PrivateDatabase, startPrivateDatabase } from '../../local-process/database.ts';
 import { freePort } from '../../local-process/port.ts';
+import { NoProgram } from '../../local-process/pypi.ts';
 import { migrate, type Service, startServing } from '../../local-process/service.ts';
-import { NoParameterStore, type ParameterStore, startParameterStore } from '../../test/process/ssm.ts';
+import { type ParameterStore, startParameterStore } from '../../test/process/ssm.ts';
 import type { OpenScene, Place } from '../drill.ts';
 import { type FrontDoor, openFrontDoor } from './front-door.ts';
 import { layWire, type Wire } from './wire.ts';
@@ -99,7 +100,7 @@ export class ProcessScene implements OpenScene {
     try {
       return await this.#store();
     } catch (error) {
-      if (error instanceof NoParameterStore) return error.message;
+      if (error instanceof NoProgram) return error.message;
       throw error;
     }
   }

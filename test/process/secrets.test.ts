@@ -1,9 +1,10 @@
 import { expect } from 'chai';
 import { type PrivateDatabase, startPrivateDatabase } from '../../local-process/database.ts';
 import { freePort } from '../../local-process/port.ts';
+import { NoProgram } from '../../local-process/pypi.ts';
 import { migrate, type ServiceProcess, startProcess, startServing } from '../../local-process/service.ts';
 import { eventually, find, save } from './requests.ts';
-import { NoParameterStore, type ParameterStore, startParameterStore } from './ssm.ts';
+import { type ParameterStore, startParameterStore } from './ssm.ts';
 
 const CONFIG = 78;
 
@@ -19,7 +20,7 @@ describe('secrets from SSM', function () {
     try {
       store = await startParameterStore();
     } catch (error) {
-      if (!(error instanceof NoParameterStore)) throw error;
+      if (!(error instanceof NoProgram)) throw error;
       console.log(`      skipped: ${error.message}`);
       this.skip();
     }

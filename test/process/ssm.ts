@@ -1,9 +1,5 @@
-import { execFile, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, rmSync } from 'node:fs';
-import { homedir } from 'node:os';
-import { join } from 'node:path';
-import { promisify } from 'node:util';
 import {
   GetParametersByPathCommand,
   type GetParametersByPathCommandOutput,
@@ -13,9 +9,8 @@ import {
 } from '@aws-sdk/client-ssm';
 import { lastWill } from '../../local-process/last-will.ts';
 import { freePort } from '../../local-process/port.ts';
+import { programFromPyPI } from '../../local-process/pypi.ts';
 import { eventually } from './requests.ts';
-
-const run = promisify(execFile);
 
 /** The version that stands in for SSM in the kind cluster as well. */
 const PACKAGE = 'ministack==1.5.33';
@@ -33,17 +28,12 @@ export interface ParameterStore {
   stop(): Promise<void>;
 }
 
-/** Why there can be no parameter store on this machine. */
-export class NoParameterStore extends Error {
-  override name = 'NoParameterStore';
-}
-
 /**
  * Starts MiniStack (PyPI) with SSM alone, from a Python environment that is kept in the user's cache directory.
- * Throws NoParameterStore with the reason when Python or the package cannot be had.
+ * Throws NoProgram with the reason when Python or the package cannot be had.
  */
 export async function startParameterStore(): Promise<ParameterStore> {
-  const program = await installed();
+  const program = await programFromPyPI(PACKAGE, 'ministack');
   const port = await freePort();
   const server = spawn(program, [], {
     env: { ...process.env, GATEWAY_PORT: String(port), BIND_HOST: '127.0.0.1', SERVICES: 'ssm' },
@@ -86,21 +76,4 @@ export async function startParameterStore(): Promise<ParameterStore> {
       await exit;
     },
   };
-}
-
-/** The program, after installing it the first time. */
-async function installed(): Promise<string> {
-  const cache = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'plusone');
-  const environment = join(cache, PACKAGE.replace('==', '-'));
-  const program = join(environment, 'bin', 'ministack');
-  if (existsSync(program)) return program;
-  try {
-    await run('python3', ['-m', 'venv', environment]);
-    await run(join(environment, 'bin', 'pip'), ['install', '--quiet', '--disable-pip-version-check', PACKAGE]);
-    return program;
-  } catch (error) {
-    rmSync(environment, { recursive: true, force: true });
-    const reason = error instanceof Error ? error.message.split('\n').slice(0, 3).join(' ') : String(error);
-    throw new NoParameterStore(`${PACKAGE} cannot be installed with python3 -m venv and pip: ${reason}`);
-  }
 }

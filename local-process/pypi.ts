@@ -1,0 +1,33 @@
+import { execFile } from 'node:child_process';
+import { existsSync, rmSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+
+const run = promisify(execFile);
+
+/** Why a program from PyPI cannot be had on this machine. */
+export class NoProgram extends Error {
+  override name = 'NoProgram';
+}
+
+/**
+ * The path of a program that comes with a package from PyPI, such as `ministack==1.5.33`. It is installed the first
+ * time, into a Python environment of its own in the user's cache directory.
+ * Throws NoProgram with the reason when Python or the package cannot be had.
+ */
+export async function programFromPyPI(requirement: string, name: string): Promise<string> {
+  const cache = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'plusone');
+  const environment = join(cache, requirement.replace('==', '-'));
+  const program = join(environment, 'bin', name);
+  if (existsSync(program)) return program;
+  try {
+    await run('python3', ['-m', 'venv', environment]);
+    await run(join(environment, 'bin', 'pip'), ['install', '--quiet', '--disable-pip-version-check', requirement]);
+    return program;
+  } catch (error) {
+    rmSync(environment, { recursive: true, force: true });
+    const reason = error instanceof Error ? error.message.split('\n').slice(0, 3).join(' ') : String(error);
+    throw new NoProgram(`${requirement} cannot be installed with python3 -m venv and pip: ${reason}`);
+  }
+}

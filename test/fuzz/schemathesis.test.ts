@@ -1,0 +1,60 @@
+import { execFile } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect } from 'chai';
+import { NoProgram, programFromPyPI } from '../../local-process/pypi.ts';
+import { type Service, startService } from '../../local-process/service.ts';
+
+const PACKAGE = 'schemathesis==4.32.5';
+const CONFIG = fileURLToPath(new URL('schemathesis.toml', import.meta.url));
+const HOOKS = fileURLToPath(new URL('hooks.py', import.meta.url));
+const CASES = Number(process.env.FUZZ_CASES ?? 2_000);
+const SEED = process.env.FUZZ_SEED ?? '1';
+/** Schemathesis makes that many for each operation and phase. */
+const CASES_EACH = Math.ceil(CASES / 4);
+
+describe('fuzzing with Schemathesis', function () {
+  this.timeout(Math.max(180_000, CASES * 50));
+  let program: string;
+  let service: Service;
+
+  before(async function () {
+    try {
+      program = await programFromPyPI(PACKAGE, 'st');
+    } catch (error) {
+      if (!(error instanceof NoProgram)) throw error;
+      console.log(`      skipped: ${error.message}`);
+      this.skip();
+    }
+    service = await startService({ LOG_LEVEL: 'error' });
+  });
+  after(async () => {
+    await service?.stop();
+  });
+
+  it(`finds none but documented answers in ${CASES} requests of every kind, stateful ones included`, async () => {
+    const { code, output } = await run(['--seed', SEED, '--max-examples', String(CASES_EACH), '--checks', 'all']);
+    expect(code, output).to.equal(0);
+    expect(Number(/(\d+) generated/.exec(output)?.[1]), output).to.be.at.least(CASES);
+    expect(service.child.exitCode, 'the service lives').to.equal(null);
+    expect(service.stdout(), 'what the service logs as an error').to.equal('');
+  });
+
+  /** Runs it away from the sources, where it leaves its notes. */
+  async function run(options: string[]): Promise<{ code: number; output: string }> {
+    const directory = mkdtempSync(join(tmpdir(), 'plusone-fuzz-'));
+    const args = ['--config-file', CONFIG, 'run', `${service.url}/openapi.json`, ...options];
+    try {
+      return await new Promise((resolve) => {
+        const env = { ...process.env, SCHEMATHESIS_HOOKS: HOOKS, PYTHONDONTWRITEBYTECODE: '1' };
+        execFile(program, args, { cwd: directory, env, maxBuffer: 16 * 1024 * 1024 }, (error, stdout, stderr) => {
+          resolve({ code: error === null ? 0 : Number(error.code ?? 1), output: stdout + stderr });
+        });
+      });
+    } finally {
+      rmSync(directory, { recursive: true, force: true });
+    }
+  }
+});
