@@ -24,6 +24,8 @@ export interface Config {
   readonly metricsPort: number;
   readonly database: DatabaseSettings;
   readonly secretsPath: string | undefined;
+  /** The bearer token that changes need; undefined leaves them open to everyone. */
+  readonly writeToken: string | undefined;
   readonly logLevel: LogLevel;
   /** After SIGTERM: how long to go on serving while load balancers notice, in seconds. */
   readonly drainSeconds: number;
@@ -79,13 +81,18 @@ const VARIABLES = {
     .string()
     .regex(/^\/[\w./-]*[\w.-]$/, 'an SSM path such as /copilot/plusone/test/secrets')
     .optional(),
+  // The characters are those of RFC 6750, 2.1; shorter ones could be guessed.
+  WRITE_TOKEN: z
+    .string()
+    .regex(/^[\w.~+/-]{20,}=*$/, 'at least 20 letters, digits or -._~+/, as a bearer token has them')
+    .optional(),
   LOG_LEVEL: z.enum(LOG_LEVELS, { error: `one of ${LOG_LEVELS.join(', ')}` }).default('info'),
   SHUTDOWN_DRAIN_SECONDS: wholeNumber(0, 3600).default(5),
   SHUTDOWN_GRACE_SECONDS: wholeNumber(1, 3600).default(25),
   REVISION: text.default('unknown'),
 };
 
-const SECRET: ReadonlySet<string> = new Set(['DATABASE_PASSWORD']);
+const SECRET: ReadonlySet<string> = new Set(['DATABASE_PASSWORD', 'WRITE_TOKEN']);
 const schema = z.object(VARIABLES);
 
 /** The value of `SECRETS_PATH`, which has to be known before all else; undefined when it isn't set. */
@@ -143,6 +150,7 @@ export function readConfig(environment: Environment, secrets: Environment = {}):
       waitSeconds: read.DATABASE_WAIT_SECONDS,
     }),
     secretsPath: read.SECRETS_PATH,
+    writeToken: read.WRITE_TOKEN,
     logLevel: read.LOG_LEVEL,
     drainSeconds: read.SHUTDOWN_DRAIN_SECONDS,
     graceSeconds: read.SHUTDOWN_GRACE_SECONDS,

@@ -93,6 +93,7 @@ async function serve(config: Config, log: Logger, exit: (code: number) => void):
     log,
     clock: () => new Date(),
     version,
+    writeToken: config.writeToken,
   });
   const metricsServer = createMetricsServer(metrics.registry, log);
 

@@ -28,6 +28,8 @@ export interface Dependencies {
   log: Logger;
   clock: Clock;
   version: string;
+  /** The bearer token that changes need; without it they are open to everyone. */
+  writeToken?: string | undefined;
 }
 
 /** A caller's request id is kept when it is short and plain enough for a log line. */
@@ -43,7 +45,7 @@ const CHECK_MILLISECONDS = 5_000;
 const IDLE_MILLISECONDS = 65_000;
 
 /** The whole HTTP surface of the public port, not yet listening. */
-export function createServer({ users, health, metrics, log, clock, version }: Dependencies): Server {
+export function createServer({ users, health, metrics, log, clock, version, writeToken }: Dependencies): Server {
   const server = createRestify({ name: '', maxParamLength: LONGEST_PARAMETER });
   const receivedAt = new WeakMap<IncomingMessage, number>();
 
@@ -64,8 +66,8 @@ export function createServer({ users, health, metrics, log, clock, version }: De
     if (phase !== 'ready') throw new Unavailable(`the service is ${phase}`);
     sendJson(response, 200, { status: phase });
   });
-  addUserRoutes(server, users, clock);
-  addPages(server, users, clock, pages(version));
+  addUserRoutes(server, users, clock, writeToken);
+  addPages(server, users, clock, pages(version, { closed: writeToken !== undefined }));
 
   // Handlers are async functions throughout: restify catches what those throw, and nothing else.
   server.on('restifyError', (request: Request, response: Response, error: unknown, done: () => void) => {

@@ -34,6 +34,7 @@ describe('readConfig', () => {
         waitSeconds: 60,
       },
       secretsPath: undefined,
+      writeToken: undefined,
       logLevel: 'info',
       drainSeconds: 5,
       graceSeconds: 25,
@@ -132,6 +133,22 @@ describe('readConfig', () => {
       expect(complaints({ ...ENOUGH, DATABASE_TLS: file })[0]).to.contain('the file has no certificate in it');
     });
   });
+});
+
+describe('WRITE_TOKEN', () => {
+  it('is read from the secrets like all the others', () => {
+    expect(readConfig(ENOUGH, { WRITE_TOKEN: 'a-token-of-twenty-characters' }).writeToken).to.equal(
+      'a-token-of-twenty-characters',
+    );
+  });
+
+  for (const senseless of ['short', 'with blanks in it, and long enough', '=====================']) {
+    it(`is refused, and not shown, when it is no token that cannot be guessed: ${senseless}`, () => {
+      expect(complaints({ ...ENOUGH, WRITE_TOKEN: senseless })).to.deep.equal([
+        'WRITE_TOKEN is senseless; it must be at least 20 letters, digits or -._~+/, as a bearer token has them',
+      ]);
+    });
+  }
 });
 
 describe('secretsPath', () => {

@@ -8,11 +8,12 @@ import { Health } from '../src/operations/health.ts';
 import { createMetrics } from '../src/operations/metrics.ts';
 import { createServer } from '../src/server.ts';
 import type { UserRepository } from '../src/users/repository.ts';
+import type { OpenApi } from '../src/web/openapi.ts';
 
 const idle = { used: 0, free: 0, waitingForConnection: 0, statements: 0, failures: 0, reads: 0, writes: 0 };
 
 /** A server on a free port whose users do as `users` says; what it logs is in `log()`. */
-async function serving(users: Partial<UserRepository> = {}, now = '2026-11-24T12:00:00Z') {
+async function serving(users: Partial<UserRepository> = {}, now = '2026-11-24T12:00:00Z', writeToken?: string) {
   let lines = '';
   const sink = new Writable({
     write(chunk, _encoding, done) {
@@ -35,6 +36,7 @@ async function serving(users: Partial<UserRepository> = {}, now = '2026-11-24T12
     log: pino(sink),
     clock: () => new Date(now),
     version: '1',
+    writeToken,
   });
   server.listen(0);
   await once(server, 'listening');
@@ -158,5 +160,64 @@ describe('the HTTP surface', () => {
     ]) {
       expect(text).to.contain(name);
     }
+  });
+});
+
+describe('with a token for changes', () => {
+  const token = 'a-token-of-twenty-characters';
+  const saved: string[] = [];
+  let service: Awaited<ReturnType<typeof serving>>;
+
+  beforeEach(async () => {
+    saved.length = 0;
+    const save = async (username: string) => void saved.push(username);
+    service = await serving({ save, find: async () => '2000-01-01', remove: async () => true }, undefined, token);
+  });
+  afterEach(() => service.close());
+
+  async function status(method: string, headers: Record<string, string> = {}): Promise<number> {
+    const body = method === 'PUT' ? { body: '{"dateOfBirth": "1985-03-12"}' } : {};
+    const answer = await fetch(`${service.url}/hello/ann`, {
+      method,
+      headers: { 'content-type': 'application/json', ...headers },
+      ...body,
+    });
+    return answer.status;
+  }
+
+  it('changes nothing for a caller without it', async () => {
+    expect([await status('PUT'), await status('DELETE')]).to.deep.equal([401, 401]);
+    expect(saved).to.deep.equal([]);
+  });
+
+  it('does as it is told by a caller with it', async () => {
+    const headers = { authorization: `Bearer ${token}` };
+    expect([await status('PUT', headers), await status('DELETE', headers)]).to.deep.equal([204, 204]);
+    expect(saved).to.deep.equal(['ann']);
+  });
+
+  it('greets everyone', async () => {
+    expect(await status('GET')).to.equal(200);
+  });
+
+  it('never logs it', async () => {
+    await status('PUT', { authorization: `Bearer ${token}` });
+    expect(service.log()).to.contain('204').and.not.to.contain(token);
+  });
+
+  it('says so in its contract, which names no token otherwise', async () => {
+    const contract = (await (await fetch(`${service.url}/openapi.json`)).json()) as OpenApi;
+    const { put, delete: remove, get } = contract.paths['/hello/{username}'] ?? {};
+    expect([put?.security, remove?.security, get?.security]).to.deep.equal([
+      [{ writeToken: [] }],
+      [{ writeToken: [] }],
+      undefined,
+    ]);
+    expect(put?.responses).to.include.keys('401');
+
+    const open = await serving();
+    const text = await (await fetch(`${open.url}/openapi.json`)).text();
+    await open.close();
+    expect(text).not.to.match(/401|writeToken|securitySchemes/);
   });
 });

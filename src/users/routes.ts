@@ -1,6 +1,7 @@
 import type { Request, Server } from 'restify';
 import { z } from 'zod';
 import { getAndHead, sendJson, sendNoContent } from '../operations/answers.ts';
+import { requireToken } from '../operations/authorization.ts';
 import { readJson } from '../operations/body.ts';
 import { type FieldError, Problem } from '../operations/errors.ts';
 import { requireAcceptable } from '../operations/negotiation.ts';
@@ -9,8 +10,8 @@ import type { UserRepository } from './repository.ts';
 
 const USERNAME = /^[A-Za-z]{1,64}$/;
 
-/** The service's own three requests, on `/hello/:username`. */
-export function addUserRoutes(server: Server, users: UserRepository, clock: Clock): void {
+/** The service's own three requests, on `/hello/:username`; with a `writeToken`, changes need it. */
+export function addUserRoutes(server: Server, users: UserRepository, clock: Clock, writeToken?: string): void {
   const path = '/hello/:username';
 
   getAndHead(server, path, async (request, response) => {
@@ -19,6 +20,7 @@ export function addUserRoutes(server: Server, users: UserRepository, clock: Cloc
   });
 
   server.put(path, async (request, response) => {
+    requireToken(request, writeToken);
     const username = usernameIn(request);
     const dateOfBirth = dateOfBirthIn(await readJson(request), today(clock));
     await users.save(username, dateOfBirth);
@@ -26,6 +28,7 @@ export function addUserRoutes(server: Server, users: UserRepository, clock: Cloc
   });
 
   server.del(path, async (request, response) => {
+    requireToken(request, writeToken);
     const username = usernameIn(request);
     if (!(await users.remove(username))) throw unknownUser(username);
     sendNoContent(response);

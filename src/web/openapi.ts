@@ -8,6 +8,7 @@ export interface OpenApi {
   tags: { name: string; description: string }[];
   paths: Record<string, Partial<Record<Method, Operation>>>;
   components: {
+    securitySchemes?: Record<string, { type: 'http'; scheme: 'bearer'; description: string }>;
     schemas: Record<string, Schema>;
     headers: Record<string, Header>;
     parameters: Record<string, Parameter>;
@@ -30,6 +31,7 @@ export interface Operation {
   parameters?: (Parameter | Reference)[];
   requestBody?: { required: boolean; description: string; content: Record<string, MediaType> };
   responses: Record<string, Response | Reference>;
+  security?: Record<string, string[]>[];
 }
 
 export interface Parameter {
@@ -89,6 +91,7 @@ const ref = (path: string): Reference => ({ $ref: `#/components/${path}` });
 
 const failures: Readonly<Record<number, string>> = {
   400: 'BadRequest',
+  401: 'Unauthorized',
   404: 'NotFound',
   405: 'MethodNotAllowed',
   406: 'NotAcceptable',
@@ -148,8 +151,11 @@ const ifNoneMatch = ref('parameters/IfNoneMatch');
  * The integration suite holds every answer it gets against it, so it is the contract and not a description of it.
  *
  * @param version The service's own version, as in package.json.
+ * @param closed Whether changes need a token.
  */
-export function openapi(version: string): OpenApi {
+export function openapi(version: string, { closed }: { closed: boolean } = { closed: false }): OpenApi {
+  const change = closed ? { security: [{ writeToken: [] }] } : {};
+  const failingChange = (...statuses: number[]) => failing(...statuses, ...(closed ? [401] : []));
   return {
     openapi: '3.1.1',
     info: {
@@ -207,6 +213,7 @@ export function openapi(version: string): OpenApi {
             'Creates the name or replaces its date of birth. Sending the same request again changes nothing. ' +
             'Once 204 has arrived, the next GET sees it.',
           parameters: [ref('parameters/Username')],
+          ...change,
           requestBody: {
             required: true,
             description: 'At most 16 KiB, not compressed. Unknown fields are refused.',
@@ -220,7 +227,7 @@ export function openapi(version: string): OpenApi {
               headers: everywhere,
               links: { get: ref('links/GetBirthday'), delete: ref('links/DeleteBirthday') },
             },
-            ...failing(413, 415, 503),
+            ...failingChange(413, 415, 503),
           },
         },
         delete: {
@@ -229,13 +236,14 @@ export function openapi(version: string): OpenApi {
           summary: 'Delete a birthday',
           description: 'Forgets the name and its date of birth.',
           parameters: [ref('parameters/Username')],
+          ...change,
           responses: {
             '204': {
               description: 'Deleted.',
               headers: everywhere,
               links: { get: ref('links/GetBirthday'), put: ref('links/PutBirthday') },
             },
-            ...failing(404, 503),
+            ...failingChange(404, 503),
           },
         },
       },
@@ -335,6 +343,11 @@ export function openapi(version: string): OpenApi {
       },
     },
     components: {
+      ...(closed && {
+        securitySchemes: {
+          writeToken: { type: 'http', scheme: 'bearer', description: 'WRITE_TOKEN of this service.' },
+        },
+      }),
       schemas: {
         Username: {
           type: 'string',
@@ -447,6 +460,14 @@ export function openapi(version: string): OpenApi {
           schema: { type: 'string' },
           example: 'GET, HEAD',
         },
+        ...(closed && {
+          WwwAuthenticate: {
+            description: 'How to prove that one may.',
+            required: true,
+            schema: { type: 'string' },
+            example: 'Bearer realm="plusone"',
+          },
+        }),
         RetryAfter: {
           description: 'How many seconds to wait before asking again.',
           required: true,
@@ -483,6 +504,14 @@ export function openapi(version: string): OpenApi {
             errors: [{ pointer: '#/dateOfBirth', detail: 'is missing' }],
           },
         ),
+        ...(closed && {
+          Unauthorized: problem(
+            401,
+            'The token for changes is missing, or is another one.',
+            'Changes need the header Authorization: Bearer, with the token of this service.',
+            { headers: { 'www-authenticate': ref('headers/WwwAuthenticate') } },
+          ),
+        }),
         NotFound: problem(404, 'No birthday is known by that name.', 'No birthday is known for ann.'),
         MethodNotAllowed: problem(
           405,

@@ -75,12 +75,13 @@ function fill(html: string, from: string, to: string): string {
  * the first one is for callers that do not care (no Accept, or anything goes), the others for those that ask for their type.
  *
  * @param version The service's own version, as in package.json.
+ * @param closed Whether changes need a token, which the document has to say.
  */
-export function pages(version: string): readonly Page[] {
+export function pages(version: string, { closed }: { closed: boolean } = { closed: false }): readonly Page[] {
   const html = 'text/html; charset=utf-8';
   const css = 'text/css; charset=utf-8';
   const js = 'text/javascript; charset=utf-8';
-  const contract = openapi(version);
+  const contract = openapi(version, { closed });
   return [
     page('/', 'application/json', JSON.stringify(index(version))),
     page('/', html, home),

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -28,19 +29,31 @@ describe('fuzzing with Schemathesis', function () {
       console.log(`      skipped: ${error.message}`);
       this.skip();
     }
-    service = await startService({ LOG_LEVEL: 'error' });
   });
-  after(async () => {
+  afterEach(async () => {
     await service?.stop();
   });
 
   it(`finds none but documented answers in ${CASES} requests of every kind, stateful ones included`, async () => {
-    const { code, output } = await run(['--seed', SEED, '--max-examples', String(CASES_EACH), '--checks', 'all']);
-    expect(code, output).to.equal(0);
-    expect(Number(/(\d+) generated/.exec(output)?.[1]), output).to.be.at.least(CASES);
-    expect(service.child.exitCode, 'the service lives').to.equal(null);
-    expect(service.stdout(), 'what the service logs as an error').to.equal('');
+    service = await startService({ LOG_LEVEL: 'error' });
+    expect(await casesWithoutFailure(CASES_EACH)).to.be.at.least(CASES);
   });
+
+  it('finds no way to change anything without the token that changes need', async () => {
+    const token = randomBytes(20).toString('hex');
+    service = await startService({ LOG_LEVEL: 'error', WRITE_TOKEN: token });
+    expect(await casesWithoutFailure(50, '--header', `Authorization: Bearer ${token}`)).to.be.at.least(200);
+  });
+
+  /** Runs all checks; fails with their report, or with what the service itself saw as an error. */
+  async function casesWithoutFailure(casesEach: number, ...options: string[]): Promise<number> {
+    const all = ['--seed', SEED, '--max-examples', String(casesEach), '--checks', 'all'];
+    const { code, output } = await run([...all, ...options]);
+    expect(code, output).to.equal(0);
+    expect(service.child.exitCode, 'the service lives').to.equal(null);
+    expect(service.stdout(), 'errors that the service logged').to.equal('');
+    return Number(/(\d+) generated/.exec(output)?.[1]);
+  }
 
   /** Runs it away from the sources, where it leaves its notes. */
   async function run(options: string[]): Promise<{ code: number; output: string }> {
