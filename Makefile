@@ -7,7 +7,7 @@ help: ## List the commands
 	@awk 'BEGIN { FS = ":.*## " } /^##@/ { printf "\n%s\n", substr($$0, 5) } /^[a-z_-]+:.*## / { printf "  %-24s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # Everything runs on the Node 24 that comes with the dependencies: npm puts node_modules/.bin first in PATH.
-node_modules/.package-lock.json: package.json package-lock.json
+node_modules/.package-lock.json: package-lock.json
 	npm ci --no-audit --no-fund
 	@touch $@
 
@@ -75,6 +75,19 @@ cluster:
 .PHONY: bench
 bench: install ## The service beside raw node:http, Go, Fastify and Express, in ten minutes; QUICK=1 in one
 	@npm run --silent bench -- $(if $(QUICK),--quick)
+
+##@ Faults and supply
+# On what is there: the process always, the kind cluster when `make up` made one, AWS when LOAD_BALANCER names it.
+drill: install ## Fault drills on all that is there; DRILL=name TARGET=process for one, QUICK=1 for short faults
+	@node_modules/.bin/node drills/main.ts $(or $(DRILL),all) $(addprefix --target=,$(TARGET)) $(if $(QUICK),--quick)
+
+fuzz: install ## Schemathesis and broken HTTP against the API; FUZZ_CASES=20000 FUZZ_SEED=7 for a longer look
+	@npm run --silent fuzz
+
+sbom: install ## What the image contains of npm's packages, as CycloneDX: plusone.cdx.json
+	@npm sbom --sbom-format cyclonedx --omit dev > plusone.cdx.json
+	@echo plusone.cdx.json
+.PHONY: drill fuzz sbom
 
 ##@ AWS (Copilot); ENV=test unless you say ENV=prod
 infra-plan: install ## What infra-create and publish would create or change; touches nothing
