@@ -3,7 +3,7 @@ import { type Course, type Figures, figuresOf } from './figures.ts';
 import { Load, type LoadSettings } from './load.ts';
 import type { Pledge } from './promises.ts';
 
-export const TARGETS = ['process', 'kind', 'aws'] as const;
+export const TARGETS = ['process', 'kind'] as const;
 export type Target = (typeof TARGETS)[number];
 
 /** A fault, what holds in spite of it, and how it is brought about on one target. */

@@ -70,7 +70,6 @@ export function writeReport(target: Target, on: string, order: readonly string[]
 const TITLES: { readonly [target in Target]: string } = {
   process: 'Drills on the process',
   kind: 'Drills in the kind cluster',
-  aws: 'Drills on AWS, or what stands in for it',
 };
 
 function page(target: Target, records: readonly Record[]): string {

@@ -156,11 +156,18 @@ async function restartsOf({ kubectl }: Cluster): Promise<Map<string, number>> {
   return new Map(lines.split('\n').map((line) => [line.split(' ')[0] ?? '', Number(line.split(' ')[1] ?? 0)]));
 }
 
-/** The cluster `CLUSTER`, by default that of `make up`, which has to be there. */
+const name = process.env.CLUSTER || 'plusone';
+
+/** Whether the cluster `CLUSTER` is there, by default that of `make up`. */
+export async function isClusterThere(): Promise<boolean> {
+  // Without kind there is none.
+  const clusters = await output('kind', ['get', 'clusters']).catch(() => '');
+  return clusters.split('\n').includes(name);
+}
+
+/** The cluster `CLUSTER`, by default that of `make up`. Throws a Refusal when it is not there. */
 export async function openKindPlace(): Promise<Place<KindScene>> {
-  const name = process.env.CLUSTER || 'plusone';
-  const clusters = await output('kind', ['get', 'clusters']);
-  if (!clusters.split('\n').includes(name)) throw new Refusal(`there is no kind cluster ${name}: make up`);
+  if (!(await isClusterThere())) throw new Refusal(`there is no kind cluster ${name}: make up`);
   const cluster = await ensureCluster(name, undefined, () => {});
   const { kubectl } = cluster;
   const image = 'jsonpath={.spec.template.spec.containers[0].image}';
