@@ -13,10 +13,8 @@ export interface Drill<Scene> {
   /** What happens, in one sentence. */
   readonly fault: string;
   readonly promises: readonly Pledge[];
-  /** How long the fault lasts, in seconds. */
-  readonly lasts: { readonly full: number; readonly quick: number };
-  /** How long the load goes on afterwards, in seconds; 3 unless it says otherwise. */
-  readonly afterwards?: number;
+  /** How long the fault lasts, in seconds; without `quick`, it is left out where time is short. */
+  readonly lasts: { readonly full: number; readonly quick?: number };
   /** Requests a second; 200 unless it says otherwise. */
   readonly rate?: number;
   /** All writes go to this many names; see {@link LoadSettings}. */
@@ -73,8 +71,9 @@ export interface Result {
 }
 
 const RATE = 200;
-const WARM_UP_SECONDS = 2;
-const AFTERWARDS_SECONDS = 3;
+const WARM_UP_SECONDS = { full: 2, quick: 1 };
+/** Longer than the two seconds that a recovery may take. */
+const AFTERWARDS_SECONDS = { full: 5, quick: 2.5 };
 const SAMPLE_MILLISECONDS = 1_000;
 
 /**
@@ -101,19 +100,20 @@ export async function conduct<Scene extends OpenScene>(
 }
 
 async function run<Scene>(drill: Drill<Scene>, fault: Fault, scene: OpenScene, quick: boolean): Promise<Course> {
+  const pace = quick ? 'quick' : 'full';
   const { urls, lateWritesEnd } = scene;
   const { rate = RATE, names } = drill;
   const load = new Load({ rate, urls, lateWritesEnd, ...(names === undefined ? {} : { names }) });
   const running: Running = { load, notes: {}, quick };
   const memory = watchMemory(scene, load);
   try {
-    await sleep(WARM_UP_SECONDS * 1000);
+    await sleep(WARM_UP_SECONDS[pace] * 1000);
     const began = load.now();
     await fault.begin(running);
-    await sleep((quick ? drill.lasts.quick : drill.lasts.full) * 1000);
+    await sleep((drill.lasts[pace] ?? drill.lasts.full) * 1000);
     await fault.end(running);
     const returned = load.now();
-    await sleep((drill.afterwards ?? AFTERWARDS_SECONDS) * 1000);
+    await sleep(AFTERWARDS_SECONDS[pace] * 1000);
     await load.stop();
     const ended = load.now();
     memory.stop();

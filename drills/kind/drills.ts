@@ -144,7 +144,6 @@ const databasePodDeleted: KindDrill = {
   fault: 'The pod of MySQL is deleted, and Kubernetes starts another',
   promises: outage,
   lasts: { full: 0, quick: 0 },
-  afterwards: 5,
   async prepare(scene) {
     return {
       async begin() {
@@ -161,7 +160,6 @@ const databaseFrozen: KindDrill = {
   fault: 'The process of MySQL is stopped (SIGSTOP) in its pod',
   promises: outage,
   lasts: { full: 20, quick: 5 },
-  afterwards: 5,
   async prepare(scene) {
     scene.atTheEnd(() => scene.signal('mysql-0', 'SIGCONT'));
     return {

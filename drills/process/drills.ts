@@ -52,7 +52,7 @@ const databaseFrozen: ProcessDrill = {
   name: 'database-frozen',
   fault: 'MySQL is stopped (SIGSTOP): connections stay open and nothing answers',
   promises: outage,
-  lasts: { full: 20, quick: 4 },
+  lasts: { full: 20, quick: 3 },
   async prepare(scene) {
     await scene.serve();
     scene.atTheEnd(() => scene.database.thaw());
@@ -64,7 +64,7 @@ const networkDropped: ProcessDrill = {
   name: 'network-dropped',
   fault: 'Packets to and from MySQL are dropped without a word; what was sent arrives when the network is back',
   promises: outage,
-  lasts: { full: 20, quick: 4 },
+  lasts: { full: 20, quick: 3 },
   async prepare(scene) {
     await scene.serve(scene.overWire);
     return { begin: () => scene.wire.drop(), end: () => scene.wire.restore() };
@@ -75,7 +75,7 @@ const networkSlow: ProcessDrill = {
   name: 'network-slow',
   fault: 'Every packet between the service and MySQL takes 100 ms, so every question 200 ms',
   promises: [nothingFails, p99AtMost(1_500), nothingLost, noRestart],
-  lasts: { full: 20, quick: 4 },
+  lasts: { full: 20, quick: 3 },
   async prepare(scene) {
     await scene.serve(scene.overWire);
     return { begin: () => scene.wire.slowDown(100), end: () => scene.wire.restore() };
@@ -106,7 +106,7 @@ const databaseReadOnly: ProcessDrill = {
   name: 'database-read-only',
   fault: 'MySQL takes no writes, as in the middle of a failover',
   promises: [readsGoOn, saysSoWithin(2), backWithin(2), noneSlowerThan(3), rightOr503, nothingLost, noRestart],
-  lasts: { full: 10, quick: 3 },
+  lasts: { full: 10, quick: 2 },
   async prepare(scene) {
     await scene.serve();
     const end = () => scene.database.query('SET GLOBAL read_only = OFF');
@@ -126,7 +126,7 @@ const ssmAway: ProcessDrill = {
     nothingLost,
     noRestart,
   ],
-  lasts: { full: 3, quick: 0 },
+  lasts: { full: 3 },
   async prepare(scene) {
     const store = await serveFromStore(scene);
     if (typeof store === 'string') return store;
@@ -196,7 +196,7 @@ const rollingRelease: ProcessDrill = {
     nothingLost,
     noRestart,
   ],
-  lasts: { full: 0, quick: 0 },
+  lasts: { full: 0 },
   async prepare(scene) {
     const env = { ...scene.database.env, ...DRAIN };
     await scene.serveBehindDoor(2, env);
@@ -232,7 +232,7 @@ const overload: ProcessDrill = {
     nothingLost,
     noRestart,
   ],
-  lasts: { full: 15, quick: 4 },
+  lasts: { full: 15, quick: 3 },
   rate: 40,
   async prepare(scene) {
     await scene.serve({ ...scene.overWire, DATABASE_QUEUE_LIMIT: '5' });
@@ -271,8 +271,7 @@ const twoWriters: ProcessDrill = {
     nothingLost,
     noRestart,
   ],
-  lasts: { full: 15, quick: 4 },
-  afterwards: 1,
+  lasts: { full: 15, quick: 3 },
   names: 40,
   async prepare(scene) {
     await scene.serve();
@@ -327,7 +326,7 @@ const memoryLimit: ProcessDrill = {
   name: 'memory-limit',
   fault: '3,000 connections hold a body that is almost complete, each 16 kB, while others ask as ever',
   promises: [nothingFails, p99AtMost(1_000), memoryAtMost(TASK_MEBIBYTES * 0.8), nothingLost, noRestart],
-  lasts: { full: 15, quick: 4 },
+  lasts: { full: 15 },
   async prepare(scene) {
     await scene.serve();
     return {
@@ -374,7 +373,14 @@ const clientsHangUp: ProcessDrill = {
 const clockSteps: ProcessDrill = {
   name: 'clock-steps',
   fault: 'The clock is set to just before the year’s end, 29 February and 1 March of a leap year, and runs over each',
-  promises: [nothingFails, nothingLost, noRestart],
+  promises: [
+    nothingFails,
+    noted('days', 'The service saw each of the three days begin', (value) => {
+      return /^01 Jan \d{4}, 29 Feb \d{4}, 01 Mar \d{4}$/.test(String(value));
+    }),
+    nothingLost,
+    noRestart,
+  ],
   lasts: { full: 3, quick: 3 },
   async prepare(scene) {
     const library = faketimeLibrary();
@@ -406,15 +412,24 @@ const clockSteps: ProcessDrill = {
     return {
       begin: (running) => step(running, Date.UTC(year, 0, 1) - 3_000),
       async end(running) {
+        const days = [await dayAt(scene.url)];
         for (const day of [Date.UTC(leapYear, 1, 29), Date.UTC(leapYear, 2, 1)]) {
           await step(running, day - 3_000);
           await sleep(3_000);
+          days.push(await dayAt(scene.url));
         }
+        running.notes.days = days.join(', ');
         await step(running, Date.now());
       },
     };
   },
 };
+
+/** The date that the service has in the head of its answers: 01 Jan 2027. */
+async function dayAt(url: string): Promise<string> {
+  const { headers } = await fetch(`${url}/livez`);
+  return headers.get('date')?.slice(5, 16) ?? 'none';
+}
 
 function faketimeLibrary(): string | undefined {
   if (!existsSync('/usr/lib')) return undefined;
