@@ -1,7 +1,16 @@
-import { environmentStack, hasEnvironment, hasService, loadBalancer, requireSettled, serviceStack } from './cloud.ts';
+import { z } from 'zod';
+import {
+  aws,
+  environmentStack,
+  hasEnvironment,
+  hasService,
+  loadBalancer,
+  requireSettled,
+  serviceStack,
+} from './cloud.ts';
 import { command, Refusal, say, step } from './command.ts';
 import { requireLimits } from './limits.ts';
-import { output, run } from './run.ts';
+import { CommandFailed, output, run } from './run.ts';
 
 // Builds the image from this tree, pushes it tagged with the commit, rolls the service and waits until it is stable.
 await command('publish', ['copilot', 'aws', 'docker', 'git'], async (target, account) => {
@@ -20,9 +29,12 @@ await command('publish', ['copilot', 'aws', 'docker', 'git'], async (target, acc
   await requireSettled(environmentStack(target), serviceStack(target));
 
   const tag = await imageTag();
-  await step(`image ${tag} and its roll-out`, () =>
-    run('copilot', ['svc', 'deploy', '--name', service, '--env', environment, '--tag', tag]),
-  );
+  const start = Date.now();
+  const deploy = ['svc', 'deploy', '--name', service, '--env', environment, '--tag', tag];
+  await step(`image ${tag} and its roll-out`, () => run('copilot', deploy)).catch(async (error: unknown) => {
+    say(await lastWords(serviceStack(target), start));
+    throw error;
+  });
   say(`\n${tag} is live at ${await loadBalancer(target)}`);
 });
 
@@ -31,4 +43,23 @@ async function imageTag(): Promise<string> {
   const commit = (await output('git', ['rev-parse', '--short=12', 'HEAD'])).trim();
   const changes = (await output('git', ['status', '--porcelain'])).trim();
   return changes ? `${commit}-dirty` : commit;
+}
+
+/** What the tasks have logged since a time: after a failed release the reason is often there. */
+async function lastWords(name: string, since: number): Promise<string> {
+  const group = `/copilot/${name}`;
+  try {
+    const answer = z.object({ events: z.array(z.object({ logStreamName: z.string(), message: z.string() })) });
+    const { events } = await aws(
+      answer,
+      ...['logs', 'filter-log-events', '--log-group-name', group, '--start-time', String(since)],
+    );
+    const words = events.filter(({ message }) => !message.includes('"msg":"request"'));
+    const lines = words.slice(-20).map(({ logStreamName, message }) => `  ${logStreamName.split('/')[1]}  ${message}`);
+    return `\nThe last that the tasks logged (${group}):\n${lines.join('\n') || '  nothing'}`;
+  } catch (error) {
+    // The first release of a service takes its log group with it when it is rolled back.
+    if (error instanceof CommandFailed) return `\nThe tasks' log ${group} is gone with the release.`;
+    throw error;
+  }
 }

@@ -10,6 +10,7 @@ import * as cloud from '../../aws/cloud.ts';
 import { readTarget } from '../../aws/command.ts';
 import { acceptsAnyone } from '../../aws/endpoint.ts';
 import { output } from '../../aws/run.ts';
+import { serveParameters } from './parameters.ts';
 import { describeParity, describeTemplates } from './templates.ts';
 import { Workspace } from './workspace.ts';
 
@@ -288,6 +289,8 @@ describe('the rehearsal', function () {
     });
 
     it('fails no request', async () => {
+      const parameters = isEmulated ? await serveParameters('/copilot/plusone/test/secrets') : undefined;
+      if (parameters) give({ AWS_ENDPOINT_URL_SSM: parameters.url });
       workspace.edit('package.json', (text) => text.replace(/"version": ".*"/, '"version": "99.0.0"'));
       workspace.commit();
       const address = await url();
@@ -295,7 +298,7 @@ describe('the rehearsal', function () {
       let isOver = false;
       const asking = (async () => {
         while (!isOver) {
-          const answer = await fetch(`${address}/hello/nobody`, { signal: AbortSignal.timeout(10_000) }).then(
+          const answer = await fetch(`${address}/hello/nobody`, { signal: AbortSignal.timeout(60_000) }).then(
             async ({ status, body }) => {
               await body?.cancel();
               return String(status);
@@ -312,6 +315,7 @@ describe('the rehearsal', function () {
       } finally {
         isOver = true;
         await asking;
+        parameters?.close();
       }
       // Nobody has no birthday: 404 is the service's own answer.
       expect([...answers.keys()]).to.deep.equal(['404']);
@@ -359,22 +363,21 @@ describe('the rehearsal', function () {
   });
 
   /**
-   * What an emulator of AWS has not, and real tasks do: a database with a certificate of Amazon's, so that no TLS is
-   * asked for and none is done, and what Fargate tells a task: region and credentials (those of nobody: see isEmulated).
+   * What real tasks find and those of an emulator don't: a database with a certificate of Amazon's (so that no TLS is
+   * asked for, and none is done), the region, and the credentials of their role (those of nobody do: see isEmulated).
    */
   function standIn(): void {
-    const given = {
-      DATABASE_TLS: 'off',
-      AWS_REGION: target.region,
-      AWS_ACCESS_KEY_ID: 'nobody',
-      AWS_SECRET_ACCESS_KEY: 'nobody',
-    };
+    const nobody = { AWS_ACCESS_KEY_ID: 'nobody', AWS_SECRET_ACCESS_KEY: 'nobody' };
+    give({ DATABASE_TLS: 'off', AWS_REGION: target.region, ...nobody });
+  }
+
+  /** Gives the service and its migrations variables that the manifest doesn't. */
+  function give(variables: Readonly<Record<string, string>>): void {
     const places = ['environments.test.variables', 'environments.test.sidecars.migrate.variables'];
-    workspace.declare(
-      Object.fromEntries(
-        places.flatMap((place) => Object.entries(given).map(([name, value]) => [`${place}.${name}`, value])),
-      ),
+    const values = places.flatMap((place) =>
+      Object.entries(variables).map(([name, value]) => [`${place}.${name}`, value]),
     );
+    workspace.declare(Object.fromEntries(values));
   }
 
   async function tasks() {
