@@ -32,6 +32,9 @@ const USER = 'plusone';
 const IMAGE = 'mysql:8.4';
 const NAME_PREFIX = 'plusone-database-';
 const START_SECONDS = 60;
+const CONNECT_MILLISECONDS = 10_000;
+/** Within this time a server that runs has greeted whoever connects. */
+const SILENCE_MILLISECONDS = 250;
 
 /** Something that the person at the keyboard can put right; the message says how. */
 export class SetupError extends Error {
@@ -63,7 +66,7 @@ export interface PrivateDatabase extends Database {
   kill(): Promise<void>;
   /** Starts the killed server again with the same data on the same port; done when it takes connections. */
   start(): Promise<void>;
-  /** Stops the server's processes without ending them: connections stay open and nothing answers. */
+  /** Stops the server without ending it: connections stay open and nothing answers. Done when it is silent. */
   freeze(): Promise<void>;
   thaw(): Promise<void>;
 }
@@ -131,11 +134,9 @@ async function startWith(server: Server, settings: Settings): Promise<PrivateDat
   let { password } = settings;
   const { port, rootPassword } = settings;
 
-  async function connect(): Promise<mysql.Connection> {
-    return await mysql.createConnection({
-      ...{ host: '127.0.0.1', port, user: 'root', password: rootPassword },
-      dateStrings: true,
-    });
+  async function connect(connectTimeout = CONNECT_MILLISECONDS): Promise<mysql.Connection> {
+    const admin = { host: '127.0.0.1', port, user: 'root', password: rootPassword };
+    return await mysql.createConnection({ ...admin, connectTimeout, dateStrings: true });
   }
   async function untilItAnswers(): Promise<void> {
     const deadline = Date.now() + START_SECONDS * 1000;
@@ -184,7 +185,7 @@ async function startWith(server: Server, settings: Settings): Promise<PrivateDat
         DATABASE_TLS: 'off',
       };
     },
-    connect,
+    connect: () => connect(),
     query,
     async changePassword(changed) {
       await query(`ALTER USER '${USER}'@'%' IDENTIFIED BY ?`, [changed]);
@@ -195,7 +196,15 @@ async function startWith(server: Server, settings: Settings): Promise<PrivateDat
       await untilItAnswers();
     },
     kill: server.kill,
-    freeze: server.freeze,
+    async freeze() {
+      await server.freeze();
+      // Its threads stop one after the other.
+      let greeted: mysql.Connection | undefined;
+      do {
+        greeted = await connect(SILENCE_MILLISECONDS).catch(() => undefined);
+        greeted?.destroy();
+      } while (greeted !== undefined);
+    },
     thaw: server.thaw,
     stop: server.remove,
   };

@@ -1,8 +1,10 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import type { Connection } from 'mysql2/promise';
-import { type PrivateDatabase, startPrivateDatabase } from '../../local-process/database.ts';
-import { migrate, type Service, startServing } from '../../local-process/service.ts';
+import type { PrivateDatabase } from '../../local-process/database.ts';
+import { type Service, startServing } from '../../local-process/service.ts';
 import { eventually, save, send } from './requests.ts';
+import { sharedDatabase } from './shared-database.ts';
 
 describe('beside another writer', function () {
   this.timeout(60_000);
@@ -12,8 +14,7 @@ describe('beside another writer', function () {
   let gate: Connection;
 
   before(async () => {
-    database = await startPrivateDatabase();
-    await migrate(database.env);
+    database = await sharedDatabase();
     service = await startServing(database.env);
     other = await database.connect();
     gate = await database.connect();
@@ -24,13 +25,16 @@ describe('beside another writer', function () {
     other?.destroy();
     gate?.destroy();
     await service?.stop();
-    await database?.stop();
   });
 
   /** Waits until a statement like this waits for a lock. */
   async function untilLocked(statement: string): Promise<void> {
     const sql = `SELECT 1 FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT' AND trx_query LIKE ?`;
-    await eventually(async () => (await database.query(sql, [statement])).length === 1, 3);
+    await eventually(async () => {
+      // InnoDB shows the same picture until nobody has looked for a tenth of a second.
+      await sleep(110);
+      return (await database.query(sql, [statement])).length === 1;
+    }, 3);
   }
 
   /** Has the service and another session wait for each other's rows; gives the statuses that the callers saw. */

@@ -60,7 +60,7 @@ describe('while MySQL is away', function () {
       await eventually(async () => (load?.acknowledged.size ?? 0) > 50);
 
       await begin();
-      await sleep(4_000);
+      await sleep(2_500);
       expect(load.answers.at(-1)?.status, 'the outage is seen').to.equal(503);
       await end();
       const recovery = await eventually(

@@ -55,11 +55,6 @@ describe('the private database', function () {
     expect(readdirSync(temporary)).to.deep.equal([]);
   });
 
-  it('is gone after its owner ended without stopping it', async () => {
-    const owner = start('process.exit(0);');
-    await untilGone(await owner.port);
-  });
-
   it('is gone after its owner was killed', async () => {
     const owner = start('setInterval(() => {}, 1_000);');
     const port = await owner.port;
