@@ -1,7 +1,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install dev test test-unit test-integration test-cluster test-aws check clean
+.PHONY: help install dev test test-unit test-integration test-drills test-cluster test-aws check clean
 
 help: ## List the commands
 	@awk 'BEGIN { FS = ":.*## " } /^##@/ { printf "\n%s\n", substr($$0, 5) } /^[a-z_-]+:.*## / { printf "  %-24s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,7 +18,7 @@ dev: install ## Run the service on http://localhost:5000 with a private database
 # A process group of its own: Ctrl-C ends the service in good order, and not make as well.
 	@set -m; node_modules/.bin/node local-process/dev.ts
 
-test: install ## Prove everything that can be proved on this machine
+test: install ## Prove the service, its page and the translation; needs no Docker
 	@npm test
 
 test-unit: install ## The tests that need neither a database nor a network
@@ -26,6 +26,9 @@ test-unit: install ## The tests that need neither a database nor a network
 
 test-integration: install ## Black box against BASE_URL, by default a service that it starts
 	@npm run --silent test:integration
+
+test-drills: install ## The fault drills in short, and the fuzzing of the API
+	@npm run --silent test:drills
 
 test-cluster: install ## The tests in a kind cluster of their own (needs Docker, kind and kubectl)
 	@npm run --silent test:cluster

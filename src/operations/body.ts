@@ -31,9 +31,9 @@ export async function readJson(request: IncomingMessage): Promise<unknown> {
 }
 
 async function readBytes(request: IncomingMessage): Promise<Buffer> {
-  // A body that is too large is not read to its end, so nothing more can be read from that connection.
-  const tooLarge = () =>
-    new Problem(413, `The body must not be larger than ${LARGEST_BODY} bytes.`, { headers: { Connection: 'close' } });
+  // What is too much is still taken off the wire, within the time of a request, and thrown away: whoever finds the
+  // connection closed while sending may never read the answer.
+  const tooLarge = () => new Problem(413, `The body must not be larger than ${LARGEST_BODY} bytes.`);
   if (Number(request.headers['content-length'] ?? 0) > LARGEST_BODY) throw tooLarge();
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
