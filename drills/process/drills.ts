@@ -233,7 +233,7 @@ const overload: ProcessDrill = {
     noRestart,
   ],
   lasts: { full: 15, quick: 3 },
-  rate: 40,
+  rate: 20,
   async prepare(scene) {
     await scene.serve({ ...scene.overWire, DATABASE_QUEUE_LIMIT: '5' });
     // A second without delay, in which the connections are opened.
@@ -247,7 +247,7 @@ const overload: ProcessDrill = {
         notes.load = `${Math.round(capacity)} requests/s can be answered, ${Math.round(load.rate)} come`;
       },
       end({ load }) {
-        load.rate = 40;
+        load.rate = 20;
       },
       settle: () => scene.wire.restore(),
     };
@@ -344,7 +344,7 @@ const clientsHangUp: ProcessDrill = {
   promises: [
     nothingFails,
     noted('left behind', 'Nothing of theirs waits for the database afterwards', (value) => value === 0),
-    memoryGrowsAtMost(64),
+    memoryAtMost(TASK_MEBIBYTES * 0.8),
     nothingLost,
     noRestart,
   ],

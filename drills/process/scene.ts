@@ -1,4 +1,4 @@
-import { cpus, release, type } from 'node:os';
+import { cpus, type } from 'node:os';
 import { type PrivateDatabase, startPrivateDatabase } from '../../local-process/database.ts';
 import { freePort } from '../../local-process/port.ts';
 import { NoProgram } from '../../local-process/pypi.ts';
@@ -158,7 +158,7 @@ export async function openProcessPlace(): Promise<Place<ProcessScene>> {
   const [cpu] = cpus();
   return {
     target: 'process',
-    description: `${cpus().length} × ${cpu?.model ?? 'CPU'}, ${type()} ${release()}, Node ${process.version}, ${database.description}`,
+    description: `${cpus().length} × ${cpu?.model ?? 'CPU'}, ${type()}, Node ${process.version}, ${database.description}`,
     async open() {
       return new ProcessScene(database, wire, () => {
         store ??= startParameterStore();
