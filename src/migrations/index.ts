@@ -36,7 +36,11 @@ export async function migrate(settings: DatabaseSettings, log: Logger): Promise<
   try {
     await untilItAnswers(knex, settings.waitSeconds, log);
     const migrator = knex.migrate;
-    const config: Knex.MigratorConfig = { migrationSource: SOURCE };
+    const config: Knex.MigratorConfig = {
+      migrationSource: SOURCE,
+      // A release that is taken back finds migrations done that it does not know; Knex would call that corrupt.
+      disableMigrationsListValidation: true,
+    };
     // Knex keeps a lock of its own in a table, which outlives a process that dies; ours is held, so that one is stale.
     await migrator.forceFreeMigrationsLock(config);
     const [, names]: [number, string[]] = await migrator.latest(config);

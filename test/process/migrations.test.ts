@@ -73,6 +73,19 @@ describe('migrations', function () {
     expect(await noted(schema.DATABASE_NAME)).to.deep.equal([1]);
   });
 
+  it('are left alone by a release that was taken back, which knows fewer of them', async () => {
+    const schema = await emptySchema(database);
+    await migrate(schema);
+    await database.query(
+      `INSERT INTO ${schema.DATABASE_NAME}.knex_migrations (name, batch, migration_time) VALUES ('20991231235959_later', 2, NOW())`,
+    );
+    const older = startProcess('migrate', schema);
+    expect((await older.exited).code, older.stdout()).to.equal(0);
+    expect(await noted(schema.DATABASE_NAME)).to.deep.equal([1, 1]);
+    const service = await startServing(schema);
+    await service.stop();
+  });
+
   it('keep the users that are there', async () => {
     const schema = await emptySchema(database);
     await migrate(schema);
