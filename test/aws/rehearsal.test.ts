@@ -38,6 +38,7 @@ describe('the rehearsal', function () {
   let workspace: Workspace;
   let account: string;
   let isEmulated: boolean;
+  let parameters: Awaited<ReturnType<typeof serveParameters>> | undefined;
   let isBroken = false;
 
   before(async function () {
@@ -69,6 +70,7 @@ describe('the rehearsal', function () {
     if (!workspace) return;
     for (const environment of environments)
       await workspace.run('aws/infra-destroy.ts', [], { ENV: environment, YES: environment === 'prod' ? 'prod' : '1' });
+    parameters?.close();
     workspace.remove();
   });
 
@@ -204,7 +206,7 @@ describe('the rehearsal', function () {
     });
 
     it('brings the service up behind the load balancer, tagged with the commit', async () => {
-      if (isEmulated) standIn();
+      if (isEmulated) await standIn();
       const commit = workspace.commit();
       expect(await succeeds('aws/publish.ts', { AWS_ACCOUNT: account })).to.contain(`${commit} is live at http://`);
       const address = await url();
@@ -289,8 +291,6 @@ describe('the rehearsal', function () {
     });
 
     it('fails no request', async () => {
-      const parameters = isEmulated ? await serveParameters('/copilot/plusone/test/secrets') : undefined;
-      if (parameters) give({ AWS_ENDPOINT_URL_SSM: parameters.url });
       workspace.edit('package.json', (text) => text.replace(/"version": ".*"/, '"version": "99.0.0"'));
       workspace.commit();
       const address = await url();
@@ -315,7 +315,6 @@ describe('the rehearsal', function () {
       } finally {
         isOver = true;
         await asking;
-        parameters?.close();
       }
       // Nobody has no birthday: 404 is the service's own answer.
       expect([...answers.keys()]).to.deep.equal(['404']);
@@ -363,20 +362,21 @@ describe('the rehearsal', function () {
   });
 
   /**
-   * What real tasks find and those of an emulator don't: a database with a certificate of Amazon's (so that no TLS is
-   * asked for, and none is done), the region, and the credentials of their role (those of nobody do: see isEmulated).
+   * Gives the service and its migrations what tasks on AWS find and those of an emulator don't: a database with a
+   * certificate of Amazon's (so that no TLS is asked for, and none is done), the region, the credentials of their role
+   * (those of nobody will do: see isEmulated), and an SSM that answers while the service is being deployed.
    */
-  function standIn(): void {
-    const nobody = { AWS_ACCESS_KEY_ID: 'nobody', AWS_SECRET_ACCESS_KEY: 'nobody' };
-    give({ DATABASE_TLS: 'off', AWS_REGION: target.region, ...nobody });
-  }
-
-  /** Gives the service and its migrations variables that the manifest doesn't. */
-  function give(variables: Readonly<Record<string, string>>): void {
+  async function standIn(): Promise<void> {
+    parameters = await serveParameters('/copilot/plusone/test/secrets');
+    const given = {
+      DATABASE_TLS: 'off',
+      AWS_REGION: target.region,
+      AWS_ACCESS_KEY_ID: 'nobody',
+      AWS_SECRET_ACCESS_KEY: 'nobody',
+      AWS_ENDPOINT_URL_SSM: parameters.url,
+    };
     const places = ['environments.test.variables', 'environments.test.sidecars.migrate.variables'];
-    const values = places.flatMap((place) =>
-      Object.entries(variables).map(([name, value]) => [`${place}.${name}`, value]),
-    );
+    const values = places.flatMap((place) => Object.entries(given).map(([name, value]) => [`${place}.${name}`, value]));
     workspace.declare(Object.fromEntries(values));
   }
 
