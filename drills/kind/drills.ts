@@ -31,7 +31,7 @@ const rollingRelease: KindDrill = {
 
 const twoReleases: KindDrill = {
   name: 'two-releases',
-  fault: 'A release is under way when the next one comes, which has a migration',
+  fault: 'A release is under way when the next one comes, which has a migration; later both are taken back',
   promises: [
     nothingFails,
     noted('migration', 'The migration ran, once', (value) => value === '1'),
@@ -66,7 +66,8 @@ const twoReleases: KindDrill = {
         await scene.gone(before);
         notes.migration = await scene.sql(`SELECT COUNT(*) FROM knex_migrations WHERE name = '20991231235959_drill'`);
       },
-      end() {},
+      // To a release that doesn't know what was migrated.
+      end: () => scene.restore(),
     };
   },
 };

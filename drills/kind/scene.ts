@@ -146,7 +146,16 @@ export class KindScene implements OpenScene {
   }
 
   async close(): Promise<void> {
-    for (const undo of this.#atTheEnd.reverse()) await undo();
+    // Each of them, whatever becomes of the others.
+    const failures = [];
+    for (const undo of this.#atTheEnd.reverse()) {
+      try {
+        await undo();
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+    if (failures.length > 0) throw new AggregateError(failures, 'the cluster is not as it was before the drill');
   }
 }
 
