@@ -82,6 +82,11 @@ export class Load {
     return performance.now() - this.#began;
   }
 
+  /** Those that were written. */
+  get names(): string[] {
+    return this.#ledger.names;
+  }
+
   /** Sends nothing more, and comes back when every request has its answer. */
   async stop(): Promise<void> {
     clearInterval(this.#ticking);

@@ -264,24 +264,41 @@ async function answersOf({ urls, lateWritesEnd }: ProcessScene, rate: number, se
 
 const twoWriters: ProcessDrill = {
   name: 'two-writers',
-  fault: 'Two processes write the same 40 names as fast as they can',
+  fault: 'Two processes write the same ten names, while somebody else locks one of them, now and then',
   promises: [
     nothingFails,
     noted('deadlocks', 'MySQL sees no deadlock', (value) => value === 0),
     nothingLost,
     noRestart,
   ],
-  lasts: { full: 15, quick: 3 },
-  names: 40,
+  lasts: { full: 15, quick: 4 },
+  names: 10,
   async prepare(scene) {
     await scene.serve();
     await scene.serve();
     const before = await scene.deadlocks();
+    const somebody = await scene.database.connect();
+    scene.atTheEnd(() => somebody.destroy());
+    let locking = Promise.resolve();
+    let over = false;
+    /** Both processes then stand in the middle of a statement, holding some rows and wanting others. */
+    const lockAgainAndAgain = async (names: readonly string[]) => {
+      for (let turn = 0; !over; turn += 1) {
+        await somebody.query('BEGIN');
+        await somebody.query('SELECT * FROM plusone.users WHERE username = ? FOR UPDATE', [names[turn % names.length]]);
+        await sleep(50);
+        await somebody.query('COMMIT');
+        await sleep(50);
+      }
+    };
     return {
       begin({ load }) {
-        load.rate = 1_500;
+        load.rate = 1_000;
+        locking = lockAgainAndAgain(load.names);
       },
       async end({ load, notes }) {
+        over = true;
+        await locking;
         load.rate = 100;
         notes.deadlocks = (await scene.deadlocks()) - before;
       },
