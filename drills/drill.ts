@@ -108,6 +108,8 @@ async function run<Scene>(drill: Drill<Scene>, fault: Fault, scene: OpenScene, q
   const memory = watchMemory(scene, load);
   try {
     await sleep(WARM_UP_SECONDS[pace] * 1000);
+    // However short the warm-up was, there is something to compare with.
+    await memory.sample();
     const began = load.now();
     await fault.begin(running);
     await sleep((drill.lasts[pace] ?? drill.lasts.full) * 1000);
@@ -130,11 +132,12 @@ async function run<Scene>(drill: Drill<Scene>, fault: Fault, scene: OpenScene, q
 
 function watchMemory(scene: OpenScene, load: Load) {
   const samples: { at: number; mebibytes: number }[] = [];
-  const sampling = setInterval(async () => {
+  async function sample() {
     const mebibytes = await scene.memory();
     if (mebibytes !== undefined) samples.push({ at: load.now(), mebibytes });
-  }, SAMPLE_MILLISECONDS);
-  return { samples, stop: () => clearInterval(sampling) };
+  }
+  const sampling = setInterval(sample, SAMPLE_MILLISECONDS);
+  return { samples, sample, stop: () => clearInterval(sampling) };
 }
 
 /** Whether every promise was kept; true as well for a drill that could not be run. */

@@ -62,7 +62,7 @@ export function figuresOf({ answers, began, returned, audit, memory, restarts, n
     .map(({ sent, ended }) => ended - sent)
     .sort((one, other) => one - other);
   const samples = memory.map(({ mebibytes }) => mebibytes);
-  const before = memory.filter(({ at }) => at < began).map(({ mebibytes }) => mebibytes);
+  const before = memory.filter(({ at }) => at <= began).map(({ mebibytes }) => mebibytes);
   const seconds = (milliseconds: number) => milliseconds / 1000;
   const lowest = (times: number[]) => (times.length === 0 ? undefined : seconds(Math.max(0, Math.min(...times))));
   return {
