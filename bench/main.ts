@@ -35,6 +35,7 @@ const USAGE = `usage: npm run bench [-- --quick]
 `;
 const PAGE = fileURLToPath(new URL('../docs/performance.md', import.meta.url));
 const PICTURE = fileURLToPath(new URL('../docs/images/performance.svg', import.meta.url));
+const SHOWN = '![Requests per second and response times, as in the tables below](images/performance.svg)';
 const BEGIN = '<!-- written by npm run bench: begin -->';
 const END = '<!-- written by npm run bench: end -->';
 
@@ -230,7 +231,7 @@ function publish(results: Results): void {
   if (before === undefined || after === undefined || !page.includes(BEGIN)) {
     throw new SetupError(`${PAGE} lacks one of the lines ${BEGIN} and ${END}`);
   }
-  writeFileSync(PAGE, `${before}${BEGIN}\n\n${report(results)}\n\n${END}${after}`);
+  writeFileSync(PAGE, `${before}${BEGIN}\n\n${SHOWN}\n\n${report(results)}\n\n${END}${after}`);
   mkdirSync(join(PICTURE, '..'), { recursive: true });
   writeFileSync(PICTURE, chart(results));
   say(`written: ${PAGE} and ${PICTURE}`);
