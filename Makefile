@@ -111,9 +111,12 @@ remote_validation: install ## The integration tests against the load balancer, o
 stress_test: install ## A load test against LOAD_BALANCER, else http://localhost:5000; fails above 500 ms
 	@node_modules/.bin/node aws/stress-test.ts
 
+rotate-password: install ## Give the database a new password; the tasks take it up by themselves
+	@node_modules/.bin/node aws/rotate-password.ts
+
 infra-destroy: install ## Remove the environment; asks first, and the database leaves a snapshot
 	@node_modules/.bin/node aws/infra-destroy.ts
 
 rehearse: install ## All of these against an AWS-compatible endpoint on this machine
 	@node_modules/.bin/node aws/rehearse.ts
-.PHONY: infra-plan infra-create publish logs-aws remote_validation stress_test infra-destroy rehearse
+.PHONY: infra-plan infra-create publish logs-aws remote_validation stress_test rotate-password infra-destroy rehearse

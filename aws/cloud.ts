@@ -54,6 +54,13 @@ export async function hasPassword(target: Target): Promise<boolean> {
   return (await parameter(passwordParameter(target))) !== undefined;
 }
 
+/** The identifier of the environment's database, or undefined when there is none. */
+export async function databaseIdentifier(target: Target): Promise<string | undefined> {
+  const answer = z.object({ Exports: z.array(z.object({ Name: z.string(), Value: z.string() })) });
+  const { Exports } = await aws(answer, 'cloudformation', 'list-exports');
+  return Exports.find(({ Name }) => Name === `${environmentStack(target)}-Database`)?.Value;
+}
+
 export interface Stack {
   status: string;
   outputs: Record<string, string>;

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import {
   applicationTags,
   aws,
+  databaseIdentifier,
   environmentNames,
   environmentStack,
   hasEnvironment,
@@ -26,7 +27,7 @@ await command('infra-destroy', ['copilot', 'aws'], async (target) => {
   }
   await requireSettled(serviceStack(target), environmentStack(target));
   const others = (await environmentNames(target)).filter((name) => name !== environment);
-  const database = await databaseOf(target);
+  const database = await databaseIdentifier(target);
 
   say(`\nThis removes ${application}/${environment}: the service and its address, the log of its tasks, the network,`);
   say(
@@ -88,12 +89,6 @@ await command('infra-destroy', ['copilot', 'aws'], async (target) => {
 
   say(`\nWhat stays, and costs a little until you delete it:\n${await leftovers(target, database)}`);
 });
-
-async function databaseOf(target: Target): Promise<string | undefined> {
-  const answer = z.object({ Exports: z.array(z.object({ Name: z.string(), Value: z.string() })) });
-  const { Exports } = await aws(answer, 'cloudformation', 'list-exports');
-  return Exports.find(({ Name }) => Name === `${environmentStack(target)}-Database`)?.Value;
-}
 
 /** Copilot removes copilot/.workspace together with the application; it is a file of this repository. */
 async function keepingWorkspace(work: () => Promise<void>): Promise<void> {

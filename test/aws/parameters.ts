@@ -6,14 +6,12 @@ import { output } from '../../aws/run.ts';
 
 /**
  * Answers SSM's GetParametersByPath for containers on this machine with what is under the path now. For an emulator of
- * AWS that is one process and answers nobody while it updates a service: the new tasks ask for their secrets just then.
+ * AWS that is one process and answers nobody while it deploys a service: the new tasks ask for their secrets just then.
  */
 export async function serveParameters(path: string): Promise<{ url: string; close(): void }> {
-  const parameter = z.object({ Name: z.string(), Type: z.string(), Value: z.string() });
-  const found = await aws(
-    z.object({ Parameters: z.array(parameter) }),
-    ...['ssm', 'get-parameters-by-path', '--with-decryption', '--path', path],
-  );
+  const parameters = z.array(z.object({ Name: z.string(), Type: z.string(), Value: z.string() }));
+  const words = ['ssm', 'get-parameters-by-path', '--with-decryption', '--path', path];
+  const found = await aws(z.object({ Parameters: parameters }), ...words);
   const server = createServer((request, response) => {
     request.resume();
     response.setHeader('content-type', 'application/x-amz-json-1.1');

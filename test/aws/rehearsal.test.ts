@@ -325,6 +325,26 @@ describe('the rehearsal', function () {
     });
   });
 
+  describe('rotate-password', () => {
+    const parameter = z.object({ Parameter: z.object({ Value: z.string(), Version: z.number() }) });
+    const password = () =>
+      cloud.aws(parameter, ...['ssm', 'get-parameter', '--with-decryption', '--name', cloud.passwordParameter(target)]);
+
+    it('gives the database a new password and shows neither', async () => {
+      const before = await password();
+      const said = await succeeds('aws/rotate-password.ts', { YES: '1' });
+      const after = await password();
+      expect(after.Parameter.Version).to.equal(2);
+      expect(after.Parameter.Value).not.to.equal(before.Parameter.Value);
+      expect(said).not.to.contain(before.Parameter.Value).and.not.to.contain(after.Parameter.Value);
+    });
+
+    it('leaves the tasks that run as they are', async () => {
+      const address = await url();
+      for (let i = 0; i < 20; i++) expect((await fetch(`${address}/hello/nobody`)).status).to.equal(404);
+    });
+  });
+
   describe('infra-destroy', () => {
     it('changes nothing without an answer', async () => {
       expect(await refuses('aws/infra-destroy.ts')).to.contain('Are you sure? Nobody is here to answer');

@@ -1,0 +1,20 @@
+import { databaseIdentifier, hasEnvironment } from './cloud.ts';
+import { command, confirm, Refusal, step } from './command.ts';
+import { newPassword, putPassword, secretly } from './database-password.ts';
+import { output } from './run.ts';
+
+// A new password for the database: first in SSM, where a task looks again when MySQL refuses what it has, then in RDS.
+// Connections that are open stay. When it fails half-way, run it again.
+await command('rotate-password', ['aws'], async (target) => {
+  const database = (await hasEnvironment(target)) ? await databaseIdentifier(target) : undefined;
+  if (!database) throw new Refusal(`${target.application}/${target.environment} has no database: make infra-create`);
+  await confirm(`This gives ${database} a new password. Are you sure?`, 'yes');
+
+  const password = newPassword();
+  await step('the parameter in SSM', () => putPassword(target, password, { overwrite: true }));
+  await step('the database', async () => {
+    const change = { DBInstanceIdentifier: database, MasterUserPassword: password, ApplyImmediately: true };
+    await secretly(change, 'rds', 'modify-db-instance');
+    await output('aws', ['rds', 'wait', 'db-instance-available', '--db-instance-identifier', database]);
+  });
+});
