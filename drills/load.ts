@@ -44,7 +44,8 @@ const MOST_IN_A_TICK = 50;
 const TIMEOUT_MILLISECONDS = 10_000;
 const RECENT_NAMES = 200;
 const AUDIT_LINES = 8;
-const AUDIT_ATTEMPTS = 40;
+/** When the service is not able to answer for that long, what is left counts as lost. */
+const AUDIT_MILLISECONDS = 30_000;
 const AUDIT_PAUSE_MILLISECONDS = 250;
 const DAY_MILLISECONDS = 86_400_000;
 const FIRST_BIRTHDAY = Date.UTC(1951, 0, 1);
@@ -98,9 +99,10 @@ export class Load {
     const names = this.#ledger.names;
     const lost: string[] = [];
     const left = names.values();
+    const deadline = this.now() + AUDIT_MILLISECONDS;
     const line = async () => {
       for (const name of left) {
-        const reason = await this.#readBack(name);
+        const reason = await this.#readBack(name, deadline);
         if (reason !== undefined) lost.push(reason);
       }
     };
@@ -185,9 +187,10 @@ export class Load {
     return `${name} should be born on ${[...possible].join(' or ')}; the answer was ${answer.body}`;
   }
 
-  async #readBack(name: string): Promise<string | undefined> {
-    let mistake: string | undefined;
-    for (let attempt = 0; attempt < AUDIT_ATTEMPTS; attempt += 1) {
+  /** What is wrong with `name`, if anything is; whoever is refused asks again. */
+  async #readBack(name: string, deadline: number): Promise<string | undefined> {
+    let mistake: string | undefined = `${name} could not be read any more`;
+    while (this.now() < deadline) {
       const sent = this.now();
       const answer = await this.#ask('GET', `${this.#settings.urls[0]}/hello/${name}`);
       mistake = this.#mistake(name, answer, sent, this.now());

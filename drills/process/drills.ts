@@ -62,12 +62,34 @@ const databaseFrozen: ProcessDrill = {
 
 const networkDropped: ProcessDrill = {
   name: 'network-dropped',
-  fault: 'Packets to and from MySQL are dropped without a word; what was sent arrives when the network is back',
+  fault:
+    'Packets to and from MySQL are dropped without a word; what was sent arrives seconds after the network is back',
+  promises: outage,
+  // Few, so that each is written again before the late write arrives.
+  names: 20,
+  lasts: { full: 20, quick: 3 },
+  async prepare(scene) {
+    await scene.serve(scene.overWire);
+    return {
+      begin: () => scene.wire.drop(),
+      end: () => scene.wire.failOver(),
+      async settle() {
+        // TCP sends again what got lost after longer and longer pauses.
+        scene.wire.restore();
+        await sleep(1_000);
+      },
+    };
+  },
+};
+
+const databaseFailover: ProcessDrill = {
+  name: 'database-failover',
+  fault: 'MySQL falls silent and never comes back; after a while its address leads to another, which has the same data',
   promises: outage,
   lasts: { full: 20, quick: 3 },
   async prepare(scene) {
     await scene.serve(scene.overWire);
-    return { begin: () => scene.wire.drop(), end: () => scene.wire.restore() };
+    return { begin: () => scene.wire.drop(), end: () => scene.wire.failOver() };
   },
 };
 
@@ -503,6 +525,7 @@ export const processDrills: readonly ProcessDrill[] = [
   databaseKilled,
   databaseFrozen,
   networkDropped,
+  databaseFailover,
   networkSlow,
   passwordRotated,
   databaseReadOnly,

@@ -1,7 +1,6 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
-import type { Transform } from 'node:stream';
-import { Transform as TransformStream } from 'node:stream';
+import { Transform } from 'node:stream';
 
 /** A network between the service and its database that can be made bad, without any rights on the machine. */
 export interface Wire {
@@ -14,55 +13,76 @@ export interface Wire {
    */
   drop(): void;
   restore(): void;
+  /** As `restore`, but for new connections only; the others stay silent until `restore`. */
+  failOver(): void;
   close(): void;
+}
+
+/** One connection over the wire, both ends of it. */
+interface Connection {
+  readonly ends: readonly [near: Socket, far: Socket];
+  isLost: boolean;
 }
 
 /** A wire to that port of 127.0.0.1; good at first. */
 export async function layWire(port: number): Promise<Wire> {
   let delay = 0;
   let dropping = false;
-  const held = new Set<() => void>();
-  const sockets = new Set<Socket>();
+  let held: { readonly connection: Connection; go(): void }[] = [];
+  const connections = new Set<Connection>();
 
-  /** Comes back when a piece that was sent now arrives. */
-  async function passage(): Promise<void> {
+  /** Comes back when what was sent now arrives; never, when it is lost. */
+  async function passage(connection: Connection): Promise<void> {
     if (delay > 0) await new Promise((resolve) => setTimeout(resolve, delay));
-    if (dropping) await new Promise<void>((resolve) => held.add(resolve));
+    if (connection.isLost || dropping) await new Promise<void>((go) => held.push({ connection, go }));
   }
 
   const server = createServer({ allowHalfOpen: true }, (near) => {
     const far = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
-    for (const socket of [near, far]) {
-      sockets.add(socket);
+    const connection: Connection = { ends: [near, far], isLost: false };
+    connections.add(connection);
+    for (const socket of connection.ends) {
       socket.setNoDelay(true);
-      socket.once('close', () => sockets.delete(socket));
-      // The other side is told, as a broken network would not; a dropped wire tells nobody.
+      // What broke one end is told to the other by its closing, if the wire lets that pass.
       socket.on('error', () => {});
     }
-    join(near, far);
-    join(far, near);
+    join(connection, near, far);
+    join(connection, far, near);
   });
 
-  function join(from: Socket, to: Socket): void {
-    from.pipe(late()).pipe(to);
-    from.once('close', () => passage().then(() => to.destroy()));
+  function join(connection: Connection, from: Socket, to: Socket): void {
+    from.pipe(late(connection)).pipe(to);
+    from.once('close', async () => {
+      await passage(connection);
+      // After what was sent before the end.
+      setImmediate(() => to.destroySoon());
+      connections.delete(connection);
+    });
   }
 
   /** Keeps the order, and lets pieces that are on their way together be on their way together. */
-  function late(): Transform {
+  function late(connection: Connection): Transform {
     let last = Promise.resolve();
-    return new TransformStream({
+    return new Transform({
       highWaterMark: 1024 * 1024,
       transform(chunk, _encoding, done) {
-        const arrived = passage();
+        const arrived = passage(connection);
         last = last.then(() => arrived).then(() => void this.push(chunk));
         done();
       },
       flush(done) {
-        const arrived = passage();
+        const arrived = passage(connection);
         last.then(() => arrived).then(() => done());
       },
     });
+  }
+
+  function endAllFaults(): void {
+    delay = 0;
+    dropping = false;
+    const arriving = held.filter(({ connection }) => !connection.isLost);
+    held = held.filter(({ connection }) => connection.isLost);
+    for (const { go } of arriving) go();
   }
 
   server.listen(0, '127.0.0.1');
@@ -77,14 +97,16 @@ export async function layWire(port: number): Promise<Wire> {
       dropping = true;
     },
     restore() {
-      delay = 0;
-      dropping = false;
-      for (const go of held) go();
-      held.clear();
+      for (const connection of connections) connection.isLost = false;
+      endAllFaults();
+    },
+    failOver() {
+      for (const connection of connections) connection.isLost = true;
+      endAllFaults();
     },
     close() {
       server.close();
-      for (const socket of sockets) socket.destroy();
+      for (const { ends } of connections) for (const socket of ends) socket.destroy();
     },
   };
 }
