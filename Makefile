@@ -8,15 +8,15 @@ help: ## List the commands
 
 # Everything runs on the Node 24 that comes with the dependencies: npm puts node_modules/.bin first in PATH.
 node_modules/.package-lock.json: package-lock.json
-	npm ci --no-audit --no-fund
+	@echo 'installing the dependencies, Node 24 among them: about a minute'
+	@npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
 install: node_modules/.package-lock.json
 
 ##@ This machine, without Docker
 dev: install ## Run the service on http://localhost:5000 with a private database of its own
-# A process group of its own: Ctrl-C ends the service in good order, and not make as well.
-	@set -m; node_modules/.bin/node local-process/dev.ts
+	@node_modules/.bin/node local-process/dev.ts
 
 test: install ## Prove the service, its page and the translation; needs no Docker
 	@npm test

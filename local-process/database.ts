@@ -49,6 +49,8 @@ export interface Database {
   readonly description: string;
   /** The DATABASE_* variables that lead the service to it, as they are now. */
   readonly env: Record<string, string>;
+  /** Starts the server again, on its data, when it has ended; whether it had to. A given database is left to its owner. */
+  revive(): Promise<boolean>;
   /** Ends the server and removes its data; does nothing to a database that was given by DATABASE_HOST. */
   stop(): Promise<void>;
 }
@@ -103,6 +105,7 @@ export async function startDatabase(): Promise<Database> {
     isPrivate: false,
     description: `the database at DATABASE_HOST=${process.env.DATABASE_HOST}`,
     env: Object.fromEntries(given),
+    revive: async () => false,
     stop: async () => {},
   };
 }
@@ -153,9 +156,13 @@ async function startWith(server: Server, settings: Settings): Promise<PrivateDat
     }
   }
 
-  try {
+  async function start(): Promise<void> {
     await server.start();
     await untilItAnswers();
+  }
+
+  try {
+    await start();
   } catch (error) {
     await server.remove();
     throw error;
@@ -191,10 +198,12 @@ async function startWith(server: Server, settings: Settings): Promise<PrivateDat
       await query(`ALTER USER '${USER}'@'%' IDENTIFIED BY ?`, [changed]);
       password = changed;
     },
-    async start() {
-      await server.start();
-      await untilItAnswers();
+    async revive() {
+      if (server.failure() === undefined) return false;
+      await start();
+      return true;
     },
+    start,
     kill: server.kill,
     async freeze() {
       await server.freeze();

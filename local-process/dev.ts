@@ -1,5 +1,6 @@
 /** `make dev`: the service on a database of its own, started again when its code changes, until Ctrl-C. */
 import { watch } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { type Database, SetupError, startDatabase } from './database.ts';
 import { isFree } from './port.ts';
@@ -8,6 +9,8 @@ import { migrate, ServiceError, type ServiceProcess, startProcess, untilReady } 
 const SOURCE = fileURLToPath(new URL('../src', import.meta.url));
 /** Editors save in several steps. */
 const SETTLE_MILLISECONDS = 100;
+/** Long enough to see what the service does without its database. */
+const REVIVE_MILLISECONDS = 3_000;
 
 const ports = { PORT: process.env.PORT || '5000', METRICS_PORT: process.env.METRICS_PORT || '9464' };
 const url = `http://localhost:${ports.PORT}`;
@@ -33,6 +36,7 @@ try {
   say(`${url} is ready after ${Math.round(performance.now())} ms, on ${database.description}. Ctrl-C ends it.`);
   if (database.isPrivate) say('Its data are removed at the end; DATABASE_HOST and so on lead it to another database.');
   startAgainOnChange(database);
+  keepAlive(database);
 } catch (error) {
   complain(error);
   await end(1);
@@ -69,10 +73,21 @@ async function startAgain(on: Database): Promise<void> {
   say(`${url} runs the changed code.`);
 }
 
+/** Brings the database back when somebody ended it, as RDS would. */
+async function keepAlive(on: Database): Promise<void> {
+  while (!ending) {
+    await sleep(REVIVE_MILLISECONDS);
+    if (ending) return;
+    const was = await on.revive().catch(complain);
+    if (was) say('the database had ended, and is back on its data.');
+  }
+}
+
 async function end(code: number): Promise<void> {
   ending = true;
   await serving?.stop();
   await database?.stop();
+  if (code === 0) say('ended; nothing is left behind.');
   process.exit(code);
 }
 

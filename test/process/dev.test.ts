@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -52,6 +52,21 @@ describe('make dev', function () {
     expect(await once(child, 'exit')).to.deep.equal([0, null]);
     expect(await isRefused(url)).to.equal(true);
     expect(readdirSync(temporary)).to.deep.equal([]);
+  });
+
+  it('brings its database back when somebody killed it, with what was saved', async function () {
+    await start();
+    await eventually(async () => output.includes('is ready'), 30);
+    const url = `http://127.0.0.1:${port}`;
+    await save(url, 'ann', '2000-02-29');
+
+    // The directory has the server's process id only where the server is a program of this machine.
+    const [directory = ''] = readdirSync(temporary);
+    const pidFile = join(temporary, directory, 'server.pid');
+    if (!existsSync(pidFile)) this.skip();
+    process.kill(Number(readFileSync(pidFile, 'utf8')), 'SIGKILL');
+    await eventually(async () => output.includes('the database had ended, and is back'), 30);
+    await eventually(async () => (await find(url, 'ann')).status === 200);
   });
 
   it('leaves no service behind when it was killed', async () => {
