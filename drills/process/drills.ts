@@ -420,7 +420,7 @@ const clockSteps: ProcessDrill = {
     nothingLost,
     noRestart,
   ],
-  lasts: { full: 3, quick: 3 },
+  lasts: { full: 3, quick: 2.5 },
   async prepare(scene) {
     const library = faketimeLibrary();
     if (library === undefined) return 'it needs libfaketime (Debian, Ubuntu: apt-get install libfaketime)';
@@ -433,9 +433,9 @@ const clockSteps: ProcessDrill = {
     const step = async ({ load }: Running, to: number) => {
       const { rate } = load;
       load.rate = 0;
-      await sleep(500);
+      await sleep(300);
       setClock(to);
-      await sleep(1_500);
+      await sleep(1_200);
       load.rate = rate;
     };
     await scene.serve({
@@ -449,12 +449,12 @@ const clockSteps: ProcessDrill = {
     const year = new Date().getUTCFullYear() + 1;
     const leapYear = year + ((4 - (year % 4)) % 4);
     return {
-      begin: (running) => step(running, Date.UTC(year, 0, 1) - 3_000),
+      begin: (running) => step(running, Date.UTC(year, 0, 1) - 2_000),
       async end(running) {
         const days = [await dayAt(scene.url)];
         for (const day of [Date.UTC(leapYear, 1, 29), Date.UTC(leapYear, 2, 1)]) {
-          await step(running, day - 3_000);
-          await sleep(3_000);
+          await step(running, day - 2_000);
+          await sleep(2_500);
           days.push(await dayAt(scene.url));
         }
         running.notes.days = days.join(', ');
@@ -490,7 +490,7 @@ const stdoutBlocked: ProcessDrill = {
     memoryGrowsAtMost(64),
     nothingLost,
   ],
-  lasts: { full: 40, quick: 6 },
+  lasts: { full: 40, quick: 4 },
   rate: 600,
   async prepare(scene) {
     await scene.serve({ ...scene.database.env, SHUTDOWN_GRACE_SECONDS: '5' });

@@ -7,6 +7,8 @@ import { describe as tell } from '../../drills/report.ts';
 /** One drill after the other, each with a short fault; `npm run drill -- all` has the long ones and the figures. */
 describe('the promises of the service, in a quick drill', function () {
   this.timeout(120_000);
+  // A machine that stands still for a second is no broken promise; a promise that is broken is broken twice.
+  this.retries(1);
   let place: Place<ProcessScene>;
 
   before(async () => {
