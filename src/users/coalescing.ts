@@ -23,6 +23,9 @@ interface Waiting<Item, Result> {
   givenUp: boolean;
 }
 
+/** Longer than a turn of the event loop takes, unless more is coming in than can be answered. */
+const LATE_MILLISECONDS = 5;
+
 /**
  * Work that arrives together is done together. While a batch is under way, what arrives waits and becomes the next
  * one, so batches grow with the load and a single item never waits for company. A batch takes in nothing once it has
@@ -36,6 +39,7 @@ export class Coalescer<Item, Result> {
   #lanesInUse = 0;
   #present = 0;
   #scheduled = false;
+  #scheduledAt = 0;
 
   constructor(how: Coalescing<Item, Result>) {
     this.#how = how;
@@ -51,6 +55,7 @@ export class Coalescer<Item, Result> {
    * @throws {Unavailable} when it had to be given up or turned away
    */
   submit(item: Item): Promise<Result> {
+    this.#beginWhenLate();
     if (this.#present >= this.#how.limit) {
       return Promise.reject(new Unavailable(`overload: ${this.#present} requests wait for the database`));
     }
@@ -85,18 +90,31 @@ export class Coalescer<Item, Result> {
   #schedule(): void {
     if (this.#scheduled || this.#lanesInUse >= this.#how.lanes) return;
     this.#scheduled = true;
+    this.#scheduledAt = performance.now();
     setImmediate(() => {
       this.#scheduled = false;
-      if (this.#lanesInUse >= this.#how.lanes) return;
-      const batch = this.#next();
-      if (batch.length === 0) return;
-      this.#lanesInUse += 1;
-      void this.#work(batch).finally(() => {
-        this.#lanesInUse -= 1;
-        if (this.#waiting.length > 0) this.#schedule();
-      });
+      this.#begin();
+    });
+  }
+
+  /**
+   * The end of the turn may be seconds away: while more than 1,024 sockets have something to read, libuv reads on
+   * (`uv__io_poll`, up to 48 times as many), and neither immediates nor timers get a turn.
+   */
+  #beginWhenLate(): void {
+    if (this.#scheduled && performance.now() - this.#scheduledAt > LATE_MILLISECONDS) this.#begin();
+  }
+
+  #begin(): void {
+    if (this.#lanesInUse >= this.#how.lanes) return;
+    const batch = this.#next();
+    if (batch.length === 0) return;
+    this.#lanesInUse += 1;
+    void this.#work(batch).finally(() => {
+      this.#lanesInUse -= 1;
       if (this.#waiting.length > 0) this.#schedule();
     });
+    if (this.#waiting.length > 0) this.#schedule();
   }
 
   #next(): Waiting<Item, Result>[] {

@@ -34,6 +34,18 @@ describe('Coalescer', () => {
     expect(await result).to.equal('done 1');
   });
 
+  it('begins without the end of the turn when that does not come, as in a flood of requests', async () => {
+    const { coalescer, batches, gates } = observed();
+    const flood = [coalescer.submit(1)];
+    for (const end = performance.now() + 20; performance.now() < end; );
+    flood.push(coalescer.submit(2));
+    expect(batches).to.deep.equal([[1]]);
+    gates[0]?.open();
+    await soon();
+    gates[1]?.open();
+    expect(await Promise.all(flood)).to.deep.equal(['done 1', 'done 2']);
+  });
+
   it('makes one batch of what arrives while another is under way', async () => {
     const { coalescer, batches, gates } = observed();
     const first = coalescer.submit(1);
