@@ -32,7 +32,7 @@ export async function command(
     process.env.AWS_REGION = process.env.AWS_DEFAULT_REGION = target.region;
     const owner = tools.includes('aws') ? await account() : '';
     const { application, environment, region } = target;
-    say(`${name}: ${application}/${environment} in ${region}${owner && `, account ${owner}`}`);
+    if (owner) say(`${name}: ${application}/${environment} in ${region}, account ${owner}`);
     await work(target, owner);
     say(`${name}: done in ${duration(start)}`);
   } catch (error) {

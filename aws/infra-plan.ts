@@ -44,6 +44,7 @@ subnets, security groups, an ECS cluster, a service-discovery namespace, a bucke
   const svc = await packaged('svc', target);
   if (await stack(serviceStack(target))) {
     say(await difference('svc', '--name', service, '--env', environment));
+    say('(UpdateID and Image change with every release.)\n');
     say(await addonsDifference(serviceStack(target), svc.addons));
   } else {
     say(`never deployed: \`make publish\` would create\n${list(svc.stack)}\n${list(svc.addons)}`);

@@ -8,7 +8,9 @@ const users = Array.from({ length: 50 }, (_, i) => `stress${letter(i / 10)}${let
 await command('stress_test', [], async () => {
   const given = process.env.LOAD_BALANCER || 'http://localhost:5000';
   const url = given.includes('://') ? given : `http://${given}`;
+  const [connections, duration] = [number('CONNECTIONS', 32), number('DURATION', 20)];
   await requireAnswer(url);
+  say(`${connections} connections to ${url} for ${duration} s`);
 
   const put = (user: string, i: number) => ({
     method: 'PUT' as const,
@@ -22,8 +24,8 @@ await command('stress_test', [], async () => {
   ]);
   const options = {
     url,
-    connections: number('CONNECTIONS', 32),
-    duration: number('DURATION', 20),
+    connections,
+    duration,
     timeout: 10,
     requests,
     // Every connection begins somewhere else in the list.
@@ -34,7 +36,7 @@ await command('stress_test', [], async () => {
   } satisfies autocannon.Options;
   const result = await new Promise<autocannon.Result>((resolve, reject) => {
     const test = autocannon(options, (error: unknown, result) => (error ? reject(error) : resolve(result)));
-    autocannon.track(test, { renderProgressBar: process.stderr.isTTY === true, renderLatencyTable: true });
+    autocannon.track(test, { renderProgressBar: process.stderr.isTTY === true, renderLatencyTable: false });
   });
   await Promise.all(users.map((user) => fetch(`${url}/hello/${user}`, { method: 'DELETE' })));
 

@@ -72,6 +72,9 @@ describe('the rehearsal', function () {
       await workspace.run('aws/infra-destroy.ts', [], { ENV: environment, YES: environment === 'prod' ? 'prod' : '1' });
     parameters?.close();
     workspace.remove();
+    const images = ['image', 'ls', '--quiet', `${account}.dkr.ecr.${target.region}.amazonaws.com/plusone/plusone`];
+    const made = spawnSync('docker', images, { encoding: 'utf8' }).stdout.split('\n').filter(Boolean);
+    if (isEmulated && made.length > 0) spawnSync('docker', ['image', 'rm', '--force', ...made]);
   });
 
   async function succeeds(program: string, variables: NodeJS.ProcessEnv = {}, words: string[] = []): Promise<string> {
@@ -322,6 +325,15 @@ describe('the rehearsal', function () {
       expect(await (await fetch(address, { headers: { accept: 'application/json' } })).json()).to.include({
         version: '99.0.0',
       });
+    });
+  });
+
+  describe('a release that cannot start', () => {
+    it('is rolled back with its reason, while the one before serves on', async () => {
+      workspace.declare({ 'variables.LOG_LEVEL': 'loud' });
+      expect(await refuses('aws/publish.ts', { AWS_ACCOUNT: account })).to.contain('LOG_LEVEL is "loud"; it must be');
+      const answer = await fetch(await url(), { headers: { accept: 'application/json' } });
+      expect(await answer.json()).to.include({ version: '99.0.0' });
     });
   });
 
