@@ -90,7 +90,20 @@ fuzz: install ## Schemathesis and broken HTTP against the API; FUZZ_CASES=20000 
 sbom: install ## What the image contains of npm's packages, as CycloneDX: plusone.cdx.json
 	@npm sbom --sbom-format cyclonedx --omit dev > plusone.cdx.json
 	@echo plusone.cdx.json
-.PHONY: drill fuzz sbom
+GITLEAKS = v8.24.0
+secrets: .local/gitleaks-$(GITLEAKS) ## Look for secrets in the history, and in the image plusone:dev when it is here (needs Go)
+	@$< git . --no-banner --redact
+	@if docker image inspect plusone:dev >/dev/null 2>&1; then \
+	  image=$$(mktemp -d); trap 'rm -rf "$$image"' EXIT; container=$$(docker create plusone:dev); \
+	  docker cp --quiet "$$container:/app" "$$image"; docker rm "$$container" >/dev/null; \
+	  $< dir "$$image" --no-banner --redact; \
+	fi
+
+.local/gitleaks-$(GITLEAKS):
+	@mkdir -p .local
+	@GOBIN=$(CURDIR)/.local go install github.com/zricethezav/gitleaks/v8@$(GITLEAKS)
+	@mv .local/gitleaks $@
+.PHONY: drill fuzz sbom secrets
 
 ##@ AWS (Copilot); ENV=test unless you say ENV=prod
 infra-plan: install ## What infra-create and publish would create or change; touches nothing
