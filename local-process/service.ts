@@ -33,6 +33,14 @@ export interface ServiceProcess {
   stop(): Promise<Exit>;
 }
 
+/** Ends the processes without a warning, and waits until they are gone. */
+export async function killAll(processes: readonly ServiceProcess[]): Promise<void> {
+  for (const { child, exited } of processes) {
+    child.kill('SIGKILL');
+    await exited;
+  }
+}
+
 /** A running service that takes requests. */
 export interface Service extends ServiceProcess {
   /** Without a slash at the end: http://127.0.0.1:20123 */

@@ -2,7 +2,7 @@ import { cpus, type } from 'node:os';
 import { type PrivateDatabase, startPrivateDatabase } from '../../local-process/database.ts';
 import { freePort } from '../../local-process/port.ts';
 import { NoProgram } from '../../local-process/pypi.ts';
-import { migrate, type Service, startServing } from '../../local-process/service.ts';
+import { killAll, migrate, type Service, startServing } from '../../local-process/service.ts';
 import { type ParameterStore, startParameterStore } from '../../test/process/ssm.ts';
 import type { OpenScene, Place } from '../drill.ts';
 import { type FrontDoor, openFrontDoor } from './front-door.ts';
@@ -140,10 +140,7 @@ export class ProcessScene implements OpenScene {
 
   async close(): Promise<void> {
     for (const undo of this.#atTheEnd.reverse()) await undo();
-    for (const { child, exited } of this.services.splice(0)) {
-      child.kill('SIGKILL');
-      await exited;
-    }
+    await killAll(this.services.splice(0));
     this.#frontDoor?.close();
     this.wire.restore();
   }

@@ -53,6 +53,16 @@ async function opened(path: string, options?: BrowserContextOptions): Promise<Vi
   return made;
 }
 
+/** Saves a birthday for a new name by hand, sees the answer, and gives the name back. */
+async function saveBirthday(page: Page): Promise<string> {
+  const name = newName();
+  await nameField(page).fill(name);
+  await dateField(page).fill('1990-06-15');
+  await press(page, 'Save');
+  await answers(page, /^Hello/);
+  return name;
+}
+
 describe('in a browser', function () {
   this.timeout(3 * PATIENCE_MILLISECONDS);
 
@@ -126,11 +136,7 @@ describe('in a browser', function () {
 
     it('shows the same again when it is loaded again', async () => {
       const { page } = await opened('/');
-      const name = newName();
-      await nameField(page).fill(name);
-      await dateField(page).fill('1990-06-15');
-      await press(page, 'Save');
-      await answers(page, /^Hello/);
+      const name = await saveBirthday(page);
       const shown = await answer(page).textContent();
       await page.reload();
       expect(await answer(page).textContent()).to.equal(shown);
@@ -223,10 +229,7 @@ describe('in a browser', function () {
       it(`has nothing that axe objects to, in ${colorScheme}: empty, with an answer, with an error`, async () => {
         const { page } = await opened('/', { colorScheme });
         expect(await accessibilityProblems(page)).to.deep.equal([]);
-        await nameField(page).fill(newName());
-        await dateField(page).fill('1990-06-15');
-        await press(page, 'Save');
-        await answers(page, /^Hello/);
+        await saveBirthday(page);
         expect(await accessibilityProblems(page)).to.deep.equal([]);
         await dateField(page).fill(await utcDate(1));
         await press(page, 'Save');
@@ -248,10 +251,7 @@ describe('in a browser', function () {
 
     it('fits a screen of 320 pixels with the longest name', async () => {
       const { page } = await opened('/', { viewport: NARROW });
-      await nameField(page).fill(newName());
-      await dateField(page).fill('1990-06-15');
-      await press(page, 'Save');
-      await answers(page, /^Hello/);
+      await saveBirthday(page);
       expect(await isWiderThanTheScreen(page)).to.equal(false);
     });
 
@@ -290,11 +290,7 @@ describe('in a browser', function () {
 
     it('prints the answer without what can only be clicked', async () => {
       const { page } = await opened('/');
-      const name = newName();
-      await nameField(page).fill(name);
-      await dateField(page).fill('1990-06-15');
-      await press(page, 'Save');
-      await answers(page, /^Hello/);
+      await saveBirthday(page);
       await page.emulateMedia({ media: 'print' });
       expect(await answer(page).isVisible()).to.equal(true);
       for (const button of await page.locator('button, input').all()) expect(await button.isVisible()).to.equal(false);

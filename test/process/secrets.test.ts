@@ -4,7 +4,7 @@ import { expect } from 'chai';
 import { type PrivateDatabase, startPrivateDatabase } from '../../local-process/database.ts';
 import { freePort } from '../../local-process/port.ts';
 import { NoProgram } from '../../local-process/pypi.ts';
-import { migrate, type ServiceProcess, startProcess, startServing } from '../../local-process/service.ts';
+import { killAll, migrate, type ServiceProcess, startProcess, startServing } from '../../local-process/service.ts';
 import { eventually, find, save } from './requests.ts';
 import { type ParameterStore, startParameterStore } from './ssm.ts';
 
@@ -41,10 +41,7 @@ describe('secrets from SSM', function () {
     await migrate(database.env);
   });
   afterEach(async () => {
-    for (const { child, exited } of started.splice(0)) {
-      child.kill('SIGKILL');
-      await exited;
-    }
+    await killAll(started.splice(0));
   });
   after(async () => {
     await database?.stop();

@@ -6,7 +6,14 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { type PrivateDatabase, startPrivateDatabase } from '../../local-process/database.ts';
 import { freePort } from '../../local-process/port.ts';
-import { migrate, type ServiceProcess, startProcess, startServing, untilReady } from '../../local-process/service.ts';
+import {
+  killAll,
+  migrate,
+  type ServiceProcess,
+  startProcess,
+  startServing,
+  untilReady,
+} from '../../local-process/service.ts';
 import { eventually, find, save, send } from './requests.ts';
 import { emptySchema, sharedDatabase } from './shared-database.ts';
 
@@ -30,10 +37,7 @@ describe('starting the process', function () {
     database = await sharedDatabase();
   });
   afterEach(async () => {
-    for (const { child, exited } of started.splice(0)) {
-      child.kill('SIGKILL');
-      await exited;
-    }
+    await killAll(started.splice(0));
   });
 
   it('ends with 64 and the usage when the command is unknown', async () => {

@@ -4,7 +4,7 @@ import { expect } from 'chai';
 import type { PrivateDatabase } from '../../local-process/database.ts';
 import { startPrivateDatabase } from '../../local-process/database.ts';
 import { freePort } from '../../local-process/port.ts';
-import { migrate, type Service, startProcess, startServing } from '../../local-process/service.ts';
+import { killAll, migrate, type Service, startProcess, startServing } from '../../local-process/service.ts';
 import { beginSaving, eventually, find, isRefused, save, send } from './requests.ts';
 import { sharedDatabase } from './shared-database.ts';
 
@@ -23,10 +23,7 @@ describe('stopping the process', function () {
     database = await sharedDatabase();
   });
   afterEach(async () => {
-    for (const { child, exited } of started.splice(0)) {
-      child.kill('SIGKILL');
-      await exited;
-    }
+    await killAll(started.splice(0));
   });
 
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
