@@ -1,18 +1,26 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install dev test test-unit test-integration test-drills test-cluster test-aws check clean
+.PHONY: help install doctor dev test test-unit test-integration test-drills test-cluster test-aws check clean
 
 help: ## List the commands
 	@awk 'BEGIN { FS = ":.*## " } /^##@/ { printf "\n%s\n", substr($$0, 5) } /^[a-z_-]+:.*## / { printf "  %-24s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # Everything runs on the Node 24 that comes with the dependencies: npm puts node_modules/.bin first in PATH.
 node_modules/.package-lock.json: package-lock.json
+	@sh doctor/node.sh >/dev/null
 	@echo 'installing the dependencies, Node 24 among them: about a minute'
 	@npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
 install: node_modules/.package-lock.json
+
+# It runs before anything is installed, on a Node that takes TypeScript; an older one has to install Node 24 first.
+doctor: ## What is missing on this machine, and what to type; FOR=dev, kind or aws for one purpose
+	@[ -x node_modules/.bin/node ] || sh doctor/node.sh >/dev/null
+	@[ -x node_modules/.bin/node ] || node -e 'process.exit(process.features.typescript ? 0 : 1)' \
+	  || $(MAKE) --no-print-directory install
+	@$$(command -v node_modules/.bin/node || command -v node) doctor/main.ts
 
 ##@ This machine, without Docker
 dev: install ## Run the service on http://localhost:5000 with a private database of its own

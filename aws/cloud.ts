@@ -1,6 +1,7 @@
 import { z } from 'zod';
-import { Refusal, type Target } from './command.ts';
-import { CommandFailed, output } from './run.ts';
+import { Failed, output } from '../terminal/programs.ts';
+import { Refusal } from '../terminal/refusal.ts';
+import type { Target } from './command.ts';
 
 // What is there, as AWS says. Copilot keeps its own records in SSM: an application, its environments, its services.
 
@@ -14,7 +15,7 @@ async function parameter(name: string): Promise<string | undefined> {
     const answer = z.object({ Parameter: z.object({ Value: z.string() }) });
     return (await aws(answer, 'ssm', 'get-parameter', '--name', name)).Parameter.Value;
   } catch (error) {
-    if (error instanceof CommandFailed && error.stderr.includes('ParameterNotFound')) return undefined;
+    if (error instanceof Failed && error.stderr.includes('ParameterNotFound')) return undefined;
     throw error;
   }
 }
@@ -78,7 +79,7 @@ export async function stack(name: string): Promise<Stack | undefined> {
     const outputs = (found.Outputs ?? []).map(({ OutputKey, OutputValue = '' }) => [OutputKey, OutputValue]);
     return { status: found.StackStatus, outputs: Object.fromEntries(outputs) };
   } catch (error) {
-    if (error instanceof CommandFailed && error.stderr.includes('does not exist')) return undefined;
+    if (error instanceof Failed && error.stderr.includes('does not exist')) return undefined;
     throw error;
   }
 }

@@ -1,8 +1,11 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline/promises';
 import { parse } from 'yaml';
-import { account, requireTools, type Tool } from './prerequisites.ts';
-import { CommandFailed } from './run.ts';
+import { requireTools, type ToolName } from '../doctor/tools.ts';
+import { duration, remark } from '../terminal/progress.ts';
+import { Refusal } from '../terminal/refusal.ts';
+import { target } from '../terminal/target.ts';
+import { identity } from './credentials.ts';
 
 /** What a command works on. */
 export interface Target {
@@ -12,33 +15,27 @@ export interface Target {
   region: string;
 }
 
-/** Something that the operator can put right: the message says what and how. */
-export class Refusal extends Error {}
-
 /**
  * Runs one of the commands: checks first what it needs (the tools, and credentials if one of the tools is `aws`), says
  * where it works, and ends with how long it took. Errors come out as lines for the operator, with exit code 1.
  */
 export async function command(
   name: string,
-  tools: Tool[],
+  tools: readonly ToolName[],
   work: (target: Target, account: string) => Promise<void>,
 ): Promise<void> {
-  const start = performance.now();
-  try {
-    const target = readTarget(process.env);
-    requireTools(tools);
+  const started = performance.now();
+  await target(`make ${name}`, async () => {
+    const what = readTarget(process.env);
+    await requireTools(tools);
     // Copilot, the AWS CLI and the SDK of every language read it from here.
-    process.env.AWS_REGION = process.env.AWS_DEFAULT_REGION = target.region;
-    const owner = tools.includes('aws') ? await account() : '';
-    const { application, environment, region } = target;
-    if (owner) say(`${name}: ${application}/${environment} in ${region}, account ${owner}`);
-    await work(target, owner);
-    say(`${name}: done in ${duration(start)}`);
-  } catch (error) {
-    say(`${name}: ${error instanceof Refusal || error instanceof CommandFailed ? error.message : describe(error)}`);
-    process.exitCode = 1;
-  }
+    process.env.AWS_REGION = process.env.AWS_DEFAULT_REGION = what.region;
+    const account = tools.includes('aws') ? (await identity()).account : '';
+    const { application, environment, region } = what;
+    if (account) remark(`${name}: ${application}/${environment} in ${region}, account ${account}`);
+    await work(what, account);
+    remark(`${name}: done in ${duration(started)}`);
+  });
 }
 
 /** ENV (default test) and AWS_REGION (default us-west-2), and the names from copilot/. Throws Refusal. */
@@ -59,15 +56,6 @@ export function readTarget(env: NodeJS.ProcessEnv): Target {
   };
 }
 
-/** One step of a command, with its name before and its time after. */
-export async function step<T>(name: string, work: () => Promise<T>): Promise<T> {
-  const start = performance.now();
-  say(`\n→ ${name}`);
-  const result = await work();
-  say(`✓ ${name} (${duration(start)})`);
-  return result;
-}
-
 /** Throws Refusal unless the operator types the answer; YES=… in the environment has typed it already. */
 export async function confirm(question: string, answer: 'yes' | string): Promise<void> {
   if (process.env.YES === '1' && answer === 'yes') return;
@@ -78,17 +66,4 @@ export async function confirm(question: string, answer: 'yes' | string): Promise
   const given = await terminal.question(`${question} (${answer}) `);
   terminal.close();
   if (given.trim().toLowerCase() !== answer) throw new Refusal('nothing was changed');
-}
-
-export function say(line: string): void {
-  process.stdout.write(`${line}\n`);
-}
-
-function duration(start: number): string {
-  const seconds = Math.round((performance.now() - start) / 1000);
-  return seconds < 60 ? `${seconds} s` : `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
-}
-
-function describe(error: unknown): string {
-  return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }

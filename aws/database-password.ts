@@ -2,9 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { output } from '../terminal/programs.ts';
 import { passwordParameter } from './cloud.ts';
 import type { Target } from './command.ts';
-import { output } from './run.ts';
 
 /** 32 letters, digits, - and _: RDS refuses / @ " and spaces, and takes 41 at most from MySQL's. */
 export function newPassword(): string {

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { CommandFailed, output } from './run.ts';
+import { Failed, output } from '../terminal/programs.ts';
 
 /**
  * Whether what answers for AWS takes credentials that nobody issued. AWS never does; an emulator does, and nothing
@@ -14,10 +14,10 @@ export async function acceptsAnyone(): Promise<boolean> {
   };
   try {
     const patience = ['--cli-connect-timeout', '5', '--cli-read-timeout', '10'];
-    await output('aws', ['sts', 'get-caller-identity', ...patience], { ...rest, ...nobody });
+    await output('aws', ['sts', 'get-caller-identity', ...patience], { env: { ...rest, ...nobody } });
     return true;
   } catch (error) {
-    if (error instanceof CommandFailed) return false;
+    if (error instanceof Failed) return false;
     throw error;
   }
 }

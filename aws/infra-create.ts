@@ -1,4 +1,6 @@
 import { execFileSync } from 'node:child_process';
+import { say, step } from '../terminal/progress.ts';
+import { Refusal } from '../terminal/refusal.ts';
 import {
   applicationTags,
   environmentStack,
@@ -9,11 +11,11 @@ import {
   requireSettled,
   serviceStack,
 } from './cloud.ts';
-import { command, confirm, Refusal, say, step, type Target } from './command.ts';
+import { command, confirm, type Target } from './command.ts';
+import { copilot } from './copilot.ts';
 import { newPassword, putPassword } from './database-password.ts';
 import { requireLimits } from './limits.ts';
 import { withProfile } from './profile.ts';
-import { run } from './run.ts';
 
 // Everything that a release needs: the application, the database's password, the environment with its database, the
 // image's repository. Each step asks first whether it was done, so that a second run goes on where the first one failed.
@@ -32,13 +34,13 @@ await command('infra-create', ['copilot', 'aws', 'git'], async (target) => {
   if (!tags) {
     await step(`application ${application}`, async () => {
       const domain = process.env.DOMAIN ? ['--domain', process.env.DOMAIN] : [];
-      await run('copilot', ['app', 'init', application, '--resource-tags', `plusone-source=${source()}`, ...domain]);
+      await copilot(['app', 'init', application, '--resource-tags', `plusone-source=${source()}`, ...domain]);
     });
   }
   if (!(await hasEnvironment(target))) {
     await step(`environment ${environment}: its roles`, () =>
       withProfile(target.region, (profile, env) =>
-        run('copilot', ['env', 'init', '--name', environment, '--profile', profile, '--default-config'], env),
+        copilot(['env', 'init', '--name', environment, '--profile', profile, '--default-config'], env),
       ),
     );
   }
@@ -48,10 +50,10 @@ await command('infra-create', ['copilot', 'aws', 'git'], async (target) => {
     );
   }
   await step(`environment ${environment}: network and database (a new database takes 10 minutes)`, () =>
-    run('copilot', ['env', 'deploy', '--name', environment]),
+    copilot(['env', 'deploy', '--name', environment]),
   );
   if (!(await hasService(target))) {
-    await step(`service ${service}: its image repository`, () => run('copilot', ['svc', 'init', '--name', service]));
+    await step(`service ${service}: its image repository`, () => copilot(['svc', 'init', '--name', service]));
   }
 
   const url = await loadBalancer(target);

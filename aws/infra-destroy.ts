@@ -1,5 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { z } from 'zod';
+import { output } from '../terminal/programs.ts';
+import { say, step } from '../terminal/progress.ts';
 import {
   applicationTags,
   aws,
@@ -14,8 +16,8 @@ import {
   serviceStack,
   stack,
 } from './cloud.ts';
-import { command, confirm, say, step, type Target } from './command.ts';
-import { output, run } from './run.ts';
+import { command, confirm, type Target } from './command.ts';
+import { copilot } from './copilot.ts';
 
 // Removes an environment and, with the last one, the application. The database leaves a snapshot.
 await command('infra-destroy', ['copilot', 'aws'], async (target) => {
@@ -53,7 +55,7 @@ await command('infra-destroy', ['copilot', 'aws'], async (target) => {
   }
   if (await stack(serviceStack(target))) {
     await step(`service ${service}`, () =>
-      run('copilot', ['svc', 'delete', '--name', service, '--env', environment, '--yes']),
+      copilot(['svc', 'delete', '--name', service, '--env', environment, '--yes']),
     );
   }
   if (database) {
@@ -70,7 +72,7 @@ await command('infra-destroy', ['copilot', 'aws'], async (target) => {
   }
   if (await hasEnvironment(target)) {
     await step(`environment ${environment}, with the database's final snapshot`, () =>
-      run('copilot', ['env', 'delete', '--name', environment, '--yes']),
+      copilot(['env', 'delete', '--name', environment, '--yes']),
     );
   }
   if (await hasPassword(target)) {
@@ -81,8 +83,8 @@ await command('infra-destroy', ['copilot', 'aws'], async (target) => {
   if (others.length === 0) {
     await step(`application ${application}`, () =>
       keepingWorkspace(async () => {
-        if (await hasService(target)) await run('copilot', ['svc', 'delete', '--name', service, '--yes']);
-        await run('copilot', ['app', 'delete', '--name', application, '--yes']);
+        if (await hasService(target)) await copilot(['svc', 'delete', '--name', service, '--yes']);
+        await copilot(['app', 'delete', '--name', application, '--yes']);
       }),
     );
   }

@@ -3,11 +3,12 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { Failed, output } from '../terminal/programs.ts';
+import { say, step } from '../terminal/progress.ts';
 import { applicationTags, aws, environmentStack, hasEnvironment, hasService, serviceStack, stack } from './cloud.ts';
-import { command, say } from './command.ts';
+import { command } from './command.ts';
 import { requireLimits } from './limits.ts';
 import { packaged, resources } from './plan.ts';
-import { CommandFailed, output } from './run.ts';
 
 // What `make infra-create` and `make publish` would create or change. Touches nothing.
 await command('infra-plan', ['copilot', 'aws', 'git'], async (target) => {
@@ -32,8 +33,8 @@ subnets, security groups, an ECS cluster, a service-discovery namespace, a bucke
   }
 
   say(`\n# The environment ${environment}`);
-  const env = await packaged('env', target);
-  say(await difference('env', '--name', environment));
+  const env = await step('its templates, from Copilot', () => packaged('env', target));
+  say(await step('what they would change', () => difference('env', '--name', environment)));
   say(await addonsDifference(environmentStack(target), env.addons));
 
   say(`\n# The service ${service}`);
@@ -41,9 +42,10 @@ subnets, security groups, an ECS cluster, a service-discovery namespace, a bucke
     say('not initialised: `make infra-create` does that');
     return;
   }
-  const svc = await packaged('svc', target);
+  const svc = await step('its templates, from Copilot', () => packaged('svc', target));
   if (await stack(serviceStack(target))) {
-    say(await difference('svc', '--name', service, '--env', environment));
+    const which = ['--name', service, '--env', environment];
+    say(await step('what they would change', () => difference('svc', ...which)));
     say('(UpdateID and Image change with every release.)\n');
     say(await addonsDifference(serviceStack(target), svc.addons));
   } else {
@@ -62,7 +64,7 @@ async function difference(what: 'env' | 'svc', ...words: string[]): Promise<stri
   try {
     return await output('copilot', [what, 'package', ...words, '--diff']);
   } catch (error) {
-    if (error instanceof CommandFailed && error.code === 1 && error.stdout) return error.stdout;
+    if (error instanceof Failed && error.code === 1 && error.stdout) return error.stdout;
     throw error;
   }
 }

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { readManifest } from '../k8s/manifest.ts';
 import { type Overrides, readOverrides } from '../k8s/overrides.ts';
-import { Refusal, type Target } from './command.ts';
+import { Refusal } from '../terminal/refusal.ts';
+import type { Target } from './command.ts';
 
 /** MiB of memory by units of cpu: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-services.html */
 const fargateMemory: Readonly<Record<number, readonly number[]>> = {

@@ -1,9 +1,9 @@
+import { attached } from '../terminal/programs.ts';
 import { command } from './command.ts';
-import { run } from './run.ts';
 
 // The service's log as it comes, until Ctrl-C.
 await command('logs-aws', ['copilot', 'aws'], async ({ service, environment }) => {
-  await run('copilot', [
+  await attached('copilot', [
     'svc',
     'logs',
     '--name',

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { z } from 'zod';
+import { output } from '../terminal/programs.ts';
 import type { Target } from './command.ts';
-import { output } from './run.ts';
 
 const template = z.object({ Resources: z.record(z.string(), z.object({ Type: z.string() })) });
 

@@ -1,4 +1,7 @@
 import { z } from 'zod';
+import { Failed, output } from '../terminal/programs.ts';
+import { remark, say, step } from '../terminal/progress.ts';
+import { Refusal } from '../terminal/refusal.ts';
 import {
   aws,
   environmentStack,
@@ -8,9 +11,9 @@ import {
   requireSettled,
   serviceStack,
 } from './cloud.ts';
-import { command, Refusal, say, step } from './command.ts';
+import { command } from './command.ts';
+import { copilot } from './copilot.ts';
 import { requireLimits } from './limits.ts';
-import { CommandFailed, output, run } from './run.ts';
 
 // Builds the image from this tree, pushes it tagged with the commit, rolls the service and waits until it is stable.
 await command('publish', ['copilot', 'aws', 'docker', 'git'], async (target, account) => {
@@ -31,8 +34,8 @@ await command('publish', ['copilot', 'aws', 'docker', 'git'], async (target, acc
   const tag = await imageTag();
   const start = Date.now();
   const deploy = ['svc', 'deploy', '--name', service, '--env', environment, '--tag', tag];
-  await step(`image ${tag} and its roll-out`, () => run('copilot', deploy)).catch(async (error: unknown) => {
-    say(await lastWords(serviceStack(target), start));
+  await step(`image ${tag} and its roll-out`, () => copilot(deploy)).catch(async (error: unknown) => {
+    remark(await lastWords(serviceStack(target), start));
     throw error;
   });
   say(`\n${tag} is live at ${await loadBalancer(target)}`);
@@ -40,8 +43,8 @@ await command('publish', ['copilot', 'aws', 'docker', 'git'], async (target, acc
 
 /** The commit, marked when the tree holds something else. */
 async function imageTag(): Promise<string> {
-  const commit = (await output('git', ['rev-parse', '--short=12', 'HEAD'])).trim();
-  const changes = (await output('git', ['status', '--porcelain'])).trim();
+  const commit = await output('git', ['rev-parse', '--short=12', 'HEAD']);
+  const changes = await output('git', ['status', '--porcelain']);
   return changes ? `${commit}-dirty` : commit;
 }
 
@@ -59,7 +62,7 @@ async function lastWords(name: string, since: number): Promise<string> {
     return `\nThe last that the tasks logged (${group}):\n${lines.join('\n') || '  nothing'}`;
   } catch (error) {
     // The first release of a service takes its log group with it when it is rolled back.
-    if (error instanceof CommandFailed) return `\nThe tasks' log ${group} is gone with the release.`;
+    if (error instanceof Failed) return `\nThe tasks' log ${group} is gone with the release.`;
     throw error;
   }
 }

@@ -1,6 +1,8 @@
-import { command, confirm, Refusal, say } from './command.ts';
+import { attached } from '../terminal/programs.ts';
+import { remark } from '../terminal/progress.ts';
+import { Refusal } from '../terminal/refusal.ts';
+import { command, confirm } from './command.ts';
 import { acceptsAnyone } from './endpoint.ts';
-import { run } from './run.ts';
 
 // The commands of this folder, one after the other, as test/aws/rehearsal.test.ts tries them: in a copy of this tree,
 // against whatever the environment says is AWS (its proxy, CA bundle, credentials).
@@ -11,7 +13,7 @@ await command('rehearse', ['copilot', 'aws', 'docker', 'git'], async (target, ac
     await confirm(`${what} Type the account to go on:`, account);
     process.env.REHEARSE_IN_ACCOUNT = account;
   } else {
-    say('What answers for AWS is an emulator: it takes credentials that nobody issued.');
+    remark('What answers for AWS is an emulator: it takes credentials that nobody issued.');
   }
-  await run('npm', ['run', '--silent', 'test:aws']);
+  await attached('npm', ['run', '--silent', 'test:aws']);
 });

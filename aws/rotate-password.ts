@@ -1,7 +1,9 @@
+import { output } from '../terminal/programs.ts';
+import { step } from '../terminal/progress.ts';
+import { Refusal } from '../terminal/refusal.ts';
 import { databaseIdentifier, hasEnvironment } from './cloud.ts';
-import { command, confirm, Refusal, step } from './command.ts';
+import { command, confirm } from './command.ts';
 import { newPassword, putPassword, secretly } from './database-password.ts';
-import { output } from './run.ts';
 
 // A new password for the database: first in SSM, where a task looks again when MySQL refuses what it has, then in RDS.
 // Connections that are open stay. When it fails half-way, run it again.

@@ -1,5 +1,7 @@
 import autocannon from 'autocannon';
-import { command, Refusal, say } from './command.ts';
+import { say, step } from '../terminal/progress.ts';
+import { Refusal } from '../terminal/refusal.ts';
+import { command } from './command.ts';
 
 // A small load test: readers and writers in the ratio 9 : 1, against LOAD_BALANCER or what listens on this machine.
 const SLOWEST_MILLISECONDS = 500;
@@ -10,7 +12,6 @@ await command('stress_test', [], async () => {
   const url = given.includes('://') ? given : `http://${given}`;
   const [connections, duration] = [number('CONNECTIONS', 32), number('DURATION', 20)];
   await requireAnswer(url);
-  say(`${connections} connections to ${url} for ${duration} s`);
 
   const put = (user: string, i: number) => ({
     method: 'PUT' as const,
@@ -34,10 +35,7 @@ await command('stress_test', [], async () => {
       client.setRequests([...requests.slice(start), ...requests.slice(0, start)]);
     },
   } satisfies autocannon.Options;
-  const result = await new Promise<autocannon.Result>((resolve, reject) => {
-    const test = autocannon(options, (error: unknown, result) => (error ? reject(error) : resolve(result)));
-    autocannon.track(test, { renderProgressBar: process.stderr.isTTY === true, renderLatencyTable: false });
-  });
+  const result = await step(`${connections} connections to ${url} for ${duration} s`, () => autocannon(options));
   await Promise.all(users.map((user) => fetch(`${url}/hello/${user}`, { method: 'DELETE' })));
 
   const failed = result.non2xx + result.errors + result.timeouts;

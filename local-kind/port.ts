@@ -1,9 +1,29 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
-import { output, Refusal } from './terminal.ts';
+import { output } from '../terminal/programs.ts';
+import { Refusal } from '../terminal/refusal.ts';
+
+/** Who listens on a port. */
+export interface Holder {
+  /** For people. */
+  readonly name: string;
+  /** The names of the containers that publish it. */
+  readonly containers: readonly string[];
+  /** Whether it is the service as a process of this machine, as `make dev` starts it. */
+  readonly isService: boolean;
+}
 
 /** Throws a Refusal that names who listens on that port of this machine, if someone does. */
 export async function requireFreePort(port: number): Promise<void> {
+  const holder = await holderOf(port);
+  if (holder)
+    throw new Refusal(
+      `port ${port} is in use by ${holder.name}\nEnd that, or take another port: make up PORT=${port + 1}`,
+    );
+}
+
+/** Who listens on that port of this machine, or undefined. Throws a Refusal when it is not ours to listen on. */
+export async function holderOf(port: number): Promise<Holder | undefined> {
   // A listener on all addresses leaves 127.0.0.1 free on some systems, and would answer there for us.
   for (const address of ['127.0.0.1', '::']) {
     const server = createServer();
@@ -12,22 +32,31 @@ export async function requireFreePort(port: number): Promise<void> {
       await new Promise((closed) => server.close(closed));
     } catch (error) {
       const code = error instanceof Error && 'code' in error ? error.code : undefined;
-      if (code === 'EADDRINUSE') throw new Refusal(await inUse(port));
+      if (code === 'EADDRINUSE') return await describe(port);
       if (code === 'EACCES')
         throw new Refusal(`port ${port} is not ours to open: take one above 1023, make up PORT=5001`);
       // A machine without IPv6.
       if (code !== 'EADDRNOTAVAIL' && code !== 'EAFNOSUPPORT') throw error;
     }
   }
+  return undefined;
 }
 
-async function inUse(port: number): Promise<string> {
-  return `port ${port} is in use by ${await holder(port)}\nEnd that, or take another port: make up PORT=${port + 1}`;
+async function describe(port: number): Promise<Holder> {
+  const publish = ['ps', '--filter', `publish=${port}`, '--format', '{{.Names}}'];
+  const containers = (await output('docker', publish).catch(() => '')).split('\n').filter((name) => name !== '');
+  if (containers.length > 0) {
+    const name = `the container ${containers.join(', ')} (docker stop it, or make down)`;
+    return { name, containers, isService: false };
+  }
+  const holder = await processOn(port);
+  if (!holder) return { name: `another user's process (sudo lsof -i :${port} names it)`, containers, isService: false };
+  const command = await output('ps', ['-o', 'args=', '-p', holder.id]).catch(() => '');
+  const isService = command.endsWith('src/main.ts serve');
+  return { name: `${isService ? 'make dev' : holder.program} (process ${holder.id})`, containers, isService };
 }
 
-async function holder(port: number): Promise<string> {
-  const container = await output('docker', ['ps', '--filter', `publish=${port}`, '--format', '{{.Names}}']);
-  if (container !== '') return `the container ${container.split('\n').join(', ')} (docker stop it, or make down)`;
+async function processOn(port: number): Promise<{ program: string; id: string } | undefined> {
   // ss comes with Linux, lsof with macOS; both show strangers' processes to root only.
   for (const [program, ...args] of [
     ['lsof', '-nP', '-sTCP:LISTEN', `-iTCP:${port}`, '-Fpc'],
@@ -35,9 +64,9 @@ async function holder(port: number): Promise<string> {
   ] as const) {
     const listing = await output(program, args).catch(() => '');
     const [, pid, name] = /p(\d+)\nc(.+)/.exec(listing) ?? [];
-    if (pid) return `${name} (process ${pid})`;
+    if (pid && name) return { program: name, id: pid };
     const [, command, id] = /users:\(\("([^"]+)",pid=(\d+)/.exec(listing) ?? [];
-    if (id) return `${command} (process ${id})`;
+    if (command && id) return { program: command, id };
   }
-  return `another user's process (sudo lsof -i :${port} names it)`;
+  return undefined;
 }

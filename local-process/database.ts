@@ -2,44 +2,31 @@
  * A MySQL-family server for development and tests: private, with data of its own, gone afterwards. It never touches
  * the server that the machine may already run.
  */
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import {
-  accessSync,
-  closeSync,
-  constants,
-  existsSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { promisify } from 'node:util';
 import mysql from 'mysql2/promise';
+import { output, run } from '../terminal/programs.ts';
+import { step } from '../terminal/progress.ts';
+import { Refusal } from '../terminal/refusal.ts';
 import { lastWill } from './last-will.ts';
 import { freePort } from './port.ts';
-
-const run = promisify(execFile);
+import { findProgram, findServer, IMAGE, installServer } from './server-program.ts';
 
 const DATABASE = 'plusone';
 const USER = 'plusone';
-const IMAGE = 'mysql:8.4';
 const NAME_PREFIX = 'plusone-database-';
 const START_SECONDS = 60;
 const CONNECT_MILLISECONDS = 10_000;
 /** Within this time a server that runs has greeted whoever connects. */
 const SILENCE_MILLISECONDS = 250;
 
-/** Something that the person at the keyboard can put right; the message says how. */
-export class SetupError extends Error {
-  override name = 'SetupError';
-}
+/** The former name of {@link Refusal}, until bench/ and drills/ say that. */
+export { Refusal as SetupError };
 
 /** A database to run the service on. */
 export interface Database {
@@ -91,10 +78,11 @@ interface Settings {
   readonly rootPassword: string;
   readonly password: string;
   readonly options: readonly string[];
+  readonly directory: string;
 }
 
 /**
- * The database that `DATABASE_HOST` names, or else a private one. Throws a SetupError when neither can be had.
+ * The database that `DATABASE_HOST` names, or else a private one. Throws a Refusal when neither can be had.
  */
 export async function startDatabase(): Promise<Database> {
   if (!process.env.DATABASE_HOST) return await startPrivateDatabase();
@@ -113,10 +101,13 @@ export async function startDatabase(): Promise<Database> {
 /**
  * Starts a database of its own on a free port of 127.0.0.1: with the MariaDB or MySQL of this machine, else with
  * Docker, else with MariaDB after installing it. It ends with this process at the latest, however that ends.
- * `options` are more of the server's own, such as `--ssl-key=FILE`.
- * Throws a SetupError that says what to do when there is no way.
+ * `options` are more of the server's own, such as `--ssl-key=FILE`; a server of this machine has its data in `directory`.
+ * Throws a Refusal that says what to do when there is no way.
  */
-export async function startPrivateDatabase(options: readonly string[] = []): Promise<PrivateDatabase> {
+export async function startPrivateDatabase(
+  options: readonly string[] = [],
+  directory = tmpdir(),
+): Promise<PrivateDatabase> {
   removeAbandonedDirectories();
   const settings = {
     name: `${NAME_PREFIX}${process.pid}-${randomBytes(4).toString('hex')}`,
@@ -124,9 +115,10 @@ export async function startPrivateDatabase(options: readonly string[] = []): Pro
     rootPassword: randomBytes(16).toString('hex'),
     password: randomBytes(16).toString('hex'),
     options,
+    directory,
   };
 
-  const binary = findProgram('mariadbd') ?? findProgram('mysqld');
+  const binary = findServer();
   if (binary !== undefined) return await startWith(await prepareLocalServer(binary, settings), settings);
   if (await dockerAnswers()) return await startWith(await prepareContainer(settings), settings);
   const installed = await installServer();
@@ -150,7 +142,7 @@ async function startWith(server: Server, settings: Settings): Promise<PrivateDat
         return await connection.end();
       } catch (error) {
         const failure = server.failure() ?? (Date.now() > deadline ? String(error) : undefined);
-        if (failure !== undefined) throw new SetupError(`${server.description} does not start: ${failure}`);
+        if (failure !== undefined) throw new Refusal(`${server.description} does not start: ${failure}`);
         await sleep(25);
       }
     }
@@ -221,12 +213,12 @@ async function startWith(server: Server, settings: Settings): Promise<PrivateDat
 
 /** A server that is a child of this process, on a temporary directory. */
 async function prepareLocalServer(binary: string, settings: Settings): Promise<Server> {
-  const version = (await run(binary, ['--version'])).stdout;
+  const version = await output(binary, ['--version']);
   const isMariaDB = version.includes('MariaDB');
   const number = /(\d+\.\d+\.\d+)/.exec(version)?.[1] ?? '';
   const description = `a private ${isMariaDB ? 'MariaDB' : 'MySQL'} ${number}`;
 
-  const directory = makeDirectory(settings.name);
+  const directory = makeDirectory(settings.directory, settings.name);
   const data = join(directory, 'data');
   const log = join(directory, 'server.log');
   const initFile = join(directory, 'init.sql');
@@ -236,7 +228,7 @@ async function prepareLocalServer(binary: string, settings: Settings): Promise<S
   try {
     if (isMariaDB) {
       const install = findProgram('mariadb-install-db') ?? findProgram('mysql_install_db');
-      if (install === undefined) throw new SetupError(`${binary} is there, but mariadb-install-db is not`);
+      if (install === undefined) throw new Refusal(`${binary} is there, but mariadb-install-db is not`);
       await run(install, [...common, '--auth-root-authentication-method=normal', '--skip-test-db']);
     } else {
       await run(binary, [...common, '--initialize-insecure']);
@@ -245,7 +237,7 @@ async function prepareLocalServer(binary: string, settings: Settings): Promise<S
     writeFileSync(initFile, initialStatements(settings), { mode: 0o600 });
   } catch (error) {
     rmSync(directory, { recursive: true, force: true });
-    throw new SetupError(`${description} cannot make a data directory: ${tail(String(error))}`);
+    throw new Refusal(`${description} cannot make a data directory: ${tail(String(error))}`);
   }
 
   const pidFile = join(directory, 'server.pid');
@@ -333,7 +325,7 @@ function initialStatements({ rootPassword, password }: Settings): string {
 async function prepareContainer(settings: Settings): Promise<Server> {
   const { name, port } = settings;
   const host = `plusone.host=${hostname()}`;
-  const abandoned = (await run('docker', ['ps', '-a', '--filter', `label=${host}`, '--format', '{{.Names}}'])).stdout;
+  const abandoned = await output('docker', ['ps', '-a', '--filter', `label=${host}`, '--format', '{{.Names}}']);
   for (const container of abandoned.split('\n').filter(isAbandoned)) await run('docker', ['rm', '-f', '-v', container]);
 
   async function docker(...args: string[]): Promise<void> {
@@ -349,7 +341,6 @@ async function prepareContainer(settings: Settings): Promise<Server> {
     });
   }
 
-  say(`Starting ${IMAGE} in Docker; the first time it is downloaded.`);
   lastWill('docker rm -f -v "$1"', name);
   let isCreated = false;
   return {
@@ -358,18 +349,9 @@ async function prepareContainer(settings: Settings): Promise<Server> {
       if (isCreated) return await docker('start', name);
       const variables = ['MYSQL_ROOT_PASSWORD', 'MYSQL_DATABASE', 'MYSQL_USER', 'MYSQL_PASSWORD'];
       const env = variables.flatMap((variable) => ['-e', variable]);
-      await docker(
-        'run',
-        '-d',
-        '--name',
-        name,
-        '--label',
-        host,
-        '-p',
-        `127.0.0.1:${port}:3306`,
-        ...env,
-        IMAGE,
-        ...settings.options,
+      const options = ['--name', name, '--label', host, '-p', `127.0.0.1:${port}:3306`, ...env];
+      await step(`${IMAGE} in Docker, which is downloaded the first time`, () =>
+        docker('run', '-d', ...options, IMAGE, ...settings.options),
       );
       isCreated = true;
     },
@@ -382,82 +364,20 @@ async function prepareContainer(settings: Settings): Promise<Server> {
 }
 
 async function dockerAnswers(): Promise<boolean> {
-  return await run('docker', ['info'], { timeout: 10_000 }).then(
+  return await output('docker', ['info'], { limitMilliseconds: 10_000 }).then(
     () => true,
     () => false,
   );
 }
 
-/** Installs MariaDB's server without its system service where we may, after saying so; gives back the program. */
-async function installServer(): Promise<string> {
-  const isRoot = process.getuid?.() === 0;
-  const advice =
-    'The private database needs a MySQL-family server. Install one of these and try again:\n' +
-    '  Debian, Ubuntu  sudo apt-get install --no-install-recommends mariadb-server-core mariadb-client-core\n' +
-    '  macOS           brew install mariadb\n' +
-    `  anything else   Docker (${IMAGE} is used then)\n` +
-    'or give DATABASE_HOST, DATABASE_USERNAME and DATABASE_PASSWORD of a database that may be used.';
-
-  if (findProgram('apt-get') !== undefined && (isRoot || (await sudoAsksNothing()))) {
-    const sudo = isRoot ? [] : ['sudo', '-n'];
-    say('No MySQL-family server and no Docker here: installing mariadb-server-core (programs only, no service).');
-    await visibly([...sudo, 'apt-get', 'update', '-qq']);
-    await visibly([
-      ...[...sudo, 'apt-get', 'install', '-qq', '-y', '--no-install-recommends', '--no-remove'],
-      ...['mariadb-server-core', 'mariadb-client-core'],
-    ]);
-  } else if (findProgram('brew') !== undefined) {
-    say('No MySQL-family server and no Docker here: installing mariadb with Homebrew (its service is not started).');
-    await visibly(['brew', 'install', 'mariadb']);
-  }
-  const installed = findProgram('mariadbd');
-  if (installed === undefined) throw new SetupError(advice);
-  return installed;
-}
-
-async function sudoAsksNothing(): Promise<boolean> {
-  return await run('sudo', ['-n', 'true'], { timeout: 5_000 }).then(
-    () => true,
-    () => false,
-  );
-}
-
-/** Runs a command whose output a person should see; whether it worked is seen by what it installed. */
-async function visibly([command = '', ...args]: string[]): Promise<void> {
-  const child = spawn(command, args, {
-    stdio: ['ignore', process.stderr, process.stderr],
-    env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
-  });
-  await once(child, 'exit');
-}
-
-/** The program's path, or undefined. Servers are often installed where only root's PATH looks. */
-function findProgram(name: string): string | undefined {
-  const directories = [
-    ...(process.env.PATH ?? '').split(':'),
-    ...['/usr/sbin', '/usr/local/sbin', '/usr/libexec', '/usr/local/mysql/bin'],
-    ...['/opt/homebrew/bin', '/opt/homebrew/opt/mariadb/bin', '/usr/local/opt/mariadb/bin'],
-  ];
-  return directories.map((directory) => join(directory, name)).find(isExecutable);
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-function makeDirectory(name: string): string {
-  const directory = join(tmpdir(), name);
+function makeDirectory(parent: string, name: string): string {
+  const directory = join(parent, name);
   try {
     mkdirSync(directory, { mode: 0o700 });
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    throw new SetupError(
-      `The private database needs a temporary directory, and ${tmpdir()} does not take one (${reason}). ` +
+    throw new Refusal(
+      `The private database needs a temporary directory, and ${parent} does not take one (${reason}). ` +
         'Set TMPDIR to a directory that you may write to.',
     );
   }
@@ -485,8 +405,4 @@ function isAbandoned(name: string): boolean {
 
 function tail(text: string): string {
   return text.trimEnd().split('\n').slice(-8).join('\n');
-}
-
-function say(line: string): void {
-  process.stderr.write(`${line}\n`);
 }

@@ -2,7 +2,9 @@
 import { watch } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { type Database, SetupError, startDatabase } from './database.ts';
+import { Failed } from '../terminal/programs.ts';
+import { Refusal } from '../terminal/refusal.ts';
+import { type Database, startDatabase } from './database.ts';
 import { isFree } from './port.ts';
 import { migrate, ServiceError, type ServiceProcess, startProcess, untilReady } from './service.ts';
 
@@ -28,8 +30,7 @@ try {
   for (const [variable, port] of Object.entries(ports)) {
     // Asked first: whoever listens there might answer as if it were our service.
     const free = !/^\d{1,5}$/.test(port) || (await isFree(Number(port)));
-    if (!free)
-      throw new SetupError(`another process listens on port ${port}; end it, or set ${variable} to a free one.`);
+    if (!free) throw new Refusal(`another process listens on port ${port}; end it, or set ${variable} to a free one.`);
   }
   database = await startDatabase();
   await start(database);
@@ -93,7 +94,7 @@ async function end(code: number): Promise<void> {
 
 function complain(error: unknown): void {
   if (ending) return;
-  const isExpected = error instanceof SetupError || error instanceof ServiceError;
+  const isExpected = error instanceof Refusal || error instanceof ServiceError || error instanceof Failed;
   say(isExpected ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error));
 }
 

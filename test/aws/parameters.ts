@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { z } from 'zod';
 import { aws } from '../../aws/cloud.ts';
-import { output } from '../../aws/run.ts';
+import { output } from '../../terminal/programs.ts';
 
 /**
  * Answers SSM's GetParametersByPath for containers on this machine with what is under the path now. For an emulator of

@@ -9,7 +9,7 @@ import { z } from 'zod';
 import * as cloud from '../../aws/cloud.ts';
 import { readTarget } from '../../aws/command.ts';
 import { acceptsAnyone } from '../../aws/endpoint.ts';
-import { output } from '../../aws/run.ts';
+import { output } from '../../terminal/programs.ts';
 import { serveParameters } from './parameters.ts';
 import { describeParity, describeTemplates } from './templates.ts';
 import { Workspace } from './workspace.ts';

@@ -1,0 +1,31 @@
+/** What came of a look at one thing that a make target needs. */
+export interface Finding {
+  /** Good; wrong, so that something would fail; or worth a word, and no hindrance. */
+  readonly mark: '✓' | '✗' | '–';
+  readonly says: string;
+  /** What to type, or to do otherwise, line by line. */
+  readonly remedy?: readonly string[];
+}
+
+export function good(says: string): Finding {
+  return { mark: '✓', says };
+}
+
+export function wrong(says: string, ...remedy: string[]): Finding {
+  return { mark: '✗', says, remedy };
+}
+
+export function note(says: string, ...remedy: string[]): Finding {
+  return { mark: '–', says, remedy };
+}
+
+/** How to get something here: one line for Debian and Ubuntu, one for macOS. */
+export interface Source {
+  readonly debian: string;
+  readonly macos: string;
+}
+
+/** That of this machine. On another Linux it shows at least what is meant. */
+export function remedyHere({ debian, macos }: Source): string {
+  return process.platform === 'darwin' ? `macOS: ${macos}` : `Debian, Ubuntu: ${debian}`;
+}

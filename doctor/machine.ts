@@ -1,0 +1,62 @@
+/** Room on this machine: its disk and memory, and what Docker has of both. */
+import { statfsSync } from 'node:fs';
+import { hostname, tmpdir, totalmem } from 'node:os';
+import { availableMemory } from 'node:process';
+import { Failed, output } from '../terminal/programs.ts';
+import { type Finding, good, note, wrong } from './finding.ts';
+
+const GB = 1e9;
+/** The dependencies take 0.4 GB, a private database 0.2 GB. */
+const DISK = 1 * GB;
+const MEMORY = 0.5 * GB;
+/** The node's image, MySQL's, the stand-in's and the service's, and the node's own copies of these. */
+const DOCKER_DISK = 4 * GB;
+/** Kubernetes itself, MySQL and two pods take 1.5 GB; the rest is for building the image. */
+const DOCKER_MEMORY = 2.5 * GB;
+
+/** The free disk of this folder and of the temporary one. */
+export function lookAtDisk(): Finding {
+  const [least = { folder: '.', free: 0 }] = ['.', tmpdir()]
+    .map((folder) => ({ folder, free: freeDisk(folder) }))
+    .sort((one, other) => one.free - other.free);
+  const where = least.folder === '.' ? 'here' : `in ${least.folder}`;
+  if (least.free >= DISK) return good(`${show(least.free)} free ${where}`);
+  return wrong(`${show(least.free)} free ${where}; ${show(DISK)} is needed`, 'make room, or set TMPDIR to where it is');
+}
+
+export function lookAtMemory(): Finding {
+  // What macOS calls free is what it has not yet found a use for.
+  if (process.platform === 'darwin') return good(`${show(totalmem())} in all`);
+  const free = availableMemory();
+  if (free >= MEMORY) return good(`${show(free)} free`);
+  return wrong(`${show(free)} free; ${show(MEMORY)} is needed`, 'end something: ps aux --sort -rss | head');
+}
+
+/** What Docker's engine has of disk and memory; for `limitMilliseconds` at most. */
+export async function lookAtDockerRoom(limitMilliseconds: number): Promise<Finding> {
+  const format = '{{.Name}}\t{{.DockerRootDir}}\t{{.MemTotal}}';
+  try {
+    const answer = await output('docker', ['info', '--format', format], { limitMilliseconds });
+    const [name = '', folder = '', total = ''] = answer.split('\t');
+    const memory = Number(total);
+    const raise = process.platform === 'darwin' ? 'Docker Desktop: Settings, Resources' : 'take a larger machine';
+    if (memory < DOCKER_MEMORY) return wrong(`${show(memory)} of memory; ${show(DOCKER_MEMORY)} is needed`, raise);
+    // The disk of an engine in a virtual machine or elsewhere cannot be seen from here.
+    if (name !== hostname()) return good(`${show(memory)} of memory, disk unseen (docker system df)`);
+    const free = freeDisk(folder);
+    if (free >= DOCKER_DISK) return good(`${show(free)} of disk free, ${show(memory)} of memory`);
+    return wrong(`${show(free)} of disk free; ${show(DOCKER_DISK)} is needed`, 'docker system prune --all');
+  } catch (error) {
+    if (error instanceof Failed) return note('unknown without Docker');
+    throw error;
+  }
+}
+
+function freeDisk(folder: string): number {
+  const { bavail, bsize } = statfsSync(folder);
+  return bavail * bsize;
+}
+
+function show(bytes: number): string {
+  return `${(bytes / GB).toFixed(bytes < 10 * GB ? 1 : 0)} GB`;
+}

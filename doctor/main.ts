@@ -1,0 +1,170 @@
+/**
+ * `make doctor`: looks at everything that the make targets need, all at once, and says what to type where something is
+ * missing. FOR=dev, kind or aws looks at what one purpose needs. Ends with 1 when something is wrong with that, or with
+ * what `make dev` and `make test` need. It runs before anything is installed, so nothing here uses a dependency.
+ */
+import { Failed } from '../terminal/programs.ts';
+import { Refusal } from '../terminal/refusal.ts';
+import { type Finding, note, remedyHere, wrong } from './finding.ts';
+import { lookAtDisk, lookAtDockerRoom, lookAtMemory } from './machine.ts';
+import { lookAtCluster, lookAtCredentials, lookAtDatabase, lookAtDependencies, lookAtPort } from './state.ts';
+import { chromium, findChromium, lookAtNode, lookAtTool, type ToolName } from './tools.ts';
+
+/** As in sysexits.h. */
+const USAGE_ERROR = 64;
+/** So that the whole takes less than three seconds, whatever hangs. */
+const LIMIT_MILLISECONDS = 2_500;
+const NAME_WIDTH = 14;
+
+interface Check {
+  readonly name: string;
+  readonly finding: Promise<Finding>;
+}
+
+interface Purpose {
+  readonly title: string;
+  /** What is as good as useless without it. */
+  readonly commands: string;
+  readonly checks: () => Check[];
+}
+
+const ports = { PORT: process.env.PORT || '5000', METRICS_PORT: process.env.METRICS_PORT || '9464' } as const;
+const asked = new Map<string, Promise<Finding>>();
+
+const everything: Purpose = {
+  title: 'For everything',
+  commands: '',
+  checks: () => [
+    tool('git'),
+    tool('make'),
+    check('Node', lookAtNode),
+    check('dependencies', async () => lookAtDependencies()),
+    check('disk', async () => lookAtDisk()),
+    check('memory', async () => lookAtMemory()),
+  ],
+};
+
+const purposes = {
+  dev: {
+    title: 'To run and test it: make dev, make test',
+    commands: 'make dev and make test',
+    checks: () => [
+      check('database', () => lookAtDatabase(LIMIT_MILLISECONDS)),
+      port('PORT'),
+      port('METRICS_PORT'),
+      check('Chromium', async () => lookAtChromium()),
+    ],
+  },
+  kind: {
+    title: 'In a kind cluster: make up',
+    commands: 'make up',
+    checks: () => [
+      tool('docker'),
+      tool('docker buildx'),
+      check("Docker's room", () => lookAtDockerRoom(LIMIT_MILLISECONDS)),
+      tool('kind'),
+      tool('kubectl'),
+      check('cluster', () => lookAtCluster(LIMIT_MILLISECONDS)),
+    ],
+  },
+  aws: {
+    title: 'On AWS: make infra-plan, make infra-create, make publish',
+    commands: 'the commands for AWS',
+    checks: () => [
+      tool('copilot'),
+      tool('aws'),
+      tool('docker'),
+      check('credentials', () => lookAtCredentials(LIMIT_MILLISECONDS)),
+    ],
+  },
+  bench: {
+    title: 'To measure it: make bench',
+    commands: 'make bench',
+    checks: () => [
+      optional('wrk', 'make bench cannot do without it'),
+      optional('go', 'make bench leaves the Go server out, and make secrets does not run'),
+    ],
+  },
+} satisfies Record<string, Purpose>;
+
+process.exit(await main());
+
+async function main(): Promise<number> {
+  const { FOR = '' } = process.env;
+  if (FOR !== '' && !isPurpose(FOR)) {
+    process.stderr.write(
+      `FOR=${FOR}: expected ${Object.keys(purposes).join(', ')}, or nothing to look at all of them\n`,
+    );
+    return USAGE_ERROR;
+  }
+  const shown: Purpose[] = [everything, ...(FOR === '' ? Object.values(purposes) : [purposes[FOR]])];
+  const needed = purposes[FOR || 'dev'];
+  let problems = 0;
+  // All are asked before the first is waited for.
+  for (const { purpose, checks } of shown.map((purpose) => ({ purpose, checks: purpose.checks() }))) {
+    process.stdout.write(`${purpose.title}\n`);
+    for (const { name, finding } of checks) {
+      const found = await finding;
+      print(name, found);
+      if (found.mark === '✗' && (purpose === everything || purpose === needed)) problems += 1;
+    }
+    process.stdout.write('\n');
+  }
+  const { commands } = needed;
+  process.stdout.write(
+    problems === 0
+      ? `Nothing is in the way of ${commands}.\n`
+      : `${problems === 1 ? '1 thing is' : `${problems} things are`} in the way of ${commands}.\n`,
+  );
+  return problems === 0 ? 0 : 1;
+}
+
+function isPurpose(name: string): name is keyof typeof purposes {
+  return Object.hasOwn(purposes, name);
+}
+
+function check(name: string, look: () => Promise<Finding>): Check {
+  return { name, finding: look().catch(explain) };
+}
+
+/** The same tool is asked once, however many purposes need it. */
+function tool(name: ToolName): Check {
+  const finding = asked.get(name) ?? lookAtTool(name, LIMIT_MILLISECONDS);
+  asked.set(name, finding);
+  return { name, finding };
+}
+
+function optional(name: ToolName, without: string): Check {
+  const finding = tool(name).finding.then(({ mark, says, remedy = [] }) =>
+    mark === '✓' ? { mark, says } : note(`${says}; ${without}`, ...remedy),
+  );
+  return { name, finding };
+}
+
+function port(variable: keyof typeof ports): Check {
+  const value = ports[variable];
+  const isPort = /^\d{1,5}$/.test(value) && Number(value) >= 1 && Number(value) <= 65_535;
+  return check(`port ${value}`, async () =>
+    isPort ? await lookAtPort(variable, Number(value)) : wrong(`${variable} must be a port from 1 to 65535`),
+  );
+}
+
+function lookAtChromium(): Finding {
+  const path = findChromium();
+  return path === undefined
+    ? note('is not installed; the tests of the page in a browser are left out', remedyHere(chromium))
+    : { mark: '✓', says: path };
+}
+
+/** A look that failed is a finding as well. */
+function explain(error: unknown): Finding {
+  if (error instanceof Refusal || error instanceof Failed) return wrong(error.message);
+  throw error;
+}
+
+function print(name: string, { mark, says, remedy = [] }: Finding): void {
+  const indent = ' '.repeat(NAME_WIDTH + 4);
+  const [first = '', ...rest] = says.split('\n');
+  process.stdout.write(`  ${mark} ${name.padEnd(NAME_WIDTH)}${first}\n`);
+  for (const line of [...rest, ...remedy.map((line) => `→ ${line}`)]) process.stdout.write(`${indent}${line}\n`);
+}

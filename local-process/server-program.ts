@@ -1,0 +1,83 @@
+/** The MariaDB or MySQL server of this machine as a program: where it is, and how it comes here. */
+import { accessSync, constants } from 'node:fs';
+import { join } from 'node:path';
+import { remedyHere, type Source } from '../doctor/finding.ts';
+import { type Failed, output, run } from '../terminal/programs.ts';
+import { step } from '../terminal/progress.ts';
+import { Refusal } from '../terminal/refusal.ts';
+
+/** What runs when the machine has no such program, but Docker. */
+export const IMAGE = 'mysql:8.4';
+
+export const server: Source = {
+  debian: 'sudo apt-get install --no-install-recommends mariadb-server-core mariadb-client-core',
+  macos: 'brew install mariadb',
+};
+
+/** The path of the server, or undefined. */
+export function findServer(): string | undefined {
+  return findProgram('mariadbd') ?? findProgram('mysqld');
+}
+
+/** The program's path, or undefined. Servers are often installed where only root's PATH looks. */
+export function findProgram(name: string): string | undefined {
+  const directories = [
+    ...(process.env.PATH ?? '').split(':'),
+    ...['/usr/sbin', '/usr/local/sbin', '/usr/libexec', '/usr/local/mysql/bin'],
+    ...['/opt/homebrew/bin', '/opt/homebrew/opt/mariadb/bin', '/usr/local/opt/mariadb/bin'],
+  ];
+  return directories.map((directory) => join(directory, name)).find(isExecutable);
+}
+
+/** The commands that install MariaDB's server, without a system service, where that takes nobody's password. */
+export async function installation(): Promise<[program: string, ...args: string[]][] | undefined> {
+  if (findProgram('apt-get') !== undefined) {
+    const isRoot = process.getuid?.() === 0;
+    if (!isRoot && !(await sudoAsksNothing())) return undefined;
+    const environment = ['env', 'DEBIAN_FRONTEND=noninteractive', 'apt-get', '-qq'] as const;
+    const install = ['install', '-y', '--no-install-recommends', '--no-remove'];
+    const packages = ['mariadb-server-core', 'mariadb-client-core'];
+    const commands = [
+      [...environment, 'update'],
+      [...environment, ...install, ...packages],
+    ] satisfies [string, ...string[]][];
+    return isRoot ? commands : commands.map((command) => ['sudo', '-n', ...command]);
+  }
+  return findProgram('brew') === undefined ? undefined : [['brew', 'install', 'mariadb']];
+}
+
+/** Installs MariaDB's server where we may; gives back the program. Throws a Refusal that says what to do otherwise. */
+export async function installServer(): Promise<string> {
+  const commands = await installation();
+  if (commands === undefined) throw new Refusal(ADVICE);
+  const failures: string[] = [];
+  await step('no MySQL-family server and no Docker here: installing MariaDB, its programs only', async () => {
+    // An update that fails for one archive does not matter when the packages are in another.
+    for (const [program, ...args] of commands)
+      await run(program, args).catch((error: Failed) => failures.push(error.message));
+  });
+  const installed = findServer();
+  if (installed === undefined) throw new Refusal([...failures, ADVICE].join('\n\n'));
+  return installed;
+}
+
+const ADVICE = `The private database needs a MySQL-family server. Install one and try again:
+  ${remedyHere(server)}
+  anything else: Docker (${IMAGE} is used then)
+or give DATABASE_HOST, DATABASE_USERNAME and DATABASE_PASSWORD of a database that may be used.`;
+
+async function sudoAsksNothing(): Promise<boolean> {
+  return await output('sudo', ['-n', 'true'], { limitMilliseconds: 5_000 }).then(
+    () => true,
+    () => false,
+  );
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
