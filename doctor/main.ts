@@ -23,7 +23,7 @@ interface Check {
 
 interface Purpose {
   readonly title: string;
-  /** What is as good as useless without it. */
+  /** Whose way a problem is in. */
   readonly commands: string;
   readonly checks: () => Check[];
 }
@@ -53,6 +53,8 @@ const purposes = {
       port('PORT'),
       port('METRICS_PORT'),
       check('Chromium', async () => lookAtChromium()),
+      optional('python3', 'make test leaves out what needs an SSM server'),
+      optional('openssl', 'make test leaves out TLS to MySQL'),
     ],
   },
   kind: {
@@ -152,7 +154,7 @@ function port(variable: keyof typeof ports): Check {
 function lookAtChromium(): Finding {
   const path = findChromium();
   return path === undefined
-    ? note('is not installed; the tests of the page in a browser are left out', remedyHere(chromium))
+    ? note('is not installed; make test leaves out the page in a browser', remedyHere(chromium))
     : { mark: '✓', says: path };
 }
 

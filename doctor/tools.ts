@@ -70,6 +70,19 @@ const tools = {
     debian: `curl -fLo awscli.zip https://awscli.amazonaws.com/awscli-exe-linux-${machine}.zip && unzip -q awscli.zip && sudo ./aws/install`,
     macos: 'brew install awscli',
   },
+  python3: {
+    // Debian and Ubuntu have Python without what makes virtual environments.
+    ask: ['python3', '-c', 'import ensurepip, platform; print("Python", platform.python_version())'],
+    version: /Python (\S+)/,
+    debian: 'sudo apt-get install python3-venv',
+    macos: 'brew install python',
+  },
+  openssl: {
+    ask: ['openssl', 'version'],
+    version: /SSL (\S+)/,
+    debian: 'sudo apt-get install openssl',
+    macos: 'brew install openssl',
+  },
   go: {
     ask: ['go', 'version'],
     version: /go(\d\S*)/,

@@ -4,8 +4,8 @@ import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { GetParameterCommand, ParameterNotFound, SSMClient } from '@aws-sdk/client-ssm';
 import { readManifest } from '../k8s/manifest.ts';
+import { Refusal } from '../terminal/refusal.ts';
 import type { Cluster } from './cluster.ts';
-import { Refusal } from './terminal.ts';
 
 const MANIFEST = 'copilot/plusone/manifest.yml';
 

@@ -86,7 +86,8 @@ function write(stream: NodeJS.WriteStream, line: string): void {
 function draw(): void {
   if (!isLive || running.size === 0) return;
   erase();
-  const { columns = 80, rows = 24 } = process.stderr;
+  // Some terminals say that they have none.
+  const [columns, rows] = [process.stderr.columns || 80, process.stderr.rows || 24];
   const lines = [...running].slice(0, rows - 1).map(({ name, started, latest }) => {
     // A line that wraps would be two, and only one would be erased.
     return `→ ${duration(started).padStart(TIME_WIDTH)}  ${name}  ${latest}`.trimEnd().slice(0, columns - 1);

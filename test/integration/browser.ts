@@ -1,8 +1,6 @@
-import { existsSync } from 'node:fs';
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
+import { findChromium } from '../../doctor/tools.ts';
 import { target } from './service.ts';
-
-const PLACES = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
 
 /** Without a sandbox, since tests also run as root in a container; without whatever Chromium asks of the world. */
 const ARGUMENTS = [
@@ -29,7 +27,7 @@ export interface Visit {
 
 /** The Chromium of this machine, headless; undefined when there is none. CHROMIUM says where to look first. */
 export async function launch(): Promise<Browser | undefined> {
-  const executablePath = process.env.CHROMIUM ?? PLACES.find((place) => existsSync(place));
+  const executablePath = findChromium();
   return executablePath === undefined ? undefined : await chromium.launch({ executablePath, args: ARGUMENTS });
 }
 
