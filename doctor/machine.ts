@@ -16,12 +16,12 @@ const DOCKER_MEMORY = 2.5 * GB;
 
 /** The free disk of this folder and of the temporary one. */
 export function lookAtDisk(): Finding {
-  const [least = { folder: '.', free: 0 }] = ['.', tmpdir()]
-    .map((folder) => ({ folder, free: freeDisk(folder) }))
-    .sort((one, other) => one.free - other.free);
-  const where = least.folder === '.' ? 'here' : `in ${least.folder}`;
-  if (least.free >= DISK) return good(`${show(least.free)} free ${where}`);
-  return wrong(`${show(least.free)} free ${where}; ${show(DISK)} is needed`, 'make room, or set TMPDIR to where it is');
+  const folder = freeDisk(tmpdir()) < freeDisk('.') ? tmpdir() : '.';
+  const free = freeDisk(folder);
+  const says = `${show(free)} free ${folder === '.' ? 'here' : `in ${folder}`}`;
+  return free >= DISK
+    ? good(says)
+    : wrong(`${says}; ${show(DISK)} is needed`, 'make room, or set TMPDIR to where it is');
 }
 
 export function lookAtMemory(): Finding {

@@ -3,8 +3,6 @@
  * missing. FOR=dev, kind or aws looks at what one purpose needs. Ends with 1 when something is wrong with that, or with
  * what `make dev` and `make test` need. It runs before anything is installed, so nothing here uses a dependency.
  */
-import { Failed } from '../terminal/programs.ts';
-import { Refusal } from '../terminal/refusal.ts';
 import { type Finding, note, remedyHere, wrong } from './finding.ts';
 import { lookAtDisk, lookAtDockerRoom, lookAtMemory } from './machine.ts';
 import { lookAtCluster, lookAtCredentials, lookAtDatabase, lookAtDependencies, lookAtPort } from './state.ts';
@@ -21,19 +19,22 @@ interface Check {
   readonly finding: Promise<Finding>;
 }
 
-interface Purpose {
+interface Group {
   readonly title: string;
+  /** Begins to look. */
+  readonly checks: () => Check[];
+}
+
+interface Purpose extends Group {
   /** Whose way a problem is in. */
   readonly commands: string;
-  readonly checks: () => Check[];
 }
 
 const ports = { PORT: process.env.PORT || '5000', METRICS_PORT: process.env.METRICS_PORT || '9464' } as const;
 const asked = new Map<string, Promise<Finding>>();
 
-const everything: Purpose = {
+const everything: Group = {
   title: 'For everything',
-  commands: '',
   checks: () => [
     tool('git'),
     tool('make'),
@@ -82,10 +83,7 @@ const purposes = {
   bench: {
     title: 'To measure it: make bench',
     commands: 'make bench',
-    checks: () => [
-      optional('wrk', 'make bench cannot do without it'),
-      optional('go', 'make bench leaves the Go server out, and make secrets does not run'),
-    ],
+    checks: () => [tool('wrk'), optional('go', 'make bench leaves the Go server out, and make secrets does not run')],
   },
 } satisfies Record<string, Purpose>;
 
@@ -99,16 +97,16 @@ async function main(): Promise<number> {
     );
     return USAGE_ERROR;
   }
-  const shown: Purpose[] = [everything, ...(FOR === '' ? Object.values(purposes) : [purposes[FOR]])];
-  const needed = purposes[FOR || 'dev'];
+  const shown: Group[] = [everything, ...(FOR === '' ? Object.values(purposes) : [purposes[FOR]])];
+  const needed: Purpose = purposes[FOR || 'dev'];
   let problems = 0;
   // All are asked before the first is waited for.
-  for (const { purpose, checks } of shown.map((purpose) => ({ purpose, checks: purpose.checks() }))) {
-    process.stdout.write(`${purpose.title}\n`);
+  for (const { group, checks } of shown.map((group) => ({ group, checks: group.checks() }))) {
+    process.stdout.write(`${group.title}\n`);
     for (const { name, finding } of checks) {
       const found = await finding;
       print(name, found);
-      if (found.mark === '✗' && (purpose === everything || purpose === needed)) problems += 1;
+      if (found.mark === '✗' && (group === everything || group === needed)) problems += 1;
     }
     process.stdout.write('\n');
   }
@@ -158,10 +156,9 @@ function lookAtChromium(): Finding {
     : { mark: '✓', says: path };
 }
 
-/** A look that failed is a finding as well. */
+/** A look that failed is a finding as well: often it says itself what to do. */
 function explain(error: unknown): Finding {
-  if (error instanceof Refusal || error instanceof Failed) return wrong(error.message);
-  throw error;
+  return wrong(error instanceof Error ? error.message : String(error));
 }
 
 function print(name: string, { mark, says, remedy = [] }: Finding): void {

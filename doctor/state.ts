@@ -4,7 +4,6 @@ import { identity } from '../aws/credentials.ts';
 import { type Holder, holderOf } from '../local-kind/port.ts';
 import { findServer, IMAGE, installation, server } from '../local-process/server-program.ts';
 import { output } from '../terminal/programs.ts';
-import { Refusal } from '../terminal/refusal.ts';
 import { type Finding, good, note, remedyHere, wrong } from './finding.ts';
 import { lookAtTool } from './tools.ts';
 
@@ -45,7 +44,7 @@ export async function lookAtPort(variable: 'PORT' | 'METRICS_PORT', port: number
   const other = `${variable}=${port + 55} make dev`;
   if (isOurs(holder)) return note(`${clusterName()} of make up has it`, `for make dev beside it: ${other}`);
   if (holder.isService) return note(`${holder.name} has it`, `for another one beside it: ${other}`);
-  return wrong(`${holder.name} has it`, ...AIRPLAY(holder), `end that, or ${other}`);
+  return wrong(`${holder.name} has it`, ...airPlay(holder), `end that, or ${other}`);
 }
 
 /** The cluster of `make up`; where there is none, whether it could have its port. */
@@ -63,21 +62,15 @@ export async function lookAtCluster(limitMilliseconds: number): Promise<Finding>
   const holder = await holderOf(port);
   if (holder) {
     const says = `${name} is not there yet, and ${holder.name} has its port ${port}`;
-    return wrong(says, ...AIRPLAY(holder), `end that, or make up PORT=${port + 1}`);
+    return wrong(says, ...airPlay(holder), `end that, or make up PORT=${port + 1}`);
   }
   return good(`${name} is not there yet; its port ${port} is free`);
 }
 
-/** Whose the AWS credentials are. */
+/** Whose the AWS credentials are. Throws a Refusal that says what to do when they are none or no good. */
 export async function lookAtCredentials(limitMilliseconds: number): Promise<Finding> {
-  try {
-    const { account, arn } = await identity(limitMilliseconds);
-    return good(`account ${account}, as ${arn}`);
-  } catch (error) {
-    if (!(error instanceof Refusal)) throw error;
-    const [says = '', ...remedy] = error.message.split(/: (.*)/s).filter((part) => part !== '');
-    return wrong(says, ...remedy.flatMap((text) => text.split('\n')));
-  }
+  const { account, arn } = await identity(limitMilliseconds);
+  return good(`account ${account}, as ${arn}`);
 }
 
 function clusterName(): string {
@@ -88,7 +81,7 @@ function isOurs({ containers }: Holder): boolean {
   return containers.includes(`${clusterName()}-control-plane`);
 }
 
-/** On macOS it takes port 5000, and few know. */
-function AIRPLAY({ name }: Holder): string[] {
+/** It takes port 5000 on macOS, and few know. */
+function airPlay({ name }: Holder): string[] {
   return name.startsWith('ControlCe') ? ['System Settings, General, AirDrop & Handoff: AirPlay Receiver off'] : [];
 }

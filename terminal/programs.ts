@@ -12,6 +12,7 @@ interface Way {
   /** What it reads from stdin. */
   readonly input?: string;
   readonly env?: NodeJS.ProcessEnv;
+  readonly cwd?: string;
   /** When it is ended, finished or not. */
   readonly limitMilliseconds?: number;
 }
@@ -73,12 +74,12 @@ export function stopAll(): void {
 }
 
 function ended(program: string, args: readonly string[], way: Way, isForPeople: boolean): Promise<string> {
-  const { input, env = process.env, limitMilliseconds } = way;
+  const { input, env = process.env, cwd, limitMilliseconds } = way;
   const command = `\`${[program, ...args].join(' ')}\``;
   const tell = listener();
   const hear = (line: string) => tell(withoutSecrets(line, env));
   if (isVerbose) hear(`$ ${[program, ...args].join(' ')}`);
-  const child = spawn(program, args, { env, stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'] });
+  const child = spawn(program, args, { env, cwd, stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'] });
   const abort = () => child.kill('SIGTERM');
   stop.signal.addEventListener('abort', abort);
   // EPIPE when it ended without reading: how it ended says more.

@@ -110,7 +110,7 @@ describe('make doctor', function () {
   it('says so when there are no AWS credentials', async () => {
     const aws = 'case $1 in sts) echo Unable to locate credentials. >&2; exit 253;; *) echo aws-cli/2.30.0;; esac';
     const { said } = await doctor({ PATH: pathWith({ aws }), FOR: 'aws' });
-    expect(said).to.match(/✗ credentials +no AWS credentials\n +→ set AWS_PROFILE/);
+    expect(said).to.match(/✗ credentials +no AWS credentials: set AWS_PROFILE/);
   });
 
   it('waits for nothing that hangs', async () => {
