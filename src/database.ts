@@ -15,6 +15,8 @@ export interface DatabaseStatistics {
   readonly waitingForConnection: number;
   /** Since the start of the process. */
   readonly statements: number;
+  /** How long they took in all, the wait for a connection included. */
+  readonly statementSeconds: number;
   readonly failures: number;
 }
 
@@ -96,9 +98,12 @@ export function openDatabase(settings: DatabaseSettings, log: Logger, renew: () 
   let refused = false;
   let renewal: Promise<Credentials> | undefined;
   let statements = 0;
+  let statementMilliseconds = 0;
   let failures = 0;
   /** Sessions that were left with a statement under way. */
   const abandoned = new Set<number>();
+  /** Sessions between two statements: to ask the pool again for each of them takes longer than a small statement. */
+  const resting: Connection[] = [];
 
   const connection = createKnex(
     settings,
@@ -125,6 +130,10 @@ export function openDatabase(settings: DatabaseSettings, log: Logger, renew: () 
   );
 
   async function acquire(): Promise<Connection> {
+    for (let session = resting.pop(); session !== undefined; session = resting.pop()) {
+      if (connection.client.validateConnection(session)) return session;
+      await connection.client.releaseConnection(session);
+    }
     try {
       return await connection.client.acquireConnection();
     } catch (error) {
@@ -155,6 +164,7 @@ export function openDatabase(settings: DatabaseSettings, log: Logger, renew: () 
     knex: connection,
 
     async execute<Result extends QueryResult>(sql: string, values: readonly string[]): Promise<Result> {
+      const began = performance.now();
       statements += 1;
       let session: Connection | undefined;
       try {
@@ -174,22 +184,25 @@ export function openDatabase(settings: DatabaseSettings, log: Logger, renew: () 
         }
         throw new Unavailable(`MySQL is away: ${error instanceof Error ? error.message : error}`, { cause: error });
       } finally {
-        if (session !== undefined) await connection.client.releaseConnection(session);
+        statementMilliseconds += performance.now() - began;
+        if (session !== undefined) resting.push(session);
       }
     },
 
     statistics() {
       const { pool } = connection.client;
       return {
-        used: pool?.numUsed() ?? 0,
-        free: pool?.numFree() ?? 0,
+        used: (pool?.numUsed() ?? 0) - resting.length,
+        free: (pool?.numFree() ?? 0) + resting.length,
         waitingForConnection: pool?.numPendingAcquires() ?? 0,
         statements,
+        statementSeconds: statementMilliseconds / 1000,
         failures,
       };
     },
 
     async close() {
+      for (const session of resting.splice(0)) await connection.client.releaseConnection(session);
       await connection.destroy();
     },
   };

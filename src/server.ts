@@ -1,24 +1,18 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { createServer as createRestify, type Request, type Response, type Server } from 'restify';
-import { getAndHead, sendJson } from './operations/answers.ts';
+import type { Request, Response, Server } from 'restify';
+import { headersOfAll, receive, send, sendJson } from './operations/answers.ts';
 import { Problem, problemBody, sendProblem, toProblem, Unavailable } from './operations/errors.ts';
 import type { Health } from './operations/health.ts';
 import { type Logger, logRequest } from './operations/logging.ts';
 import type { Metrics } from './operations/metrics.ts';
 import { preferredType, requireAcceptable } from './operations/negotiation.ts';
+import { createRestify } from './restify.ts';
 import type { Clock } from './users/birthday.ts';
 import type { UserRepository } from './users/repository.ts';
-import { addUserRoutes, greetingFor } from './users/routes.ts';
-import { homePage, type Lookup, type Page, pages, securityHeaders } from './web/pages.ts';
-
-declare module 'restify' {
-  interface Server {
-    /** Runs before all else of a request; false ends restify's part in it. Its type package lacks it. */
-    first(handler: (request: Request, response: Response) => boolean): void;
-  }
-}
+import { greetingFor, USER_PATH, userHandlers } from './users/routes.ts';
+import { homePage, type Lookup, type Page, pages } from './web/pages.ts';
 
 /** What the HTTP surface stands on. */
 export interface Dependencies {
@@ -32,8 +26,10 @@ export interface Dependencies {
   writeToken?: string | undefined;
 }
 
-/** A caller's request id is kept when it is short and plain enough for a log line. */
-const SANE_REQUEST_ID = /^[\w.:-]{1,128}$/;
+/** A user's path as it nearly always is: nothing to decode, no query, no wrong name. */
+const PLAIN_USER = /^\/hello\/([A-Za-z]{1,64})$/;
+/** What the log and the metrics say of a request whose caller hung up before the answer, as nginx and restify do. */
+const HUNG_UP = 444;
 /** More than any username has; longer ones shall be called wrong, not "not found". */
 const LONGEST_PARAMETER = 16 * 1024;
 
@@ -46,17 +42,25 @@ const IDLE_MILLISECONDS = 65_000;
 
 /** The whole HTTP surface of the public port, not yet listening. */
 export function createServer({ users, health, metrics, log, clock, version, writeToken }: Dependencies): Server {
-  const server = createRestify({ name: '', maxParamLength: LONGEST_PARAMETER });
-  const receivedAt = new WeakMap<IncomingMessage, number>();
+  const server = createRestify({ name: '', maxParamLength: LONGEST_PARAMETER, log });
+  const user = userHandlers(users, clock, writeToken);
+  const direct = new Map(Object.entries(user));
 
-  // Before restify looks at the request: it dies on a Host or a target that makes no URL.
+  // Before restify looks at the request.
   server.first((request: Request, response: Response) => {
-    receivedAt.set(request, performance.now());
-    setHeadersOfAll(request, response);
+    receive(request);
     // Whoever holds a connection shall open the next one elsewhere.
-    if (health.phase === 'stopping') response.setHeader('Connection', 'close');
-    if (makesUrl(request)) return true;
-    sendEarly(response, new Problem(400, 'The Host header and the target of the request do not make a URL.'));
+    if (health.phase === 'stopping') response.shouldKeepAlive = false;
+    // restify dies on a Host or a target that makes no URL.
+    if (!makesUrl(request)) {
+      refuseEarly(response, new Problem(400, 'The Host header and the target of the request do not make a URL.'));
+      return false;
+    }
+    // What comes by the thousand needs no router, and restify's own work takes longer than all of ours.
+    const username = PLAIN_USER.exec(request.url ?? '')?.[1];
+    const handler = username === undefined ? undefined : direct.get(request.method ?? '');
+    if (username === undefined || handler === undefined) return true;
+    void answerDirectly(request, response, handler(request, response, username));
     return false;
   });
 
@@ -66,21 +70,40 @@ export function createServer({ users, health, metrics, log, clock, version, writ
     if (phase !== 'ready') throw new Unavailable(`the service is ${phase}`);
     sendJson(response, 200, { status: phase });
   });
-  addUserRoutes(server, users, clock, writeToken);
+  getAndHead(server, USER_PATH, async (request, response) => user.GET(request, response, request.params.username));
+  server.put(USER_PATH, async (request, response) => user.PUT(request, response, request.params.username));
+  server.del(USER_PATH, async (request, response) => user.DELETE(request, response, request.params.username));
   addPages(server, users, clock, pages(version, { closed: writeToken !== undefined }));
 
-  // Handlers are async functions throughout: restify catches what those throw, and nothing else.
-  server.on('restifyError', (request: Request, response: Response, error: unknown, done: () => void) => {
-    if (!response.headersSent) sendProblem(request, response, toProblem(error, request));
-    done();
+  // Handlers are async functions throughout: restify catches what those throw, and nothing else. It is not told that
+  // this is done, or it would send an answer of its own.
+  server.on('restifyError', (request: Request, response: Response, error: unknown) => refuse(request, response, error));
+  server.on('after', (request: Request, response: Response, _route: unknown, error: unknown) => {
+    record(request, response, String(request.getRoute()?.path ?? 'none'), error);
   });
 
-  server.on('after', (request: Request, response: Response, _route: unknown, error: unknown) => {
-    const milliseconds = performance.now() - (receivedAt.get(request) ?? performance.now());
-    const route = String(request.getRoute()?.path ?? 'none');
+  async function answerDirectly(request: IncomingMessage, response: ServerResponse, work: Promise<void>) {
+    let failure: unknown;
+    try {
+      await work;
+    } catch (error) {
+      failure = error;
+      refuse(request, response, error);
+    }
+    if (response.destroyed && !response.writableFinished) response.statusCode = HUNG_UP;
+    record(request, response, USER_PATH, failure);
+  }
+
+  function refuse(request: IncomingMessage, response: ServerResponse, error: unknown): void {
+    if (!response.headersSent) sendProblem(response, toProblem(error, request));
+  }
+
+  function record(request: IncomingMessage, response: ServerResponse, route: string, error: unknown): void {
+    const now = performance.now();
+    const milliseconds = now - (request.receivedAt ?? now);
     metrics.observe(request.method ?? 'none', route, response.statusCode, milliseconds / 1000);
     logRequest(log, request, response, route, milliseconds, error);
-  });
+  }
 
   const { server: http } = server;
   http.headersTimeout = HEAD_MILLISECONDS;
@@ -92,22 +115,20 @@ export function createServer({ users, health, metrics, log, clock, version, writ
   http.removeAllListeners('upgrade');
   http.on('clientError', answerBrokenRequest);
   http.on('checkExpectation', (request, response) => {
-    setHeadersOfAll(request, response);
-    sendEarly(response, new Problem(417, 'The only expectation that can be met is 100-continue.'));
+    receive(request);
+    refuseEarly(response, new Problem(417, 'The only expectation that can be met is 100-continue.'));
   });
   return server;
 }
 
-const SECURITY_HEADERS = Object.entries(securityHeaders);
-
-/** Sets what every answer carries: a request id, the caller's if it is sane, and what browsers shall keep to. */
-function setHeadersOfAll(request: IncomingMessage, response: ServerResponse): void {
-  const wanted = request.headers['x-request-id'];
-  response.setHeader(
-    'x-request-id',
-    typeof wanted === 'string' && SANE_REQUEST_ID.test(wanted) ? wanted : randomUUID(),
-  );
-  for (const [name, value] of SECURITY_HEADERS) response.setHeader(name, value);
+/** Routes GET to `handler`, and HEAD as well, which restify would refuse; Node leaves the body out. */
+function getAndHead(
+  server: Server,
+  path: string,
+  handler: (request: Request, response: Response) => Promise<void>,
+): void {
+  server.get(path, handler);
+  server.head(path, handler);
 }
 
 function addPages(server: Server, users: UserRepository, clock: Clock, all: readonly Page[]): void {
@@ -121,29 +142,19 @@ function addPages(server: Server, users: UserRepository, clock: Clock, all: read
       const type = others.length > 0 ? (preferredType(request, types) ?? first) : requireAcceptable(request, first);
       const page = alternatives[types.indexOf(type)];
       if (page === undefined) throw new Error(`no page of type ${type} at ${path}`);
-      if (alternatives.length > 1) response.setHeader('Vary', 'Accept');
+      const vary = alternatives.length > 1 ? ['vary', 'Accept'] : [];
 
       const username =
         path === '/' && type === 'text/html' ? new URLSearchParams(request.getQuery()).get('username') : null;
       if (username !== null) {
         const found = await lookUp(username, users, clock);
         const html = homePage(found);
-        response.writeHead(200, {
-          'Content-Type': page.contentType,
-          'Content-Length': Buffer.byteLength(html),
-          'Cache-Control': 'no-store',
-        });
-        response.end(html);
+        send(response, 200, ['content-type', page.contentType, 'cache-control', 'no-store', ...vary], html);
         return;
       }
-      const headers = { ...page.headers, ETag: page.etag };
-      if (request.headers['if-none-match']?.includes(page.etag)) {
-        response.writeHead(304, headers);
-        response.end();
-        return;
-      }
-      response.writeHead(200, { ...headers, 'Content-Type': page.contentType, 'Content-Length': page.body.length });
-      response.end(page.body);
+      const headers = ['etag', page.etag, ...Object.entries(page.headers).flat(), ...vary];
+      if (request.headers['if-none-match']?.includes(page.etag)) send(response, 304, headers);
+      else send(response, 200, ['content-type', page.contentType, ...headers], page.body);
     };
     getAndHead(server, path, answer);
   }
@@ -175,15 +186,10 @@ const BROKEN: Readonly<Record<string, [status: number, phrase: string, detail: s
   ERR_HTTP_REQUEST_TIMEOUT: [408, 'Request Timeout', 'The request did not arrive in time.'],
 };
 
-/** Answers a request that restify never gets to see. */
-function sendEarly(response: ServerResponse, problem: Problem): void {
-  const body = problemBody(problem, undefined);
-  response.writeHead(problem.status, {
-    'Content-Type': 'application/problem+json',
-    'Content-Length': Buffer.byteLength(body),
-    Connection: 'close',
-  });
-  response.end(body);
+/** Answers a request that restify never gets to see, and ends its connection. */
+function refuseEarly(response: ServerResponse, problem: Problem): void {
+  response.shouldKeepAlive = false;
+  sendProblem(response, problem);
 }
 
 /** What could not be read as HTTP is answered as far as possible, and the connection ended. */
@@ -198,12 +204,9 @@ function answerBrokenRequest(error: NodeJS.ErrnoException, socket: Duplex): void
     'This is not a request of HTTP/1.1.',
   ];
   const body = problemBody(new Problem(status, detail), undefined);
-  const headers = Object.entries({
-    ...securityHeaders,
-    'x-request-id': randomUUID(),
-    'Content-Type': 'application/problem+json',
-    'Content-Length': Buffer.byteLength(body),
-    Connection: 'close',
-  }).map(([name, value]) => `${name}: ${value}\r\n`);
-  socket.end(`HTTP/1.1 ${status} ${phrase}\r\n${headers.join('')}\r\n${body}`);
+  const headers = headersOfAll(randomUUID());
+  headers.push('content-type', 'application/problem+json', 'content-length', String(Buffer.byteLength(body)));
+  headers.push('connection', 'close');
+  const lines = headers.map((text, at) => (at % 2 === 0 ? `${text}: ` : `${text}\r\n`)).join('');
+  socket.end(`HTTP/1.1 ${status} ${phrase}\r\n${lines}\r\n${body}`);
 }

@@ -1,29 +1,76 @@
-import type { ServerResponse } from 'node:http';
-import type { Request, Response, Server } from 'restify';
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 
-/** Routes GET to `handler`, and HEAD as well, which restify would refuse; Node leaves the body out. */
-export function getAndHead(
-  server: Server,
-  path: string,
-  handler: (request: Request, response: Response) => Promise<void>,
-): void {
-  server.get(path, handler);
-  server.head(path, handler);
+declare module 'node:http' {
+  interface IncomingMessage {
+    /** Names the request in its answer and in the log; given by `receive`. */
+    requestId?: string;
+    /** When its head was there, as `performance.now()` tells it; given by `receive`. */
+    receivedAt?: number;
+  }
 }
+
+/** A caller's request id is kept when it is short and plain enough for a log line. */
+const SANE_REQUEST_ID = /^[\w.:-]{1,128}$/;
+
+/**
+ * What browsers are told with every answer on the public port. Nothing may be loaded from another host, nothing runs
+ * inline, nobody may frame a page; the API's answers need no less.
+ */
+const SECURITY_HEADERS: readonly string[] = [
+  'content-security-policy',
+  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'",
+  'x-content-type-options',
+  'nosniff',
+  'x-frame-options',
+  'DENY',
+  'referrer-policy',
+  'no-referrer',
+  'cross-origin-opener-policy',
+  'same-origin',
+  'cross-origin-resource-policy',
+  'same-origin',
+];
+
+/** Notes when a request came, and its id: the caller's if that is sane, else a new one. */
+export function receive(request: IncomingMessage): void {
+  request.receivedAt = performance.now();
+  const wanted = request.headers['x-request-id'];
+  request.requestId = typeof wanted === 'string' && SANE_REQUEST_ID.test(wanted) ? wanted : randomUUID();
+}
+
+/** The headers of every answer, names and values in turn, with the id of the request that is answered. */
+export function headersOfAll(requestId: string): string[] {
+  return ['x-request-id', requestId, ...SECURITY_HEADERS];
+}
+
+/**
+ * Sends an answer: `headers` are names and values in turn, on top of those that every answer has. Without a body there
+ * is no Content-Length either. One list is what Node writes fastest; headers that are set one by one are looked up,
+ * checked and copied again.
+ */
+export function send(
+  response: ServerResponse,
+  status: number,
+  headers: readonly string[],
+  body?: string | Uint8Array,
+): void {
+  const all = headersOfAll(response.req.requestId ?? randomUUID());
+  if (body !== undefined) all.push('content-length', String(Buffer.byteLength(body)));
+  all.push(...headers);
+  response.writeHead(status, all);
+  response.end(body);
+}
+
+const JSON_HEADERS = ['content-type', 'application/json', 'cache-control', 'no-store'];
 
 /** Sends `value` as JSON, which nobody may keep: it is true now. */
 export function sendJson(response: ServerResponse, status: number, value: object): void {
-  const body = JSON.stringify(value);
-  response.writeHead(status, {
-    'Content-Type': 'application/json',
-    'Content-Length': Buffer.byteLength(body),
-    'Cache-Control': 'no-store',
-  });
-  response.end(body);
+  send(response, status, JSON_HEADERS, JSON.stringify(value));
 }
 
 /** Says that it is done, with nothing to show for it. */
 export function sendNoContent(response: ServerResponse): void {
-  response.writeHead(204);
-  response.end();
+  send(response, 204, []);
 }

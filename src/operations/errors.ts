@@ -1,5 +1,5 @@
-import { STATUS_CODES } from 'node:http';
-import type { Request, Response } from 'restify';
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
+import { send } from './answers.ts';
 
 /** One field that was refused; `pointer` is a JSON Pointer into the request's body (RFC 6901), as a URI fragment. */
 export interface FieldError {
@@ -34,7 +34,7 @@ export class Unavailable extends Error {
 const RETRY_AFTER_SECONDS = '1';
 
 /** The problem to answer with for whatever was thrown; what isn't meant for the outside becomes a bare 500. */
-export function toProblem(error: unknown, request: Request): Problem {
+export function toProblem(error: unknown, request: IncomingMessage): Problem {
   if (error instanceof Problem) return error;
   if (error instanceof Unavailable) {
     return new Problem(503, 'The service cannot answer this at the moment; please try again.', {
@@ -64,17 +64,15 @@ export function problemBody(problem: Problem, instance: string | undefined): str
   });
 }
 
+const PROBLEM_HEADERS = ['content-type', 'application/problem+json', 'cache-control', 'no-store'];
+
 /** Answers with `problem` as application/problem+json. */
-export function sendProblem(request: Request, response: Response, problem: Problem): void {
+export function sendProblem(response: ServerResponse, problem: Problem): void {
+  const { url } = response.req;
   // Anything but a clean path would have been refused before, save for one that is not a URI: then it is left out.
-  const instance = decodes(request.url) ? request.url?.replace(/\?.*$/s, '') : undefined;
-  const body = problemBody(problem, instance);
-  response.sendRaw(problem.status, body, {
-    ...problem.headers,
-    'Content-Type': 'application/problem+json',
-    'Content-Length': String(Buffer.byteLength(body)),
-    'Cache-Control': 'no-store',
-  });
+  const instance = url?.startsWith('/') && decodes(url) ? url.replace(/\?.*$/s, '') : undefined;
+  const headers = [...PROBLEM_HEADERS, ...Object.entries(problem.headers).flat()];
+  send(response, problem.status, headers, problemBody(problem, instance));
 }
 
 /** The status that restify's router gave an error of its own; undefined for any other error. */

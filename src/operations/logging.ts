@@ -1,10 +1,13 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type DestinationStream, destination, type Logger, pino } from 'pino';
-import type { Request, Response } from 'restify';
 import type { LogLevel } from '../config.ts';
 import { Unavailable } from './errors.ts';
 
 export type { Logger } from 'pino';
 
+/** Lines go out together, so that a request does not pay for a write: when there is this much of them, or after this time. */
+const LEAST_WRITTEN_BYTES = 4 * 1024;
+const LONGEST_HELD_MILLISECONDS = 100;
 /** Past this much unwritten output (a blocked stdout), lines are dropped rather than memory filled. */
 const MOST_BUFFERED_BYTES = 4 * 1024 * 1024;
 /** How long the end of the process waits for a stdout that takes nothing; what it has not taken then is lost. */
@@ -26,7 +29,14 @@ export async function createLog(level: LogLevel): Promise<{ log: Logger; flush: 
   if (pretty !== undefined) return { log: pino(options, pretty), flush: () => {} };
   let giveUpAt = Number.POSITIVE_INFINITY;
   const retryEAGAIN = () => performance.now() < giveUpAt;
-  const stdout = destination({ dest: 1, sync: false, maxLength: MOST_BUFFERED_BYTES, retryEAGAIN });
+  const stdout = destination({
+    dest: 1,
+    sync: false,
+    minLength: LEAST_WRITTEN_BYTES,
+    maxLength: MOST_BUFFERED_BYTES,
+    periodicFlush: LONGEST_HELD_MILLISECONDS,
+    retryEAGAIN,
+  });
   return {
     log: pino(options, stdout),
     flush() {
@@ -44,15 +54,15 @@ export async function createLog(level: LogLevel): Promise<{ log: Logger; flush: 
 /** One line for a request that was answered: what it was, how it went and why it failed; nothing of what was in it. */
 export function logRequest(
   log: Logger,
-  request: Request,
-  response: Response,
+  request: IncomingMessage,
+  response: ServerResponse,
   route: string,
   milliseconds: number,
   error: unknown,
 ): void {
   const status = response.statusCode;
   const line = {
-    requestId: response.getHeader('x-request-id'),
+    requestId: request.requestId,
     method: request.method,
     route,
     status,

@@ -17,9 +17,18 @@ interface Parts {
   day: number;
 }
 
-/** The UTC date of the moment that `clock` gives. */
+let lastDay = Number.NaN;
+let lastDate: CalendarDate = '';
+
+/** The UTC date of the moment that `clock` gives; written anew only when the day is another, since that is dear. */
 export function today(clock: Clock): CalendarDate {
-  return clock().toISOString().slice(0, 10);
+  const moment = clock();
+  const day = Math.floor(moment.getTime() / MILLISECONDS_PER_DAY);
+  if (day !== lastDay) {
+    lastDay = day;
+    lastDate = moment.toISOString().slice(0, 10);
+  }
+  return lastDate;
 }
 
 /**

@@ -17,12 +17,15 @@ export interface Coalescing<Item, Result> {
 }
 
 interface Waiting<Item, Result> {
-  item: Item;
-  resolve(result: Result): void;
-  reject(error: unknown): void;
-  givenUp: boolean;
+  readonly item: Item;
+  readonly arrivedAt: number;
+  readonly resolve: (result: Result) => void;
+  readonly reject: (error: unknown) => void;
+  answered: boolean;
 }
 
+/** How often it is looked for items that have waited too long: one clock for all costs less than one for each. */
+const SWEEP_MILLISECONDS = 50;
 /** Longer than a turn of the event loop takes, unless more is coming in than can be answered. */
 const LATE_MILLISECONDS = 5;
 
@@ -36,10 +39,11 @@ const LATE_MILLISECONDS = 5;
 export class Coalescer<Item, Result> {
   readonly #how: Coalescing<Item, Result>;
   #waiting: Waiting<Item, Result>[] = [];
-  #lanesInUse = 0;
-  #present = 0;
+  readonly #underWay = new Set<readonly Waiting<Item, Result>[]>();
+  #size = 0;
   #scheduled = false;
   #scheduledAt = 0;
+  #sweep: NodeJS.Timeout | undefined;
 
   constructor(how: Coalescing<Item, Result>) {
     this.#how = how;
@@ -47,7 +51,7 @@ export class Coalescer<Item, Result> {
 
   /** Items that wait or are under way. */
   get size(): number {
-    return this.#present;
+    return this.#size;
   }
 
   /**
@@ -55,70 +59,51 @@ export class Coalescer<Item, Result> {
    * @throws {Unavailable} when it had to be given up or turned away
    */
   submit(item: Item): Promise<Result> {
-    this.#beginWhenLate();
-    if (this.#present >= this.#how.limit) {
-      return Promise.reject(new Unavailable(`overload: ${this.#present} requests wait for the database`));
+    const now = performance.now();
+    if (this.#scheduled && now - this.#scheduledAt > LATE_MILLISECONDS) this.#begin();
+    if (this.#size >= this.#how.limit) {
+      return Promise.reject(new Unavailable(`overload: ${this.#size} requests wait for the database`));
     }
-    this.#present += 1;
+    this.#size += 1;
+    this.#sweep ??= setInterval(() => this.#sweepUp(), SWEEP_MILLISECONDS);
     return new Promise((resolve, reject) => {
-      const clock = setTimeout(() => {
-        waiting.givenUp = true;
-        waiting.reject(new Unavailable(`no answer from the database within ${this.#how.patience} ms`));
-      }, this.#how.patience);
-      const settle = () => {
-        clearTimeout(clock);
-        this.#present -= 1;
-      };
-      const waiting: Waiting<Item, Result> = {
-        item,
-        givenUp: false,
-        resolve(result) {
-          settle();
-          resolve(result);
-        },
-        reject(error) {
-          settle();
-          reject(error);
-        },
-      };
-      this.#waiting.push(waiting);
-      this.#schedule();
+      this.#waiting.push({ item, arrivedAt: now, resolve, reject, answered: false });
+      this.#schedule(now);
     });
   }
 
-  /** Begins batches at the end of this turn of the event loop, when all that arrived in it is there. */
-  #schedule(): void {
-    if (this.#scheduled || this.#lanesInUse >= this.#how.lanes) return;
+  /**
+   * Begins batches at the end of this turn of the event loop, when all that arrived in it is there; what is alone
+   * begins as soon as its caller is done. The end of the turn may be seconds away: while more than 1,024 sockets have
+   * something to read, libuv reads on (`uv__io_poll`, up to 48 times as many), and neither immediates nor timers get a
+   * turn. Then `submit` begins them.
+   */
+  #schedule(now: number): void {
+    if (this.#scheduled || this.#underWay.size >= this.#how.lanes) return;
     this.#scheduled = true;
-    this.#scheduledAt = performance.now();
-    setImmediate(() => {
+    this.#scheduledAt = now;
+    const defer = this.#size === 1 ? process.nextTick : setImmediate;
+    defer(() => {
       this.#scheduled = false;
       this.#begin();
     });
   }
 
-  /**
-   * The end of the turn may be seconds away: while more than 1,024 sockets have something to read, libuv reads on
-   * (`uv__io_poll`, up to 48 times as many), and neither immediates nor timers get a turn.
-   */
-  #beginWhenLate(): void {
-    if (this.#scheduled && performance.now() - this.#scheduledAt > LATE_MILLISECONDS) this.#begin();
-  }
-
   #begin(): void {
-    if (this.#lanesInUse >= this.#how.lanes) return;
+    if (this.#underWay.size >= this.#how.lanes) return;
     const batch = this.#next();
     if (batch.length === 0) return;
-    this.#lanesInUse += 1;
+    this.#underWay.add(batch);
     void this.#work(batch).finally(() => {
-      this.#lanesInUse -= 1;
-      if (this.#waiting.length > 0) this.#schedule();
+      this.#underWay.delete(batch);
+      if (this.#waiting.length > 0) this.#schedule(performance.now());
     });
-    if (this.#waiting.length > 0) this.#schedule();
+    if (this.#waiting.length > 0) this.#schedule(performance.now());
   }
 
-  #next(): Waiting<Item, Result>[] {
-    const waiting = this.#waiting.filter(({ givenUp }) => !givenUp);
+  #next(): readonly Waiting<Item, Result>[] {
+    this.#giveUp(this.#waiting);
+    const waiting = this.#waiting.filter(({ answered }) => !answered);
     const { fits, largestBatch } = this.#how;
     const [first] = waiting;
     let length = Math.min(waiting.length, largestBatch);
@@ -130,20 +115,45 @@ export class Coalescer<Item, Result> {
     return waiting.slice(0, length);
   }
 
-  async #work(batch: Waiting<Item, Result>[]): Promise<void> {
+  async #work(batch: readonly Waiting<Item, Result>[]): Promise<void> {
     try {
       const results = await this.#how.run(batch.map(({ item }) => item));
+      // `run` gives one result for each item, in their order.
       batch.forEach((waiting, at) => {
-        if (waiting.givenUp) return;
-        // `run` gives one result for each item, in their order.
-        waiting.resolve(results[at] as Result);
+        if (this.#answers(waiting)) waiting.resolve(results[at] as Result);
       });
     } catch (error) {
       if (batch.length > 1 && !(error instanceof Unavailable)) {
         for (const alone of batch) await this.#work([alone]);
         return;
       }
-      for (const waiting of batch) if (!waiting.givenUp) waiting.reject(error);
+      for (const waiting of batch) if (this.#answers(waiting)) waiting.reject(error);
     }
+  }
+
+  #sweepUp(): void {
+    this.#giveUp(this.#waiting);
+    for (const batch of this.#underWay) this.#giveUp(batch);
+    if (this.#size > 0) return;
+    clearInterval(this.#sweep);
+    this.#sweep = undefined;
+  }
+
+  /** Refuses those of `items`, which stand in order of arrival, that have waited too long. */
+  #giveUp(items: readonly Waiting<Item, Result>[]): void {
+    const { patience } = this.#how;
+    const latest = performance.now() - patience;
+    for (const waiting of items) {
+      if (waiting.arrivedAt > latest) return;
+      if (this.#answers(waiting)) waiting.reject(new Unavailable(`no answer from the database within ${patience} ms`));
+    }
+  }
+
+  /** Whether `waiting` is answered now; false when it was before. */
+  #answers(waiting: Waiting<Item, Result>): boolean {
+    if (waiting.answered) return false;
+    waiting.answered = true;
+    this.#size -= 1;
+    return true;
   }
 }

@@ -38,10 +38,14 @@ const DEADLOCK_ATTEMPTS = 4;
 /**
  * The users in MySQL.
  *
- * Reads that arrive together become one `SELECT … WHERE username IN (…)`, writes one multi-row upsert.
- * There is one write under way at a time, so the last to arrive is the last to be written, and each is acknowledged
- * after its commit; a read starts its statement after it arrived, so it sees every write acknowledged before.
- * Objection and Knex write each statement once for every power of two; after that only its values are sent.
+ * Lookups that arrive while statements are under way share the next one, `SELECT … WHERE username IN (…)`, and writes one
+ * multi-row upsert, so that they share its cost; a request that is alone goes at once.
+ * Writes go one batch at a time, in their order of arrival, and each is acknowledged after its commit.
+ * A lookup's statement begins after the lookup arrived, so it sees every write that was acknowledged before.
+ * Objection and Knex write each statement once for every power of two of its length, and MySQL prepares it once for each
+ * session; after that only values are sent.
+ * A batch that deadlocks is tried again, and one that fails for what is in it is tried item by item, so that nobody
+ * fails for a neighbour.
  */
 export function createUserRepository(database: Database, queueLimit: number): UserRepository {
   const statements = new Statements(database);

@@ -1,6 +1,7 @@
-import type { Request, Server } from 'restify';
+import type { ServerResponse } from 'node:http';
+import type { Request } from 'restify';
 import { z } from 'zod';
-import { getAndHead, sendJson, sendNoContent } from '../operations/answers.ts';
+import { sendJson, sendNoContent } from '../operations/answers.ts';
 import { requireToken } from '../operations/authorization.ts';
 import { readJson } from '../operations/body.ts';
 import { type FieldError, Problem } from '../operations/errors.ts';
@@ -10,29 +11,39 @@ import type { UserRepository } from './repository.ts';
 
 const USERNAME = /^[A-Za-z]{1,64}$/;
 
+/** Where a user is, as the router writes it. */
+export const USER_PATH = '/hello/:username';
+
+/** Answers a request about the user of that name, as it stood in the path; what it throws is for `toProblem`. */
+export type UserHandler = (request: Request, response: ServerResponse, username: string) => Promise<void>;
+
 /** The service's own three requests, on `/hello/:username`; with a `writeToken`, changes need it. */
-export function addUserRoutes(server: Server, users: UserRepository, clock: Clock, writeToken?: string): void {
-  const path = '/hello/:username';
+export function userHandlers(
+  users: UserRepository,
+  clock: Clock,
+  writeToken?: string,
+): Readonly<Record<'GET' | 'PUT' | 'DELETE', UserHandler>> {
+  return {
+    async GET(request, response, username) {
+      requireAcceptable(request, 'application/json');
+      sendJson(response, 200, { message: await greetingFor(username, users, clock) });
+    },
 
-  getAndHead(server, path, async (request, response) => {
-    requireAcceptable(request, 'application/json');
-    sendJson(response, 200, { message: await greetingFor(usernameIn(request), users, clock) });
-  });
+    async PUT(request, response, username) {
+      requireToken(request, writeToken);
+      checkUsername(username);
+      const dateOfBirth = dateOfBirthIn(await readJson(request), today(clock));
+      await users.save(username, dateOfBirth);
+      sendNoContent(response);
+    },
 
-  server.put(path, async (request, response) => {
-    requireToken(request, writeToken);
-    const username = usernameIn(request);
-    const dateOfBirth = dateOfBirthIn(await readJson(request), today(clock));
-    await users.save(username, dateOfBirth);
-    sendNoContent(response);
-  });
-
-  server.del(path, async (request, response) => {
-    requireToken(request, writeToken);
-    const username = usernameIn(request);
-    if (!(await users.remove(username))) throw unknownUser(username);
-    sendNoContent(response);
-  });
+    async DELETE(request, response, username) {
+      requireToken(request, writeToken);
+      checkUsername(username);
+      if (!(await users.remove(username))) throw unknownUser(username);
+      sendNoContent(response);
+    },
+  };
 }
 
 /**
@@ -44,12 +55,6 @@ export async function greetingFor(username: string, users: UserRepository, clock
   const dateOfBirth = await users.find(username);
   if (dateOfBirth === undefined) throw unknownUser(username);
   return greeting(username, dateOfBirth, today(clock));
-}
-
-function usernameIn(request: Request): string {
-  const username: string = request.params.username;
-  checkUsername(username);
-  return username;
 }
 
 function checkUsername(username: string): void {

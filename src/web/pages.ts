@@ -22,21 +22,6 @@ export type Lookup =
   /** The name itself is wrong: said next to its field. */
   | { readonly username: string; readonly invalid: string };
 
-/**
- * Headers for every answer on the public port. Nothing may be loaded from another host, nothing runs inline, nobody may
- * frame it; the API's answers need no less.
- */
-export const securityHeaders: Readonly<Record<string, string>> = {
-  'content-security-policy':
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
-    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'",
-  'x-content-type-options': 'nosniff',
-  'x-frame-options': 'DENY',
-  'referrer-policy': 'no-referrer',
-  'cross-origin-opener-policy': 'same-origin',
-  'cross-origin-resource-policy': 'same-origin',
-};
-
 const asset = (name: string) => readFileSync(new URL(`./assets/${name}`, import.meta.url), 'utf8');
 
 /** `no-cache` is "ask again first" (RFC 9111, 5.2.2.4): a new version is seen at once, an old one costs a 304. */
