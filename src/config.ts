@@ -64,8 +64,8 @@ function wholeNumber(minimum: number, maximum: number) {
 const port = wholeNumber(1, 65_535);
 const text = z.string();
 
-/** Each variable: how it is read. The README's table has the same names, meanings and defaults. */
-const VARIABLES = {
+/** Each variable: how it is read. The README has them all, and a test compares its names and defaults with these. */
+export const VARIABLES = {
   PORT: port.default(5000),
   METRICS_PORT: port.default(9464),
   DATABASE_HOST: text,

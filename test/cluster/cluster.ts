@@ -7,7 +7,7 @@ import { requireTools } from '../../local-kind/tools.ts';
 import { freePort } from '../../local-process/port.ts';
 
 /** The cluster of the tests: their own, gone afterwards; or CLUSTER=name, which stays. */
-const CLUSTER = process.env.CLUSTER || 'plusone-test';
+export const CLUSTER = process.env.CLUSTER || 'plusone-test';
 const OWN = !process.env.CLUSTER;
 
 let baseUrl = '';

@@ -1,0 +1,94 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { expect } from 'chai';
+import { freePort } from '../../local-process/port.ts';
+import { eventually } from '../process/requests.ts';
+import { commands } from './markdown.ts';
+import { commandsTypedBy, PROVED_OTHERWISE, README, shellBlocks, TYPED_BY } from './readme.ts';
+import { type Running, Shell } from './shell.ts';
+
+describe('the commands of the README', function () {
+  this.timeout(60_000);
+
+  describe('have a test', () => {
+    it('that types them, in each section', () => {
+      const sections = Object.values(TYPED_BY).flat();
+      const withCommands = [...new Set(shellBlocks.map(({ heading }) => heading))];
+      expect(withCommands).to.have.members(sections);
+    });
+
+    it('which exists, for each section', () => {
+      for (const test of Object.keys(TYPED_BY)) expect(existsSync(test), test).to.equal(true);
+    });
+
+    it('also where they are proved otherwise, which none is that the README no longer has', () => {
+      expect(shellBlocks.flatMap(commands)).to.include.members(Object.keys(PROVED_OTHERWISE));
+    });
+
+    it('because every block says that it is one for the shell', () => {
+      expect(README.blocks.map(({ language }) => language)).to.deep.equal(shellBlocks.map(() => 'sh'));
+    });
+  });
+
+  describe('for AWS', () => {
+    const rehearsal = readFileSync('test/aws/rehearsal.test.ts', 'utf8');
+
+    for (const command of commandsTypedBy('test/aws/rehearsal.test.ts')) {
+      it(`are rehearsed: ${command}`, () => {
+        const [, target = ''] = /^(?:[A-Z_]+=\w+ )*make (\S+)$/.exec(command) ?? [];
+        expect(target, 'a target of the Makefile').not.to.equal('');
+        const recipe = execFileSync('make', ['--dry-run', target], { encoding: 'utf8' });
+        const [program] = /aws\/[\w-]+\.ts/.exec(recipe) ?? expect.fail(`make ${target} runs none of aws/: ${recipe}`);
+        expect(rehearsal).to.include(`'${program}'`);
+      });
+    }
+  });
+
+  describe('for this machine', () => {
+    let shell: Shell;
+    let dev: Running;
+
+    before(async () => {
+      const [port, metricsPort] = [await freePort(), await freePort()];
+      shell = new Shell(
+        { 5000: port, 9464: metricsPort },
+        {
+          PORT: String(port),
+          METRICS_PORT: String(metricsPort),
+          DATABASE_HOST: undefined,
+          // Of `make stress_test`: what make dev started, and no longer than to see that it works.
+          LOAD_BALANCER: `http://127.0.0.1:${port}`,
+          DURATION: '1',
+        },
+      );
+    });
+    after(() => {
+      dev?.interrupt('SIGKILL');
+      shell.close();
+    });
+
+    it('make dev', async () => {
+      dev = shell.start('make dev');
+      await eventually(async () => dev.output().includes('is ready') || dev.child.exitCode !== null, 55);
+      expect(dev.output()).to.match(/http:\/\/localhost:\d+ is ready/);
+    });
+
+    const typed = commandsTypedBy('test/readme/commands.test.ts').filter((command) => command !== 'make dev');
+    for (const command of typed) {
+      it(command, async () => {
+        const { code, output } = await shell.type(command);
+        expect(code, output).to.equal(0);
+      });
+    }
+
+    it('make stress_test, whatever the speed of this machine', async () => {
+      expect((await shell.type('make stress_test')).output).to.match(/^[1-9]\d* answers, 0 failed, p99 \d+ ms/m);
+    });
+
+    it('Ctrl-C, which leaves nothing of make dev behind', async () => {
+      dev.interrupt();
+      const { output } = await dev.ended;
+      expect(output).to.include('ended; nothing is left behind');
+    });
+  });
+});
