@@ -1,17 +1,16 @@
 /** The servers that are compared: how each is made ready, started, watched and stopped. */
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, openSync, statSync } from 'node:fs';
 import { get } from 'node:http';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
-import { SetupError } from '../local-process/database.ts';
 import { lastWill } from '../local-process/last-will.ts';
 import { freePort } from '../local-process/port.ts';
-
-const run = promisify(execFile);
+import { output as ask, Failed, run } from '../terminal/programs.ts';
+import { remark, step } from '../terminal/progress.ts';
+import { Refusal } from '../terminal/refusal.ts';
 
 const PEERS = fileURLToPath(new URL('peers', import.meta.url));
 const START_SECONDS = 30;
@@ -48,9 +47,9 @@ export const GO = 'Go net/http + database/sql';
  * All that can be had on this machine, the service first and the raw server second. Installs what the other Node
  * servers need, and builds the Go server into `directory`; without Go, that one is left out after saying so.
  */
-export async function prepareContestants(directory: string, say: (line: string) => void): Promise<Contestant[]> {
-  await installPeers(say);
-  const go = await buildGo(directory, say);
+export async function prepareContestants(directory: string): Promise<Contestant[]> {
+  await installPeers();
+  const go = await buildGo(directory);
   return [
     SERVICE,
     RAW,
@@ -60,23 +59,23 @@ export async function prepareContestants(directory: string, say: (line: string) 
   ];
 }
 
-async function installPeers(say: (line: string) => void): Promise<void> {
+async function installPeers(): Promise<void> {
   const installed = join(PEERS, 'node_modules/.package-lock.json');
   const lock = join(PEERS, 'package-lock.json');
   if (existsSync(installed) && statSync(installed).mtimeMs >= statSync(lock).mtimeMs) return;
-  say('installing Express and Fastify below bench/peers');
-  await run('npm', ['ci', '--no-audit', '--no-fund', '--omit=dev'], { cwd: PEERS });
+  await step('installing Express and Fastify below bench/peers', () =>
+    run('npm', ['ci', '--no-audit', '--no-fund', '--omit=dev'], { cwd: PEERS }),
+  );
 }
 
-async function buildGo(directory: string, say: (line: string) => void): Promise<Contestant | undefined> {
+async function buildGo(directory: string): Promise<Contestant | undefined> {
   const program = join(directory, 'go-peer');
   try {
-    await run('go', ['build', '-o', program, '.'], {
-      cwd: join(PEERS, 'go'),
-      env: { ...process.env, CGO_ENABLED: '0' },
-    });
+    const way = { cwd: join(PEERS, 'go'), env: { ...process.env, CGO_ENABLED: '0' } };
+    await step('building the Go server', () => run('go', ['build', '-o', program, '.'], way));
   } catch (error) {
-    say(`the Go server is left out: ${error instanceof Error ? error.message.trim() : error}`);
+    if (!(error instanceof Failed)) throw error;
+    remark(`the Go server is left out: ${error.message}`);
     return undefined;
   }
   return { name: GO, command: [program] };
@@ -84,7 +83,7 @@ async function buildGo(directory: string, say: (line: string) => void): Promise<
 
 /**
  * Starts a contestant as in production, its output going to a file in `directory`, and waits until it answers
- * `GET path` with 200. It ends with this process at the latest. Throws a SetupError when it doesn't come up.
+ * `GET path` with 200. It ends with this process at the latest. Throws a Refusal when it doesn't come up.
  */
 export async function start(
   contestant: Contestant,
@@ -120,7 +119,7 @@ export async function start(
   while ((await statusOf(url + path)) !== 200) {
     if (child.exitCode !== null || performance.now() - begin > START_SECONDS * 1000) {
       child.kill('SIGKILL');
-      throw new SetupError(`${contestant.name} does not answer ${path} with 200; its output is in ${log}`);
+      throw new Refusal(`${contestant.name} does not answer ${path} with 200; its output is in ${log}`);
     }
     await sleep(POLL_MILLISECONDS);
   }
@@ -131,8 +130,7 @@ export async function start(
     url,
     startMilliseconds,
     async memory() {
-      const { stdout } = await run('ps', ['-o', 'rss=', '-p', String(child.pid)]);
-      return Number(stdout) / 1024;
+      return Number(await ask('ps', ['-o', 'rss=', '-p', String(child.pid)])) / 1024;
     },
     stop: async () => await end(child),
   };

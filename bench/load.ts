@@ -1,12 +1,11 @@
 /** The load: wrk with load.lua. */
-import { execFile, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { z } from 'zod';
-import { SetupError } from '../local-process/database.ts';
+import { lookAtTool, requireTools } from '../doctor/tools.ts';
+import { findProgram } from '../local-process/server-program.ts';
+import { output, run } from '../terminal/programs.ts';
+import { step } from '../terminal/progress.ts';
 
-const run = promisify(execFile);
 const SCRIPT = fileURLToPath(new URL('load.lua', import.meta.url));
 
 /** One kind of load. */
@@ -39,8 +38,8 @@ export async function measure(load: Load, url: string, users: number, seconds: n
   // One thread: wrk has no use for more at these rates, and shares the processors with the server.
   const options = ['--threads', '1', '--connections', String(connections), '--duration', `${seconds}s`];
   const args = [...options, '--timeout', '2s', '--script', SCRIPT, url, '--', method, String(users), String(seed)];
-  const { stdout } = await run('wrk', args);
-  const result = RESULT.parse(JSON.parse(stdout.trimEnd().split('\n').at(-1) ?? ''));
+  const answer = await output('wrk', args);
+  const result = RESULT.parse(JSON.parse(answer.split('\n').at(-1) ?? ''));
   return {
     perSecond: (result.requests - result.refused) / (result.microseconds / 1e6),
     p99: result.p99 / 1000,
@@ -48,36 +47,17 @@ export async function measure(load: Load, url: string, users: number, seconds: n
   };
 }
 
-/** Makes sure that wrk is here; installs it where we may, after saying so. Throws a SetupError when there is no way. */
-export async function requireWrk(say: (line: string) => void): Promise<string> {
-  const found = await wrkVersion();
-  if (found !== undefined) return found;
-  if (process.getuid?.() === 0) {
-    say('wrk is not here: installing it with apt-get');
-    for (const args of [
-      ['update', '-qq'],
-      ['install', '-qq', '-y', '--no-install-recommends', 'wrk'],
-    ]) {
-      const child = spawn('apt-get', args, { stdio: ['ignore', process.stderr, process.stderr] });
-      await once(child, 'exit').catch(() => {});
-    }
+/** The version of wrk, which is installed first where we may. Throws a Refusal when there is no way to it. */
+export async function requireWrk(): Promise<string> {
+  const { mark, says } = await lookAtTool('wrk');
+  if (mark === '✓') return says;
+  if (process.getuid?.() === 0 && findProgram('apt-get') !== undefined) {
+    await step('wrk is not here: installing it', async () => {
+      // Whether it worked is seen by what is here afterwards.
+      await run('apt-get', ['update', '-qq']).catch(() => '');
+      await run('apt-get', ['install', '-qq', '-y', '--no-install-recommends', 'wrk']).catch(() => '');
+    });
   }
-  const installed = await wrkVersion();
-  if (installed !== undefined) return installed;
-  throw new SetupError(
-    'The benchmark needs wrk (https://github.com/wg/wrk):\n' +
-      '  Debian, Ubuntu  sudo apt-get install wrk\n' +
-      '  macOS           brew install wrk',
-  );
-}
-
-async function wrkVersion(): Promise<string | undefined> {
-  try {
-    await run('wrk', ['--version']);
-  } catch (error) {
-    // wrk tells its version and then exits with 1.
-    const { stdout } = z.object({ stdout: z.string() }).parse(error);
-    return /wrk \S*?(\d+\.\d+\.\d+)/.exec(stdout)?.[1];
-  }
-  return undefined;
+  await requireTools(['wrk']);
+  return (await lookAtTool('wrk')).says;
 }

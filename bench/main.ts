@@ -3,15 +3,18 @@
  * server has its turn at each load. Writes docs/performance.md and its picture; `--quick` tries everything in about a
  * minute and writes nothing.
  */
-import { execFile } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg, release, tmpdir, totalmem, type } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs, promisify } from 'node:util';
+import { parseArgs } from 'node:util';
 import type { RowDataPacket } from 'mysql2';
-import { type PrivateDatabase, SetupError, startPrivateDatabase } from '../local-process/database.ts';
+import { type PrivateDatabase, startPrivateDatabase } from '../local-process/database.ts';
 import { lastWill } from '../local-process/last-will.ts';
+import { output } from '../terminal/programs.ts';
+import { remark, say, step } from '../terminal/progress.ts';
+import { Refusal } from '../terminal/refusal.ts';
+import { target } from '../terminal/target.ts';
 import { chart } from './chart.ts';
 import {
   bareNodeMilliseconds,
@@ -26,8 +29,6 @@ import { type Load, measure, type Outcome, requireWrk } from './load.ts';
 import { report } from './report.ts';
 import { GET_64, LOADS, type Machine, type Results, type ServerResults } from './results.ts';
 import { createUsers, requireSameWork, username } from './users.ts';
-
-const run = promisify(execFile);
 
 const USAGE = `usage: npm run bench [-- --quick]
 
@@ -56,15 +57,11 @@ const MANY = 6;
 const PATH = `/hello/${username(0)}`;
 
 const extent = readExtent();
-try {
+await target('make bench', async () => {
   const results = await bench(extent);
-  process.stdout.write(`${report(results)}\n`);
+  say(report(results));
   if (extent === FULL) publish(results);
-} catch (error) {
-  if (!(error instanceof SetupError)) throw error;
-  say(error.message);
-  process.exitCode = 1;
-}
+});
 
 function readExtent(): Extent {
   try {
@@ -78,29 +75,31 @@ function readExtent(): Extent {
 async function bench({ rounds, seconds, warmUpSeconds, starts }: Extent): Promise<Results> {
   const [loadBefore = 0] = loadavg();
   if (loadBefore > cpus().length / 4) {
-    say(`the machine is busy (load average ${loadBefore.toFixed(1)}): the numbers will be worse than they could be`);
+    remark(`the machine is busy (load average ${loadBefore.toFixed(1)}): the numbers will be worse than they could be`);
   }
   const directory = mkdtempSync(join(tmpdir(), 'plusone-bench-'));
   lastWill('rm -rf "$1"', directory);
-  const wrk = await requireWrk(say);
-  const contestants = await prepareContestants(directory, say);
+  const wrk = await requireWrk();
+  const contestants = await prepareContestants(directory);
   const database = await startPrivateDatabase();
   try {
-    say(`making 10^${MAGNITUDE} users in ${database.description}`);
-    const env = await createUsers(database, 'plusone', MAGNITUDE);
+    const env = await step(`10^${MAGNITUDE} users in ${database.description}`, () =>
+      createUsers(database, 'plusone', MAGNITUDE),
+    );
 
-    say('starting each server several times');
     const startTimes = new Map<Contestant, number[]>(contestants.map((contestant) => [contestant, []]));
     const bareNode: number[] = [];
     const startNow = async (contestant: Contestant) => await start(contestant, env, PATH, directory);
-    for (let time = 0; time < starts; time += 1) {
-      bareNode.push(await bareNodeMilliseconds());
-      for (const contestant of rotated(contestants, time)) {
-        const running = await startNow(contestant);
-        startTimes.get(contestant)?.push(running.startMilliseconds);
-        await running.stop();
+    await step(`starting each server ${starts} times`, async () => {
+      for (let time = 0; time < starts; time += 1) {
+        bareNode.push(await bareNodeMilliseconds());
+        for (const contestant of rotated(contestants, time)) {
+          const running = await startNow(contestant);
+          startTimes.get(contestant)?.push(running.startMilliseconds);
+          await running.stop();
+        }
       }
-    }
+    });
 
     const running: Running[] = [];
     for (const contestant of contestants) running.push(await startNow(contestant));
@@ -109,17 +108,20 @@ async function bench({ rounds, seconds, warmUpSeconds, starts }: Extent): Promis
       database,
       'plusone',
     );
-    for (const load of LOADS) await eachInTurn(running, load, 10 ** MAGNITUDE, warmUpSeconds, 0);
+    await step('warming up', async () => {
+      for (const load of LOADS) await eachInTurn(running, load, 10 ** MAGNITUDE, warmUpSeconds, 0);
+    });
     const outcomes = new Map(
       running.map((server) => [server, new Map(LOADS.map((load): [Load, Outcome[]] => [load, []]))]),
     );
     for (let round = 1; round <= rounds; round += 1) {
-      say(`round ${round} of ${rounds}`);
-      for (const load of LOADS) {
-        for (const [server, outcome] of await eachInTurn(running, load, 10 ** MAGNITUDE, seconds, round)) {
-          outcomes.get(server)?.get(load)?.push(outcome);
+      await step(`round ${round} of ${rounds}`, async () => {
+        for (const load of LOADS) {
+          for (const [server, outcome] of await eachInTurn(running, load, 10 ** MAGNITUDE, seconds, round)) {
+            outcomes.get(server)?.get(load)?.push(outcome);
+          }
         }
-      }
+      });
     }
     const servers: ServerResults[] = [];
     for (const server of running) {
@@ -151,9 +153,8 @@ async function measureFlatness(
   directory: string,
   { rounds, seconds, warmUpSeconds }: Pick<Extent, 'rounds' | 'seconds' | 'warmUpSeconds'>,
 ): Promise<Results['flatness']> {
-  say(`making 10^${FEW} and 10^${MANY} users`);
-  const few = await createUsers(database, 'few', FEW);
-  const many = await createUsers(database, 'many', MANY);
+  const few = await step(`10^${FEW} users`, () => createUsers(database, 'few', FEW));
+  const many = await step(`10^${MANY} users`, () => createUsers(database, 'many', MANY));
   const flatness = [];
   for (const contestant of [SERVICE, RAW]) {
     const withFew = await start(contestant, few, PATH, directory);
@@ -164,12 +165,14 @@ async function measureFlatness(
     ]);
     const shares: number[] = [];
     for (let round = 0; round <= rounds; round += 1) {
-      say(`${contestant.name} with few and many users, ${round === 0 ? 'to warm up' : `round ${round} of ${rounds}`}`);
       const perSecond = new Map<Running, number>();
-      for (const [server, users] of rotated([...numbers], round)) {
-        const outcome = await measure(GET_64, server.url, users, round === 0 ? warmUpSeconds : seconds, round);
-        perSecond.set(server, outcome.perSecond);
-      }
+      const which = round === 0 ? 'warming up' : `round ${round} of ${rounds}`;
+      await step(`${contestant.name} with few and many users, ${which}`, async () => {
+        for (const [server, users] of rotated([...numbers], round)) {
+          const outcome = await measure(GET_64, server.url, users, round === 0 ? warmUpSeconds : seconds, round);
+          perSecond.set(server, outcome.perSecond);
+        }
+      });
       if (round > 0) shares.push((perSecond.get(withMany) ?? Number.NaN) / (perSecond.get(withFew) ?? Number.NaN));
     }
     flatness.push({ name: contestant.name, shares });
@@ -204,10 +207,10 @@ async function describeMachine(database: PrivateDatabase, wrk: string, loadBefor
   const [variables] = await database.query<RowDataPacket>(
     'SELECT @@innodb_flush_log_at_trx_commit AS flush, @@log_bin AS binlog, @@sync_binlog AS sync',
   );
-  const commit = (await run('git', ['rev-parse', '--short', 'HEAD'])).stdout.trim();
-  const changes = (await run('git', ['status', '--porcelain', '--', 'src', 'bench'])).stdout;
-  const go = await run('go', ['env', 'GOVERSION']).then(
-    ({ stdout }) => `, Go ${stdout.trim().replace('go', '')}`,
+  const commit = await output('git', ['rev-parse', '--short', 'HEAD']);
+  const changes = await output('git', ['status', '--porcelain', '--', 'src', 'bench']);
+  const go = await output('go', ['env', 'GOVERSION']).then(
+    (version) => `, Go ${version.replace('go', '')}`,
     () => '',
   );
   return {
@@ -229,14 +232,10 @@ function publish(results: Results): void {
   const page = readFileSync(PAGE, 'utf8');
   const [before, after] = [page.split(BEGIN)[0], page.split(END)[1]];
   if (before === undefined || after === undefined || !page.includes(BEGIN)) {
-    throw new SetupError(`${PAGE} lacks one of the lines ${BEGIN} and ${END}`);
+    throw new Refusal(`${PAGE} lacks one of the lines ${BEGIN} and ${END}`);
   }
   writeFileSync(PAGE, `${before}${BEGIN}\n\n${SHOWN}\n\n${report(results)}\n\n${END}${after}`);
   mkdirSync(join(PICTURE, '..'), { recursive: true });
   writeFileSync(PICTURE, chart(results));
-  say(`written: ${PAGE} and ${PICTURE}`);
-}
-
-function say(line: string): void {
-  process.stderr.write(`bench: ${line}\n`);
+  remark(`written: ${PAGE} and ${PICTURE}`);
 }
