@@ -53,7 +53,7 @@ clean: down ## Remove what was built, installed and started here
 ##@ Kubernetes (kind); PORT, CLUSTER and TAG choose another port, cluster and image tag
 CLUSTER ?= plusone
 KUBECTL = kubectl --kubeconfig .local/kubeconfig --context kind-$(CLUSTER) --namespace plusone
-.PHONY: up down shell logs status restart local_integration_test
+.PHONY: up down shell logs status restart dashboard local_integration_test
 
 up: install ## Run the service in a kind cluster, on http://localhost:5000; again after a change
 	@CLUSTER=$(CLUSTER) node_modules/.bin/node local-kind/up.ts
@@ -73,6 +73,9 @@ status: cluster ## What runs in the cluster, and how it is
 restart: cluster ## Replace the pods one by one, without a failed request
 	@$(KUBECTL) rollout restart deployment/plusone
 	@$(KUBECTL) rollout status deployment/plusone --timeout=180s
+
+dashboard: install cluster ## Grafana on http://localhost:3000 with all that is measured in the cluster, until Ctrl-C
+	@CLUSTER=$(CLUSTER) node_modules/.bin/node dashboard/up.ts
 
 local_integration_test: up ## The integration tests against the service in the cluster
 	@BASE_URL=http://localhost:$$(docker port $(CLUSTER)-control-plane 30500/tcp | cut -d: -f2) npm run --silent test:integration

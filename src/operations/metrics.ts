@@ -52,6 +52,11 @@ export function createMetrics(build: { version: string; revision: string }, stat
   gauge('plusone_reads_waiting', 'Lookups that have no answer from MySQL yet', (now) => now.reads);
   gauge('plusone_writes_waiting', 'Changes that have no answer from MySQL yet', (now) => now.writes);
   counter('plusone_database_statements_total', 'Statements sent to MySQL', (now) => now.statements);
+  counter(
+    'plusone_database_statement_seconds_total',
+    'Time that statements took, the wait for a connection included',
+    (now) => now.statementSeconds,
+  );
   counter('plusone_database_failures_total', 'Statements and connections that failed', (now) => now.failures);
 
   function gauge(name: string, help: string, value: (now: Statistics) => number): void {

@@ -3,9 +3,12 @@ import { expect } from 'chai';
 import { parse } from 'yaml';
 import { linters } from './linters.ts';
 
-const addons = ['environments/addons/database.yml', 'plusone/addons/access.yml', 'plusone/addons/alarms.yml'].map(
-  (file) => `copilot/${file}`,
-);
+const addons = [
+  'environments/addons/database.yml',
+  'plusone/addons/access.yml',
+  'plusone/addons/alarms.yml',
+  'plusone/addons/dashboard.yml',
+].map((file) => `copilot/${file}`);
 
 describe('the addons of the environment and of the service', function () {
   this.timeout('5m');

@@ -16,7 +16,7 @@ function scripted(failures: Error[] = []) {
       if (failure !== undefined) throw failure;
       return JSON.parse('[]');
     },
-    statistics: () => ({ used: 0, free: 0, waitingForConnection: 0, statements: 0, failures: 0 }),
+    statistics: () => ({ used: 0, free: 0, waitingForConnection: 0, statements: 0, statementSeconds: 0, failures: 0 }),
     close: async () => {},
   };
   return { users: createUserRepository(database, 1000), asked };

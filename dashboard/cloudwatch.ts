@@ -1,0 +1,123 @@
+/** The definition of panels → an addon of the service with an AWS::CloudWatch::Dashboard. */
+import { type CloudWatchGraph, type CloudWatchMetric, type LogQuery, type Owner, PANELS, SECTIONS } from './panels.ts';
+
+/** CloudWatch's grid has 24 columns. */
+const WIDTH = 8;
+const HEIGHT = 6;
+const COLUMNS = 3;
+const PERIOD_SECONDS = 60;
+
+/** What stands in `${…}` is filled in by CloudFormation: parameters of the addon, and exports of the environment. */
+const LOG_GROUP = `/copilot/\${App}-\${Env}-\${Name}`;
+
+interface Widget {
+  readonly type: 'metric' | 'log' | 'text';
+  readonly x: number;
+  readonly y: number;
+  readonly width: number;
+  readonly height: number;
+  readonly properties: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * What a `DashboardBody` holds:
+ * https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/CloudWatch-Dashboard-Body-Structure.html
+ */
+export interface DashboardBody {
+  readonly start: string;
+  readonly periodOverride: 'inherit';
+  readonly widgets: readonly Widget[];
+}
+
+/** The dashboard's body, before CloudFormation has filled in names. */
+export function dashboardBody(): DashboardBody {
+  const widgets: Widget[] = [];
+  let y = 0;
+  for (const section of SECTIONS) {
+    widgets.push({ type: 'text', x: 0, y, width: 24, height: 1, properties: { markdown: `## ${section}` } });
+    y += 1;
+    let column = 0;
+    for (const { section: of, title, cloudwatch } of PANELS) {
+      if (of !== section || 'missing' in cloudwatch) continue;
+      if (column === COLUMNS) {
+        column = 0;
+        y += HEIGHT;
+      }
+      const place = { x: column * WIDTH, y, width: WIDTH, height: HEIGHT };
+      widgets.push(
+        'query' in cloudwatch
+          ? { type: 'log', ...place, properties: logProperties(title, cloudwatch) }
+          : { type: 'metric', ...place, properties: graphProperties(title, cloudwatch) },
+      );
+      column += 1;
+    }
+    y += HEIGHT;
+  }
+  return { start: '-PT3H', periodOverride: 'inherit', widgets };
+}
+
+function logProperties(title: string, { query, view }: LogQuery) {
+  return { title, region: `\${AWS::Region}`, view, query: [`SOURCE '${LOG_GROUP}'`, ...query].join('\n| ') };
+}
+
+function graphProperties(title: string, { axis, series, limit }: CloudWatchGraph) {
+  return {
+    title,
+    region: `\${AWS::Region}`,
+    view: 'timeSeries',
+    period: PERIOD_SECONDS,
+    yAxis: { left: { min: 0, label: axis, showUnits: false } },
+    metrics: series.flatMap((one) =>
+      'expression' in one
+        ? [
+            ...Object.entries(one.with).map(([id, metric]) => line(metric, { id, visible: false })),
+            [{ expression: one.expression, label: one.legend }],
+          ]
+        : [line(one)],
+    ),
+    ...(limit ? { annotations: { horizontal: [{ value: limit.value, label: limit.label }] } } : {}),
+  };
+}
+
+/** One entry of `metrics`. */
+function line({ of, name, statistic, legend }: CloudWatchMetric, more: { id?: string; visible?: false } = {}) {
+  if (of === 'tasks') {
+    // CloudFormation makes up the end of a service's name, and an addon cannot ask for it: the service needs the addon.
+    const namespace = name === 'DesiredTaskCount' ? 'ECS/ContainerInsights' : 'AWS/ECS';
+    const terms = `MetricName="${name}" ClusterName="\${Cluster}" ServiceName=\${App}-\${Env}-\${Name}-Service`;
+    const search = `SEARCH('{${namespace},ClusterName,ServiceName} ${terms}', '${statistic}', ${PERIOD_SECONDS})`;
+    return [{ expression: search, label: legend, ...more }];
+  }
+  const [namespace, ...dimensions] = DIMENSIONS[of];
+  return [namespace, name, ...dimensions, { stat: statistic, label: legend, ...more }];
+}
+
+const DIMENSIONS: Readonly<Record<Exclude<Owner, 'tasks'>, readonly string[]>> = {
+  loadBalancer: ['AWS/ApplicationELB', 'LoadBalancer', `\${LoadBalancer}`, 'TargetGroup', `\${TargetGroup}`],
+  database: ['AWS/RDS', 'DBInstanceIdentifier', `\${Database}`],
+};
+
+/** The addon: its parameters are those that Copilot gives every addon, and those of addons.parameters.yml. */
+export function cloudWatchAddon(): string {
+  const body = JSON.stringify(dashboardBody(), null, 2).replaceAll(/^/gm, ' '.repeat(10));
+  return `# Made from dashboard/panels.ts by \`npm run dashboard:build\`: change that, not this.
+# The twin of the Grafana dashboard of the kind cluster: the same panels, as far as AWS knows the numbers.
+Parameters:
+  App: { Type: String }
+  Env: { Type: String }
+  Name: { Type: String }
+  LoadBalancer: { Type: String }
+  TargetGroup: { Type: String }
+
+Resources:
+  Dashboard:
+    Type: AWS::CloudWatch::Dashboard
+    Properties:
+      DashboardName: !Sub \${App}-\${Env}-\${Name}
+      DashboardBody: !Sub
+        - |
+${body}
+        - Cluster: !ImportValue { 'Fn::Sub': '\${App}-\${Env}-ClusterId' }
+          Database: !ImportValue { 'Fn::Sub': '\${App}-\${Env}-Database' }
+`;
+}

@@ -1,0 +1,472 @@
+/**
+ * What the dashboards show: the one definition from which the Grafana dashboard (grafana.ts), its CloudWatch twin
+ * (cloudwatch.ts) and the picture (picture.ts) are made. A panel that one of them lacks says why.
+ */
+
+/** The rows of the dashboards, from above to below. */
+export const SECTIONS = ['What callers see', 'The service', 'MySQL', 'The platform'] as const;
+export type Section = (typeof SECTIONS)[number];
+
+/** What the numbers of a graph are. */
+export type Unit = 'perSecond' | 'share' | 'seconds' | 'bytes' | 'cpus' | 'count';
+
+/** A value to be compared with, drawn as a line across the graph. */
+export interface Limit {
+  readonly value: number;
+  readonly label: string;
+}
+
+/** A query of Prometheus and how its series are called; `{{name}}` stands for the value of a label. */
+export interface Query {
+  /** PromQL. `$__rate_interval` is Grafana's: a few scrapes, or what one point of the graph covers if that is more. */
+  readonly expression: string;
+  readonly legend: string;
+}
+
+export interface PrometheusGraph {
+  readonly unit: Unit;
+  readonly queries: readonly Query[];
+  readonly limit?: Limit;
+  /** For values that differ by powers of ten. */
+  readonly logarithmic?: boolean;
+}
+
+/** Whose metric it is; cloudwatch.ts knows the dimensions. */
+export type Owner = 'loadBalancer' | 'tasks' | 'database';
+
+export interface CloudWatchMetric {
+  readonly of: Owner;
+  readonly name: string;
+  /** As CloudWatch writes it: Sum, Average, p99, … over a minute. */
+  readonly statistic: string;
+  readonly legend: string;
+}
+
+/** Metric mathematics on metrics that are not drawn themselves. */
+export interface CloudWatchMath {
+  readonly expression: string;
+  readonly with: Readonly<Record<string, CloudWatchMetric>>;
+  readonly legend: string;
+}
+
+export interface CloudWatchGraph {
+  /** What is written beside the axis. */
+  readonly axis: string;
+  readonly series: readonly (CloudWatchMetric | CloudWatchMath)[];
+  readonly limit?: Limit;
+}
+
+/** A CloudWatch Logs Insights query on the service's own log lines, command by command. */
+export interface LogQuery {
+  readonly query: readonly string[];
+  readonly view: 'table' | 'timeSeries';
+}
+
+/** Why a panel is not on one of the dashboards. */
+export interface Missing {
+  readonly missing: string;
+}
+
+export interface Panel {
+  readonly title: string;
+  /** What it tells, and what to make of it. */
+  readonly description: string;
+  readonly section: Section;
+  readonly prometheus: PrometheusGraph | Missing;
+  readonly cloudwatch: CloudWatchGraph | LogQuery | Missing;
+}
+
+/** The service's own routes: probes come every few seconds, are always quick, and would make everything look better. */
+const CALLS = 'http_request_duration_seconds_count{route!~"/livez|/readyz"}';
+const callsBy = (condition: string) => CALLS.replace('}', `,${condition}}`);
+/** Those that ask MySQL. */
+const USER_CALLS = 'http_request_duration_seconds_count{route="/hello/:username"}';
+const rate = (metric: string) => `rate(${metric}[$__rate_interval])`;
+
+const NOT_COLLECTED = 'Only /metrics has it, and nothing collects /metrics on AWS';
+
+const answers = (code: string): CloudWatchMetric => ({
+  of: 'loadBalancer',
+  name: `HTTPCode_Target_${code}_Count`,
+  statistic: 'Sum',
+  legend: `${code.toLowerCase()}`,
+});
+const requests: CloudWatchMetric = { of: 'loadBalancer', name: 'RequestCount', statistic: 'Sum', legend: 'requests' };
+
+function latency(quantile: number): Query {
+  const buckets = rate(CALLS.replace('_count', '_bucket'));
+  return { expression: `histogram_quantile(${quantile}, sum by (le) (${buckets}))`, legend: `p${quantile * 100}` };
+}
+
+function shareOfAnswers(condition: string, legend: string): Query {
+  // Without `or vector(0)` there is no line, instead of one at zero, before the first such answer.
+  return { expression: `(sum(${rate(callsBy(condition))}) or vector(0)) / sum(${rate(CALLS)})`, legend };
+}
+
+/** Above this the service has not kept what it promises. */
+const SLOW: Limit = { value: 0.5, label: '500 ms' };
+
+export const PANELS: readonly Panel[] = [
+  {
+    section: 'What callers see',
+    title: 'Traffic',
+    description: 'Answers by route and status, without the probes.',
+    prometheus: {
+      unit: 'perSecond',
+      queries: [
+        {
+          expression: `sum by (method, route, status) (${rate(CALLS)})`,
+          legend: '{{method}} {{route}} {{status}}',
+        },
+      ],
+    },
+    cloudwatch: { axis: 'a minute', series: ['2XX', '3XX', '4XX', '5XX'].map(answers) },
+  },
+  {
+    section: 'What callers see',
+    title: 'Errors',
+    description:
+      'The share of all answers. 503 comes with Retry-After, while MySQL is away or more comes in than it can do. ' +
+      'Any other 5xx is a fault in the program. 4xx are mistakes of callers, unknown users among them.',
+    prometheus: {
+      unit: 'share',
+      queries: [
+        shareOfAnswers('status="503"', '503'),
+        shareOfAnswers('status=~"5..",status!="503"', 'other 5xx'),
+        shareOfAnswers('status=~"4.."', '4xx'),
+      ],
+    },
+    cloudwatch: {
+      axis: '%',
+      series: [
+        { expression: '100 * FILL(errors, 0) / requests', with: { errors: answers('5XX'), requests }, legend: '5xx' },
+        {
+          expression: '100 * FILL(unreached, 0) / requests',
+          with: {
+            unreached: { of: 'loadBalancer', name: 'HTTPCode_ELB_5XX_Count', statistic: 'Sum', legend: 'no task' },
+            requests,
+          },
+          legend: '5xx of the load balancer itself',
+        },
+        {
+          expression: '100 * FILL(mistakes, 0) / requests',
+          with: { mistakes: answers('4XX'), requests },
+          legend: '4xx',
+        },
+      ],
+    },
+  },
+  {
+    section: 'What callers see',
+    title: 'Latency',
+    description:
+      'Half, 95 and 99 of a hundred answers came within this time; the alarm is on p99. ' +
+      'The service has finer buckets around 500 ms; what lies between two buckets is interpolated.',
+    prometheus: {
+      unit: 'seconds',
+      queries: [latency(0.5), latency(0.95), latency(0.99)],
+      limit: SLOW,
+      logarithmic: true,
+    },
+    cloudwatch: {
+      axis: 'seconds',
+      series: ['p50', 'p95', 'p99'].map((statistic) => ({
+        of: 'loadBalancer' as const,
+        name: 'TargetResponseTime',
+        statistic,
+        legend: statistic,
+      })),
+      limit: SLOW,
+    },
+  },
+  {
+    section: 'What callers see',
+    title: 'Routes, from the log',
+    description: 'What each route was asked and how long it took, in milliseconds.',
+    prometheus: { missing: 'The panel Traffic has the routes already' },
+    cloudwatch: {
+      query: [
+        'filter msg = "request"',
+        'stats count(*) as requests, pct(milliseconds, 50) as p50, pct(milliseconds, 99) as p99, max(milliseconds) as slowest by method, route, status',
+        'sort requests desc',
+        'limit 50',
+      ],
+      view: 'table',
+    },
+  },
+  {
+    section: 'What callers see',
+    title: 'Why requests failed, from the log',
+    description: 'The reasons of all answers with 5xx.',
+    prometheus: { missing: 'Metrics have no reasons; the log has them: make logs' },
+    cloudwatch: {
+      query: [
+        'filter msg = "request" and status >= 500',
+        'stats count(*) as requests, min(@timestamp) as first, max(@timestamp) as last by status, coalesce(reason, err.message) as why',
+        'sort requests desc',
+        'limit 50',
+      ],
+      view: 'table',
+    },
+  },
+
+  {
+    section: 'The service',
+    title: 'Event loop lag',
+    description:
+      'How late the event loop was for its timers, at worst in 99 of 100 cases between two scrapes. ' +
+      'Above some 50 ms every request waits for it.',
+    prometheus: {
+      unit: 'seconds',
+      queries: [{ expression: 'nodejs_eventloop_lag_p99_seconds', legend: '{{instance}}' }],
+    },
+    cloudwatch: { missing: `${NOT_COLLECTED}; callers see it as latency` },
+  },
+  {
+    section: 'The service',
+    title: 'CPU',
+    description:
+      'CPUs that each process keeps busy. JavaScript runs on one of them. Above its target the autoscaler adds a pod.',
+    prometheus: {
+      unit: 'cpus',
+      queries: [
+        { expression: rate('process_cpu_seconds_total'), legend: '{{instance}}' },
+        {
+          expression:
+            'max(kube_horizontalpodautoscaler_spec_target_metric{metric_name="cpu",metric_target_type="average"})',
+          legend: 'target of the autoscaler',
+        },
+      ],
+    },
+    cloudwatch: {
+      axis: '% of the task',
+      series: [
+        { of: 'tasks', name: 'CPUUtilization', statistic: 'Average', legend: 'average' },
+        { of: 'tasks', name: 'CPUUtilization', statistic: 'Maximum', legend: 'busiest task' },
+      ],
+    },
+  },
+  {
+    section: 'The service',
+    title: 'Memory',
+    description: 'What each process has in memory. At the limit the platform kills it.',
+    prometheus: {
+      unit: 'bytes',
+      queries: [
+        { expression: 'process_resident_memory_bytes', legend: '{{instance}}' },
+        {
+          expression: 'max(kube_pod_container_resource_limits{container="plusone",resource="memory"})',
+          legend: 'limit',
+        },
+      ],
+    },
+    cloudwatch: {
+      axis: '% of the task',
+      series: [
+        { of: 'tasks', name: 'MemoryUtilization', statistic: 'Average', legend: 'average' },
+        { of: 'tasks', name: 'MemoryUtilization', statistic: 'Maximum', legend: 'largest task' },
+      ],
+    },
+  },
+
+  {
+    section: 'MySQL',
+    title: 'Connections',
+    description:
+      'Of all processes together: connections that run a statement, that are idle, and statements that wait for one. ' +
+      'Statements that wait all the time mean that the pool is too small or MySQL too slow.',
+    prometheus: {
+      unit: 'count',
+      queries: [
+        { expression: 'sum(plusone_database_connections_used)', legend: 'used' },
+        { expression: 'sum(plusone_database_connections_free)', legend: 'free' },
+        { expression: 'sum(plusone_database_connection_waits)', legend: 'statements that wait' },
+      ],
+    },
+    cloudwatch: {
+      axis: 'connections',
+      series: [{ of: 'database', name: 'DatabaseConnections', statistic: 'Maximum', legend: 'open' }],
+    },
+  },
+  {
+    section: 'MySQL',
+    title: 'Requests and statements',
+    description:
+      'Requests that need MySQL, and statements that it got. Requests that arrive together share a statement.',
+    prometheus: {
+      unit: 'perSecond',
+      queries: [
+        { expression: `sum(${rate(USER_CALLS)})`, legend: 'requests' },
+        { expression: `sum(${rate('plusone_database_statements_total')})`, legend: 'statements' },
+      ],
+    },
+    cloudwatch: { missing: `${NOT_COLLECTED}; RDS has no count of statements among its CloudWatch metrics` },
+  },
+  {
+    section: 'MySQL',
+    title: 'Requests per statement',
+    description:
+      'Near 1 when there is little to do. It grows with the load: that is what keeps MySQL from being the limit.',
+    prometheus: {
+      unit: 'count',
+      queries: [
+        {
+          expression: `sum(${rate(USER_CALLS)}) / sum(${rate('plusone_database_statements_total')})`,
+          legend: 'requests per statement',
+        },
+      ],
+    },
+    cloudwatch: { missing: `${NOT_COLLECTED}; see Requests and statements` },
+  },
+  {
+    section: 'MySQL',
+    title: 'Waiting for MySQL',
+    description:
+      'Requests whose answer from MySQL is still to come. Past DATABASE_QUEUE_LIMIT further ones get 503 at once.',
+    prometheus: {
+      unit: 'count',
+      queries: [
+        { expression: 'sum(plusone_reads_waiting)', legend: 'reads' },
+        { expression: 'sum(plusone_writes_waiting)', legend: 'writes' },
+      ],
+    },
+    cloudwatch: { missing: NOT_COLLECTED },
+  },
+  {
+    section: 'MySQL',
+    title: 'Time of a statement',
+    description:
+      'On average, the wait for a connection included. What is given up counts as well, after a second or two.',
+    prometheus: {
+      unit: 'seconds',
+      queries: [
+        {
+          expression: `sum(${rate('plusone_database_statement_seconds_total')}) / sum(${rate('plusone_database_statements_total')})`,
+          legend: 'mean',
+        },
+      ],
+      logarithmic: true,
+    },
+    cloudwatch: {
+      axis: 'seconds',
+      series: [
+        { of: 'database', name: 'ReadLatency', statistic: 'Average', legend: 'a read from its disk' },
+        { of: 'database', name: 'WriteLatency', statistic: 'Average', legend: 'a write to its disk' },
+      ],
+    },
+  },
+  {
+    section: 'MySQL',
+    title: 'Failures',
+    description: 'Statements that failed and connections that could not be made: 0 as long as MySQL is there.',
+    prometheus: {
+      unit: 'perSecond',
+      queries: [{ expression: `sum(${rate('plusone_database_failures_total')})`, legend: 'failures' }],
+    },
+    cloudwatch: {
+      query: ['filter reason like /MySQL is away/', 'stats count(*) as requests by bin(1m)'],
+      view: 'timeSeries',
+    },
+  },
+  {
+    section: 'MySQL',
+    title: 'CPU of MySQL',
+    description: 'An alarm rings above 80 % for ten minutes.',
+    prometheus: {
+      missing: 'In the cluster MySQL is a stand-in that nothing measures; kubectl top pods -n plusone shows it',
+    },
+    cloudwatch: {
+      axis: '%',
+      series: [{ of: 'database', name: 'CPUUtilization', statistic: 'Average', legend: 'CPU' }],
+      limit: { value: 80, label: 'alarm' },
+    },
+  },
+  {
+    section: 'MySQL',
+    title: 'Free storage of MySQL',
+    description: 'It grows by itself when it gets short; an alarm rings below 2 GB.',
+    prometheus: { missing: 'In the cluster MySQL is a stand-in with a folder of this machine' },
+    cloudwatch: {
+      axis: 'bytes',
+      series: [{ of: 'database', name: 'FreeStorageSpace', statistic: 'Minimum', legend: 'free' }],
+      limit: { value: 2_000_000_000, label: 'alarm' },
+    },
+  },
+
+  {
+    section: 'The platform',
+    title: 'Pods or tasks',
+    description: 'Those that are there and those that take requests.',
+    prometheus: {
+      unit: 'count',
+      queries: [
+        { expression: 'max(kube_deployment_status_replicas{deployment="plusone"})', legend: 'there' },
+        { expression: 'max(kube_deployment_status_replicas_ready{deployment="plusone"})', legend: 'ready' },
+        { expression: 'sum(up{job="plusone"})', legend: 'answer on /metrics' },
+      ],
+    },
+    cloudwatch: {
+      axis: 'tasks',
+      series: [
+        { of: 'loadBalancer', name: 'HealthyHostCount', statistic: 'Minimum', legend: 'healthy' },
+        { of: 'loadBalancer', name: 'UnHealthyHostCount', statistic: 'Maximum', legend: 'unhealthy' },
+      ],
+    },
+  },
+  {
+    section: 'The platform',
+    title: 'Autoscaler',
+    description:
+      'How many pods or tasks are wanted and how many run, between the least and the most that the manifest allows.',
+    prometheus: {
+      unit: 'count',
+      queries: [
+        {
+          expression: 'max(kube_horizontalpodautoscaler_status_desired_replicas{horizontalpodautoscaler="plusone"})',
+          legend: 'wanted',
+        },
+        {
+          expression: 'max(kube_horizontalpodautoscaler_status_current_replicas{horizontalpodautoscaler="plusone"})',
+          legend: 'running',
+        },
+        {
+          expression: 'max(kube_horizontalpodautoscaler_spec_min_replicas{horizontalpodautoscaler="plusone"})',
+          legend: 'least',
+        },
+        {
+          expression: 'max(kube_horizontalpodautoscaler_spec_max_replicas{horizontalpodautoscaler="plusone"})',
+          legend: 'most',
+        },
+      ],
+    },
+    cloudwatch: {
+      axis: 'tasks',
+      series: [
+        // ECS counts a sample a minute for each task: the documented way to their number without Container Insights.
+        { of: 'tasks', name: 'CPUUtilization', statistic: 'SampleCount', legend: 'running' },
+        { of: 'tasks', name: 'DesiredTaskCount', statistic: 'Average', legend: 'wanted (Container Insights, in prod)' },
+      ],
+    },
+  },
+  {
+    section: 'The platform',
+    title: 'Releases and restarts',
+    description: 'The commits that run, and how often containers were started again: a step up is a crash or a kill.',
+    prometheus: {
+      unit: 'count',
+      queries: [
+        { expression: 'count by (version, revision) (plusone_build_info)', legend: '{{version}} {{revision}}' },
+        { expression: 'sum(kube_pod_container_status_restarts_total{container="plusone"})', legend: 'restarts' },
+      ],
+    },
+    cloudwatch: {
+      query: [
+        'filter msg = "listening"',
+        'stats count(*) as starts, min(@timestamp) as first, max(@timestamp) as last by version, revision',
+        'sort last desc',
+        'limit 20',
+      ],
+      view: 'table',
+    },
+  },
+];
