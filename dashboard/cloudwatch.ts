@@ -60,36 +60,34 @@ function logProperties(title: string, { query, view }: LogQuery) {
   return { title, region: `\${AWS::Region}`, view, query: [`SOURCE '${LOG_GROUP}'`, ...query].join('\n| ') };
 }
 
-function graphProperties(title: string, { axis, series, limit }: CloudWatchGraph) {
+function graphProperties(title: string, { axis, series, operands = {}, limit }: CloudWatchGraph) {
   return {
     title,
     region: `\${AWS::Region}`,
     view: 'timeSeries',
     period: PERIOD_SECONDS,
     yAxis: { left: { min: 0, label: axis, showUnits: false } },
-    metrics: series.flatMap((one) =>
-      'expression' in one
-        ? [
-            ...Object.entries(one.with).map(([id, metric]) => line(metric, { id, visible: false })),
-            [{ expression: one.expression, label: one.legend }],
-          ]
-        : [line(one)],
-    ),
+    metrics: [
+      ...Object.entries(operands).map(([id, metric]) => line(metric, { id, visible: false })),
+      ...series.map((one) =>
+        'expression' in one ? [{ expression: one.expression, label: one.legend }] : line(one, { label: one.legend }),
+      ),
+    ],
     ...(limit ? { annotations: { horizontal: [{ value: limit.value, label: limit.label }] } } : {}),
   };
 }
 
 /** One entry of `metrics`. */
-function line({ of, name, statistic, legend }: CloudWatchMetric, more: { id?: string; visible?: false } = {}) {
+function line({ of, name, statistic }: Omit<CloudWatchMetric, 'legend'>, how: Readonly<Record<string, unknown>>) {
   if (of === 'tasks') {
     // CloudFormation makes up the end of a service's name, and an addon cannot ask for it: the service needs the addon.
     const namespace = name === 'DesiredTaskCount' ? 'ECS/ContainerInsights' : 'AWS/ECS';
     const terms = `MetricName="${name}" ClusterName="\${Cluster}" ServiceName=\${App}-\${Env}-\${Name}-Service`;
     const search = `SEARCH('{${namespace},ClusterName,ServiceName} ${terms}', '${statistic}', ${PERIOD_SECONDS})`;
-    return [{ expression: search, label: legend, ...more }];
+    return [{ expression: search, ...how }];
   }
   const [namespace, ...dimensions] = DIMENSIONS[of];
-  return [namespace, name, ...dimensions, { stat: statistic, label: legend, ...more }];
+  return [namespace, name, ...dimensions, { stat: statistic, ...how }];
 }
 
 const DIMENSIONS: Readonly<Record<Exclude<Owner, 'tasks'>, readonly string[]>> = {

@@ -42,10 +42,9 @@ export interface CloudWatchMetric {
   readonly legend: string;
 }
 
-/** Metric mathematics on metrics that are not drawn themselves. */
+/** Metric mathematics on the graph's `operands`. */
 export interface CloudWatchMath {
   readonly expression: string;
-  readonly with: Readonly<Record<string, CloudWatchMetric>>;
   readonly legend: string;
 }
 
@@ -53,6 +52,8 @@ export interface CloudWatchGraph {
   /** What is written beside the axis. */
   readonly axis: string;
   readonly series: readonly (CloudWatchMetric | CloudWatchMath)[];
+  /** Metrics that are not drawn, by the names that expressions have for them. */
+  readonly operands?: Readonly<Record<string, Omit<CloudWatchMetric, 'legend'>>>;
   readonly limit?: Limit;
 }
 
@@ -85,13 +86,8 @@ const rate = (metric: string) => `rate(${metric}[$__rate_interval])`;
 
 const NOT_COLLECTED = 'Only /metrics has it, and nothing collects /metrics on AWS';
 
-const answers = (code: string): CloudWatchMetric => ({
-  of: 'loadBalancer',
-  name: `HTTPCode_Target_${code}_Count`,
-  statistic: 'Sum',
-  legend: `${code.toLowerCase()}`,
-});
-const requests: CloudWatchMetric = { of: 'loadBalancer', name: 'RequestCount', statistic: 'Sum', legend: 'requests' };
+/** How many requests the load balancer has had of a kind. */
+const counted = (name: string) => ({ of: 'loadBalancer', name, statistic: 'Sum' }) as const;
 
 function latency(quantile: number): Query {
   const buckets = rate(CALLS.replace('_count', '_bucket'));
@@ -120,7 +116,13 @@ export const PANELS: readonly Panel[] = [
         },
       ],
     },
-    cloudwatch: { axis: 'a minute', series: ['2XX', '3XX', '4XX', '5XX'].map(answers) },
+    cloudwatch: {
+      axis: 'a minute',
+      series: ['2XX', '3XX', '4XX', '5XX'].map((code) => ({
+        ...counted(`HTTPCode_Target_${code}_Count`),
+        legend: code.toLowerCase(),
+      })),
+    },
   },
   {
     section: 'What callers see',
@@ -138,21 +140,16 @@ export const PANELS: readonly Panel[] = [
     },
     cloudwatch: {
       axis: '%',
+      operands: {
+        requests: counted('RequestCount'),
+        errors: counted('HTTPCode_Target_5XX_Count'),
+        unreached: counted('HTTPCode_ELB_5XX_Count'),
+        mistakes: counted('HTTPCode_Target_4XX_Count'),
+      },
       series: [
-        { expression: '100 * FILL(errors, 0) / requests', with: { errors: answers('5XX'), requests }, legend: '5xx' },
-        {
-          expression: '100 * FILL(unreached, 0) / requests',
-          with: {
-            unreached: { of: 'loadBalancer', name: 'HTTPCode_ELB_5XX_Count', statistic: 'Sum', legend: 'no task' },
-            requests,
-          },
-          legend: '5xx of the load balancer itself',
-        },
-        {
-          expression: '100 * FILL(mistakes, 0) / requests',
-          with: { mistakes: answers('4XX'), requests },
-          legend: '4xx',
-        },
+        { expression: '100 * FILL(errors, 0) / requests', legend: '5xx' },
+        { expression: '100 * FILL(unreached, 0) / requests', legend: '5xx of the load balancer itself' },
+        { expression: '100 * FILL(mistakes, 0) / requests', legend: '4xx' },
       ],
     },
   },
@@ -202,7 +199,8 @@ export const PANELS: readonly Panel[] = [
     cloudwatch: {
       query: [
         'filter msg = "request" and status >= 500',
-        'stats count(*) as requests, min(@timestamp) as first, max(@timestamp) as last by status, coalesce(reason, err.message) as why',
+        'fields coalesce(reason, err.message) as why',
+        'stats count(*) as requests, earliest(@timestamp) as firstSeen, latest(@timestamp) as lastSeen by status, why',
         'sort requests desc',
         'limit 50',
       ],
@@ -462,8 +460,8 @@ export const PANELS: readonly Panel[] = [
     cloudwatch: {
       query: [
         'filter msg = "listening"',
-        'stats count(*) as starts, min(@timestamp) as first, max(@timestamp) as last by version, revision',
-        'sort last desc',
+        'stats count(*) as starts, earliest(@timestamp) as firstStart, latest(@timestamp) as lastStart by version, revision',
+        'sort lastStart desc',
         'limit 20',
       ],
       view: 'table',

@@ -98,6 +98,20 @@ describe('the HTTP surface', () => {
     expect([answer.status, answer.headers.get('retry-after')]).to.deep.equal([503, '1']);
   });
 
+  it('says so on the page too when a lookup without script finds the database away', async () => {
+    service = await serving({
+      find: async () => {
+        throw new Unavailable('MySQL is away');
+      },
+    });
+    const answer = await fetch(`${service.url}/?username=ann`, { headers: { accept: 'text/html' } });
+    expect([answer.status, answer.headers.get('retry-after')]).to.deep.equal([503, '1']);
+    expect(await answer.text())
+      .to.contain('please try again')
+      .and.not.to.contain('MySQL');
+    expect(service.log()).to.contain('MySQL is away');
+  });
+
   it('counts the days from the clock that it was given', async () => {
     service = await serving({ find: async () => '2000-12-31' }, '2026-12-30T23:59:59Z');
     const answer = await fetch(`${service.url}/hello/ann`);

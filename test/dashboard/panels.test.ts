@@ -96,6 +96,20 @@ describe('the CloudWatch dashboard', () => {
     expect(found).to.deep.equal(wanted);
   });
 
+  it('has each name of an expression once in a widget, and names nothing else', () => {
+    const names = z.looseObject({ id: z.string().optional(), expression: z.string().optional() });
+    for (const { properties } of widgets()) {
+      const { metrics } = z.looseObject({ metrics: z.array(z.array(z.unknown())).default([]) }).parse(properties);
+      const options = metrics.map((entry) => names.parse(entry.at(-1)));
+      const ids = options.flatMap(({ id }) => (id === undefined ? [] : [id]));
+      expect(new Set(ids)).to.have.lengthOf(ids.length);
+      const used = options.flatMap(({ expression = '' }) =>
+        expression.startsWith('SEARCH') ? [] : (expression.match(/\b[a-z]\w*/g) ?? []),
+      );
+      expect(new Set(used)).to.deep.equal(new Set(ids));
+    }
+  });
+
   it('lays its widgets beside and below each other, never over each other', () => {
     expectNoOverlap(dashboardBody().widgets);
   });
@@ -183,7 +197,7 @@ function shownBy(properties: Readonly<Record<string, unknown>>): string[] {
     .looseObject({ metrics: z.array(z.array(z.unknown())).default([]), query: z.string().optional() })
     .parse(properties);
   if (query !== undefined) return query.split('\n| ').slice(1);
-  const options = z.looseObject({ label: z.string(), visible: z.boolean().default(true) });
+  const options = z.looseObject({ label: z.string().default(''), visible: z.boolean().default(true) });
   return metrics
     .map((entry) => options.parse(entry.at(-1)))
     .filter(({ visible }) => visible)
