@@ -1,0 +1,52 @@
+import { expect } from 'chai';
+import { createMetrics } from '../../src/operations/metrics.ts';
+
+const idle = {
+  used: 0,
+  free: 0,
+  waitingForConnection: 0,
+  statements: 0,
+  statementSeconds: 0,
+  failures: 0,
+  reads: 0,
+  writes: 0,
+};
+
+describe('the metrics', () => {
+  it('tell the statistics as they are when somebody asks', async () => {
+    let now = idle;
+    const { registry } = createMetrics({ version: '1', revision: 'abc' }, () => now);
+    now = { ...idle, used: 2, statements: 40, statementSeconds: 0.5 };
+    await registry.metrics();
+    now = { ...idle, used: 1, statements: 50, statementSeconds: 0.75 };
+    expect((await registry.metrics()).split('\n')).to.include.members([
+      'plusone_database_connections_used 1',
+      'plusone_database_statements_total 50',
+      'plusone_database_statement_seconds_total 0.75',
+    ]);
+  });
+
+  it('count requests by method, route and status', async () => {
+    const { registry, observe } = createMetrics({ version: '1', revision: 'abc' }, () => idle);
+    observe('GET', '/hello/:username', 200, 0.004);
+    observe('GET', '/hello/:username', 200, 0.7);
+    expect((await registry.metrics()).split('\n')).to.include.members([
+      'http_request_duration_seconds_bucket{le="0.5",method="GET",route="/hello/:username",status="200"} 1',
+      'http_request_duration_seconds_count{method="GET",route="/hello/:username",status="200"} 2',
+    ]);
+  });
+
+  it('have no label for a method that somebody made up', async () => {
+    const { registry, observe } = createMetrics({ version: '1', revision: 'abc' }, () => idle);
+    observe('BREW', 'none', 405, 0.001);
+    const text = await registry.metrics();
+    expect(text).to.contain('method="other"').and.not.contain('BREW');
+  });
+
+  it('tell what was built', async () => {
+    const { registry } = createMetrics({ version: '1.2.3', revision: 'abc' }, () => idle);
+    expect(await registry.metrics()).to.contain(
+      `plusone_build_info{version="1.2.3",revision="abc",node="${process.version}"} 1`,
+    );
+  });
+});
