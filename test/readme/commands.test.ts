@@ -12,9 +12,8 @@ describe('the commands of the README', function () {
 
   describe('have a test', () => {
     it('that types them, in each section', () => {
-      const sections = Object.values(TYPED_BY).flat();
-      const withCommands = [...new Set(shellBlocks.map(({ heading }) => heading))];
-      expect(withCommands).to.have.members(sections);
+      const withCommands = new Set(shellBlocks.map(({ heading }) => heading));
+      expect(Object.values<readonly string[]>(TYPED_BY).flat().sort()).to.deep.equal([...withCommands].sort());
     });
 
     it('which exists, for each section', () => {
@@ -22,7 +21,8 @@ describe('the commands of the README', function () {
     });
 
     it('also where they are proved otherwise, which none is that the README no longer has', () => {
-      expect(shellBlocks.flatMap(commands)).to.include.members(Object.keys(PROVED_OTHERWISE));
+      const typed = shellBlocks.flatMap(commands);
+      expect(Object.keys(PROVED_OTHERWISE).filter((command) => !typed.includes(command))).to.deep.equal([]);
     });
 
     it('because every block says that it is one for the shell', () => {
@@ -67,23 +67,21 @@ describe('the commands of the README', function () {
       shell.close();
     });
 
-    it('make dev', async () => {
-      dev = shell.start('make dev');
-      await eventually(async () => dev.output().includes('is ready') || dev.child.exitCode !== null, 55);
-      expect(dev.output()).to.match(/http:\/\/localhost:\d+ is ready/);
-    });
-
-    const typed = commandsTypedBy('test/readme/commands.test.ts').filter((command) => command !== 'make dev');
-    for (const command of typed) {
+    for (const command of new Set(commandsTypedBy('test/readme/commands.test.ts'))) {
       it(command, async () => {
+        if (command === 'make dev') return await startDev();
         const { code, output } = await shell.type(command);
+        // Its verdict is one on this machine, at this moment.
+        if (command === 'make stress_test') return expect(output).to.match(/^[1-9]\d* answers, 0 failed, p99 \d+ ms/m);
         expect(code, output).to.equal(0);
       });
     }
 
-    it('make stress_test, whatever the speed of this machine', async () => {
-      expect((await shell.type('make stress_test')).output).to.match(/^[1-9]\d* answers, 0 failed, p99 \d+ ms/m);
-    });
+    async function startDev(): Promise<void> {
+      dev = shell.start('make dev');
+      await eventually(async () => dev.output().includes('is ready') || dev.child.exitCode !== null, 55);
+      expect(dev.output()).to.match(/http:\/\/localhost:\d+ is ready/);
+    }
 
     it('Ctrl-C, which leaves nothing of make dev behind', async () => {
       dev.interrupt();
