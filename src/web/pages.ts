@@ -33,12 +33,23 @@ function page(path: string, contentType: string, text: string): Page {
 
 const home = asset('page.html');
 
+/** The page at `/` before anything was asked, with a field for the token where changes need one. */
+function emptyHomePage(closed: boolean): string {
+  return closed ? fill(home, '<div id="closed" hidden>', '<div id="closed">') : home;
+}
+
 /**
  * The page at `/` as HTML, with the answer to a lookup already in it: what the form leads to where no script runs, and
  * what a link such as `/?username=ann` shows.
+ *
+ * @param closed Whether changes need a token, for which there is a field then.
  */
-export function homePage(lookup: Lookup): string {
-  const page = fill(home, 'name="username" value=""', `name="username" value="${escapeHtml(lookup.username)}"`);
+export function homePage(lookup: Lookup, { closed }: { closed: boolean } = { closed: false }): string {
+  const page = fill(
+    emptyHomePage(closed),
+    'name="username" value=""',
+    `name="username" value="${escapeHtml(lookup.username)}"`,
+  );
   if ('invalid' in lookup) {
     return fill(fill(page, 'aria-invalid="false"', 'aria-invalid="true"'), usernameHint, escapeHtml(lookup.invalid));
   }
@@ -69,7 +80,7 @@ export function pages(version: string, { closed }: { closed: boolean } = { close
   const contract = openapi(version, { closed });
   return [
     page('/', 'application/json', JSON.stringify(index(version))),
-    page('/', html, home),
+    page('/', html, emptyHomePage(closed)),
     page('/docs', html, docs(contract)),
     page('/openapi.json', 'application/json', JSON.stringify(contract)),
     page('/assets/page.css', css, asset('page.css')),

@@ -20,6 +20,12 @@ describe('the page with the answer to a lookup', () => {
     expect(html).to.contain('aria-invalid="true"').and.to.contain('id="username-hint">Letters only.<');
   });
 
+  it('has a field for the token where changes need one, and only there', () => {
+    const lookup = { username: 'ann', greeting: 'Hello, ann! Happy birthday!' };
+    expect(homePage(lookup, { closed: true })).to.contain('<div id="closed">');
+    expect(homePage(lookup)).to.contain('<div id="closed" hidden>');
+  });
+
   it('shows what came from outside as text, whatever it is', () => {
     const hostile = `"'><script>alert(1)</script>$&$\`{{x}}`;
     for (const lookup of [{ greeting: hostile }, { failure: hostile }, { invalid: hostile }]) {

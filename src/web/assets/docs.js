@@ -10,7 +10,9 @@ async function send(form) {
   const query = new URLSearchParams();
   const headers = {};
   for (const { name, value, dataset } of form.querySelectorAll('input')) {
-    if (dataset.in === 'path') path = path.replace(`{${name}}`, encodeURIComponent(value));
+    if (dataset.in === 'token') {
+      if (value !== '') headers.authorization = `Bearer ${value}`;
+    } else if (dataset.in === 'path') path = path.replace(`{${name}}`, encodeURIComponent(value));
     else if (value !== '' && dataset.in === 'query') query.set(name, value);
     else if (value !== '') headers[name] = value;
   }

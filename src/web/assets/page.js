@@ -4,13 +4,15 @@ const lookup = byId('lookup');
 const save = byId('save');
 const username = byId('username');
 const dateOfBirth = byId('date-of-birth');
+const token = byId('token');
 const answer = byId('answer');
 const remove = byId('delete');
-const hints = new Map([username, dateOfBirth].map((field) => [field, byId(`${field.id}-hint`)]));
+const hints = new Map([username, dateOfBirth, token].map((field) => [field, byId(`${field.id}-hint`)]));
 const usernameHint = '1 to 64 letters, A to Z. Capitals count: ann is not Ann.';
 const neutral = new Map([
   [username, usernameHint],
   [dateOfBirth, hints.get(dateOfBirth).textContent],
+  [token, hints.get(token).textContent],
 ]);
 
 function mark(field, error) {
@@ -47,7 +49,11 @@ async function call(method, name, body) {
   try {
     const response = await fetch(`/hello/${encodeURIComponent(name)}`, {
       method,
-      headers: { accept: 'application/json', ...(body && { 'content-type': 'application/json' }) },
+      headers: {
+        accept: 'application/json',
+        ...(body && { 'content-type': 'application/json' }),
+        ...(method !== 'GET' && token.value !== '' && { authorization: `Bearer ${token.value}` }),
+      },
       body: body && JSON.stringify(body),
       signal: AbortSignal.timeout(10_000),
     });
@@ -66,6 +72,7 @@ function refuse(field, error) {
 /** Says why it did not work, next to the field that was wrong if there is one. */
 function explain({ status, body }) {
   if (status === 0) return show('problem', 'The service cannot be reached. Try again in a moment.');
+  if (status === 401) return refuse(token, 'The token is missing, or it is another one.');
   const wrongDate = body.errors?.find(({ pointer }) => pointer === '#/dateOfBirth');
   if (wrongDate) return refuse(dateOfBirth, `Date of birth ${wrongDate.detail}.`);
   if (status === 400) return refuse(username, body.detail);
@@ -101,6 +108,7 @@ lookup.addEventListener('submit', (event) => {
 
 save.addEventListener('submit', (event) => {
   event.preventDefault();
+  mark(token);
   if (!complete(username, dateOfBirth)) return;
   once(async () => {
     const name = username.value;
@@ -113,6 +121,7 @@ save.addEventListener('submit', (event) => {
 remove.addEventListener('click', () => {
   const name = remove.dataset.username;
   if (!confirm(`Delete the birthday of ${name}?`)) return;
+  mark(token);
   once(async () => {
     const deleted = await call('DELETE', name);
     if (deleted.status !== 204 && deleted.status !== 404) return explain(deleted);
