@@ -50,7 +50,7 @@ check: install ## Types, lint and format
 clean: down ## Remove what was built, installed and started here
 	rm -rf node_modules k8s/dist .local
 
-##@ Kubernetes (kind); PORT, CLUSTER and TAG choose another port, cluster and image tag
+##@ Kubernetes (kind); PORT, CLUSTER, TAG choose another port, cluster, image tag; WORKERS=2 adds nodes
 CLUSTER ?= plusone
 KUBECTL = kubectl --kubeconfig .local/kubeconfig --context kind-$(CLUSTER) --namespace plusone
 .PHONY: up down shell logs status restart dashboard local_integration_test
@@ -91,8 +91,8 @@ bench: install ## The service beside raw node:http, Go, Fastify and Express, in 
 	@npm run --silent bench -- $(if $(QUICK),--quick)
 
 ##@ Faults and supply
-# On what is there: the process always, the kind cluster when `make up` made one, AWS when LOAD_BALANCER names it.
-drill: install ## Fault drills on all that is there; DRILL=name TARGET=process for one, QUICK=1 for short faults
+# On what is there: the process always, the kind cluster when `make up` made one; AWS only by TARGET=aws.
+drill: install ## Fault drills on all that is there; DRILL=name TARGET=process|kind|aws, QUICK=1 for short faults
 	@node_modules/.bin/node drills/main.ts $(or $(DRILL),all) $(addprefix --target=,$(TARGET)) $(if $(QUICK),--quick)
 
 fuzz: install ## Schemathesis and broken HTTP against the API; FUZZ_CASES=20000 FUZZ_SEED=7 for a longer look
@@ -101,6 +101,10 @@ fuzz: install ## Schemathesis and broken HTTP against the API; FUZZ_CASES=20000 
 sbom: install ## What the image contains of npm's packages, as CycloneDX: plusone.cdx.json
 	@npm sbom --sbom-format cyclonedx --omit dev > plusone.cdx.json
 	@echo plusone.cdx.json
+
+audit: install ## Ask npm's registry for advisories about what is in the image
+	@npm audit --omit dev
+
 GITLEAKS = v8.24.0
 secrets: .local/gitleaks-$(GITLEAKS) ## Look for secrets in the history, and in the image plusone:dev when it is here (needs Go)
 	@$< git . --no-banner --redact
@@ -114,7 +118,7 @@ secrets: .local/gitleaks-$(GITLEAKS) ## Look for secrets in the history, and in 
 	@mkdir -p .local
 	@GOBIN=$(CURDIR)/.local go install github.com/zricethezav/gitleaks/v8@$(GITLEAKS)
 	@mv .local/gitleaks $@
-.PHONY: drill fuzz sbom secrets
+.PHONY: drill fuzz sbom audit secrets
 
 ##@ AWS (Copilot); ENV=test unless you say ENV=prod
 infra-plan: install ## What infra-create and publish would create or change; touches nothing

@@ -2,8 +2,9 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parse, stringify } from 'yaml';
 import { z } from 'zod';
+import { output, run } from '../terminal/programs.ts';
+import { Refusal } from '../terminal/refusal.ts';
 import { requireFreePort } from './port.ts';
-import { output, Refusal } from './terminal.ts';
 
 /** Where kind writes how to reach its clusters; the person's own kubeconfig and context stay as they are. */
 export const KUBECONFIG = '.local/kubeconfig';
@@ -28,41 +29,54 @@ export interface Cluster {
   port: number;
   /** The node's end of it. */
   nodePort: number;
+  /** The nodes that run the service: the workers, or the one node there is. A container of that name is each of them. */
+  nodes: string[];
   /** The words by which kubectl finds it. */
   connection: string[];
   /** Runs kubectl against it and gives back what it wrote to stdout. */
   kubectl(args: string[], input?: string): Promise<string>;
 }
 
+/** What was asked for; undefined: as the cluster has it, else as in the configuration. */
+interface Wishes {
+  PORT?: number | undefined;
+  /** Nodes beside the control plane, which runs nothing of the service then. */
+  WORKERS?: number | undefined;
+}
+
 /**
  * Makes the cluster, or brings the one of that name back: a stopped node is started, one whose making was broken off
- * is made again. `port` undefined: that of the cluster, else the configuration's.
- * Throws a Refusal when the port is taken or is not the cluster's.
+ * is made again. Throws a Refusal when the port is taken, or when the cluster that is there is another than wished for.
  */
 export async function ensureCluster(
   name: string,
-  port: number | undefined,
+  { PORT: port, WORKERS: workers }: Wishes,
   tell: (what: string) => void,
 ): Promise<Cluster> {
   const config = kindConfig.parse(parse(readFileSync('local-kind/cluster.yaml', 'utf8')));
   const [mapping] = config.nodes[0].extraPortMappings;
   const connection = ['--kubeconfig', KUBECONFIG, '--context', `kind-${name}`];
-  const kubectl = (args: string[], input = '') => output('kubectl', [...connection, ...args], input);
+  const kubectl = (args: string[], input = '') => output('kubectl', [...connection, ...args], { input });
   const nodePort = mapping.containerPort;
-  const published = await publishedPort(name, nodePort);
+  const there = await nodesOf(name);
 
-  if (published !== undefined) {
+  if (there.length > 0) {
+    const published = await publishedPort(name, nodePort);
     if (port !== undefined && port !== published)
       throw new Refusal(
         `the cluster ${name} has port ${published}, and a cluster keeps its port: leave PORT out, or make down first`,
       );
-    const cluster = { name, port: published, nodePort, connection, kubectl };
+    if (workers !== undefined && workers !== there.length - 1)
+      throw new Refusal(
+        `the cluster ${name} has ${there.length - 1} workers, and a cluster keeps its nodes: leave WORKERS out, or make down first`,
+      );
+    const cluster = { name, port: published, nodePort, nodes: nodesOfTheService(name, there), connection, kubectl };
     // kind writes the kubeconfig last: without it, somebody broke off in the middle (or it is a clone's cluster).
     const finished = await kubectl(['config', 'get-contexts', `kind-${name}`]).then(
       () => true,
       () => false,
     );
-    await startNode(name, published);
+    await startNodes(there, published);
     if (await answers(cluster, finished ? START_SECONDS : LAST_CHANCE_SECONDS)) {
       tell(`${name} is there`);
       return cluster;
@@ -76,19 +90,29 @@ export async function ensureCluster(
   const image = process.env.KIND_NODE_IMAGE || config.nodes[0].image;
   mapping.hostPort = port ?? mapping.hostPort;
   await requireFreePort(mapping.hostPort);
+  const nodes = [...config.nodes, ...Array.from({ length: workers ?? 0 }, () => ({ role: 'worker', image }))];
   const create = ['create', 'cluster', '--name', name, '--image', image, '--kubeconfig', KUBECONFIG];
-  await output('kind', [...create, '--config', '-'], stringify(config));
-  tell(`${name}, ${image}`);
-  return { name, port: mapping.hostPort, nodePort, connection, kubectl };
+  await run('kind', [...create, '--config', '-'], { input: stringify({ ...config, nodes }) });
+  tell([name, image, ...(workers ? [`${workers} workers`] : [])].join(', '));
+  const made = nodesOfTheService(name, await nodesOf(name));
+  return { name, port: mapping.hostPort, nodePort, nodes: made, connection, kubectl };
 }
 
-/** The port of this machine that the cluster publishes, or undefined when there is no such cluster. */
-async function publishedPort(name: string, nodePort: number): Promise<number | undefined> {
+/** The nodes of a cluster; none when there is no such cluster. */
+async function nodesOf(name: string): Promise<string[]> {
   const nodes = await output('kind', ['get', 'nodes', '--name', name]);
-  if (nodes === '') return undefined;
+  return nodes.split('\n').filter((node) => node !== '');
+}
+
+function nodesOfTheService(name: string, nodes: string[]): string[] {
+  return nodes.length === 1 ? nodes : nodes.filter((node) => node !== controlPlane(name));
+}
+
+/** The port of this machine that the cluster publishes. */
+async function publishedPort(name: string, nodePort: number): Promise<number> {
   const bindings = z.record(z.string(), z.array(z.object({ HostPort: z.coerce.number() })).nullable());
-  const inspected = await output('docker', ['inspect', '--format', '{{json .HostConfig.PortBindings}}', node(name)]);
-  const binding = bindings.parse(JSON.parse(inspected))[`${nodePort}/tcp`]?.[0];
+  const inspect = ['inspect', '--format', '{{json .HostConfig.PortBindings}}', controlPlane(name)];
+  const binding = bindings.parse(JSON.parse(await output('docker', inspect)))[`${nodePort}/tcp`]?.[0];
   if (!binding)
     throw new Refusal(
       `there is a kind cluster ${name} which is not ours (it publishes no port ${nodePort}): make up CLUSTER=another`,
@@ -96,14 +120,18 @@ async function publishedPort(name: string, nodePort: number): Promise<number | u
   return binding.HostPort;
 }
 
-function node(cluster: string): string {
+/** The node that the port of this machine leads to, and that has what stands in for AWS. */
+function controlPlane(cluster: string): string {
   return `${cluster}-control-plane`;
 }
 
-async function startNode(name: string, port: number): Promise<void> {
-  if ((await output('docker', ['inspect', '--format', '{{.State.Running}}', node(name)])) === 'true') return;
-  await requireFreePort(port);
-  await output('docker', ['start', node(name)]);
+async function startNodes(nodes: string[], port: number): Promise<void> {
+  const inspect = ['inspect', '--format', '{{.Name}} {{.State.Running}}', ...nodes];
+  const states = (await output('docker', inspect)).split('\n');
+  const stopped = nodes.filter((node) => states.includes(`/${node} false`));
+  if (stopped.length === 0) return;
+  if (stopped.some((node) => node.endsWith('-control-plane'))) await requireFreePort(port);
+  await output('docker', ['start', ...stopped]);
 }
 
 /** Whether its API and its node get ready within that time; asked once at least. */
@@ -129,15 +157,58 @@ export interface Image {
   id: string;
 }
 
-/** Gives an image that changes often to the cluster's node: only what the node has not got. */
-export async function loadImage(cluster: Cluster, { name, id }: Image): Promise<void> {
-  const present = await output('docker', ['exec', node(cluster.name), 'crictl', 'inspecti', name]).catch(() => '');
-  if (present.includes(`"${id}"`)) return;
+/**
+ * Gives an image that changes often to the nodes that run the service, and only what they have not got. Gives back its
+ * name there, `plusone:dev-0123456789ab`, which no other content ever has: so a pod that starts again finds what it was
+ * made of.
+ */
+export async function loadImage(
+  cluster: Cluster,
+  { name, id }: Image,
+  tell: (what: string) => void = () => {},
+): Promise<string> {
+  const unique = `${name}-${id.replace('sha256:', '').slice(0, 12)}`;
+  const has = (node: string) =>
+    output('docker', ['exec', node, 'crictl', 'inspecti', unique]).then(
+      () => true,
+      () => false,
+    );
+  const lacking: string[] = [];
+  for (const node of cluster.nodes) if (!(await has(node))) lacking.push(node);
+  tell(unique);
+  if (lacking.length === 0) return unique;
+  await output('docker', ['tag', id, unique]);
   // It relies on how docker and containerd lay out an image today; kind has a way for each of their versions.
-  await output('local-kind/load-image.sh', [node(cluster.name), name]).catch(() => loadImages(cluster, [name]));
+  await Promise.all(lacking.map((node) => output('local-kind/load-image.sh', [node, unique]))).catch(async () => {
+    await output('docker', ['tag', id, unique]);
+    await run('kind', ['load', 'docker-image', '--name', cluster.name, '--nodes', lacking.join(), unique]);
+  });
+  // Here `name` is enough. Gone already when somebody else has just given the same to another cluster.
+  await output('docker', ['rmi', unique]).catch(() => '');
+  return unique;
 }
 
-/** Gives images of this machine to the cluster's node, if it has not got them already. */
+/** Gives images of this machine to the node that has what stands in for AWS, if it has not got them already. */
 export async function loadImages({ name }: Cluster, images: string[]): Promise<void> {
-  if (images.length > 0) await output('kind', ['load', 'docker-image', '--name', name, ...images]);
+  if (images.length === 0) return;
+  await run('kind', ['load', 'docker-image', '--name', name, '--nodes', controlPlane(name), ...images]);
+}
+
+/** Removes the service's images other than these from its nodes, and from this machine what no name leads to any more. */
+export async function keepImages({ nodes }: Cluster, service: string, kept: readonly string[]): Promise<void> {
+  const clean = nodes.map(async (node) => {
+    const names = await output('docker', ['exec', node, 'ctr', '--namespace', 'k8s.io', 'images', 'ls', '--quiet']);
+    const ours = names.split('\n').filter((name) => name.startsWith(`docker.io/library/${service}:`));
+    // An image goes with all of its names, so the content counts.
+    const obsolete = new Map(ours.map((name) => [contentOf(name), name]));
+    for (const name of kept) obsolete.delete(contentOf(name));
+    if (obsolete.size > 0) await output('docker', ['exec', node, 'crictl', 'rmi', ...obsolete.values()]);
+  });
+  const prune = ['image', 'prune', '--force', '--filter', `label=org.opencontainers.image.title=${service}`];
+  await Promise.all([...clean, output('docker', prune)]);
+}
+
+/** What `loadImage` has put at the end of an image's name. */
+function contentOf(name: string): string | undefined {
+  return name.split('-').at(-1);
 }

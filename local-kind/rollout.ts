@@ -5,7 +5,7 @@ const ROUND_SECONDS = 5;
 const DEADLINE_SECONDS = 180;
 
 const waiting = z.object({ reason: z.string().default(''), message: z.string().default('') }).optional();
-const statuses = z.array(z.object({ name: z.string(), state: z.object({ waiting }) })).default([]);
+const statuses = z.array(z.object({ name: z.string(), ready: z.boolean(), state: z.object({ waiting }) })).default([]);
 
 const podList = z.object({
   items: z.array(
@@ -13,6 +13,7 @@ const podList = z.object({
       metadata: z.object({
         name: z.string(),
         creationTimestamp: z.string(),
+        deletionTimestamp: z.string().optional(),
         labels: z.record(z.string(), z.string()),
       }),
       status: z.object({ phase: z.string(), initContainerStatuses: statuses, containerStatuses: statuses }),
@@ -26,7 +27,7 @@ const HOPELESS =
 
 /**
  * Waits until a workload runs as it was applied: all pods new and ready, a Job complete. Throws as soon as one of the
- * new pods cannot start, with the reason and the end of its log.
+ * new pods cannot start, or when they take too long, with the reason and the end of its log.
  */
 export async function rolledOut(kubectl: Cluster['kubectl'], namespace: string, workload: string): Promise<void> {
   const question = workload.startsWith('job/') ? ['wait', '--for=condition=Complete'] : ['rollout', 'status'];
@@ -35,32 +36,40 @@ export async function rolledOut(kubectl: Cluster['kubectl'], namespace: string, 
       await kubectl([...question, workload, '-n', namespace, `--timeout=${ROUND_SECONDS}s`]);
       return;
     } catch (error) {
-      const trouble = await troubleOf(kubectl, namespace, workload);
+      const isLate = Date.now() > deadline;
+      const trouble = await troubleOf(kubectl, namespace, workload, isLate);
       if (trouble !== undefined) throw new Error(`${workload} does not get ready: ${trouble}`);
-      if (Date.now() > deadline) throw error;
+      if (isLate) throw error;
     }
   }
 }
 
-/** What keeps the newest pods of a workload from starting; undefined when they just take their time. */
+/** What keeps the newest pods of a workload from starting; undefined when they just take their time, until it is late. */
 async function troubleOf(
   kubectl: Cluster['kubectl'],
   namespace: string,
   workload: string,
+  isLate: boolean,
 ): Promise<string | undefined> {
   const selector = `app.kubernetes.io/name=${workload.split('/')[1]}`;
   const answer = await kubectl(['get', 'pods', '-n', namespace, '-l', selector, '-o', 'json']);
   const pods = podList
     .parse(JSON.parse(answer))
-    .items.toSorted((a, b) => b.metadata.creationTimestamp.localeCompare(a.metadata.creationTimestamp));
+    .items.filter(({ metadata }) => metadata.deletionTimestamp === undefined)
+    .toSorted((a, b) => b.metadata.creationTimestamp.localeCompare(a.metadata.creationTimestamp));
   const newest = pods[0]?.metadata.labels['pod-template-hash'];
   for (const { metadata, status } of pods) {
     if (metadata.labels['pod-template-hash'] !== newest) continue;
-    for (const { name, state } of [...status.initContainerStatuses, ...status.containerStatuses]) {
+    for (const { name, ready, state } of [...status.initContainerStatuses, ...status.containerStatuses]) {
       const { reason = '', message = '' } = state.waiting ?? {};
-      if (!HOPELESS.test(reason) && status.phase !== 'Failed') continue;
-      const log = await kubectl(['logs', '-n', namespace, metadata.name, '-c', name, '--tail=10']).catch(() => '');
-      return `container ${name} of ${metadata.name}: ${reason || status.phase}\n${log || message}`;
+      const isHopeless = HOPELESS.test(reason) || status.phase === 'Failed';
+      if (!isHopeless && !(isLate && !ready)) continue;
+      const logs = ['logs', '-n', namespace, metadata.name, '-c', name, '--tail=10'];
+      // One that ended has said why; the one that is tried instead may not have said anything yet.
+      const lastWords = await kubectl([...logs, '--previous']).catch(() => '');
+      const log = lastWords || (await kubectl(logs).catch(() => ''));
+      const how = reason || (isHopeless ? status.phase : `not ready after ${DEADLINE_SECONDS} s`);
+      return `container ${name} of ${metadata.name}: ${how}\n${log || message}`;
     }
   }
   return undefined;

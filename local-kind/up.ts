@@ -2,98 +2,57 @@
  * `make up`: Plusone in a kind cluster of this machine, by the same declaration and the same image as on AWS. Every
  * step brings about what should be, whatever is there already, so that it can be run again after a change or a failure.
  */
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { parseAllDocuments } from 'yaml';
 import { z } from 'zod';
+import { requireTools } from '../doctor/tools.ts';
 import { secretName } from '../k8s/names.ts';
+import { Failed, output, run } from '../terminal/programs.ts';
+import { duration, say, step } from '../terminal/progress.ts';
+import { Refusal } from '../terminal/refusal.ts';
+import { target } from '../terminal/target.ts';
 import { type Cluster, ensureCluster, type Image, loadImage, loadImages } from './cluster.ts';
+import { containersOf, type KubernetesObject, list, parseObjects, withImage, withSecret } from './objects.ts';
+import { release } from './release.ts';
 import { rolledOut } from './rollout.ts';
 import { readSecretValues, type SecretVariable } from './secrets.ts';
-import { Failed, output, Refusal, say, seconds, step, stopAll } from './terminal.ts';
-import { requireTools } from './tools.ts';
 
 const NAMESPACE = 'plusone';
 const SERVICE = 'plusone';
 const SECRET = secretName(SERVICE);
 const DEFAULT_CLUSTER = 'plusone';
 const MANIFESTS = `k8s/dist/${SERVICE}.k8s.yaml`;
-const ANSWER_SECONDS = 30;
 
 /** What makes the image: a commit that touches none of it is no new revision. */
 const SOURCES = ['src', 'package.json', 'package-lock.json', 'Dockerfile', '.dockerignore'];
-
-/** What the chart can consist of, and therefore what goes away when the declaration no longer has it. */
-const PRUNED = [
-  'core/v1/Service',
-  'core/v1/ServiceAccount',
-  'core/v1/PersistentVolumeClaim',
-  'apps/v1/Deployment',
-  'batch/v1/CronJob',
-  'autoscaling/v2/HorizontalPodAutoscaler',
-  'policy/v1/PodDisruptionBudget',
-  'networking.k8s.io/v1/NetworkPolicy',
-  'networking.k8s.io/v1/Ingress',
-  'rbac.authorization.k8s.io/v1/Role',
-  'rbac.authorization.k8s.io/v1/RoleBinding',
-];
-
-const containers = z.array(
-  z.looseObject({
-    name: z.string(),
-    image: z.string(),
-    env: z
-      .array(
-        z.looseObject({
-          name: z.string(),
-          valueFrom: z.object({ secretKeyRef: z.object({ name: z.string(), key: z.string() }).optional() }).optional(),
-        }),
-      )
-      .default([]),
-  }),
-);
-
-/** A Kubernetes object, as far as this program looks into it. */
-const object = z.looseObject({
-  kind: z.string(),
-  metadata: z.looseObject({ name: z.string() }),
-  spec: z
-    .looseObject({
-      template: z
-        .looseObject({
-          metadata: z.looseObject({ annotations: z.record(z.string(), z.string()).optional() }),
-          spec: z.looseObject({ containers, initContainers: containers.default([]) }),
-        })
-        .optional(),
-    })
-    .optional(),
-});
-type KubernetesObject = z.infer<typeof object>;
 
 async function up(): Promise<void> {
   const started = performance.now();
   const settings = readSettings(process.env);
   const name = `${SERVICE}:${settings.TAG}`;
-  await step('tools', requireTools);
+  await step('tools', () => requireTools(['docker', 'docker buildx', 'kind', 'kubectl']));
   const manifests = await step('manifests', () => synthesize(name));
 
-  const cluster = step('cluster', (tell) => ensureCluster(settings.CLUSTER, settings.PORT, tell));
-  const image = step('image', (tell) => buildImage(name, tell));
-  const loaded = Promise.all([cluster, image]).then(([cluster, image]) =>
-    step('image load', () => loadImage(cluster, image)),
+  const cluster = step('cluster', (tell) => ensureCluster(settings.CLUSTER, settings, tell));
+  const built = step('image', (tell) => buildImage(name, tell));
+  const loaded = Promise.all([cluster, built]).then(([cluster, image]) =>
+    step('image load', (tell) => loadImage(cluster, image, tell)),
   );
   const standIns = cluster.then((cluster) => step('stand-ins', (tell) => startStandIns(cluster, manifests, tell)));
-  await Promise.all([loaded, standIns]);
-  const variables = secretVariables(manifests);
+  const [image] = await Promise.all([loaded, standIns]);
+  const ours = withImage(manifests, name, image);
+  const variables = secretVariables(ours);
   const secret =
-    variables.length === 0 ? '' : await step('secrets', async (tell) => fillSecret(await cluster, variables, tell));
+    variables.length === 0 ? SECRET : await step('secrets', async (tell) => fillSecret(await cluster, variables, tell));
 
-  await step('release', async (tell) => release(await cluster, await image, manifests, secret, tell));
+  await step('release', async (tell) => {
+    await release(await cluster, { image, manifests: withSecret(ours, SECRET, secret) });
+    tell(await readyPods(await cluster));
+  });
   const { port } = await cluster;
-  await step('answer', () => answer(port));
   const others = settings.CLUSTER === DEFAULT_CLUSTER ? '' : ` CLUSTER=${settings.CLUSTER}`;
   say(`
-Plusone answers at http://localhost:${port}/ (${seconds(started)} in all)
+Plusone answers at http://localhost:${port}/ (${duration(started)} in all)
 
   make up${others}      again after a change of the code or of copilot/plusone/manifest.yml
   make shell${others}   a shell beside MySQL: mysql -h mysql -u root -ppassword
@@ -104,14 +63,21 @@ Plusone answers at http://localhost:${port}/ (${seconds(started)} in all)
 
 function readSettings(env: NodeJS.ProcessEnv) {
   const aPort = 'expected a port from 1 to 65535';
+  const someWorkers = 'expected how many worker nodes there shall be, 0 to 9';
   const settings = z
     .object({
       CLUSTER: z.string().regex(/^[a-z0-9][a-z0-9.-]*$/, 'expected lower-case letters, digits, "." and "-"'),
       PORT: z.coerce.number(aPort).int(aPort).min(1, aPort).max(65535, aPort).optional(),
-      // https://docs.docker.com/reference/cli/docker/image/tag/
-      TAG: z.string().regex(/^\w[\w.-]{0,127}$/, 'expected letters, digits, "_", "." and "-"'),
+      WORKERS: z.coerce.number(someWorkers).int(someWorkers).min(0, someWorkers).max(9, someWorkers).optional(),
+      // 128 characters are allowed, and some are added: https://docs.docker.com/reference/cli/docker/image/tag/
+      TAG: z.string().regex(/^\w[\w.-]{0,99}$/, 'expected at most 100 letters, digits, "_", "." and "-"'),
     })
-    .safeParse({ CLUSTER: env.CLUSTER || DEFAULT_CLUSTER, PORT: env.PORT || undefined, TAG: env.TAG || 'dev' });
+    .safeParse({
+      CLUSTER: env.CLUSTER || DEFAULT_CLUSTER,
+      PORT: env.PORT || undefined,
+      WORKERS: env.WORKERS || undefined,
+      TAG: env.TAG || 'dev',
+    });
   if (settings.success) return settings.data;
   const [issue] = settings.error.issues;
   const variable = String(issue?.path[0]);
@@ -125,17 +91,13 @@ async function synthesize(image: string): Promise<KubernetesObject[]> {
     // It says the file, the line and what would be right: how we asked is of no interest.
     throw error instanceof Failed ? new Refusal(error.stderr) : error;
   }
-  return objects(readFileSync(MANIFESTS, 'utf8'));
-}
-
-function objects(yaml: string): KubernetesObject[] {
-  return parseAllDocuments(yaml).map((document) => object.parse(document.toJS()));
+  return parseObjects(readFileSync(MANIFESTS, 'utf8'));
 }
 
 async function buildImage(name: string, tell: (what: string) => void): Promise<Image> {
   const { version } = z.object({ version: z.string() }).parse(JSON.parse(readFileSync('package.json', 'utf8')));
   const build = ['--build-arg', `VERSION=${version}`, '--build-arg', `REVISION=${await revision()}`];
-  await output('docker', ['build', '--tag', name, '--provenance=false', ...build, '.']);
+  await run('docker', ['build', '--tag', name, '--provenance=false', ...build, '.']);
   const [id = '', size] = (await output('docker', ['inspect', '--format', '{{.Id}} {{.Size}}', name])).split(' ');
   tell(`${name}, ${Math.round(Number(size) / 1e6)} MB`);
   return { name, id };
@@ -154,7 +116,7 @@ async function revision(): Promise<string> {
 /** Whatever stands in for AWS, started and filled. */
 async function startStandIns(cluster: Cluster, manifests: KubernetesObject[], tell: (what: string) => void) {
   const { kubectl } = cluster;
-  const standIns = objects(await output('kubectl', ['kustomize', 'local-kind']));
+  const standIns = parseObjects(await output('kubectl', ['kustomize', 'local-kind']));
   await loadImages(cluster, await presentImages(standIns));
   // A Job runs once; this one has to look every time whether all parameters are there.
   await kubectl(['delete', 'job', 'seed', '-n', NAMESPACE, '--ignore-not-found']);
@@ -169,7 +131,7 @@ async function startStandIns(cluster: Cluster, manifests: KubernetesObject[], te
 
 /** Those images that this machine has; the node pulls the others itself. */
 async function presentImages(objects: KubernetesObject[]): Promise<string[]> {
-  const names = new Set(objects.flatMap(({ spec }) => spec?.template?.spec.containers ?? []).map(({ image }) => image));
+  const names = new Set(containersOf(objects).map(({ image }) => image));
   const present = await Promise.all(
     [...names].map((name) =>
       output('docker', ['image', 'inspect', '--format', '{{.Id}}', name]).then(
@@ -183,11 +145,7 @@ async function presentImages(objects: KubernetesObject[]): Promise<string[]> {
 
 /** The variables of the service's containers that the manifest lists as `secrets`. */
 function secretVariables(manifests: KubernetesObject[]): SecretVariable[] {
-  const containers = manifests.flatMap(({ spec }) => {
-    const pod = spec?.template?.spec;
-    return pod ? [...pod.initContainers, ...pod.containers] : [];
-  });
-  return containers.flatMap(({ name: container, env }) =>
+  return containersOf(manifests).flatMap(({ name: container, env }) =>
     env.flatMap(({ name: variable, valueFrom }) => {
       const source = valueFrom?.secretKeyRef;
       return source?.name === SECRET ? [{ container, variable, key: source.key }] : [];
@@ -195,64 +153,27 @@ function secretVariables(manifests: KubernetesObject[]): SecretVariable[] {
   );
 }
 
-/** Fills the Secret of the service from SSM. Gives back its version, which changes with its content. */
+/**
+ * Fills a Secret of the service from SSM. Gives back its name, which changes with its content: so a release that is
+ * taken back finds the values that it was made with.
+ */
 async function fillSecret(cluster: Cluster, variables: SecretVariable[], tell: (what: string) => void) {
   const values = await readSecretValues(cluster, NAMESPACE, variables);
   const data = Object.fromEntries(
     Object.entries(values).map(([key, value]) => [key, Buffer.from(value).toString('base64')]),
   );
-  const secret = { apiVersion: 'v1', kind: 'Secret', metadata: { name: SECRET, namespace: NAMESPACE }, data };
+  const name = `${SECRET}-${createHash('sha256').update(JSON.stringify(data)).digest('hex').slice(0, 10)}`;
+  const labels = { 'app.kubernetes.io/name': SERVICE, 'app.kubernetes.io/part-of': NAMESPACE };
+  const secret = { apiVersion: 'v1', kind: 'Secret', metadata: { name, namespace: NAMESPACE, labels }, data };
   tell(variables.map(({ variable }) => variable).join(', '));
   // On the server's side: the usual `apply` would write the values into an annotation as well.
-  const apply = ['apply', '--server-side', '-o', 'jsonpath={.metadata.resourceVersion}', '-f', '-'];
-  return await cluster.kubectl(apply, JSON.stringify(secret));
+  await cluster.kubectl(['apply', '--server-side', '-f', '-'], JSON.stringify(secret));
+  return name;
 }
 
-/** The declaration in the cluster: applied, what it no longer has removed, rolled out. */
-async function release(
-  { kubectl }: Cluster,
-  image: Image,
-  manifests: KubernetesObject[],
-  secret: string,
-  tell: (what: string) => void,
-): Promise<void> {
-  for (const { spec } of manifests) {
-    // The names stay and what they stand for changes: so Kubernetes sees that there is something to roll out.
-    if (spec?.template?.spec.containers.some((container) => container.image === image.name))
-      spec.template.metadata.annotations = {
-        ...spec.template.metadata.annotations,
-        'local-kind/image-id': image.id,
-        ...(secret === '' ? {} : { 'local-kind/secret-version': secret }),
-      };
-  }
-  const prune = ['--prune', '-l', `app.kubernetes.io/part-of=${NAMESPACE}`];
-  const allowed = PRUNED.map((kind) => `--prune-allowlist=${kind}`);
-  const applied = await kubectl(['apply', '-n', NAMESPACE, '-f', '-', ...prune, ...allowed], list(manifests));
-  await rolledOut(kubectl, NAMESPACE, `deployment/${SERVICE}`);
-  // kube-proxy may send a connection to an old pod for up to a second more: whoever asks now wants the new one.
-  if (applied.includes(`deployment.apps/${SERVICE} configured`)) await sleep(1000);
-  tell(await kubectl(['get', 'deployment', SERVICE, '-n', NAMESPACE, '-o', 'jsonpath={.status.readyReplicas} pods']));
+async function readyPods({ kubectl }: Cluster): Promise<string> {
+  const ready = 'jsonpath={.status.readyReplicas} pods';
+  return await kubectl(['get', 'deployment', SERVICE, '-n', NAMESPACE, '-o', ready]);
 }
 
-function list(items: KubernetesObject[]): string {
-  return JSON.stringify({ apiVersion: 'v1', kind: 'List', items });
-}
-
-async function answer(port: number): Promise<void> {
-  const url = `http://localhost:${port}/readyz`;
-  for (const deadline = Date.now() + ANSWER_SECONDS * 1000; ; await sleep(100)) {
-    const response = await fetch(url, { signal: AbortSignal.timeout(2000) }).catch(() => undefined);
-    if (response?.ok) return;
-    if (Date.now() > deadline)
-      throw new Error(`the pods are ready, but ${url} says ${response?.status ?? 'nothing'}: make status, make logs`);
-  }
-}
-
-try {
-  await up();
-} catch (error) {
-  stopAll();
-  console.error(`\nmake up: ${error instanceof Error ? error.message : error}`);
-  if (!(error instanceof Refusal)) console.error('\nWhat is there stays there: put it right and type make up again.');
-  process.exit(1);
-}
+await target('make up', up);

@@ -59,10 +59,9 @@ const twoReleases: KindDrill = {
     const before = await scene.pods();
     return {
       async begin({ notes }) {
-        await scene.release(first);
+        await scene.beginRelease(first);
         await sleep(3_000);
         await scene.release(second);
-        await scene.rolledOut();
         await scene.gone(before);
         notes.migration = await scene.sql(`SELECT COUNT(*) FROM knex_migrations WHERE name = '20991231235959_drill'`);
       },
@@ -74,26 +73,46 @@ const twoReleases: KindDrill = {
 
 const badRelease: KindDrill = {
   name: 'bad-release',
-  fault: 'A release comes whose process ends as soon as it is started; later it is undone',
+  fault: 'A release comes, by the way of `make up`, whose process ends as soon as it is started',
   promises: [
     nothingFails,
     noted('bad pods ready', 'It never takes traffic', (value) => value === 0),
-    noted('good pods ready', 'Every pod of the release before stays', (value) => Number(value) >= 2),
+    noted('taken back', 'It is taken back by itself, within 60 s', (value) => Number.parseFloat(String(value)) <= 60),
+    noted('reason', 'What its process said last is told', (value) => value === 'told'),
+    noted('good pods', 'Every pod of the release before stays', (value) => value === 'all there'),
     nothingLost,
+    noRestart,
   ],
-  lasts: { full: 30, quick: 10 },
+  lasts: { full: 5, quick: 0 },
   async prepare(scene) {
+    const words = 'a release that cannot start';
     const broken = await scene.imageWith('drill-broken', {
-      'src/server.ts': `throw new Error('a release that cannot start');\n${source('src/server.ts')}`,
+      'src/server.ts': `throw new Error('${words}');\n${source('src/server.ts')}`,
     });
+    const before = await scene.pods();
     return {
-      begin: () => scene.release(broken),
+      async begin({ notes }) {
+        const from = performance.now();
+        let isOver = false;
+        const watch = async () => {
+          let most = 0;
+          for (; !isOver; await sleep(500)) most = Math.max(most, (await scene.readyImages()).get(broken) ?? 0);
+          return most;
+        };
+        const watching = watch();
+        const said = await scene.release(broken).then(
+          () => 'it succeeded',
+          (error: Error) => error.message,
+        );
+        isOver = true;
+        const seconds = ((performance.now() - from) / 1000).toFixed(1);
+        notes['bad pods ready'] = await watching;
+        notes['taken back'] = said.includes('It was taken back') ? `${seconds} s` : said;
+        notes.reason = said.includes(words) ? 'told' : said;
+      },
       async end({ notes }) {
-        const images = await scene.readyImages();
-        notes['bad pods ready'] = images.get(broken) ?? 0;
-        images.delete(broken);
-        notes['good pods ready'] = [...images.values()].reduce((sum, count) => sum + count, 0);
-        await scene.restore();
+        const after = await scene.pods();
+        notes['good pods'] = before.every((pod) => after.includes(pod)) ? 'all there' : after.join(', ');
       },
     };
   },
@@ -112,33 +131,35 @@ const podKilled: KindDrill = {
 
 const nodeDrained: KindDrill = {
   name: 'node-drained',
-  fault:
-    'All pods of the service are evicted, as `kubectl drain` does it, as soon as the disruption budget lets them go',
-  promises: [nothingFails, nothingLost, noRestart],
+  fault: 'Each node is drained (`kubectl drain`) and given back, one after the other, as when nodes are upgraded',
+  promises: [
+    nothingFails,
+    noted('spread', 'Before it, no two pods were on one node', (value) => /^1( \+ 1)+$/.test(String(value))),
+    noted('drained', 'Every node was drained', (value) => Number(value) >= 2),
+    nothingLost,
+    noRestart,
+  ],
   lasts: { full: 0, quick: 0 },
   async prepare(scene) {
-    const pods = await scene.pods();
+    if (scene.nodes.length < 2) return 'it needs two nodes at least: make down, then WORKERS=2 make up';
+    // Whatever was drained before, all pods then find a place anew.
+    await scene.restart();
     return {
-      async begin() {
-        for (const pod of pods) await evictWhenAllowed(scene, pod);
-        await scene.gone(pods);
+      async begin({ notes }) {
+        notes.spread = (await scene.podsByNode()).join(' + ');
+        let drained = 0;
+        for (const node of scene.nodes) {
+          await scene.drain(node);
+          drained += 1;
+          await scene.rolledOut();
+          await scene.uncordon(node);
+        }
+        notes.drained = drained;
       },
       end: () => scene.rolledOut(),
     };
   },
 };
-
-/** As `kubectl drain` does: again every five seconds while the budget refuses. */
-async function evictWhenAllowed(scene: KindScene, pod: string): Promise<void> {
-  for (let attempt = 0; ; attempt += 1) {
-    try {
-      return await scene.evict(pod);
-    } catch (error) {
-      if (attempt === 30 || !String(error).includes('disruption budget')) throw error;
-      await sleep(5_000);
-    }
-  }
-}
 
 const databasePodDeleted: KindDrill = {
   name: 'database-pod-deleted',

@@ -2,7 +2,10 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { type Cluster, ensureCluster, loadImage } from '../../local-kind/cluster.ts';
-import { output, Refusal } from '../../local-kind/terminal.ts';
+import { withImage } from '../../local-kind/objects.ts';
+import { lastRelease, type Release, release } from '../../local-kind/release.ts';
+import { output } from '../../terminal/programs.ts';
+import { Refusal } from '../../terminal/refusal.ts';
 import type { OpenScene, Place } from '../drill.ts';
 
 const NAMESPACE = 'plusone';
@@ -16,16 +19,21 @@ export class KindScene implements OpenScene {
   // Its pods do not know of each other's statements.
   readonly lateWritesEnd = false;
   readonly #cluster: Cluster;
-  readonly #image: string;
+  readonly #before: Release;
   readonly #restartsBefore: ReadonlyMap<string, number>;
   readonly #atTheEnd: (() => unknown)[] = [];
   readonly #mayRestart = new Set<string>();
 
-  constructor(cluster: Cluster, image: string, restarts: ReadonlyMap<string, number>) {
+  constructor(cluster: Cluster, before: Release, restarts: ReadonlyMap<string, number>) {
     this.#cluster = cluster;
-    this.#image = image;
+    this.#before = before;
     this.#restartsBefore = restarts;
     this.urls = [`http://127.0.0.1:${cluster.port}`];
+  }
+
+  /** The nodes that run the service. */
+  get nodes(): readonly string[] {
+    return this.#cluster.nodes;
   }
 
   /** kubectl in the service's namespace; gives back what it wrote to stdout. */
@@ -60,8 +68,15 @@ export class KindScene implements OpenScene {
     await this.gone(before);
   }
 
-  /** Releases that image. */
+  /** Releases that image, as `make up` does it. Throws when the release did not succeed and was taken back. */
   async release(image: string): Promise<void> {
+    this.atTheEnd(() => this.restore());
+    const { image: from, manifests } = this.#before;
+    await release(this.#cluster, { image, manifests: withImage(manifests, from, image) });
+  }
+
+  /** Begins to release that image, and does not wait for it. */
+  async beginRelease(image: string): Promise<void> {
     this.atTheEnd(() => this.restore());
     await this.kubectl(['set', 'image', `deployment/${SERVICE}`, `${SERVICE}=${image}`, `migrate=${image}`]);
   }
@@ -76,49 +91,60 @@ export class KindScene implements OpenScene {
     await this.kubectl(['wait', ...names, '--for=delete', `--timeout=${ROLLOUT_SECONDS}s`]);
   }
 
-  /** Puts the image back that was there before the drill. */
+  /** Puts the release back that was there before the drill. */
   async restore(): Promise<void> {
-    await this.kubectl([
-      'set',
-      'image',
-      `deployment/${SERVICE}`,
-      `${SERVICE}=${this.#image}`,
-      `migrate=${this.#image}`,
-    ]);
-    await this.rolledOut();
+    await release(this.#cluster, this.#before);
   }
 
-  /** Makes an image of the one that runs, with these files in place of its own, and gives it to the node. */
+  /** Makes an image of the one that runs, with these files in place of its own, and gives it to the nodes. */
   async imageWith(tag: string, files: Readonly<Record<string, string>>): Promise<string> {
     const directory = mkdtempSync(join(tmpdir(), 'plusone-drill-'));
-    const name = `${SERVICE}:${tag}`;
+    const [base, name] = [`${SERVICE}:drill-base`, `${SERVICE}:${tag}`];
     try {
+      const { image } = this.#before;
+      await output('docker', ['tag', image.split('-').at(-1) ?? '', base]).catch(() => {
+        throw new Refusal(`what ${image} was made of is not on this machine any more: make up, then again`);
+      });
       for (const [path, text] of Object.entries(files)) {
         mkdirSync(join(directory, dirname(path)), { recursive: true });
         writeFileSync(join(directory, path), text);
       }
-      writeFileSync(join(directory, 'Dockerfile'), `FROM ${this.#image}\nCOPY src src\nENV REVISION=${tag}\n`);
+      writeFileSync(join(directory, 'Dockerfile'), `FROM ${base}\nCOPY src src\nENV REVISION=${tag}\n`);
       await output('docker', ['build', '--quiet', '--provenance=false', '--tag', name, directory]);
+      const id = await output('docker', ['inspect', '--format', '{{.Id}}', name]);
+      return await loadImage(this.#cluster, { name, id });
     } finally {
       rmSync(directory, { recursive: true, force: true });
+      await output('docker', ['rmi', '--force', name, base]);
     }
-    await loadImage(this.#cluster, { name, id: await output('docker', ['inspect', '--format', '{{.Id}}', name]) });
-    return name;
   }
 
-  /** Takes a pod away as `kubectl drain` does: within its PodDisruptionBudget, and with its grace period. */
-  async evict(pod: string): Promise<void> {
-    const eviction = { apiVersion: 'policy/v1', kind: 'Eviction', metadata: { name: pod, namespace: NAMESPACE } };
-    const path = `/api/v1/namespaces/${NAMESPACE}/pods/${pod}/eviction`;
-    await this.kubectl(['create', '--raw', path, '-f', '-'], JSON.stringify(eviction));
+  /** Takes everything off a node that is not bound to it, as before it is replaced, and puts nothing on it any more. */
+  async drain(node: string): Promise<void> {
+    this.atTheEnd(() => this.uncordon(node));
+    const drain = ['drain', node, '--ignore-daemonsets', '--delete-emptydir-data'];
+    await this.kubectl([...drain, `--timeout=${ROLLOUT_SECONDS}s`]);
+  }
+
+  async uncordon(node: string): Promise<void> {
+    await this.kubectl(['uncordon', node]);
+  }
+
+  /** How many pods of the service there are on each node that has any. */
+  async podsByNode(): Promise<number[]> {
+    const nodes = await this.kubectl(['get', 'pods', '-l', SELECTOR, '-o', 'jsonpath={.items[*].spec.nodeName}']);
+    const counts = new Map<string, number>();
+    for (const node of nodes.split(' ')) counts.set(node, (counts.get(node) ?? 0) + 1);
+    return [...counts.values()];
   }
 
   /** Sends a signal to the first process of a pod's container from outside, where SIGKILL works too. */
   async signal(pod: string, signal: string): Promise<void> {
     this.#mayRestart.add(pod);
-    const id = await this.kubectl(['get', 'pod', pod, '-o', 'jsonpath={.status.containerStatuses[0].containerID}']);
+    const path = 'jsonpath={.spec.nodeName} {.status.containerStatuses[0].containerID}';
+    const [node = '', id = ''] = (await this.kubectl(['get', 'pod', pod, '-o', path])).split(' ');
     const task = ['ctr', '-n', 'k8s.io', 'tasks', 'kill', '--signal', signal, id.replace('containerd://', '')];
-    await output('docker', ['exec', `${this.#cluster.name}-control-plane`, ...task]);
+    await output('docker', ['exec', node, ...task]);
   }
 
   /** Runs one statement as MySQL's administrator. */
@@ -177,18 +203,18 @@ export async function isClusterThere(): Promise<boolean> {
 /** The cluster `CLUSTER`, by default that of `make up`. Throws a Refusal when it is not there. */
 export async function openKindPlace(): Promise<Place<KindScene>> {
   if (!(await isClusterThere())) throw new Refusal(`there is no kind cluster ${name}: make up`);
-  const cluster = await ensureCluster(name, undefined, () => {});
+  const cluster = await ensureCluster(name, {}, () => {});
   const { kubectl } = cluster;
-  const image = 'jsonpath={.spec.template.spec.containers[0].image}';
   const kubernetes = await kubectl(['get', 'nodes', '-o', 'jsonpath={.items[0].status.nodeInfo.kubeletVersion}']);
   const [cpu] = cpus();
   return {
     target: 'kind',
-    description: `${cpus().length} × ${cpu?.model ?? 'CPU'}, kind, Kubernetes ${kubernetes}, two pods`,
+    description: `${cpus().length} × ${cpu?.model ?? 'CPU'}, kind, Kubernetes ${kubernetes}, ${cluster.nodes.length} nodes for the service`,
     async open() {
       await kubectl(['-n', NAMESPACE, 'rollout', 'status', `deployment/${SERVICE}`, `--timeout=${ROLLOUT_SECONDS}s`]);
-      const running = await kubectl(['-n', NAMESPACE, 'get', 'deployment', SERVICE, '-o', image]);
-      return new KindScene(cluster, running, await restartsOf(cluster));
+      const before = await lastRelease(cluster);
+      if (before === undefined) throw new Refusal(`in the cluster ${name} no release has succeeded yet: make up`);
+      return new KindScene(cluster, before, await restartsOf(cluster));
     },
     async close() {},
   };

@@ -1,0 +1,70 @@
+import { parseAllDocuments } from 'yaml';
+import { z } from 'zod';
+
+const container = z.looseObject({
+  name: z.string(),
+  image: z.string(),
+  env: z
+    .array(
+      z.looseObject({
+        name: z.string(),
+        valueFrom: z
+          .looseObject({ secretKeyRef: z.looseObject({ name: z.string(), key: z.string() }).optional() })
+          .optional(),
+      }),
+    )
+    .default([]),
+});
+type Container = z.infer<typeof container>;
+
+/** A Kubernetes object, as far as these programs look into it. */
+export const kubernetesObject = z.looseObject({
+  kind: z.string(),
+  metadata: z.looseObject({ name: z.string() }),
+  spec: z
+    .looseObject({
+      template: z
+        .looseObject({
+          spec: z.looseObject({ containers: z.array(container), initContainers: z.array(container).default([]) }),
+        })
+        .optional(),
+    })
+    .optional(),
+});
+export type KubernetesObject = z.infer<typeof kubernetesObject>;
+
+/** The objects of a YAML file with one document for each. Throws when one of them is no Kubernetes object. */
+export function parseObjects(yaml: string): KubernetesObject[] {
+  return parseAllDocuments(yaml).map((document) => kubernetesObject.parse(document.toJS()));
+}
+
+/** The objects as one, for kubectl's standard input. */
+export function list(items: readonly KubernetesObject[]): string {
+  return JSON.stringify({ apiVersion: 'v1', kind: 'List', items });
+}
+
+/** All containers of all workloads, those that come before the others included. */
+export function containersOf(objects: readonly KubernetesObject[]): Container[] {
+  return objects.flatMap(({ spec }) => {
+    const pod = spec?.template?.spec;
+    return pod ? [...pod.initContainers, ...pod.containers] : [];
+  });
+}
+
+/** A copy in which every container that has the image `from` has the image `to`. */
+export function withImage(objects: readonly KubernetesObject[], from: string, to: string): KubernetesObject[] {
+  const copy = structuredClone([...objects]);
+  for (const one of containersOf(copy)) if (one.image === from) one.image = to;
+  return copy;
+}
+
+/** A copy in which every variable that comes from the Secret `from` comes from the Secret `to`. */
+export function withSecret(objects: readonly KubernetesObject[], from: string, to: string): KubernetesObject[] {
+  const copy = structuredClone([...objects]);
+  for (const { env } of containersOf(copy)) {
+    for (const { valueFrom } of env) {
+      if (valueFrom?.secretKeyRef?.name === from) valueFrom.secretKeyRef.name = to;
+    }
+  }
+  return copy;
+}
