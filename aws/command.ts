@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline/promises';
 import { parse } from 'yaml';
 import { requireTools, type ToolName } from '../doctor/tools.ts';
-import { duration, remark } from '../terminal/progress.ts';
+import { duration, remark, step } from '../terminal/progress.ts';
 import { Refusal } from '../terminal/refusal.ts';
 import { target } from '../terminal/target.ts';
 import { identity } from './credentials.ts';
@@ -27,15 +27,20 @@ export async function command(
   const started = performance.now();
   await target(`make ${name}`, async () => {
     const what = readTarget(process.env);
-    await requireTools(tools);
     // Copilot, the AWS CLI and the SDK of every language read it from here.
     process.env.AWS_REGION = process.env.AWS_DEFAULT_REGION = what.region;
-    const account = tools.includes('aws') ? (await identity()).account : '';
+    const account = tools.length === 0 ? '' : await step('tools and credentials', () => prepare(tools));
     const { application, environment, region } = what;
     if (account) remark(`${name}: ${application}/${environment} in ${region}, account ${account}`);
     await work(what, account);
     remark(`${name}: done in ${duration(started)}`);
   });
+}
+
+/** Looks for the tools; gives back the account of the credentials if one of the tools is `aws`. */
+async function prepare(tools: readonly ToolName[]): Promise<string> {
+  await requireTools(tools);
+  return tools.includes('aws') ? (await identity()).account : '';
 }
 
 /** ENV (default test) and AWS_REGION (default us-west-2), and the names from copilot/. Throws Refusal. */

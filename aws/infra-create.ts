@@ -22,9 +22,12 @@ import { withProfile } from './profile.ts';
 await command('infra-create', ['copilot', 'aws', 'git'], async (target) => {
   const { application, environment, service } = target;
   requireLimits(target);
-  const tags = await applicationTags(target);
-  requireOurs(tags, target);
-  await requireSettled(environmentStack(target), serviceStack(target));
+  const tags = await step('what is there already', async () => {
+    const tags = await applicationTags(target);
+    requireOurs(tags, target);
+    await requireSettled(environmentStack(target), serviceStack(target));
+    return tags;
+  });
   await confirm(
     `This creates or updates ${application}/${environment}: a network, a load balancer, a MySQL server, an image ` +
       'repository; docs/operations.md has what it costs. Are you sure?',

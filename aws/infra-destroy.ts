@@ -22,14 +22,17 @@ import { copilot } from './copilot.ts';
 // Removes an environment and, with the last one, the application. The database leaves a snapshot.
 await command('infra-destroy', ['copilot', 'aws'], async (target) => {
   const { application, environment, service } = target;
-  const tags = await applicationTags(target);
-  if (!tags) {
+  const there = await step('what is there', async () => {
+    if (!(await applicationTags(target))) return undefined;
+    await requireSettled(serviceStack(target), environmentStack(target));
+    const others = (await environmentNames(target)).filter((name) => name !== environment);
+    return { others, database: await databaseIdentifier(target) };
+  });
+  if (!there) {
     say(`no application ${application} in ${target.region}: nothing to do`);
     return;
   }
-  await requireSettled(serviceStack(target), environmentStack(target));
-  const others = (await environmentNames(target)).filter((name) => name !== environment);
-  const database = await databaseIdentifier(target);
+  const { others, database } = there;
 
   say(`\nThis removes ${application}/${environment}: the service and its address, the log of its tasks, the network,`);
   say(
@@ -89,7 +92,8 @@ await command('infra-destroy', ['copilot', 'aws'], async (target) => {
     );
   }
 
-  say(`\nWhat stays, and costs a little until you delete it:\n${await leftovers(target, database)}`);
+  const stays = await step('what stays', () => leftovers(target, database));
+  say(`\nWhat stays, and costs a little until you delete it:\n${stays}`);
 });
 
 /** Copilot removes copilot/.workspace together with the application; it is a file of this repository. */

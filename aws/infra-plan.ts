@@ -15,7 +15,10 @@ await command('infra-plan', ['copilot', 'aws', 'git'], async (target) => {
   const { application, environment, service } = target;
   requireLimits(target);
 
-  if (!(await applicationTags(target)) || !(await hasEnvironment(target))) {
+  const isThere = await step('what is there already', async () => {
+    return (await applicationTags(target)) !== undefined && (await hasEnvironment(target));
+  });
+  if (!isThere) {
     say(`\nNothing of ${application}/${environment} is there. \`make infra-create\` would create`);
     say(`\nby Copilot: roles for deployments, a bucket and an image repository; a VPC with two public and two private
 subnets, security groups, an ECS cluster, a service-discovery namespace, a bucket for the load balancer's access logs`);
@@ -34,8 +37,10 @@ subnets, security groups, an ECS cluster, a service-discovery namespace, a bucke
 
   say(`\n# The environment ${environment}`);
   const env = await step('its templates, from Copilot', () => packaged('env', target));
-  say(await step('what they would change', () => difference('env', '--name', environment)));
-  say(await addonsDifference(environmentStack(target), env.addons));
+  await step('what they would change', async () => {
+    say(await difference('env', '--name', environment));
+    say(await addonsDifference(environmentStack(target), env.addons));
+  });
 
   say(`\n# The service ${service}`);
   if (!(await hasService(target))) {
@@ -44,10 +49,11 @@ subnets, security groups, an ECS cluster, a service-discovery namespace, a bucke
   }
   const svc = await step('its templates, from Copilot', () => packaged('svc', target));
   if (await stack(serviceStack(target))) {
-    const which = ['--name', service, '--env', environment];
-    say(await step('what they would change', () => difference('svc', ...which)));
-    say('(UpdateID and Image change with every release.)\n');
-    say(await addonsDifference(serviceStack(target), svc.addons));
+    await step('what they would change', async () => {
+      say(await difference('svc', '--name', service, '--env', environment));
+      say('(UpdateID and Image change with every release.)\n');
+      say(await addonsDifference(serviceStack(target), svc.addons));
+    });
   } else {
     say(`never deployed: \`make publish\` would create\n${list(svc.stack)}\n${list(svc.addons)}`);
   }

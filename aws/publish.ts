@@ -24,12 +24,14 @@ await command('publish', ['copilot', 'aws', 'docker', 'git'], async (target, acc
   if (AWS_ACCOUNT !== account)
     throw new Refusal(`AWS_ACCOUNT is ${AWS_ACCOUNT}, and the credentials belong to ${account}`);
   requireLimits(target);
-  if (!(await hasEnvironment(target)) || !(await hasService(target))) {
-    throw new Refusal(
-      `${target.application}/${environment} is not there in ${target.region}: ENV=${environment} make infra-create`,
-    );
-  }
-  await requireSettled(environmentStack(target), serviceStack(target));
+  await step('what is there already', async () => {
+    if (!(await hasEnvironment(target)) || !(await hasService(target))) {
+      throw new Refusal(
+        `${target.application}/${environment} is not there in ${target.region}: ENV=${environment} make infra-create`,
+      );
+    }
+    await requireSettled(environmentStack(target), serviceStack(target));
+  });
 
   const tag = await imageTag();
   const start = Date.now();

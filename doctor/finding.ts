@@ -19,6 +19,11 @@ export function note(says: string, ...remedy: string[]): Finding {
   return { mark: '–', says, remedy };
 }
 
+/** For what a busy machine did not get to: nothing is known to be wrong. */
+export function late({ message }: Error): Finding {
+  return note(`unknown: ${message}`, 'make doctor again, when less is going on');
+}
+
 /** How to get something here: one line for Debian and Ubuntu, one for macOS. */
 export interface Source {
   readonly debian: string;

@@ -3,7 +3,8 @@
  * missing. FOR=dev, kind or aws looks at what one purpose needs. Ends with 1 when something is wrong with that, or with
  * what `make dev` and `make test` need. It runs before anything is installed, so nothing here uses a dependency.
  */
-import { type Finding, note, remedyHere, wrong } from './finding.ts';
+import { Failed } from '../terminal/programs.ts';
+import { type Finding, late, note, remedyHere, wrong } from './finding.ts';
 import { lookAtDisk, lookAtDockerRoom, lookAtMemory } from './machine.ts';
 import { lookAtCluster, lookAtCredentials, lookAtDatabase, lookAtDependencies, lookAtPort } from './state.ts';
 import { chromium, findChromium, lookAtNode, lookAtTool, type ToolName } from './tools.ts';
@@ -158,6 +159,7 @@ function lookAtChromium(): Finding {
 
 /** A look that failed is a finding as well: often it says itself what to do. */
 function explain(error: unknown): Finding {
+  if (error instanceof Failed && error.isLate) return late(error);
   return wrong(error instanceof Error ? error.message : String(error));
 }
 

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Failed, output } from '../terminal/programs.ts';
 import { Refusal } from '../terminal/refusal.ts';
-import { type Finding, good, remedyHere, type Source, wrong } from './finding.ts';
+import { type Finding, good, late, remedyHere, type Source, wrong } from './finding.ts';
 
 const PATIENCE_MILLISECONDS = 30_000;
 const goArch = process.arch === 'arm64' ? 'arm64' : 'amd64';
@@ -114,7 +114,8 @@ export async function lookAtTool(name: ToolName, limitMilliseconds = PATIENCE_MI
       : wrong(`is ${version}, and only ${tool.only} will do`, remedyHere(tool));
   }
   if (!(failure instanceof Failed)) return wrong(`is there, but says ${answer}`, remedyHere(tool));
-  return name === 'docker' ? engineProblem(failure) : wrong(`does not work: ${failure.message}`, remedyHere(tool));
+  if (name === 'docker') return engineProblem(failure);
+  return failure.isLate ? late(failure) : wrong(`does not work: ${failure.message}`, remedyHere(tool));
 }
 
 /** Throws a Refusal that names every one of these tools that is missing or does not work, with how to get it. */

@@ -1,5 +1,6 @@
 /** Other programs: run quietly, with their words kept for the progress and for whoever has to find out why they failed. */
 import { spawn } from 'node:child_process';
+import { stripVTControlCharacters } from 'node:util';
 import { isVerbose, listener } from './progress.ts';
 
 const LINES_OF_A_FAILURE = 30;
@@ -26,13 +27,17 @@ export class Failed extends Error {
   readonly stderr: string;
   /** There is no such program on this machine. */
   readonly isMissing: boolean;
+  /** It was ended for taking too long. */
+  readonly isLate: boolean;
 
-  constructor(how: string, { code, stdout = '', stderr = '', said = '', isMissing = false }: Partial<Ending>) {
+  constructor(how: string, ending: Partial<Ending>) {
+    const { code, stdout = '', stderr = '', said = '', isMissing = false, isLate = false } = ending;
     super(`${how}${said && `:\n${said.split('\n').slice(-LINES_OF_A_FAILURE).join('\n')}`}`);
     this.code = code;
     this.stdout = stdout;
     this.stderr = stderr;
     this.isMissing = isMissing;
+    this.isLate = isLate;
   }
 }
 
@@ -43,6 +48,7 @@ interface Ending {
   /** What it wrote for people, in the order in which it came. */
   said: string;
   isMissing: boolean;
+  isLate: boolean;
 }
 
 /**
@@ -104,7 +110,7 @@ function ended(program: string, args: readonly string[], way: Way, isForPeople: 
         new Failed(how, {
           stdout: stdout.trimEnd(),
           stderr: stderr.trimEnd(),
-          said: withoutSecrets(said.trimEnd(), env),
+          said: withoutSecrets(stripVTControlCharacters(said), env).trimEnd(),
           ...ending,
         }),
       );
@@ -114,7 +120,7 @@ function ended(program: string, args: readonly string[], way: Way, isForPeople: 
         // Its own children may live on, and keep these open.
         child.stdout?.destroy();
         child.stderr?.destroy();
-        fail(`${command} did not end within ${limitMilliseconds / 1000} s`);
+        fail(`${command} did not end within ${limitMilliseconds / 1000} s`, { isLate: true });
       }, limitMilliseconds);
     const done = () => {
       clearTimeout(limit);

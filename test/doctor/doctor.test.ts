@@ -176,7 +176,9 @@ describe('a command that needs what is missing', () => {
     const [code] = await once(child, 'close');
     rmSync(empty, { recursive: true });
     expect(code).to.equal(1);
-    expect(said).to.match(/^\nmake infra-plan: first:\n\ncopilot is not installed\n {2}.*\n\naws is not installed/);
+    expect(said).to.match(
+      /^✗ .*tools and credentials\n\nmake infra-plan: first:\n\ncopilot is not installed\n {2}.*\n\naws is not installed/,
+    );
     expect(said).to.include('git is not installed').and.include('make doctor');
   });
 });
