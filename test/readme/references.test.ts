@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, globSync, readFileSync } from 'node:fs';
+import { existsSync, globSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect } from 'chai';
 import { VARIABLES } from '../../src/config.ts';
@@ -49,6 +49,13 @@ describe('the documents', () => {
         .map((target) => `${file}: ${target}`),
     );
     expect(broken).to.deep.equal([]);
+  });
+
+  it('say of every folder what is in it', () => {
+    const folders = readdirSync('.', { withFileTypes: true })
+      .filter((entry) => entry.isDirectory() && /^(?!\.|node_modules$)/.test(entry.name))
+      .map(({ name }) => name);
+    expect(folders.filter((folder) => !README.prose.includes(`[\`${folder}/\`](${folder})`))).to.deep.equal([]);
   });
 
   it('show every picture that is kept', () => {
