@@ -1,0 +1,83 @@
+import { expect } from 'chai';
+import type { Connection } from 'mysql2/promise';
+import type { PrivateDatabase } from '../../local-process/database.ts';
+import { killAll, type Service, startServing } from '../../local-process/service.ts';
+import { eventually, find, letters, save, send } from './requests.ts';
+import { sharedDatabase } from './shared-database.ts';
+
+const CALLERS = 20;
+
+describe('requests that share a statement', function () {
+  this.timeout(60_000);
+  let database: PrivateDatabase;
+  let gate: Connection;
+  const started: Service[] = [];
+
+  before(async () => {
+    database = await sharedDatabase();
+    gate = await database.connect();
+    await gate.query('USE plusone');
+  });
+  after(() => gate?.destroy());
+  afterEach(async () => {
+    await gate.query('UNLOCK TABLES');
+    await killAll(started.splice(0));
+  });
+
+  async function serve(): Promise<Service> {
+    const service = await startServing({ ...database.env, SHUTDOWN_DRAIN_SECONDS: '0' });
+    started.push(service);
+    await find(service.url, 'a');
+    return service;
+  }
+
+  /** Has callers save these names while nobody can write, and comes back when all of them wait. */
+  async function saving(service: Service, names: readonly string[], hangUp: AbortSignal) {
+    await gate.query('LOCK TABLES users WRITE');
+    const answers = names.map((name, at) =>
+      fetch(`${service.url}/hello/${name}`, {
+        method: 'PUT',
+        headers: { 'content-type': 'application/json' },
+        body: '{"dateOfBirth": "2000-02-29"}',
+        ...(at % 2 === 0 ? { signal: hangUp } : {}),
+      }).then(
+        ({ status }) => status,
+        () => 'hung up',
+      ),
+    );
+    await eventually(async () => {
+      const { body } = await send('GET', `${service.metricsUrl}/metrics`);
+      return body.includes(`plusone_writes_waiting ${names.length}\n`);
+    }, 3);
+    return answers;
+  }
+
+  async function saved(names: readonly string[]): Promise<number> {
+    const places = names.map(() => '?').join(', ');
+    return (await database.query(`SELECT 1 FROM plusone.users WHERE username IN (${places})`, [...names])).length;
+  }
+
+  it('are all answered when the process is told to stop meanwhile', async () => {
+    const names = Array.from({ length: CALLERS }, (_, at) => `stop${letters(at)}`);
+    const service = await serve();
+    const answers = await saving(service, names, new AbortController().signal);
+    service.child.kill('SIGTERM');
+    await eventually(async () => service.stdout().includes('"stopping"'));
+    await gate.query('UNLOCK TABLES');
+    expect(await Promise.all(answers)).to.deep.equal(names.map(() => 204));
+    expect(await saved(names)).to.equal(CALLERS);
+    expect((await service.exited).code).to.equal(0);
+  });
+
+  it('are answered whoever of them hangs up', async () => {
+    const names = Array.from({ length: CALLERS }, (_, at) => `gone${letters(at)}`);
+    const service = await serve();
+    const hangUp = new AbortController();
+    const answers = await saving(service, names, hangUp.signal);
+    hangUp.abort();
+    await gate.query('UNLOCK TABLES');
+    expect(await Promise.all(answers)).to.deep.equal(names.map((_, at) => (at % 2 === 0 ? 'hung up' : 204)));
+    expect((await save(service.url, 'afterwards', '2000-02-29')).status).to.equal(204);
+    await eventually(async () => service.stdout().split('"status":444').length - 1 === CALLERS / 2);
+  });
+});
