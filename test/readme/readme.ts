@@ -17,6 +17,7 @@ export const TYPED_BY = {
 /** Commands that the test of their section does not type, and what proves them instead. */
 export const PROVED_OTHERWISE: Readonly<Record<string, string>> = {
   'make test': 'it is what types the commands',
+  'make dashboard': 'test/cluster/dashboard.test.ts types it, and ends it with Ctrl-C',
   'make down': 'test/cluster/cluster.ts types it after the last test',
 };
 
