@@ -453,7 +453,11 @@ export const PANELS: readonly Panel[] = [
     prometheus: {
       unit: 'count',
       queries: [
-        { expression: 'count by (version, revision) (plusone_build_info)', legend: '{{version}} {{revision}}' },
+        {
+          expression:
+            'count by (version, revision) (label_replace(plusone_build_info, "revision", "$1$2", "revision", "(.{7}).*?(-changed)?"))',
+          legend: '{{version}} {{revision}}',
+        },
         { expression: 'sum(kube_pod_container_status_restarts_total{container="plusone"})', legend: 'restarts' },
       ],
     },

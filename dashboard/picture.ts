@@ -21,7 +21,7 @@ const GAP = 14;
 const PANEL = { width: 370, height: 218 };
 const PLOT = { left: 58, right: 10, top: 32, height: 120 };
 const SECTION_HEIGHT = 30;
-const LEGEND = { rows: 3, columns: 2, height: 14, letters: 25 };
+const LEGEND = { rows: 3, columns: 2, height: 14, letters: 24 };
 const COLOURS = 8;
 /** Two points that are further apart have a hole between them. */
 const HOLE_SECONDS = 15;
@@ -90,7 +90,7 @@ function drawPanel({ title, graph, lines }: DrawnPanel, left: number, top: numbe
     ),
     ...timeTicks(from, to).map(
       (seconds) =>
-        `<text class="faint" x="${x(from + seconds)}" y="${y0 + PLOT.height + 14}" text-anchor="middle">${clock(seconds)}</text>`,
+        `<text class="faint" x="${x(from + seconds)}" y="${y0 + PLOT.height + 16}" text-anchor="middle">${clock(seconds)}</text>`,
     ),
   ];
   if (limit) {
@@ -109,7 +109,7 @@ function drawPanel({ title, graph, lines }: DrawnPanel, left: number, top: numbe
     const isRest = at === most - 1 && lines.length > most;
     if (at >= most) return;
     const legendX = left + 14 + (at % LEGEND.columns) * (PANEL.width / LEGEND.columns);
-    const legendY = y0 + PLOT.height + 30 + Math.floor(at / LEGEND.columns) * LEGEND.height;
+    const legendY = y0 + PLOT.height + 34 + Math.floor(at / LEGEND.columns) * LEGEND.height;
     parts.push(
       isRest
         ? `<text class="faint" x="${legendX}" y="${legendY}">and ${lines.length - most + 1} more</text>`
