@@ -19,7 +19,7 @@ export async function identity(limitMilliseconds = 30_000): Promise<Identity> {
     return { account, arn };
   } catch (error) {
     if (!(error instanceof Failed)) throw error;
-    throw new Refusal(credentialsProblem(error.stderr || error.message));
+    throw new Refusal(error.isMissing ? error.message : credentialsProblem(error.stderr || error.message));
   }
 }
 

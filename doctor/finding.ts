@@ -32,5 +32,7 @@ export interface Source {
 
 /** That of this machine. On another Linux it shows at least what is meant. */
 export function remedyHere({ debian, macos }: Source): string {
-  return process.platform === 'darwin' ? `macOS: ${macos}` : `Debian, Ubuntu: ${debian}`;
+  if (process.platform === 'darwin') return `macOS: ${macos}`;
+  // Root has often no sudo, as in a container.
+  return `Debian, Ubuntu: ${process.getuid?.() === 0 ? debian.replaceAll('sudo ', '') : debian}`;
 }

@@ -3,6 +3,7 @@ import { watch } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Failed } from '../terminal/programs.ts';
+import { step } from '../terminal/progress.ts';
 import { Refusal } from '../terminal/refusal.ts';
 import { type Database, startDatabase } from './database.ts';
 import { isFree } from './port.ts';
@@ -32,7 +33,11 @@ try {
     const free = !/^\d{1,5}$/.test(port) || (await isFree(Number(port)));
     if (!free) throw new Refusal(`another process listens on port ${port}; end it, or set ${variable} to a free one.`);
   }
-  database = await startDatabase();
+  database = await step('database', async (tell) => {
+    const started = await startDatabase();
+    tell(started.description);
+    return started;
+  });
   await start(database);
   say(`${url} is ready after ${Math.round(performance.now())} ms, on ${database.description}. Ctrl-C ends it.`);
   if (database.isPrivate) say('Its data are removed at the end; DATABASE_HOST and so on lead it to another database.');

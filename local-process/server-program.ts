@@ -50,15 +50,15 @@ export async function installation(): Promise<[program: string, ...args: string[
 export async function installServer(): Promise<string> {
   const commands = await installation();
   if (commands === undefined) throw new Refusal(ADVICE);
-  const failures: string[] = [];
-  await step('no MySQL-family server and no Docker here: installing MariaDB, its programs only', async () => {
+  return await step('no MySQL-family server and no Docker here: installing MariaDB, its programs only', async () => {
+    const failures: string[] = [];
     // An update that fails for one archive does not matter when the packages are in another.
     for (const [program, ...args] of commands)
       await run(program, args).catch((error: Failed) => failures.push(error.message));
+    const installed = findServer();
+    if (installed === undefined) throw new Refusal([...failures, ADVICE].join('\n\n'));
+    return installed;
   });
-  const installed = findServer();
-  if (installed === undefined) throw new Refusal([...failures, ADVICE].join('\n\n'));
-  return installed;
 }
 
 const ADVICE = `The private database needs a MySQL-family server. Install one and try again:
