@@ -3,7 +3,7 @@ import { type Course, type Figures, figuresOf } from './figures.ts';
 import { Load, type LoadSettings } from './load.ts';
 import type { Pledge } from './promises.ts';
 
-export const TARGETS = ['process', 'kind'] as const;
+export const TARGETS = ['process', 'kind', 'aws'] as const;
 export type Target = (typeof TARGETS)[number];
 
 /** A fault, what holds in spite of it, and how it is brought about on one target. */
@@ -46,6 +46,8 @@ export interface OpenScene {
   /** The front doors of the service. */
   readonly urls: readonly string[];
   readonly lateWritesEnd: boolean;
+  /** The variables that name a proxy, where the way to the front doors leads through one. */
+  readonly proxyEnv?: NodeJS.ProcessEnv;
   /** Resident memory of the service in MiB; undefined where it cannot be seen. */
   memory(): Promise<number | undefined>;
   /** Processes of the service that ended though nobody ended them. */
@@ -101,9 +103,9 @@ export async function conduct<Scene extends OpenScene>(
 
 async function run<Scene>(drill: Drill<Scene>, fault: Fault, scene: OpenScene, quick: boolean): Promise<Course> {
   const pace = quick ? 'quick' : 'full';
-  const { urls, lateWritesEnd } = scene;
+  const { urls, lateWritesEnd, proxyEnv } = scene;
   const { rate = RATE, names } = drill;
-  const load = new Load({ rate, urls, lateWritesEnd, ...(names === undefined ? {} : { names }) });
+  const load = new Load({ rate, names, urls, lateWritesEnd, proxyEnv });
   const running: Running = { load, notes: {}, quick };
   const memory = watchMemory(scene, load);
   try {

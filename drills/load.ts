@@ -27,9 +27,11 @@ export interface LoadSettings {
   /** Where to send them, in turn. */
   readonly urls: readonly string[];
   /** All writes go to this many names; otherwise every other write is to a new name. */
-  readonly names?: number;
+  readonly names?: number | undefined;
   /** See {@link Ledger}. */
   readonly lateWritesEnd: boolean;
+  /** The variables that name a proxy to go through; without them it is the direct way. */
+  readonly proxyEnv?: NodeJS.ProcessEnv | undefined;
 }
 
 export interface Audit {
@@ -62,7 +64,7 @@ export class Load {
   readonly #settings: LoadSettings;
   readonly #ledger: Ledger;
   readonly #began = performance.now();
-  readonly #agent = new Agent({ keepAlive: true, scheduling: 'fifo' });
+  readonly #agent: Agent;
   readonly #prefix = `drill${letters(randomInt(26 ** 6))}`;
   readonly #underWay = new Set<Promise<void>>();
   readonly #ticking: NodeJS.Timeout;
@@ -74,6 +76,7 @@ export class Load {
   constructor(settings: LoadSettings) {
     this.#settings = settings;
     this.#ledger = new Ledger(settings);
+    this.#agent = new Agent({ keepAlive: true, scheduling: 'fifo', proxyEnv: settings.proxyEnv });
     this.rate = settings.rate;
     this.#ticking = setInterval(() => this.#tick(), TICK_MILLISECONDS);
   }

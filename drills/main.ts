@@ -1,7 +1,8 @@
 /** `npm run drill`: faults on purpose, and whether the service keeps what it promises. */
 import { parseArgs } from 'node:util';
-import { Refusal } from '../local-kind/terminal.ts';
-import { SetupError } from '../local-process/database.ts';
+import { Refusal } from '../terminal/refusal.ts';
+import { awsDrills } from './aws/drills.ts';
+import { openAwsPlace } from './aws/scene.ts';
 import { conduct, type Drill, isKept, type OpenScene, type Place, type Result, TARGETS, type Target } from './drill.ts';
 import { kindDrills } from './kind/drills.ts';
 import { isClusterThere, openKindPlace } from './kind/scene.ts';
@@ -9,10 +10,11 @@ import { processDrills } from './process/drills.ts';
 import { openProcessPlace } from './process/scene.ts';
 import { describe, summary, writeReport } from './report.ts';
 
-const USAGE = `usage: npm run drill -- NAME… [--target process|kind] [--quick]
+const USAGE = `usage: npm run drill -- NAME… [--target process|kind|aws] [--quick]
 
   NAME      one or more of the drills, or all
   --target  where; without it, on the process and in the kind cluster when there is one
+            (aws: on the environment ENV, which gets a new release and a bad one; it asks first)
   --quick   short faults, and docs/reliability/ stays as it is
 `;
 /** As in sysexits.h. */
@@ -68,6 +70,7 @@ class Programme<Scene extends OpenScene> {
 const programmes = [
   new Programme('process', processDrills, openProcessPlace),
   new Programme('kind', kindDrills, openKindPlace),
+  new Programme('aws', awsDrills, openAwsPlace),
 ] as const;
 
 async function main(): Promise<number> {
@@ -84,11 +87,17 @@ async function main(): Promise<number> {
 
   const results: Result[] = [];
   for (const programme of wanted) {
-    if (values.target === undefined && programme.target === 'kind' && !(await isClusterThere())) continue;
+    if (values.target === undefined && !(await isAtHand(programme.target))) continue;
     results.push(...(await programme.run(names, values.quick)));
   }
   process.stdout.write(`${summary(results)}\n`);
   return results.every(isKept) ? 0 : 1;
+}
+
+/** Whether a place is used that nobody asked for. */
+async function isAtHand(target: Target): Promise<boolean> {
+  if (target === 'kind') return await isClusterThere();
+  return target === 'process';
 }
 
 function read() {
@@ -106,7 +115,7 @@ try {
   if (error instanceof UsageError) {
     process.stderr.write(`drill: ${error.message}\n\n${USAGE}`);
     process.exitCode = USAGE_ERROR;
-  } else if (error instanceof Refusal || error instanceof SetupError) {
+  } else if (error instanceof Refusal) {
     process.stderr.write(`drill: ${error.message}\n`);
     process.exitCode = 1;
   } else throw error;

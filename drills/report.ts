@@ -70,6 +70,7 @@ export function writeReport(target: Target, on: string, order: readonly string[]
 const TITLES: { readonly [target in Target]: string } = {
   process: 'Drills on the process',
   kind: 'Drills in the kind cluster',
+  aws: 'Drills on AWS',
 };
 
 function page(target: Target, records: readonly Record[]): string {

@@ -1,10 +1,14 @@
+import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, mkdtempSync, openSync, readdirSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { startProcess } from '../../local-process/service.ts';
+import { promisify } from 'node:util';
+import { startPrivateDatabase } from '../../local-process/database.ts';
+import { migrate, startProcess } from '../../local-process/service.ts';
+import { codeOf } from '../../src/database.ts';
 import type { ParameterStore } from '../../test/process/ssm.ts';
 import type { Drill, Running } from '../drill.ts';
 import { Load } from '../load.ts';
@@ -24,10 +28,19 @@ import {
   rightOr503,
   saysSoWithin,
 } from '../promises.ts';
-import { type HostileClients, hangUp, sendEndlessBodies, sendEndlessHeads, staySilent } from './hostile-clients.ts';
+import {
+  flood,
+  type HostileClients,
+  hangUp,
+  sendEndlessBodies,
+  sendEndlessHeads,
+  staySilent,
+} from './hostile-clients.ts';
 import type { ProcessScene } from './scene.ts';
 
 type ProcessDrill = Drill<ProcessScene>;
+
+const run = promisify(execFile);
 
 /** What holds whenever the database goes away and comes back. */
 const outage = [saysSoWithin(2), backWithin(2), noneSlowerThan(3), rightOr503, nothingLost, noRestart];
@@ -136,6 +149,51 @@ const databaseReadOnly: ProcessDrill = {
     return { begin: () => scene.database.query('SET GLOBAL read_only = ON'), end };
   },
 };
+
+/** What InnoDB needs for itself, and some room. */
+const DISK_MEBIBYTES = 256;
+
+const databaseFull: ProcessDrill = {
+  name: 'database-full',
+  fault: 'The disk of MySQL is full: its binary log waits for room, and so does every write',
+  promises: [readsGoOn, saysSoWithin(2), backWithin(2), noneSlowerThan(3), rightOr503, nothingLost, noRestart],
+  lasts: { full: 20, quick: 3 },
+  async prepare(scene) {
+    if (process.getuid?.() !== 0) return 'it needs root, to mount a small disk';
+    const disk = mkdtempSync(join(tmpdir(), 'plusone-disk-'));
+    await run('mount', ['-t', 'tmpfs', '-o', `size=${DISK_MEBIBYTES}m`, 'plusone-drill', disk]);
+    scene.atTheEnd(async () => {
+      await run('umount', [disk]);
+      rmSync(disk, { recursive: true });
+    });
+    // As RDS has it, for its backups. Without it InnoDB goes on while its own files have room, then refuses at once.
+    const database = await startPrivateDatabase(['--log-bin=binlog', '--server-id=1'], disk);
+    scene.atTheEnd(() => database.stop());
+    if (readdirSync(disk).length === 0) return 'it needs MariaDB or MySQL on this machine: it runs in Docker here';
+    await migrate(database.env);
+    await scene.serve(database.env);
+    const filler = join(disk, 'filler');
+    return {
+      begin: () => fill(filler),
+      end: () => rmSync(filler),
+    };
+  },
+};
+
+/** Writes a file until the disk has no room for it. */
+function fill(file: string): void {
+  const descriptor = openSync(file, 'w');
+  const piece = Buffer.alloc(1024 * 1024);
+  for (let size = piece.length; size >= 512; ) {
+    try {
+      writeSync(descriptor, piece, 0, size);
+    } catch (error) {
+      if (codeOf(error) !== 'ENOSPC') throw error;
+      size /= 2;
+    }
+  }
+  closeSync(descriptor);
+}
 
 const ssmAway: ProcessDrill = {
   name: 'ssm-away',
@@ -272,6 +330,38 @@ const overload: ProcessDrill = {
         load.rate = 20;
       },
       settle: () => scene.wire.restore(),
+    };
+  },
+};
+
+const FLOOD_SECONDS = { full: 15, quick: 4 };
+
+const flooded: ProcessDrill = {
+  name: 'flood',
+  fault: '3,000 connections ask for a birthday again as soon as they are answered, beside the usual load',
+  promises: [
+    noted('answered', 'At least a third of the flood is answered rightly', (value) => {
+      return Number.parseFloat(String(value)) >= 33;
+    }),
+    rightOr503,
+    backWithin(2),
+    memoryAtMost(TASK_MEBIBYTES * 0.8),
+    nothingLost,
+    noRestart,
+  ],
+  lasts: { full: 0, quick: 0 },
+  async prepare(scene) {
+    await scene.serve();
+    const url = `${scene.url}/hello/flood`;
+    const headers = { 'content-type': 'application/json' };
+    await fetch(url, { method: 'PUT', headers, body: JSON.stringify({ dateOfBirth: '1990-01-01' }) });
+    return {
+      async begin({ notes, quick }) {
+        const answers = await flood(url, 3_000, quick ? FLOOD_SECONDS.quick : FLOOD_SECONDS.full);
+        const all = [...answers.values()].reduce((sum, count) => sum + count, 0);
+        notes.answered = `${((100 * (answers.get(200) ?? 0)) / all).toFixed(0)} % of ${all}`;
+      },
+      end() {},
     };
   },
 };
@@ -529,11 +619,13 @@ export const processDrills: readonly ProcessDrill[] = [
   networkSlow,
   passwordRotated,
   databaseReadOnly,
+  databaseFull,
   ssmAway,
   serviceKilled,
   serviceStopped,
   rollingRelease,
   overload,
+  flooded,
   twoWriters,
   slowClients,
   memoryLimit,

@@ -1,4 +1,5 @@
 import { connect, type Socket } from 'node:net';
+import autocannon from 'autocannon';
 
 /** Clients that do harm until they are told to stop. */
 export interface HostileClients {
@@ -58,6 +59,16 @@ export function hangUp(port: number, rate: number): HostileClients {
     },
     stop: () => clearInterval(sending),
   };
+}
+
+/**
+ * Connections that ask for `url` again as soon as they are answered, for some seconds. Gives back how many answers there
+ * were by status. They have a thread of their own, so that whoever measures beside them is not kept waiting by them.
+ */
+export async function flood(url: string, connections: number, seconds: number): Promise<Map<number, number>> {
+  const result = await autocannon({ url, connections, duration: seconds, workers: 1, timeout: 10 });
+  const counts = Object.entries(result.statusCodeStats ?? {});
+  return new Map(counts.map(([status, { count = 0 }]) => [Number(status), count]));
 }
 
 function hold(port: number, count: number, first: string, piece: string): HostileClients {

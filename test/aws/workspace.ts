@@ -10,7 +10,9 @@ export class Workspace {
 
   constructor() {
     const files = execFileSync('git', ['ls-files', '-zco', '--exclude-standard'], { encoding: 'utf8' }).split('\0');
-    for (const file of files) if (file) cpSync(file, join(this.folder, file));
+    // In a copy of this tree it is a link, which .gitignore does not know.
+    const ours = files.filter((file) => file !== '' && file !== 'node_modules');
+    for (const file of ours) cpSync(file, join(this.folder, file));
     symlinkSync(join(process.cwd(), 'node_modules'), join(this.folder, 'node_modules'));
     this.git('init', '--quiet');
     this.commit();
@@ -49,7 +51,7 @@ export class Workspace {
     });
   }
 
-  /** Runs one of the commands in aws/, or another program, to its end; nobody is there to answer its questions. */
+  /** Runs one of this tree's programs, or another, to its end; nobody is there to answer its questions. */
   async run(program: string, words: string[] = [], variables: NodeJS.ProcessEnv = {}) {
     const { ended, output } = this.start(program, words, variables);
     return { code: await ended, output: output() };
@@ -57,7 +59,7 @@ export class Workspace {
 
   /** The same, while it goes on. */
   start(program: string, words: string[] = [], variables: NodeJS.ProcessEnv = {}) {
-    const line = program.startsWith('aws/') ? [process.execPath, program, ...words] : [program, ...words];
+    const line = program.endsWith('.ts') ? [process.execPath, program, ...words] : [program, ...words];
     const [file = '', ...rest] = line;
     const env = { ...process.env, ...variables };
     // A group of its own, which ends together: the commands start programs.
