@@ -3,18 +3,19 @@
 #   docker build -t plusone --build-arg VERSION=1.0.0 --build-arg REVISION="$(git rev-parse HEAD)" .
 #   docker run --rm --read-only plusone serve        # or: migrate
 #
-# The base is pinned to Node's major version and Debian's release, so that security fixes arrive with the next build.
-# For a build that is the same to the byte, pass a digest: --build-arg NODE_IMAGE=node@sha256:...
-ARG NODE_IMAGE=node:24-bookworm-slim
+# The base is pinned to Node's major version and Debian's release, so that security fixes arrive with the next build;
+# SECURITY.md says how to pin it to the byte. It stands in a line of its own, where Dependabot can read it: an ARG it can't
+# (https://github.com/dependabot/dependabot-core/issues/2057).
+FROM node:24-bookworm-slim AS base
 
-FROM ${NODE_IMAGE} AS dependencies
+FROM base AS dependencies
 WORKDIR /app
 COPY package.json package-lock.json ./
 # Types, source maps and manuals are a third of what packages bring, and nothing reads them at run time.
 RUN --mount=type=cache,target=/root/.npm npm ci --omit=dev --ignore-scripts --no-audit --no-fund --loglevel=error \
     && find node_modules -type f \( -name '*.ts' -o -name '*.mts' -o -name '*.cts' -o -name '*.map' -o -name '*.md' \) -delete
 
-FROM ${NODE_IMAGE}
+FROM base
 # The service installs nothing: without a package manager there is less to patch and less to misuse.
 RUN rm -rf /usr/local/lib/node_modules /usr/local/bin/npm /usr/local/bin/npx /usr/local/bin/corepack \
     /usr/local/bin/yarn /usr/local/bin/yarnpkg /opt/yarn-*
