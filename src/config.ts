@@ -34,6 +34,22 @@ export interface Config {
   readonly graceSeconds: number;
   /** The commit that the code was built from. */
   readonly revision: string;
+  /** Undefined when no traces are wanted. */
+  readonly tracing: TracingSettings | undefined;
+}
+
+/** Of which requests traces are made, and how these are sent; where to, the SDK reads by itself. */
+export interface TracingSettings {
+  readonly sampler: (typeof SAMPLERS)[number];
+  /** For the samplers that take a share of all traces: from 0 to 1. */
+  readonly sampledShare: number;
+  /** In the words of the SDK's BatchSpanProcessor. */
+  readonly batches: {
+    readonly scheduledDelayMillis: number;
+    readonly exportTimeoutMillis: number;
+    readonly maxQueueSize: number;
+    readonly maxExportBatchSize: number;
+  };
 }
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -93,6 +109,41 @@ export const VARIABLES = {
   REVISION: text.default('unknown'),
 };
 
+const SAMPLERS = [
+  'always_on',
+  'always_off',
+  'traceidratio',
+  'parentbased_always_on',
+  'parentbased_always_off',
+  'parentbased_traceidratio',
+] as const;
+
+const endpoint = z.url({ protocol: /^https?$/, error: 'a URL such as http://localhost:4318' }).optional();
+const protocol = z.literal('http/protobuf', { error: 'http/protobuf, the one that is spoken here' }).optional();
+
+/**
+ * The variables of OpenTelemetry that its SDK leaves to the program or would only warn of, with the defaults of
+ * https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/. They count when there is an
+ * endpoint. The SDK reads all others by itself: the service's name, attributes, headers, certificates, time limits.
+ */
+const OPENTELEMETRY_VARIABLES = z.object({
+  OTEL_EXPORTER_OTLP_ENDPOINT: endpoint,
+  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: endpoint,
+  OTEL_EXPORTER_OTLP_PROTOCOL: protocol,
+  OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: protocol,
+  OTEL_TRACES_SAMPLER: z.enum(SAMPLERS, { error: `one of ${SAMPLERS.join(', ')}` }).default('parentbased_always_on'),
+  OTEL_TRACES_SAMPLER_ARG: z
+    .string()
+    .regex(/^(0|1|[01]?\.\d+)$/, 'a share from 0 to 1')
+    .transform(Number)
+    .refine((share) => share <= 1, 'a share from 0 to 1')
+    .default(1),
+  OTEL_BSP_SCHEDULE_DELAY: wholeNumber(0, 3_600_000).default(5_000),
+  OTEL_BSP_EXPORT_TIMEOUT: wholeNumber(1, 3_600_000).default(30_000),
+  OTEL_BSP_MAX_QUEUE_SIZE: wholeNumber(1, 1_000_000).default(2_048),
+  OTEL_BSP_MAX_EXPORT_BATCH_SIZE: wholeNumber(1, 1_000_000).default(512),
+});
+
 const SECRET: ReadonlySet<string> = new Set(['DATABASE_PASSWORD', 'WRITE_TOKEN']);
 const schema = z.object(VARIABLES);
 
@@ -139,6 +190,7 @@ export function readConfig(environment: Environment, secrets: Environment = {}):
         `it must be more than SHUTDOWN_DRAIN_SECONDS, which is ${result.data.SHUTDOWN_DRAIN_SECONDS}`,
     );
   }
+  const tracing = readTracing(environment, lines);
   if (!result.success || lines.length > 0) throw new ConfigError(lines);
 
   const read = result.data;
@@ -162,6 +214,30 @@ export function readConfig(environment: Environment, secrets: Environment = {}):
     drainSeconds: read.SHUTDOWN_DRAIN_SECONDS,
     graceSeconds: read.SHUTDOWN_GRACE_SECONDS,
     revision: read.REVISION,
+    tracing,
+  });
+}
+
+/** Of the environment alone, as the SDK reads it; what is wrong is added to `lines`. */
+function readTracing(environment: Environment, lines: string[]): TracingSettings | undefined {
+  const values = present(environment);
+  const isWanted = 'OTEL_EXPORTER_OTLP_ENDPOINT' in values || 'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT' in values;
+  const isDisabled = values.OTEL_SDK_DISABLED?.toLowerCase() === 'true' || values.OTEL_TRACES_EXPORTER === 'none';
+  if (!isWanted || isDisabled) return undefined;
+  const { success, data: read, error } = OPENTELEMETRY_VARIABLES.safeParse(values);
+  if (!success) {
+    lines.push(...error.issues.map((issue) => describe(issue, values)));
+    return undefined;
+  }
+  return Object.freeze({
+    sampler: read.OTEL_TRACES_SAMPLER,
+    sampledShare: read.OTEL_TRACES_SAMPLER_ARG,
+    batches: Object.freeze({
+      scheduledDelayMillis: read.OTEL_BSP_SCHEDULE_DELAY,
+      exportTimeoutMillis: read.OTEL_BSP_EXPORT_TIMEOUT,
+      maxQueueSize: read.OTEL_BSP_MAX_QUEUE_SIZE,
+      maxExportBatchSize: read.OTEL_BSP_MAX_EXPORT_BATCH_SIZE,
+    }),
   });
 }
 

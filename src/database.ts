@@ -3,6 +3,7 @@ import type { Connection, QueryResult } from 'mysql2';
 import type { DatabaseSettings } from './config.ts';
 import { Unavailable } from './operations/errors.ts';
 import type { Logger } from './operations/logging.ts';
+import type { Tracing } from './operations/tracing.ts';
 
 /** The part of the settings that can change while the process runs. */
 export type Credentials = Pick<DatabaseSettings, 'username' | 'password'>;
@@ -93,7 +94,12 @@ export function createKnex(
  * A pool of connections that are opened when first needed. When MySQL refuses the credentials, `renew` is asked for
  * those that hold now, and the connection is tried once more with them.
  */
-export function openDatabase(settings: DatabaseSettings, log: Logger, renew: () => Promise<Credentials>): Database {
+export function openDatabase(
+  settings: DatabaseSettings,
+  log: Logger,
+  renew: () => Promise<Credentials>,
+  tracing?: Tracing,
+): Database {
   let credentials: Credentials = settings;
   let refused = false;
   let renewal: Promise<Credentials> | undefined;
@@ -166,6 +172,8 @@ export function openDatabase(settings: DatabaseSettings, log: Logger, renew: () 
     async execute<Result extends QueryResult>(sql: string, values: readonly string[]): Promise<Result> {
       const began = performance.now();
       statements += 1;
+      const span = tracing?.beginStatement(sql);
+      let failure: unknown;
       let session: Connection | undefined;
       try {
         const acquired = await acquire();
@@ -176,6 +184,7 @@ export function openDatabase(settings: DatabaseSettings, log: Logger, renew: () 
         );
       } catch (error) {
         failures += 1;
+        failure = error;
         if (session !== undefined && isStatementsFault(error)) throw error;
         // Whatever state the session is in, a new one is surer; after a failover it also finds the new server.
         if (session !== undefined) {
@@ -185,6 +194,7 @@ export function openDatabase(settings: DatabaseSettings, log: Logger, renew: () 
         throw new Unavailable(`MySQL is away: ${error instanceof Error ? error.message : error}`, { cause: error });
       } finally {
         statementMilliseconds += performance.now() - began;
+        if (span !== undefined) tracing?.endStatement(span, failure);
         if (session !== undefined) resting.push(session);
       }
     },

@@ -80,8 +80,11 @@ async function configure(): Promise<Config> {
 async function serve(config: Config, log: Logger, exit: (code: number) => void): Promise<void> {
   const { version } = packageJson;
   const health = new Health();
-  const database = openDatabase(config.database, log, () => credentialsNow(config));
-  const users = createUserRepository(database, config.database.queueLimit);
+  const tracing =
+    config.tracing &&
+    (await import('./operations/tracing.ts')).startTracing(config.tracing, version, config.database, log);
+  const database = openDatabase(config.database, log, () => credentialsNow(config), tracing);
+  const users = createUserRepository(database, config.database.queueLimit, tracing);
   const metrics = createMetrics({ version, revision: config.revision }, () => ({
     ...database.statistics(),
     ...users.statistics(),
@@ -91,13 +94,20 @@ async function serve(config: Config, log: Logger, exit: (code: number) => void):
     health,
     metrics,
     log,
+    tracing,
     clock: () => new Date(),
     version,
     writeToken: config.writeToken,
   });
   const metricsServer = createMetricsServer(metrics.registry, log);
 
-  exitOnSignals(config, health, log, { closeServer, closeDatabase: () => database.close() }, exit);
+  exitOnSignals(
+    config,
+    health,
+    log,
+    { closeServer, closeDatabase: () => database.close(), flushTraces: async () => await tracing?.flush() },
+    exit,
+  );
   await listen(server, 'PORT', config.port);
   await listen(metricsServer, 'METRICS_PORT', config.metricsPort);
   log.info({ port: config.port, metricsPort: config.metricsPort, version, revision: config.revision }, 'listening');

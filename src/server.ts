@@ -8,6 +8,7 @@ import type { Health } from './operations/health.ts';
 import { type Logger, logRequest } from './operations/logging.ts';
 import type { Metrics } from './operations/metrics.ts';
 import { preferredType, requireAcceptable } from './operations/negotiation.ts';
+import type { Tracing } from './operations/tracing.ts';
 import { createRestify } from './restify.ts';
 import type { Clock } from './users/birthday.ts';
 import type { UserRepository } from './users/repository.ts';
@@ -24,12 +25,16 @@ export interface Dependencies {
   version: string;
   /** The bearer token that changes need; without it they are open to everyone. */
   writeToken?: string | undefined;
+  /** Undefined when traces are off. */
+  tracing?: Tracing | undefined;
 }
 
 /** A user's path as it nearly always is: nothing to decode, no query, no wrong name. */
 const PLAIN_USER = /^\/hello\/([A-Za-z]{1,64})$/;
 /** What the log and the metrics say of a request whose caller hung up before the answer, as nginx and restify do. */
 const HUNG_UP = 444;
+/** The route, in the log and the metrics, of a request that no handler is for. */
+const NO_ROUTE = 'none';
 /** More than any username has; longer ones shall be called wrong, not "not found". */
 const LONGEST_PARAMETER = 16 * 1024;
 
@@ -41,7 +46,8 @@ const CHECK_MILLISECONDS = 5_000;
 const IDLE_MILLISECONDS = 65_000;
 
 /** The whole HTTP surface of the public port, not yet listening. */
-export function createServer({ users, health, metrics, log, clock, version, writeToken }: Dependencies): Server {
+export function createServer(dependencies: Dependencies): Server {
+  const { users, health, metrics, log, clock, version, writeToken, tracing } = dependencies;
   const server = createRestify({ name: '', maxParamLength: LONGEST_PARAMETER, log });
   const user = userHandlers(users, clock, writeToken);
   const direct = new Map(Object.entries(user));
@@ -56,13 +62,20 @@ export function createServer({ users, health, metrics, log, clock, version, writ
       refuseEarly(response, new Problem(400, 'The Host header and the target of the request do not make a URL.'));
       return false;
     }
+    tracing?.beginRequest(request);
     // What comes by the thousand needs no router, and restify's own work takes longer than all of ours.
     const username = PLAIN_USER.exec(request.url ?? '')?.[1];
     const handler = username === undefined ? undefined : direct.get(request.method ?? '');
     if (username === undefined || handler === undefined) return true;
-    void answerDirectly(request, response, handler(request, response, username));
+    const work =
+      tracing === undefined
+        ? handler(request, response, username)
+        : tracing.forRequest(request, handler, request, response, username);
+    void answerDirectly(request, response, work);
     return false;
   });
+  // The others go on inside of `next`.
+  if (tracing !== undefined) server.pre((request, _response, next) => tracing.forRequest(request, next));
 
   getAndHead(server, '/livez', async (_request, response) => sendJson(response, 200, { status: 'alive' }));
   getAndHead(server, '/readyz', async (_request, response) => {
@@ -79,7 +92,7 @@ export function createServer({ users, health, metrics, log, clock, version, writ
   // this is done, or it would send an answer of its own.
   server.on('restifyError', (request: Request, response: Response, error: unknown) => refuse(request, response, error));
   server.on('after', (request: Request, response: Response, _route: unknown, error: unknown) => {
-    record(request, response, String(request.getRoute()?.path ?? 'none'), error);
+    record(request, response, String(request.getRoute()?.path ?? NO_ROUTE), error);
   });
 
   async function answerDirectly(request: IncomingMessage, response: ServerResponse, work: Promise<void>) {
@@ -103,6 +116,7 @@ export function createServer({ users, health, metrics, log, clock, version, writ
     const milliseconds = now - (request.receivedAt ?? now);
     metrics.observe(request.method ?? 'none', route, response.statusCode, milliseconds / 1000);
     logRequest(log, request, response, route, milliseconds, error);
+    tracing?.endRequest(request, route === NO_ROUTE ? undefined : route, response.statusCode, error);
   }
 
   const { server: http } = server;

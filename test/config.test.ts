@@ -39,6 +39,7 @@ describe('readConfig', () => {
       drainSeconds: 5,
       graceSeconds: 25,
       revision: 'unknown',
+      tracing: undefined,
     });
   });
 
@@ -140,6 +141,59 @@ describe('readConfig', () => {
       expect(complaints({ ...ENOUGH, DATABASE_TLS: file })[0]).to.contain('the file has no certificate in it');
     });
   });
+});
+
+describe('the variables of OpenTelemetry', () => {
+  const ON = { ...ENOUGH, OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4318' };
+
+  it('have the defaults of its specification', () => {
+    expect(readConfig(ON).tracing).to.deep.equal({
+      sampler: 'parentbased_always_on',
+      sampledShare: 1,
+      batches: {
+        scheduledDelayMillis: 5_000,
+        exportTimeoutMillis: 30_000,
+        maxQueueSize: 2_048,
+        maxExportBatchSize: 512,
+      },
+    });
+  });
+
+  it('turn traces on by an endpoint for traces alone', () => {
+    const { tracing } = readConfig({ ...ENOUGH, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'https://example.com/v1/traces' });
+    expect(tracing).not.to.equal(undefined);
+  });
+
+  it('turn them off as the specification has it, whatever the others say', () => {
+    for (const off of [{ OTEL_SDK_DISABLED: 'True' }, { OTEL_TRACES_EXPORTER: 'none' }]) {
+      expect(readConfig({ ...ON, ...off, OTEL_TRACES_SAMPLER: 'half' }).tracing).to.equal(undefined);
+    }
+  });
+
+  it('count for nothing without an endpoint', () => {
+    expect(readConfig({ ...ENOUGH, OTEL_TRACES_SAMPLER: 'half' }).tracing).to.equal(undefined);
+  });
+
+  const wrong: [name: string, value: string, right: string][] = [
+    ['OTEL_EXPORTER_OTLP_ENDPOINT', 'collector', 'a URL such as http://localhost:4318'],
+    ['OTEL_EXPORTER_OTLP_TRACES_ENDPOINT', 'grpc://collector:4317', 'a URL such as http://localhost:4318'],
+    ['OTEL_EXPORTER_OTLP_PROTOCOL', 'grpc', 'http/protobuf, the one that is spoken here'],
+    [
+      'OTEL_TRACES_SAMPLER',
+      'half',
+      'one of always_on, always_off, traceidratio, parentbased_always_on, parentbased_always_off, parentbased_traceidratio',
+    ],
+    ['OTEL_TRACES_SAMPLER_ARG', '1.5', 'a share from 0 to 1'],
+    ['OTEL_TRACES_SAMPLER_ARG', '10%', 'a share from 0 to 1'],
+    ['OTEL_BSP_MAX_QUEUE_SIZE', '0', 'a whole number from 1 to 1000000'],
+  ];
+  for (const [name, value, right] of wrong) {
+    it(`are refused when ${name} is ${value}, with what would be right`, () => {
+      expect(complaints({ ...ON, [name]: value })).to.deep.equal([
+        `${name} is ${JSON.stringify(value)}; it must be ${right}`,
+      ]);
+    });
+  }
 });
 
 describe('WRITE_TOKEN', () => {

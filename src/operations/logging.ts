@@ -68,6 +68,10 @@ export function logRequest(
     status,
     milliseconds: Math.round(milliseconds * 10) / 10,
   };
+  if (request.span !== undefined) {
+    const { traceId, spanId } = request.span.spanContext();
+    Object.assign(line, { traceId, spanId });
+  }
   if (status < 500) log.info(line, 'request');
   // The service works as it should, so a word on the cause is enough; there can be thousands of these a second.
   else if (error instanceof Unavailable) log.warn({ ...line, reason: error.message }, 'request');

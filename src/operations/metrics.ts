@@ -16,7 +16,7 @@ type Statistics = DatabaseStatistics & UserStatistics;
 /** Finer around the 500 ms that operators alert on. */
 const DURATION_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5];
 /** Methods with a label of their own; any other would let a caller make labels without end. */
-const KNOWN_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'PUT', 'DELETE', 'POST', 'PATCH', 'OPTIONS']);
+export const KNOWN_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'PUT', 'DELETE', 'POST', 'PATCH', 'OPTIONS']);
 
 /**
  * The service's metrics: requests by route, method and status, the database's pool and queue as `statistics` tells

@@ -9,14 +9,16 @@ export interface Stoppable {
   closeServer(): Promise<void>;
   /** Closes the pool. */
   closeDatabase(): Promise<void>;
+  /** Sends the traces that are left. */
+  flushTraces(): Promise<void>;
 }
 
 const SIGNAL_NUMBERS = { SIGTERM: 15, SIGINT: 2 } as const;
 
 /**
  * Ends the process in good order on SIGTERM or SIGINT: not ready → the drain delay, still serving → accept nothing
- * new → let requests end → close the pool → exit 0. When the grace period runs out first, or on a second signal, it
- * exits at once (1, or 128 + the signal's number as shells do).
+ * new → let requests end → close the pool → send the last traces → exit 0. When the grace period runs out first, or on
+ * a second signal, it exits at once (1, or 128 + the signal's number as shells do).
  */
 export function exitOnSignals(
   config: Pick<Config, 'drainSeconds' | 'graceSeconds'>,
@@ -58,6 +60,8 @@ async function stop(
     return true;
   };
   const inTime = await Promise.race([inOrder(), outOfTime]);
+  // Whether they arrive is no question of order: every request was answered.
+  if (inTime) await Promise.race([service.flushTraces(), outOfTime]);
   if (inTime) log.info('stopped');
   else log.error('requests were still under way when the grace period ended');
   return inTime;

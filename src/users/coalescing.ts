@@ -1,4 +1,6 @@
+import type { Span } from '@opentelemetry/api';
 import { Unavailable } from '../operations/errors.ts';
+import type { Tracing } from '../operations/tracing.ts';
 
 /** How a coalescer works; all of it is about one kind of item. */
 export interface Coalescing<Item, Result> {
@@ -14,11 +16,14 @@ export interface Coalescing<Item, Result> {
   patience: number;
   /** Whether `next` may go into one batch with `first`; by default everything may. */
   fits?(first: Item, next: Item): boolean;
+  /** Is told which requests a batch is for. */
+  tracing?: Tracing | undefined;
 }
 
 interface Waiting<Item, Result> {
   readonly item: Item;
   readonly arrivedAt: number;
+  readonly causes: readonly Span[] | undefined;
   readonly resolve: (result: Result) => void;
   readonly reject: (error: unknown) => void;
   answered: boolean;
@@ -67,7 +72,8 @@ export class Coalescer<Item, Result> {
     this.#size += 1;
     this.#sweep ??= setInterval(() => this.#sweepUp(), SWEEP_MILLISECONDS);
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ item, arrivedAt: now, resolve, reject, answered: false });
+      const causes = this.#how.tracing?.causes();
+      this.#waiting.push({ item, arrivedAt: now, causes, resolve, reject, answered: false });
       this.#schedule(now);
     });
   }
@@ -117,7 +123,7 @@ export class Coalescer<Item, Result> {
 
   async #work(batch: readonly Waiting<Item, Result>[]): Promise<void> {
     try {
-      const results = await this.#how.run(batch.map(({ item }) => item));
+      const results = await this.#run(batch);
       // `run` gives one result for each item, in their order.
       batch.forEach((waiting, at) => {
         if (this.#answers(waiting)) waiting.resolve(results[at] as Result);
@@ -129,6 +135,16 @@ export class Coalescer<Item, Result> {
       }
       for (const waiting of batch) if (this.#answers(waiting)) waiting.reject(error);
     }
+  }
+
+  #run(batch: readonly Waiting<Item, Result>[]): Promise<Result[]> {
+    const { tracing } = this.#how;
+    const items = batch.map(({ item }) => item);
+    if (tracing === undefined) return this.#how.run(items);
+    return tracing.forAll(
+      batch.flatMap(({ causes }) => causes ?? []),
+      () => this.#how.run(items),
+    );
   }
 
   #sweepUp(): void {

@@ -1,6 +1,7 @@
 import type { ResultSetHeader, RowDataPacket } from 'mysql2';
 import { codeOf, type Database } from '../database.ts';
 import { Unavailable } from '../operations/errors.ts';
+import type { Tracing } from '../operations/tracing.ts';
 import type { CalendarDate } from './birthday.ts';
 import { Coalescer } from './coalescing.ts';
 import { User } from './user.ts';
@@ -47,7 +48,7 @@ const DEADLOCK_ATTEMPTS = 4;
  * A batch that deadlocks is tried again, and one that fails for what is in it is tried item by item, so that nobody
  * fails for a neighbour.
  */
-export function createUserRepository(database: Database, queueLimit: number): UserRepository {
+export function createUserRepository(database: Database, queueLimit: number, tracing?: Tracing): UserRepository {
   const statements = new Statements(database);
 
   const reads = new Coalescer<string, CalendarDate | undefined>({
@@ -56,6 +57,7 @@ export function createUserRepository(database: Database, queueLimit: number): Us
     largestBatch: LARGEST_BATCH,
     limit: queueLimit,
     patience: PATIENCE_MILLISECONDS,
+    tracing,
   });
   const changes = new Coalescer<Change, boolean>({
     run: (batch) => withoutDeadlocks(() => changeAll(batch)),
@@ -63,6 +65,7 @@ export function createUserRepository(database: Database, queueLimit: number): Us
     largestBatch: LARGEST_BATCH,
     limit: queueLimit,
     patience: PATIENCE_MILLISECONDS,
+    tracing,
     // Only saves go together: MySQL does not tell which of several rows a DELETE found.
     fits: (first, next) => first.dateOfBirth !== undefined && next.dateOfBirth !== undefined,
   });

@@ -1,0 +1,112 @@
+import { IncomingMessage } from 'node:http';
+import { Socket } from 'node:net';
+import type { Span } from '@opentelemetry/api';
+import {
+  AlwaysOnSampler,
+  InMemorySpanExporter,
+  ParentBasedSampler,
+  type ReadableSpan,
+  SimpleSpanProcessor,
+  TracerProvider,
+} from '@opentelemetry/sdk-trace';
+import { expect } from 'chai';
+import { pino } from 'pino';
+import { Unavailable } from '../../src/operations/errors.ts';
+import { Tracing } from '../../src/operations/tracing.ts';
+
+const SELECT_FOUR = 'select `username`, `date_of_birth` from `users` where `username` in (?, ?, ?, ?)';
+const UPSERT_TWO =
+  'insert into `users` (`date_of_birth`, `username`) values (?, ?), (?, ?) on duplicate key update `date_of_birth` = values(`date_of_birth`)';
+
+describe('tracing', () => {
+  let exporter: InMemorySpanExporter;
+  let tracing: Tracing;
+
+  beforeEach(() => {
+    exporter = new InMemorySpanExporter();
+    const provider = new TracerProvider({
+      sampler: new ParentBasedSampler({ root: new AlwaysOnSampler() }),
+      spanProcessors: [new SimpleSpanProcessor({ exporter })],
+    });
+    tracing = new Tracing(provider, { 'db.system.name': 'mysql' }, pino({ level: 'silent' }));
+  });
+
+  /** A request that has begun; its caller can have decided that it is not sampled. */
+  function begun({ method = 'GET', sampled = true } = {}): IncomingMessage & { span: Span } {
+    const request = Object.assign(new IncomingMessage(new Socket()), { method, url: '/hello/ann', httpVersion: '1.1' });
+    if (!sampled) request.headers.traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00';
+    tracing.beginRequest(request);
+    const { span } = request;
+    if (span === undefined) throw new Error('it has no span');
+    return Object.assign(request, { span });
+  }
+
+  /** The span of a statement that was run for these requests. */
+  function statementFor(requests: readonly { span: Span }[], sql = SELECT_FOUR): ReadableSpan | undefined {
+    const span = tracing.forAll(
+      requests.map((request) => request.span),
+      () => tracing.beginStatement(sql),
+    );
+    if (span === undefined) return undefined;
+    tracing.endStatement(span, undefined);
+    return exporter.getFinishedSpans().at(-1);
+  }
+
+  /** What became of a request's span. */
+  function ended(request: IncomingMessage, status: number, error?: unknown): ReadableSpan | undefined {
+    tracing.endRequest(request, '/hello/:username', status, error);
+    return exporter.getFinishedSpans().at(-1);
+  }
+
+  it('has a statement below the first of its requests that is sampled, and linked to the other ones that are', () => {
+    const [unseen, first, second] = [begun({ sampled: false }), begun(), begun()];
+    const statement = statementFor([unseen, first, second]);
+    expect(statement?.parentSpanContext?.spanId).to.equal(first.span.spanContext().spanId);
+    expect(statement?.links.map(({ context }) => context)).to.deep.equal([second.span.spanContext()]);
+    expect(statement?.attributes['db.operation.batch.size']).to.equal(3);
+  });
+
+  it('has no span for a statement that no sampled request waits for', () => {
+    expect(statementFor([begun({ sampled: false })])).to.equal(undefined);
+    expect(statementFor([])).to.equal(undefined);
+  });
+
+  it('links a statement to a request that was given up before, and not the other way round', () => {
+    const [first, late] = [begun(), begun()];
+    const request = ended(late, 503, new Unavailable('no answer'));
+    expect(statementFor([first, late])?.links).to.have.length(1);
+    expect(request?.links).to.deep.equal([]);
+  });
+
+  it('shows lists in a statement as if they had one element', () => {
+    const textOf = (sql: string) => statementFor([begun()], sql)?.attributes['db.query.text'];
+    expect(textOf(SELECT_FOUR)).to.equal('select `username`, `date_of_birth` from `users` where `username` in (?)');
+    expect(textOf(UPSERT_TWO)).to.match(/ values \(\?, \?\) on duplicate key /);
+  });
+
+  it('knows for whom work is done, through whatever it awaits', async () => {
+    const request = begun();
+    const causes = await tracing.forRequest(request, async () => {
+      await new Promise(setImmediate);
+      return tracing.causes();
+    });
+    expect(causes).to.deep.equal([request.span]);
+    expect(tracing.causes()).to.deep.equal([]);
+  });
+
+  it('says of what nobody foresaw its class alone, for its message may have a value in it', () => {
+    const span = ended(begun(), 500, new RangeError('1987-06-05 is too far'));
+    expect(span?.attributes['error.type']).to.equal('RangeError');
+    expect(span?.status).to.deep.equal({ code: 2 });
+  });
+
+  it("does not call a caller's mistake a failure", () => {
+    expect(ended(begun(), 404)?.status).to.deep.equal({ code: 0 });
+  });
+
+  it('names no method that a caller made up', () => {
+    const span = ended(begun({ method: 'PROPFIND' }), 405);
+    expect(span?.name).to.equal('HTTP /hello/:username');
+    expect(span?.attributes['http.request.method']).to.equal('_OTHER');
+  });
+});
