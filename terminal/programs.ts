@@ -82,8 +82,9 @@ export function stopAll(): void {
 function ended(program: string, args: readonly string[], way: Way, isForPeople: boolean): Promise<string> {
   const { input, env = process.env, cwd, limitMilliseconds } = way;
   const command = `\`${[program, ...args].join(' ')}\``;
-  const tell = listener();
-  const hear = (line: string) => tell(withoutSecrets(line, env));
+  const told = listener();
+  // Of a question it is no news that the answer is no.
+  const hear = (line: string) => told.hear(withoutSecrets(line, env), isForPeople);
   if (isVerbose) hear(`$ ${[program, ...args].join(' ')}`);
   const child = spawn(program, args, { env, cwd, stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'] });
   const abort = () => child.kill('SIGTERM');
@@ -124,6 +125,7 @@ function ended(program: string, args: readonly string[], way: Way, isForPeople: 
       }, limitMilliseconds);
     const done = () => {
       clearTimeout(limit);
+      told.end();
       stop.signal.removeEventListener('abort', abort);
     };
     child.once('error', (error: NodeJS.ErrnoException) => {

@@ -49,14 +49,27 @@ export async function step<T>(name: string, work: (tell: (what: string) => void)
   }
 }
 
-/** Gives back what takes the lines that a tool writes for people, in the step that asks for it. */
-export function listener(): (line: string) => void {
+/** Takes what a tool says in the step that began to listen to it. */
+export interface Listener {
+  /** A line that it writes; `isNews` when it belongs beside the step's name until another one comes. */
+  hear(line: string, isNews: boolean): void;
+  /** It has ended. */
+  end(): void;
+}
+
+/** Begins to listen to a tool, for the step that runs it. */
+export function listener(): Listener {
   const it = current.getStore();
-  return (line) => {
-    const text = stripVTControlCharacters(line).trim();
-    if (text === '') return;
-    if (it) it.latest = text;
-    if (isVerbose) write(process.stderr, `  ${it ? `${it.name} | ` : ''}${text}`);
+  return {
+    hear(line, isNews) {
+      const text = stripVTControlCharacters(line).trim();
+      if (text === '') return;
+      if (it && isNews) it.latest = text;
+      if (isVerbose) write(process.stderr, `  ${it ? `${it.name} | ` : ''}${text}`);
+    },
+    end() {
+      if (it) it.latest = '';
+    },
   };
 }
 
