@@ -35,21 +35,23 @@ export function lookAtMemory(): Finding {
 /** What Docker's engine has of disk and memory; for `limitMilliseconds` at most. */
 export async function lookAtDockerRoom(limitMilliseconds: number): Promise<Finding> {
   const format = '{{.Name}}\t{{.DockerRootDir}}\t{{.MemTotal}}';
-  try {
-    const answer = await output('docker', ['info', '--format', format], { limitMilliseconds });
-    const [name = '', folder = '', total = ''] = answer.split('\t');
-    const memory = Number(total);
-    const raise = process.platform === 'darwin' ? 'Docker Desktop: Settings, Resources' : 'take a larger machine';
-    if (memory < DOCKER_MEMORY) return wrong(`${show(memory)} of memory; ${show(DOCKER_MEMORY)} is needed`, raise);
-    // The disk of an engine in a virtual machine or elsewhere cannot be seen from here.
-    if (name !== hostname()) return good(`${show(memory)} of memory, disk unseen (docker system df)`);
-    const free = freeDisk(folder);
-    if (free >= DOCKER_DISK) return good(`${show(free)} of disk free, ${show(memory)} of memory`);
-    return wrong(`${show(free)} of disk free; ${show(DOCKER_DISK)} is needed`, 'docker system prune --all');
-  } catch (error) {
-    if (error instanceof Failed) return note('unknown without Docker');
-    throw error;
-  }
+  const answer = await output('docker', ['info', '--format', format], { limitMilliseconds }).catch(withoutDocker);
+  if (typeof answer !== 'string') return answer;
+  const [name = '', folder = '', total = ''] = answer.split('\t');
+  const memory = Number(total);
+  const raise = process.platform === 'darwin' ? 'Docker Desktop: Settings, Resources' : 'take a larger machine';
+  if (memory < DOCKER_MEMORY) return wrong(`${show(memory)} of memory; ${show(DOCKER_MEMORY)} is needed`, raise);
+  // The disk of an engine in a virtual machine or elsewhere cannot be seen from here.
+  if (name !== hostname()) return good(`${show(memory)} of memory, disk unseen (docker system df)`);
+  const free = freeDisk(folder);
+  if (free >= DOCKER_DISK) return good(`${show(free)} of disk free, ${show(memory)} of memory`);
+  return wrong(`${show(free)} of disk free; ${show(DOCKER_DISK)} is needed`, 'docker system prune --all');
+}
+
+/** What a question to Docker comes to that it did not answer; one that it was only late with is thrown. */
+export function withoutDocker(error: unknown): Finding {
+  if (error instanceof Failed && !error.isLate) return note('unknown without Docker');
+  throw error;
 }
 
 function freeDisk(folder: string): number {

@@ -5,6 +5,7 @@ import { type Holder, holderOf } from '../local-kind/port.ts';
 import { findServer, IMAGE, installation, server } from '../local-process/server-program.ts';
 import { output } from '../terminal/programs.ts';
 import { type Finding, good, note, remedyHere, wrong } from './finding.ts';
+import { withoutDocker } from './machine.ts';
 import { lookAtTool } from './tools.ts';
 
 const INSTALLED = 'node_modules/.package-lock.json';
@@ -42,17 +43,17 @@ export async function lookAtPort(variable: 'PORT' | 'METRICS_PORT', port: number
   const holder = await holderOf(port);
   if (holder === undefined) return good('free');
   const other = `${variable}=${port + 55} make dev`;
-  if (isOurs(holder)) return note(`${clusterName()} of make up has it`, `for make dev beside it: ${other}`);
+  if (isOurs(holder)) return note(`the cluster ${clusterName()} has it`, `for make dev beside it: ${other}`);
   if (holder.isService) return note(`${holder.name} has it`, `for another one beside it: ${other}`);
-  return wrong(`${holder.name} has it`, ...airPlay(holder), `end that, or ${other}`);
+  return wrong(`${holder.name} has it`, remedyFor(holder), `or ${other}`);
 }
 
 /** The cluster of `make up`; where there is none, whether it could have its port. */
 export async function lookAtCluster(limitMilliseconds: number): Promise<Finding> {
   const name = clusterName();
   const container = ['ps', '--all', '--filter', `name=^${name}-control-plane$`, '--format', '{{.State}} {{.Ports}}'];
-  const found = await output('docker', container, { limitMilliseconds }).catch(() => undefined);
-  if (found === undefined) return note('unknown without Docker');
+  const found = await output('docker', container, { limitMilliseconds }).catch(withoutDocker);
+  if (typeof found !== 'string') return found;
   const [, published = ''] = /:(\d+)->30500/.exec(found) ?? [];
   if (found.startsWith('running')) return good(`${name} is there${published && `, on port ${published}`}`);
   if (found !== '') return note(`${name} is there, and ${found.split(' ')[0]}`, 'make up starts it again');
@@ -62,7 +63,7 @@ export async function lookAtCluster(limitMilliseconds: number): Promise<Finding>
   const holder = await holderOf(port);
   if (holder) {
     const says = `${name} is not there yet, and ${holder.name} has its port ${port}`;
-    return wrong(says, ...airPlay(holder), `end that, or make up PORT=${port + 1}`);
+    return wrong(says, remedyFor(holder), `or make up PORT=${port + 1}`);
   }
   return good(`${name} is not there yet; its port ${port} is free`);
 }
@@ -81,7 +82,7 @@ function isOurs({ containers }: Holder): boolean {
   return containers.includes(`${clusterName()}-control-plane`);
 }
 
-/** It takes port 5000 on macOS, and few know. */
-function airPlay({ name }: Holder): string[] {
-  return name.startsWith('ControlCe') ? ['System Settings, General, AirDrop & Handoff: AirPlay Receiver off'] : [];
+function remedyFor({ name, remedy }: Holder): string {
+  // It takes port 5000 on macOS, and few know.
+  return name.startsWith('ControlCe') ? 'System Settings, General, AirDrop & Handoff: AirPlay Receiver off' : remedy;
 }

@@ -7,6 +7,8 @@ import { Refusal } from '../terminal/refusal.ts';
 export interface Holder {
   /** For people. */
   readonly name: string;
+  /** What to type to be rid of it, or to learn more. */
+  readonly remedy: string;
   /** The names of the containers that publish it. */
   readonly containers: readonly string[];
   /** Whether it is the service as a process of this machine, as `make dev` starts it. */
@@ -18,7 +20,7 @@ export async function requireFreePort(port: number): Promise<void> {
   const holder = await holderOf(port);
   if (holder)
     throw new Refusal(
-      `port ${port} is in use by ${holder.name}\nEnd that, or take another port: make up PORT=${port + 1}`,
+      `port ${port} is in use by ${holder.name}\nEnd that (${holder.remedy}), or take another port: make up PORT=${port + 1}`,
     );
 }
 
@@ -46,14 +48,17 @@ async function describe(port: number): Promise<Holder> {
   const publish = ['ps', '--filter', `publish=${port}`, '--format', '{{.Names}}'];
   const containers = (await output('docker', publish).catch(() => '')).split('\n').filter((name) => name !== '');
   if (containers.length > 0) {
-    const name = `the container ${containers.join(', ')} (docker stop it, or make down)`;
-    return { name, containers, isService: false };
+    const [name, remedy] = [`the container ${containers.join(', ')}`, `docker stop ${containers.join(' ')}`];
+    return { name, remedy, containers, isService: false };
   }
   const holder = await processOn(port);
-  if (!holder) return { name: `another user's process (sudo lsof -i :${port} names it)`, containers, isService: false };
+  if (!holder) {
+    return { name: "another user's process", remedy: `sudo lsof -i :${port} names it`, containers, isService: false };
+  }
   const command = await output('ps', ['-o', 'args=', '-p', holder.id]).catch(() => '');
   const isService = command.endsWith('src/main.ts serve');
-  return { name: `${isService ? 'make dev' : holder.program} (process ${holder.id})`, containers, isService };
+  const name = `${isService ? 'make dev' : holder.program} (process ${holder.id})`;
+  return { name, remedy: `kill ${holder.id}`, containers, isService };
 }
 
 async function processOn(port: number): Promise<{ program: string; id: string } | undefined> {

@@ -84,7 +84,7 @@ describe('make doctor', function () {
     const { code, said } = await doctor({ FOR: 'dev' });
     server.close();
     expect(said).to.include(`✗ port ${free.PORT}`).and.include(`(process ${process.pid}) has it`);
-    expect(said).to.match(/→ end that, or PORT=\d+ make dev/);
+    expect(said).to.match(/→ kill \d+\n +→ or PORT=\d+ make dev/);
     expect(code).to.equal(1);
   });
 
