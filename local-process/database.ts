@@ -25,9 +25,6 @@ const CONNECT_MILLISECONDS = 10_000;
 /** Within this time a server that runs has greeted whoever connects. */
 const SILENCE_MILLISECONDS = 250;
 
-/** The former name of {@link Refusal}, until bench/ and drills/ say that. */
-export { Refusal as SetupError };
-
 /** A database to run the service on. */
 export interface Database {
   /** Whether it was started for us and will be gone with us. */

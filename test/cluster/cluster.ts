@@ -1,10 +1,10 @@
 import { type ExecFileException, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { requireTools } from '../../doctor/tools.ts';
 import { KUBECONFIG } from '../../local-kind/cluster.ts';
-import { Refusal } from '../../local-kind/terminal.ts';
-import { requireTools } from '../../local-kind/tools.ts';
 import { freePort } from '../../local-process/port.ts';
+import { Refusal } from '../../terminal/refusal.ts';
 
 /** The cluster of the tests: their own, gone afterwards; or CLUSTER=name, which stays. */
 export const CLUSTER = process.env.CLUSTER || 'plusone-test';
@@ -20,7 +20,7 @@ export function url(path = ''): string {
 before(async function () {
   this.timeout(480_000);
   try {
-    await requireTools();
+    await requireTools(['docker', 'docker buildx', 'kind', 'kubectl']);
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
     console.log(`    skipped, there is no way to a cluster: ${error.message.replaceAll('\n', '\n    ')}`);
@@ -28,7 +28,7 @@ before(async function () {
   }
   if (OWN) await ended('make', ['down', `CLUSTER=${CLUSTER}`]);
   const { code, stdout, stderr } = await makeUp();
-  console.log(stdout.replaceAll(/^/gm, '    '));
+  console.log(`${stderr}${stdout}`.replaceAll(/^/gm, '    '));
   if (code !== 0) throw new Error(`make up ended with ${code}: ${stdout}${stderr}`);
   baseUrl = /answers at (http:\S+)\//.exec(stdout)?.[1] ?? '';
   await eventually('the autoscaler has started as many pods as it wants', 60, async () => {
@@ -108,9 +108,10 @@ export function runInService(pod: string, script: string): Promise<Ended> {
 
 /** Sends a signal to the first process of the pod's container from outside of it, where SIGKILL works too. */
 export async function signalService(pod: string, signal: string): Promise<void> {
-  const id = await ask('get', 'pod', pod, '-o', 'jsonpath={.status.containerStatuses[0].containerID}');
+  const path = 'jsonpath={.spec.nodeName} {.status.containerStatuses[0].containerID}';
+  const [node = '', id = ''] = (await ask('get', 'pod', pod, '-o', path)).split(' ');
   const task = ['ctr', '-n', 'k8s.io', 'tasks', 'kill', '--signal', signal, id.replace('containerd://', '')];
-  const { code, stderr } = await ended('docker', ['exec', `${CLUSTER}-control-plane`, ...task]);
+  const { code, stderr } = await ended('docker', ['exec', node, ...task]);
   if (code !== 0) throw new Error(stderr);
 }
 
