@@ -18,7 +18,7 @@ export interface Line {
 const COLUMNS = 3;
 const MARGIN = 20;
 const GAP = 14;
-const PANEL = { width: 370, height: 218 };
+const PANEL = { width: 370, height: 224 };
 const PLOT = { left: 58, right: 10, top: 32, height: 120 };
 const SECTION_HEIGHT = 30;
 const LEGEND = { rows: 3, columns: 2, height: 14, letters: 24 };

@@ -15,6 +15,7 @@ import { remark, say, step } from '../terminal/progress.ts';
 import { Refusal } from '../terminal/refusal.ts';
 import { target } from '../terminal/target.ts';
 
+const DEFAULT_CLUSTER = 'plusone';
 const NAMESPACE = 'monitoring';
 const WORKLOADS = ['prometheus', 'kube-state-metrics', 'grafana'] as const;
 /** Ports of this machine, if nobody else has them: those that everybody knows. */
@@ -24,10 +25,11 @@ const PRUNED = ['core/v1/ConfigMap', 'core/v1/Service', 'apps/v1/Deployment', 'n
 
 async function dashboard(): Promise<void> {
   await step('tools', () => requireTools(['docker', 'kind', 'kubectl']));
-  const name = process.env.CLUSTER || 'plusone';
+  const name = process.env.CLUSTER || DEFAULT_CLUSTER;
+  const others = name === DEFAULT_CLUSTER ? '' : ` CLUSTER=${name}`;
   const cluster = await step('cluster', (tell) => ensureCluster(name, {}, tell));
   await cluster.kubectl(['get', 'deployment', 'plusone', '-n', 'plusone']).catch((error: unknown) => {
-    if (error instanceof Failed) throw new Refusal(`the cluster ${name} has no Plusone yet: make up`);
+    if (error instanceof Failed) throw new Refusal(`the cluster ${name} has no Plusone yet: make up${others}`);
     throw error;
   });
   const manifests = await output('kubectl', ['kustomize', 'dashboard']);
@@ -60,7 +62,7 @@ async function dashboard(): Promise<void> {
 
   npm run dashboard:render -- --prometheus http://localhost:${prometheus} --seconds 300   the same panels as a picture
 
-Ctrl-C closes the way in; make down removes all of it.`);
+Ctrl-C closes the way in; make down${others} removes all of it.`);
   await Promise.race([...forwards, interrupted()]);
 }
 
