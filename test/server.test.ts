@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { Writable } from 'node:stream';
 import { expect } from 'chai';
 import { pino } from 'pino';
-import { Unavailable } from '../src/operations/errors.ts';
+import { Overloaded, Unavailable } from '../src/operations/errors.ts';
 import { Health } from '../src/operations/health.ts';
 import { createMetrics } from '../src/operations/metrics.ts';
 import { createServer } from '../src/server.ts';
@@ -96,6 +96,16 @@ describe('the HTTP surface', () => {
     });
     const answer = await fetch(`${service.url}/hello/ann`);
     expect([answer.status, answer.headers.get('retry-after')]).to.deep.equal([503, '1']);
+  });
+
+  it('ends the connection of whoever it turns away, so that others get in', async () => {
+    service = await serving({
+      find: async () => {
+        throw new Overloaded('overload: 1000 requests wait');
+      },
+    });
+    const { status, headers } = await fetch(`${service.url}/hello/ann`);
+    expect([status, headers.get('retry-after'), headers.get('connection')]).to.deep.equal([503, '1', 'close']);
   });
 
   it('says so on the page too when a lookup without script finds the database away', async () => {

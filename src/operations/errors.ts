@@ -31,6 +31,9 @@ export class Unavailable extends Error {
   override readonly name = 'Unavailable';
 }
 
+/** So much waits already that this was turned away at once. */
+export class Overloaded extends Unavailable {}
+
 const RETRY_AFTER_SECONDS = '1';
 
 /** The problem to answer with for whatever was thrown; what isn't meant for the outside becomes a bare 500. */
@@ -38,7 +41,11 @@ export function toProblem(error: unknown, request: IncomingMessage): Problem {
   if (error instanceof Problem) return error;
   if (error instanceof Unavailable) {
     return new Problem(503, 'The service cannot answer this at the moment; please try again.', {
-      headers: { 'Retry-After': RETRY_AFTER_SECONDS },
+      headers: {
+        'Retry-After': RETRY_AFTER_SECONDS,
+        // Otherwise more than 1,024 who ask again at once keep libuv reading (`uv__io_poll`), and nobody new gets in.
+        ...(error instanceof Overloaded ? { Connection: 'close' } : {}),
+      },
       cause: error,
     });
   }

@@ -1,5 +1,5 @@
 import type { Span } from '@opentelemetry/api';
-import { Unavailable } from '../operations/errors.ts';
+import { Overloaded, Unavailable } from '../operations/errors.ts';
 import type { Tracing } from '../operations/tracing.ts';
 
 /** How a coalescer works; all of it is about one kind of item. */
@@ -61,13 +61,13 @@ export class Coalescer<Item, Result> {
 
   /**
    * The result for `item`.
-   * @throws {Unavailable} when it had to be given up or turned away
+   * @throws {Unavailable} when it had to be given up; {Overloaded} when it was turned away
    */
   submit(item: Item): Promise<Result> {
     const now = performance.now();
     if (this.#scheduled && now - this.#scheduledAt > LATE_MILLISECONDS) this.#begin();
     if (this.#size >= this.#how.limit) {
-      return Promise.reject(new Unavailable(`overload: ${this.#size} requests wait for the database`));
+      return Promise.reject(new Overloaded(`overload: ${this.#size} requests wait for the database`));
     }
     this.#size += 1;
     this.#sweep ??= setInterval(() => this.#sweepUp(), SWEEP_MILLISECONDS);
