@@ -21,7 +21,7 @@ const GAP = 14;
 const PANEL = { width: 370, height: 224 };
 const PLOT = { left: 58, right: 10, top: 32, height: 120 };
 const SECTION_HEIGHT = 30;
-const LEGEND = { rows: 3, columns: 2, height: 14, letters: 24 };
+const LEGEND = { rows: 3, columns: 2, height: 14, letters: 48 };
 const COLOURS = 8;
 /** Two points that are further apart have a hole between them. */
 const HOLE_SECONDS = 15;
@@ -104,16 +104,18 @@ function drawPanel({ title, graph, lines }: DrawnPanel, left: number, top: numbe
     );
   }
   const most = LEGEND.rows * LEGEND.columns;
+  // A few names have the whole width.
+  const columns = lines.length > LEGEND.rows ? LEGEND.columns : 1;
   lines.forEach(({ name, points }, at) => {
     parts.push(`<path class="line c${at % COLOURS}" d="${trace(points, x, y)}"/>`);
     const isRest = at === most - 1 && lines.length > most;
     if (at >= most) return;
-    const legendX = left + 14 + (at % LEGEND.columns) * (PANEL.width / LEGEND.columns);
-    const legendY = y0 + PLOT.height + 34 + Math.floor(at / LEGEND.columns) * LEGEND.height;
+    const legendX = left + 14 + (at % columns) * (PANEL.width / columns);
+    const legendY = y0 + PLOT.height + 34 + Math.floor(at / columns) * LEGEND.height;
     parts.push(
       isRest
         ? `<text class="faint" x="${legendX}" y="${legendY}">and ${lines.length - most + 1} more</text>`
-        : `<rect class="c${at % COLOURS}" x="${legendX}" y="${legendY - 7}" width="9" height="7" rx="1"/><text class="faint" x="${legendX + 14}" y="${legendY}">${escaped(shortened(name))}</text>`,
+        : `<rect class="c${at % COLOURS}" x="${legendX}" y="${legendY - 7}" width="9" height="7" rx="1"/><text class="faint" x="${legendX + 14}" y="${legendY}">${escaped(shortened(name, LEGEND.letters / columns))}</text>`,
     );
   });
   return parts.join('\n');
@@ -191,8 +193,8 @@ function plain(value: number): string {
   return value.toLocaleString('en', { maximumSignificantDigits: 3 });
 }
 
-function shortened(name: string): string {
-  return name.length <= LEGEND.letters ? name : `${name.slice(0, LEGEND.letters - 1)}…`;
+function shortened(name: string, letters: number): string {
+  return name.length <= letters ? name : `${name.slice(0, letters - 1)}…`;
 }
 
 function round(value: number): number {

@@ -60,7 +60,6 @@ export async function prometheusProgram(): Promise<string> {
   if (installed !== undefined) return installed;
   try {
     return await step('Prometheus', async (tell) => {
-      tell('built with Go; the next time it is there');
       // In its own folder and not with `go install`, which refuses a module with a `replace` in its go.mod.
       const module = await output('go', ['mod', 'download', '-json', `${MODULE.path}@${MODULE.version}`]);
       const { Dir: folder } = z.object({ Dir: z.string() }).parse(JSON.parse(module));
@@ -68,6 +67,7 @@ export async function prometheusProgram(): Promise<string> {
       // Its many ways to find targets are most of it, and a list of addresses is all that is needed.
       const build = ['-C', folder, 'build', '-tags', 'remove_all_sd', '-o', BUILT, './cmd/prometheus'];
       await run('go', build, { env: { ...process.env, GOWORK: 'off' } });
+      tell('built with Go; the next time it is there');
       return BUILT;
     });
   } catch (error) {
