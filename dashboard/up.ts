@@ -42,7 +42,8 @@ async function dashboard(): Promise<void> {
     tell(WORKLOADS.filter((_, at) => outcomes[at] === undefined).join(', '));
     return new Map(WORKLOADS.map((workload, at) => [workload, outcomes[at]]));
   });
-  for (const trouble of troubles.values()) if (trouble !== undefined) remark(`\n! ${trouble}\n  make dashboard${others} tries again`);
+  for (const trouble of troubles.values())
+    if (trouble !== undefined) remark(`\n! ${trouble}\n  make dashboard${others} tries again`);
   if (troubles.get('prometheus') !== undefined) {
     throw new Refusal(
       'without Prometheus there is no dashboard. The same panels as a picture, from a service on this machine:\n\n' +
