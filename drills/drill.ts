@@ -48,6 +48,8 @@ export interface OpenScene {
   readonly lateWritesEnd: boolean;
   /** The variables that name a proxy, where the way to the front doors leads through one. */
   readonly proxyEnv?: NodeJS.ProcessEnv;
+  /** See {@link LoadSettings}. */
+  readonly patienceSeconds?: number | undefined;
   /** Resident memory of the service in MiB; undefined where it cannot be seen. */
   memory(): Promise<number | undefined>;
   /** Processes of the service that ended though nobody ended them. */
@@ -103,9 +105,9 @@ export async function conduct<Scene extends OpenScene>(
 
 async function run<Scene>(drill: Drill<Scene>, fault: Fault, scene: OpenScene, quick: boolean): Promise<Course> {
   const pace = quick ? 'quick' : 'full';
-  const { urls, lateWritesEnd, proxyEnv } = scene;
+  const { urls, lateWritesEnd, proxyEnv, patienceSeconds } = scene;
   const { rate = RATE, names } = drill;
-  const load = new Load({ rate, names, urls, lateWritesEnd, proxyEnv });
+  const load = new Load({ rate, names, urls, lateWritesEnd, proxyEnv, patienceSeconds });
   const running: Running = { load, notes: {}, quick };
   const memory = watchMemory(scene, load);
   try {

@@ -32,6 +32,8 @@ export interface LoadSettings {
   readonly lateWritesEnd: boolean;
   /** The variables that name a proxy to go through; without them it is the direct way. */
   readonly proxyEnv?: NodeJS.ProcessEnv | undefined;
+  /** How long a request may take before it counts as cut; ten seconds, unless something else is given. */
+  readonly patienceSeconds?: number | undefined;
 }
 
 export interface Audit {
@@ -43,7 +45,7 @@ export interface Audit {
 const TICK_MILLISECONDS = 5;
 /** After a pause of this process: what is overdue is dropped rather than sent as one burst. */
 const MOST_IN_A_TICK = 50;
-const TIMEOUT_MILLISECONDS = 10_000;
+const PATIENCE_SECONDS = 10;
 const RECENT_NAMES = 200;
 const AUDIT_LINES = 8;
 /** When the service is not able to answer for that long, what is left counts as lost. */
@@ -204,16 +206,17 @@ export class Load {
   }
 
   #ask(method: 'GET' | 'PUT', url: string, body?: string): Promise<Received> {
+    const { patienceSeconds = PATIENCE_SECONDS } = this.#settings;
     return new Promise((resolve) => {
       const outgoing = request(url, {
         method,
         agent: this.#agent,
-        timeout: TIMEOUT_MILLISECONDS,
+        timeout: patienceSeconds * 1000,
         ...(body === undefined
           ? {}
           : { headers: { 'content-type': 'application/json', 'content-length': body.length } }),
       });
-      outgoing.on('timeout', () => outgoing.destroy(new Error(`no answer within ${TIMEOUT_MILLISECONDS} ms`)));
+      outgoing.on('timeout', () => outgoing.destroy(new Error(`no answer within ${patienceSeconds} s`)));
       outgoing.on('error', (error) =>
         resolve({ status: 0, body: '', retryAfter: undefined, days: [], failure: codeOf(error) }),
       );

@@ -59,6 +59,7 @@ export async function release(cluster: Cluster, next: Release): Promise<void> {
     const reason = error instanceof Error ? error.message : String(error);
     throw new Error(`${reason}\n\n${await takeBack(cluster, next, before)}`, { cause: error });
   }
+  if (before !== undefined && isSame(before, next)) return;
   await Promise.all([
     apply(cluster, next, PRUNED),
     keep(cluster, next),
@@ -71,11 +72,15 @@ export async function release(cluster: Cluster, next: Release): Promise<void> {
 async function takeBack(cluster: Cluster, failed: Release, before: Release | undefined): Promise<string> {
   if (before === undefined)
     return 'There is no release before this one that could be put back: the cluster is left as it is, to look at.';
-  if (JSON.stringify(before) === JSON.stringify(failed))
+  if (isSame(before, failed))
     return 'It is the release that has served here before: nothing was changed, and nothing can be put back.';
   await apply(cluster, before, PRUNED);
   await rolledOut(cluster.kubectl, NAMESPACE, `deployment/${SERVICE}`);
   return `It was taken back: the release before it serves (${before.image}), with all that belongs to it.`;
+}
+
+function isSame(one: Release, other: Release): boolean {
+  return JSON.stringify(one) === JSON.stringify(other);
 }
 
 /** Applies a release, and removes of these kinds what it does not have. Gives back what kubectl says. */

@@ -8,6 +8,9 @@ import { Refusal } from '../../terminal/refusal.ts';
 import { Workspace } from '../../test/aws/workspace.ts';
 import type { OpenScene, Place } from '../drill.ts';
 
+/** While it deploys a service, an emulator that is one process answers nobody, its load balancer included. */
+const EMULATOR_SECONDS = 60;
+
 /** The service behind the load balancer of one environment, as `make publish` released it. */
 export class AwsScene implements OpenScene {
   readonly urls: readonly string[];
@@ -17,11 +20,13 @@ export class AwsScene implements OpenScene {
   readonly proxyEnv = process.env;
   /** A copy of this tree, of which releases are made. */
   readonly workspace = new Workspace();
+  readonly patienceSeconds: number | undefined;
   readonly #account: string;
 
-  constructor(url: string, account: string) {
+  constructor(url: string, account: string, patienceSeconds: number | undefined) {
     this.urls = [url];
     this.#account = account;
+    this.patienceSeconds = patienceSeconds;
   }
 
   /** Releases what the workspace has, as `make publish` does it. Gives back its exit code and what it said. */
@@ -73,10 +78,10 @@ export async function openAwsPlace(): Promise<Place<AwsScene>> {
   return {
     target: 'aws',
     description: isEmulated
-      ? `an emulator of AWS on ${cpus().length} × ${cpu?.model ?? 'CPU'}, whose load balancer is no measure of speed; the tasks are real containers, two of them`
+      ? `an emulator of AWS on ${cpus().length} × ${cpu?.model ?? 'CPU'}, two real containers behind a load balancer that stands still while it deploys`
       : `AWS, ${region}`,
     async open() {
-      return new AwsScene(url, account);
+      return new AwsScene(url, account, isEmulated ? EMULATOR_SECONDS : undefined);
     },
     async close() {},
   };

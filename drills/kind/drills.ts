@@ -35,6 +35,7 @@ const twoReleases: KindDrill = {
   promises: [
     nothingFails,
     noted('migration', 'The migration ran, once', (value) => value === '1'),
+    noted('way back', 'The release before them, which does not know it, comes up again', (value) => value === 'it did'),
     nothingLost,
     noRestart,
   ],
@@ -65,8 +66,12 @@ const twoReleases: KindDrill = {
         await scene.gone(before);
         notes.migration = await scene.sql(`SELECT COUNT(*) FROM knex_migrations WHERE name = '20991231235959_drill'`);
       },
-      // To a release that doesn't know what was migrated.
-      end: () => scene.restore(),
+      async end({ notes }) {
+        notes['way back'] = await scene.restore().then(
+          () => 'it did',
+          (error: Error) => error.message,
+        );
+      },
     };
   },
 };

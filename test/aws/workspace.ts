@@ -27,6 +27,7 @@ export class Workspace {
       '-c',
       'user.email=rehearsal@localhost',
       'commit',
+      '--allow-empty',
       '--quiet',
       '--message',
       'rehearsal',

@@ -1,6 +1,8 @@
 import { expect } from 'chai';
+import { Workspace } from '../aws/workspace.ts';
 import {
   ask,
+  CLUSTER,
   eventually,
   fields,
   make,
@@ -73,6 +75,28 @@ describe('the service in the cluster', function () {
       );
       return now !== '';
     });
+  });
+
+  it('is not touched by a release that cannot start: make up takes it back and says why', async function () {
+    this.timeout(240_000);
+    const [pods, images] = [await servicePods(), await fields('pods', SERVICE, '.spec.containers[0].image')];
+    const limits = await ask('get', 'hpa', 'plusone', '-o', 'jsonpath={.spec.maxReplicas}');
+    const workspace = new Workspace();
+    const load = startLoad();
+    try {
+      workspace.edit('src/server.ts', (text) => `throw new Error('no way to start');\n${text}`);
+      workspace.declare({ 'count.range': '2-5' });
+      const { code, output } = await workspace.run('local-kind/up.ts', [], { CLUSTER });
+      expect(code, output).to.equal(1);
+      expect(output).to.contain('no way to start');
+      expect(output).to.contain(`It was taken back: the release before it serves (${images[0]})`);
+    } finally {
+      workspace.remove();
+    }
+    const { counts } = await load.stop();
+    expect(Object.keys(counts), JSON.stringify(counts)).to.have.members(['200', '204']);
+    expect(await servicePods()).to.include.members(pods);
+    expect(await ask('get', 'hpa', 'plusone', '-o', 'jsonpath={.spec.maxReplicas}')).to.equal(limits);
   });
 
   it('is as it was after another make up: no pod replaced', async () => {
