@@ -142,9 +142,12 @@ export class Tracing {
     const [parent, ...others] = causes.filter(isSampled);
     if (parent === undefined) return undefined;
     const { name, attributes } = this.#kindOf(sql);
-    const shared = causes.length > 1 ? { ...attributes, 'db.operation.batch.size': causes.length } : attributes;
-    const links = others.map((other) => ({ context: other.spanContext() }));
-    const options = { kind: SpanKind.CLIENT, attributes: shared, links };
+    const options = {
+      kind: SpanKind.CLIENT,
+      // To the conventions one statement with many names or rows is no batch, so db.operation.batch.size is not for this.
+      attributes: { ...attributes, 'plusone.requests': causes.length },
+      links: others.map((other) => ({ context: other.spanContext() })),
+    };
     const span = this.#tracer.startSpan(name, options, trace.setSpan(ROOT_CONTEXT, parent));
     const link = { context: span.spanContext() };
     // A request that waited too long was answered before.
@@ -157,6 +160,8 @@ export class Tracing {
     if (error !== undefined) {
       // No message: MySQL quotes values in its own.
       span.setAttribute('error.type', kindOf(error) ?? '_OTHER').setStatus({ code: SpanStatusCode.ERROR });
+      const isMysqls = error instanceof Error && 'sqlState' in error && 'errno' in error;
+      if (isMysqls) span.setAttribute('db.response.status_code', String(error.errno));
     }
     span.end();
   }

@@ -63,7 +63,7 @@ describe('tracing', () => {
     const statement = statementFor([unseen, first, second]);
     expect(statement?.parentSpanContext?.spanId).to.equal(first.span.spanContext().spanId);
     expect(statement?.links.map(({ context }) => context)).to.deep.equal([second.span.spanContext()]);
-    expect(statement?.attributes['db.operation.batch.size']).to.equal(3);
+    expect(statement?.attributes['plusone.requests']).to.equal(3);
   });
 
   it('has no span for a statement that no sampled request waits for', () => {
@@ -82,6 +82,17 @@ describe('tracing', () => {
     const textOf = (sql: string) => statementFor([begun()], sql)?.attributes['db.query.text'];
     expect(textOf(SELECT_FOUR)).to.equal('select `username`, `date_of_birth` from `users` where `username` in (?)');
     expect(textOf(UPSERT_TWO)).to.match(/ values \(\?, \?\) on duplicate key /);
+  });
+
+  it("says of a statement that MySQL refuses the code alone, for MySQL's messages quote values", () => {
+    const span = tracing.forRequest(begun(), () => tracing.beginStatement(SELECT_FOUR));
+    if (span === undefined) throw new Error('it has no span');
+    const refusal = new Error("Duplicate entry 'ann' for key 'users.PRIMARY'");
+    tracing.endStatement(span, Object.assign(refusal, { code: 'ER_DUP_ENTRY', errno: 1062, sqlState: '23000' }));
+    const [statement] = exporter.getFinishedSpans();
+    expect(statement?.attributes).to.include({ 'error.type': 'ER_DUP_ENTRY', 'db.response.status_code': '1062' });
+    expect(statement?.status).to.deep.equal({ code: 2 });
+    expect(statement?.events).to.deep.equal([]);
   });
 
   it('knows for whom work is done, through whatever it awaits', async () => {
