@@ -340,8 +340,8 @@ const flooded: ProcessDrill = {
   name: 'flood',
   fault: '3,000 connections ask for a birthday again as soon as they are answered, beside the usual load',
   promises: [
-    noted('answered', 'At least a third of the flood is answered rightly', (value) => {
-      return Number.parseFloat(String(value)) >= 33;
+    noted('answered', 'At least half of the flood is answered rightly', (value) => {
+      return Number.parseFloat(String(value)) >= 50;
     }),
     rightOr503,
     backWithin(2),
