@@ -36,6 +36,19 @@ export const neverWrong: Pledge = {
   }),
 };
 
+/**
+ * Where more knock than a port takes in at once: TCP itself tries again after 1, 3 and 7 s, so a few can be too late.
+ */
+export function cutAtMost(percent: number): Pledge {
+  return {
+    words: `At most ${percent} % of the others get no answer in ten seconds; the rest is right, or 503`,
+    check: ({ requests, right, refused, cut, wrong }) => ({
+      measured: `${right} right, ${refused} × 503, ${cut} cut, ${wrong} wrong`,
+      kept: right > 0 && wrong === 0 && cut <= (requests * percent) / 100,
+    }),
+  };
+}
+
 /** The audit finds every acknowledged write. */
 export const nothingLost: Pledge = {
   words: 'No acknowledged write is lost or undone',

@@ -14,6 +14,7 @@ import type { Drill, Running } from '../drill.ts';
 import { Load } from '../load.ts';
 import {
   backWithin,
+  cutAtMost,
   memoryAtMost,
   memoryGrowsAtMost,
   neverWrong,
@@ -343,7 +344,7 @@ const flooded: ProcessDrill = {
     noted('answered', 'At least half of the flood is answered rightly', (value) => {
       return Number.parseFloat(String(value)) >= 50;
     }),
-    rightOr503,
+    cutAtMost(1),
     backWithin(2),
     memoryAtMost(TASK_MEBIBYTES * 0.8),
     nothingLost,
