@@ -115,13 +115,6 @@ export async function signalService(pod: string, signal: string): Promise<void> 
   if (code !== 0) throw new Error(stderr);
 }
 
-/** Runs a program on this terminal with more variables; gives back its exit code. */
-export async function onTerminal(program: string, args: string[], env: NodeJS.ProcessEnv): Promise<number> {
-  const child = spawn(program, args, { env: { ...process.env, ...env }, stdio: ['ignore', 'inherit', 'inherit'] });
-  const [code] = await once(child, 'exit');
-  return code ?? 1;
-}
-
 /** Asks until the answer is a yes. Throws after that many seconds. */
 export async function eventually(what: string, seconds: number, holds: () => Promise<boolean>): Promise<void> {
   for (const deadline = Date.now() + seconds * 1000; ; await sleep(250)) {

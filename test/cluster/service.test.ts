@@ -8,7 +8,6 @@ import {
   make,
   makeShell,
   makeUp,
-  onTerminal,
   runInService,
   servicePods,
   signalService,
@@ -20,11 +19,6 @@ const SERVICE = 'app.kubernetes.io/name=plusone';
 
 describe('the service in the cluster', function () {
   this.timeout(120_000);
-
-  it('passes the integration tests through its NodePort', async () => {
-    const code = await onTerminal('npm', ['run', '--silent', 'test:integration'], { BASE_URL: url() });
-    expect(code).to.equal(0);
-  });
 
   it('answers at the address that make up printed', async () => {
     const response = await fetch(url('/'));
