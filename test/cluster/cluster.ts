@@ -1,5 +1,4 @@
-import { type ExecFileException, execFile, spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { type ExecFileException, execFile } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { requireTools } from '../../doctor/tools.ts';
 import { KUBECONFIG } from '../../local-kind/cluster.ts';
