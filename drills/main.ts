@@ -1,5 +1,6 @@
 /** `npm run drill`: faults on purpose, and whether the service keeps what it promises. */
 import { parseArgs } from 'node:util';
+import { step } from '../terminal/progress.ts';
 import { Refusal } from '../terminal/refusal.ts';
 import { awsDrills } from './aws/drills.ts';
 import { openAwsPlace } from './aws/scene.ts';
@@ -54,7 +55,7 @@ class Programme<Scene extends OpenScene> {
     try {
       process.stdout.write(`On ${place.description}:\n\n`);
       for (const drill of drills) {
-        const result = await conduct(drill, place, { quick });
+        const result = await step(drill.name, () => conduct(drill, place, { quick }));
         results.push(result);
         process.stdout.write(`${describe(result)}\n\n`);
         // At once: what was measured is kept, whatever becomes of the next one.
