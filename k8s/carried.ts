@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { Mapping, type Node, type Path, pathText, plain, Scalar, Sequence } from './document.ts';
 import { type Fate, fates, schemaOf, type WorkloadType } from './fields.ts';
+import { nearest } from './nearest.ts';
 
 type Schema = z.core.$ZodType;
 
@@ -61,13 +62,7 @@ export function nearestField(type: WorkloadType, path: Path, name: string): stri
     [schemaOf(type, 'whole')],
   );
   const names = here.flatMap((schema) => [...fieldsOf(schema).keys()]);
-  const [nearest] = names
-    .map((candidate) => ({ candidate, distance: editDistance(name.toLowerCase(), candidate.toLowerCase()) }))
-    .filter(
-      ({ candidate, distance }) => distance <= Math.max(1, Math.floor(Math.min(candidate.length, name.length) / 3)),
-    )
-    .toSorted((a, b) => a.distance - b.distance);
-  return nearest?.candidate ?? rows(type).find((row) => row.path.endsWith(`.${name}`))?.path;
+  return nearest(name, names) ?? rows(type).find((row) => row.path.endsWith(`.${name}`))?.path;
 }
 
 function below(schema: Schema, step: PropertyKey): Schema[] {
@@ -96,18 +91,4 @@ function children(schema: Schema): [string, Schema][] {
 function chosen(schema: Schema, node: Node): Schema {
   const closer = children(schema).flatMap(([step, child]) => (step === '' ? [child] : []));
   return closer.find((option) => closer.length === 1 || z.safeParse(option, plain(node)).success) ?? schema;
-}
-
-/** Levenshtein's distance. */
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
-  for (const [i, letter] of [...a].entries()) {
-    const next = [i + 1];
-    for (const [j, other] of [...b].entries()) {
-      const replaced = (row[j] ?? 0) + (letter === other ? 0 : 1);
-      next.push(Math.min(replaced, (row[j + 1] ?? 0) + 1, (next[j] ?? 0) + 1));
-    }
-    row = next;
-  }
-  return row[b.length] ?? 0;
 }

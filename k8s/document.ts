@@ -1,4 +1,5 @@
 import {
+  type Alias,
   isAlias,
   isMap,
   isScalar,
@@ -6,8 +7,10 @@ import {
   LineCounter,
   type ParsedNode,
   parseDocument,
+  visit,
   type Node as YamlNode,
 } from 'yaml';
+import { nearest } from './nearest.ts';
 
 /** Something wrong in a file, at a line that counts from 1. */
 export interface Problem {
@@ -92,12 +95,24 @@ export function parseAny(text: string, file: string): Node | undefined {
       document.errors.map(({ pos, message }) => ({ line: lines.linePos(pos[0]).line, message })),
     );
   }
+  const anchors: string[] = [];
+  visit(document, {
+    Node(_key, node) {
+      if ('anchor' in node && typeof node.anchor === 'string') anchors.push(node.anchor);
+    },
+  });
+  function unknownAnchor({ source }: Alias): string {
+    const meant = nearest(source, anchors);
+    return `nothing is anchored as "&${source}"${meant === undefined ? '' : `; did you mean "*${meant}"?`}`;
+  }
   const lineOf = (node: YamlNode) => (node.range ? lines.linePos(node.range[0]).line : 1);
 
   function convert(node: ParsedNode | YamlNode | null | undefined): Node | undefined {
     if (isAlias(node)) {
-      // Only an alias to an ancestor of itself resolves to something unfinished; yaml refuses unknown names above.
-      return convert(node.resolve(document));
+      const anchored = node.resolve(document);
+      // yaml itself says so only where it makes plain values of the document.
+      if (anchored === undefined) throw new DocumentError(file, [{ line: lineOf(node), message: unknownAnchor(node) }]);
+      return convert(anchored);
     }
     if (isSeq(node)) {
       const items = node.items.map((item) => convert(item as YamlNode)).filter((item) => item !== undefined);

@@ -62,6 +62,18 @@ describe('readManifest', () => {
     expect(read(text).fields.sidecars?.s?.variables).to.deep.equal({ A: '1', B: '3' });
   });
 
+  for (const [where, ...lines] of [
+    ['a value', 'cpu: *prot'],
+    ['a map', 'variables: *prot'],
+    ['a merge key', 'variables: { <<: *prot }'],
+    ['an item', 'command: [a, *prot]'],
+  ]) {
+    it(`refuses an alias of nothing as ${where}, and says what was meant`, () => {
+      const message = refusal(webService('memory: &port 512', ...lines));
+      expect(message).to.equal('manifest.yml:6: nothing is anchored as "&prot"; did you mean "*port"?');
+    });
+  }
+
   it('says where a file is no YAML', () => {
     expect(refusal('name: api\n  type: x')).to.match(/^manifest.yml:\d: /);
   });
