@@ -77,13 +77,14 @@ restart: cluster ## Replace the pods one by one, without a failed request
 dashboard: install cluster ## Grafana on http://localhost:3000 with all that is measured in the cluster, until Ctrl-C
 	@CLUSTER=$(CLUSTER) node_modules/.bin/node dashboard/up.ts
 
-local_integration_test: up ## The integration tests against the service in the cluster
+local_integration_test: up ## make up, then the integration tests against the service in the cluster
 	@BASE_URL=http://localhost:$$(docker port $(CLUSTER)-control-plane 30500/tcp | cut -d: -f2) npm run --silent test:integration
 
 .PHONY: cluster
 cluster:
 	@[ -f .local/kubeconfig ] && $(KUBECTL) config get-contexts kind-$(CLUSTER) >/dev/null 2>&1 \
-	  || { echo 'The cluster $(CLUSTER) is not there: make up' >&2; exit 1; }
+	  || { there=$$(kind get clusters --quiet 2>/dev/null | sed 's/^/CLUSTER=/' | paste -sd ' '); \
+	    echo "The cluster $(CLUSTER) is not there: make up$${there:+; or name one that is: $$there}" >&2; exit 1; }
 
 ##@ Measure
 .PHONY: bench

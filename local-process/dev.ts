@@ -28,17 +28,14 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 }
 
 try {
-  for (const [variable, port] of Object.entries(ports)) {
-    // Asked first: whoever listens there might answer as if it were our service.
-    const free = !/^\d{1,5}$/.test(port) || (await isFree(Number(port)));
-    if (!free) throw new Refusal(`another process listens on port ${port}; end it, or set ${variable} to a free one.`);
-  }
+  await requireFreePorts();
   database = await step('database', async (tell) => {
     const started = await startDatabase();
     tell(started.description);
     return started;
   });
-  await start(database);
+  await bringUpToDate(database);
+  await serve(database);
   say(`${url} is ready after ${Math.round(performance.now())} ms, on ${database.description}. Ctrl-C ends it.`);
   if (database.isPrivate) say('Its data are removed at the end; DATABASE_HOST and so on lead it to another database.');
   startAgainOnChange(database);
@@ -48,10 +45,21 @@ try {
   await end(1);
 }
 
-async function start({ env: databaseEnv }: Database): Promise<void> {
-  const env = { SHUTDOWN_DRAIN_SECONDS: '0', ...process.env, ...databaseEnv };
-  await migrate(env, { output: 'inherit' });
-  serving = startProcess('serve', env, { output: 'inherit' });
+/** Asked before a process begins to listen: whoever is there might answer as if it were our service. */
+async function requireFreePorts(): Promise<void> {
+  for (const [variable, port] of Object.entries(ports)) {
+    const free = !/^\d{1,5}$/.test(port) || (await isFree(Number(port)));
+    if (!free) throw new Refusal(`another process listens on port ${port}; end it, or set ${variable} to a free one.`);
+  }
+}
+
+async function bringUpToDate({ env }: Database): Promise<void> {
+  await migrate({ ...process.env, ...env }, { output: 'inherit' });
+}
+
+async function serve({ env }: Database): Promise<void> {
+  await requireFreePorts();
+  serving = startProcess('serve', { SHUTDOWN_DRAIN_SECONDS: '0', ...process.env, ...env }, { output: 'inherit' });
   await untilReady(serving, url);
   serving.exited.then(({ code, signal }) => {
     if (!ending && !isRestarting)
@@ -72,10 +80,17 @@ function startAgainOnChange(on: Database): void {
 
 async function startAgain(on: Database): Promise<void> {
   if (ending) return;
+  try {
+    await bringUpToDate(on);
+  } catch (error) {
+    complain(error);
+    say('the code before this change serves on; the next change is tried again.');
+    return;
+  }
   isRestarting = true;
   await serving?.stop();
   isRestarting = false;
-  await start(on);
+  await serve(on);
   say(`${url} runs the changed code.`);
 }
 

@@ -169,6 +169,14 @@ describe('the HTTP surface', () => {
     expect(service.log()).not.to.contain('1985');
   });
 
+  it('keeps probes out of the log, ready or not', async () => {
+    service = await serving();
+    for (const probe of ['/livez', '/readyz']) await fetch(`${service.url}${probe}`);
+    service.health.becomeReady();
+    await fetch(`${service.url}/readyz`);
+    expect(service.log()).to.equal('');
+  });
+
   it('measures by the pattern of the route, never by the path', async () => {
     service = await serving({ find: async () => '2000-01-01' });
     await fetch(`${service.url}/hello/ann`);

@@ -1,3 +1,6 @@
+/** Asked every few seconds by whoever runs the service: in the log and in traces they would bury what people ask. */
+export const PROBES: ReadonlySet<string | undefined> = new Set(['/livez', '/readyz']);
+
 /** Where the process is between its first and its last moment. */
 export type Phase = 'starting' | 'ready' | 'stopping';
 

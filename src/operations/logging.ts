@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type DestinationStream, destination, type Logger, pino } from 'pino';
 import type { LogLevel } from '../config.ts';
 import { Unavailable } from './errors.ts';
+import { PROBES } from './health.ts';
 
 export type { Logger } from 'pino';
 
@@ -51,7 +52,10 @@ export async function createLog(level: LogLevel): Promise<{ log: Logger; flush: 
   };
 }
 
-/** One line for a request that was answered: what it was, how it went and why it failed; nothing of what was in it. */
+/**
+ * One line for a request that was answered: what it was, how it went and why it failed; nothing of what was in it.
+ * Probes are told of at the level debug: what they are told changes with the lines `ready` and `stopping`.
+ */
 export function logRequest(
   log: Logger,
   request: IncomingMessage,
@@ -72,7 +76,8 @@ export function logRequest(
     const { traceId, spanId } = request.span.spanContext();
     Object.assign(line, { traceId, spanId });
   }
-  if (status < 500) log.info(line, 'request');
+  if (PROBES.has(route) && (status < 500 || error instanceof Unavailable)) log.debug(line, 'request');
+  else if (status < 500) log.info(line, 'request');
   // The service works as it should, so a word on the cause is enough; there can be thousands of these a second.
   else if (error instanceof Unavailable) log.warn({ ...line, reason: error.message }, 'request');
   else log.error({ ...line, err: error }, 'request');

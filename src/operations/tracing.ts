@@ -37,6 +37,7 @@ import {
 import type { DatabaseSettings, TracingSettings } from '../config.ts';
 import { codeOf } from '../database.ts';
 import { Unavailable } from './errors.ts';
+import { PROBES } from './health.ts';
 import type { Logger } from './logging.ts';
 import { KNOWN_METHODS } from './metrics.ts';
 
@@ -47,8 +48,6 @@ declare module 'node:http' {
   }
 }
 
-/** Asked every few seconds by whoever runs the service; their spans would bury those of people. */
-const PROBES: ReadonlySet<string | undefined> = new Set(['/livez', '/readyz']);
 /** As many requests as can share a statement (users/repository.ts); the SDK would keep the links to 128 of them. */
 const MOST_LINKS = 256;
 /** How long the end of the process waits for a collector. */
