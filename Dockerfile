@@ -13,7 +13,8 @@ WORKDIR /app
 COPY package.json package-lock.json ./
 # Types, source maps and manuals are a third of what packages bring, and nothing reads them at run time.
 RUN --mount=type=cache,target=/root/.npm npm ci --omit=dev --ignore-scripts --no-audit --no-fund --loglevel=error \
-    && find node_modules -type f \( -name '*.ts' -o -name '*.mts' -o -name '*.cts' -o -name '*.map' -o -name '*.md' \) -delete
+    && find node_modules -type f \( -name '*.ts' -o -name '*.mts' -o -name '*.cts' -o -name '*.map' -o -name '*.md' \) -delete \
+    && npm sbom --package-lock-only --sbom-format cyclonedx --omit dev > plusone.cdx.json
 
 FROM base
 # The service installs nothing: without a package manager there is less to patch and less to misuse.
@@ -26,6 +27,7 @@ ENV NODE_ENV=production \
     NODE_COMPILE_CACHE=/app/compile-cache
 RUN install -d -o 1000 -g 1000 compile-cache
 COPY --from=dependencies /app/node_modules node_modules
+COPY --from=dependencies /app/plusone.cdx.json ./
 COPY package.json ./
 COPY src src
 

@@ -39,7 +39,11 @@ async function up(): Promise<void> {
     step('image load', (tell) => loadImage(cluster, image, tell)),
   );
   const standIns = cluster.then((cluster) => step('stand-ins', (tell) => startStandIns(cluster, manifests, tell)));
-  const [image] = await Promise.all([loaded, standIns]);
+  const [image] = await Promise.all([loaded, standIns]).catch(async (error: unknown) => {
+    // What this program started ends with it, and a cluster that is half made never answers the next run.
+    await Promise.allSettled([cluster]);
+    throw error;
+  });
   const ours = withImage(manifests, name, image);
   const variables = secretVariables(ours);
   const secret =

@@ -53,6 +53,16 @@ describe('the manifests in the cluster', () => {
     expect(code, output).to.equal(0);
   });
 
+  it('run an image that carries the list of its packages, as CycloneDX', async function () {
+    this.timeout(30_000);
+    const { stdout } = await ended('docker', ['run', '--rm', '--entrypoint', 'cat', 'plusone:dev', 'plusone.cdx.json']);
+    const { bomFormat, components } = JSON.parse(stdout);
+    expect(bomFormat).to.equal('CycloneDX');
+    expect(components.map(({ name }: { name: string }) => name))
+      .to.include.members(['restify', 'objection', 'mysql2'])
+      .and.not.to.include('mocha');
+  });
+
   it('say who made the image and from which commit', async function () {
     this.timeout(30_000);
     const labels = ['inspect', '--format', '{{json .Config.Labels}}', 'plusone:dev'];
