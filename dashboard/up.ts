@@ -6,7 +6,7 @@
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { requireTools } from '../doctor/tools.ts';
-import { type Cluster, ensureCluster, loadImages } from '../local-kind/cluster.ts';
+import { type Cluster, ensureCluster, loadImages, presentImages } from '../local-kind/cluster.ts';
 import { containersOf, parseObjects } from '../local-kind/objects.ts';
 import { rolledOut } from '../local-kind/rollout.ts';
 import { freePort, isFree } from '../local-process/port.ts';
@@ -73,13 +73,9 @@ async function interrupted(): Promise<void> {
   stopAll();
 }
 
-/** Gives the node those images that this machine has; it pulls the others itself. */
+/** Gives the node those images that this machine has. */
 async function loadPresentImages(cluster: Cluster, manifests: string, tell: (what: string) => void): Promise<void> {
-  const present = [];
-  for (const { image } of containersOf(parseObjects(manifests))) {
-    const id = await output('docker', ['image', 'inspect', '--format', '{{.Id}}', image]).catch(() => undefined);
-    if (id !== undefined) present.push(image);
-  }
+  const present = await presentImages(containersOf(parseObjects(manifests)).map(({ image }) => image));
   await loadImages(cluster, present);
   tell(present.length === 0 ? 'pulled by the cluster' : present.join(', '));
 }

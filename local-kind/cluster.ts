@@ -88,8 +88,9 @@ export async function ensureCluster(
     if (finished)
       throw new Refusal(`the cluster ${name} does not answer after ${START_SECONDS} s: make down, then make up`);
     tell(`${name} was never finished: made anew`);
-    await output('kind', ['delete', 'cluster', '--name', name, '--kubeconfig', KUBECONFIG]);
   }
+  // Also without a cluster: an entry that is left in the kubeconfig would make the next one look finished from the start.
+  await output('kind', ['delete', 'cluster', '--name', name, '--kubeconfig', KUBECONFIG]);
 
   const image = process.env.KIND_NODE_IMAGE || config.nodes[0].image;
   mapping.hostPort = port ?? mapping.hostPort;
@@ -190,6 +191,19 @@ export async function loadImage(
   // Here `name` is enough. Gone already when somebody else has just given the same to another cluster.
   await output('docker', ['rmi', unique]).catch(() => '');
   return unique;
+}
+
+/** Those of the images that this machine has, each once; the nodes pull the others themselves. */
+export async function presentImages(names: readonly string[]): Promise<string[]> {
+  const present = await Promise.all(
+    [...new Set(names)].map((name) =>
+      output('docker', ['image', 'inspect', '--format', '{{.Id}}', name]).then(
+        () => [name],
+        () => [],
+      ),
+    ),
+  );
+  return present.flat();
 }
 
 /** Gives images of this machine to the node that has what stands in for AWS, if it has not got them already. */

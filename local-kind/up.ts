@@ -11,7 +11,7 @@ import { Failed, output, run } from '../terminal/programs.ts';
 import { duration, say, step } from '../terminal/progress.ts';
 import { Refusal } from '../terminal/refusal.ts';
 import { target } from '../terminal/target.ts';
-import { type Cluster, ensureCluster, type Image, loadImage, loadImages } from './cluster.ts';
+import { type Cluster, ensureCluster, type Image, loadImage, loadImages, presentImages } from './cluster.ts';
 import { containersOf, type KubernetesObject, list, parseObjects, withImage, withSecret } from './objects.ts';
 import { release } from './release.ts';
 import { rolledOut } from './rollout.ts';
@@ -39,11 +39,7 @@ async function up(): Promise<void> {
     step('image load', (tell) => loadImage(cluster, image, tell)),
   );
   const standIns = cluster.then((cluster) => step('stand-ins', (tell) => startStandIns(cluster, manifests, tell)));
-  const [image] = await Promise.all([loaded, standIns]).catch(async (error: unknown) => {
-    // What this program started ends with it, and a cluster that is half made never answers the next run.
-    await Promise.allSettled([cluster]);
-    throw error;
-  });
+  const [image] = await Promise.all([loaded, standIns]);
   const ours = withImage(manifests, name, image);
   const variables = secretVariables(ours);
   const secret =
@@ -121,7 +117,7 @@ async function revision(): Promise<string> {
 async function startStandIns(cluster: Cluster, manifests: KubernetesObject[], tell: (what: string) => void) {
   const { kubectl } = cluster;
   const standIns = parseObjects(await output('kubectl', ['kustomize', 'local-kind']));
-  await loadImages(cluster, await presentImages(standIns));
+  await loadImages(cluster, await presentImages(containersOf(standIns).map(({ image }) => image)));
   // A Job runs once; this one has to look every time whether all parameters are there.
   await kubectl(['delete', 'job', 'seed', '-n', NAMESPACE, '--ignore-not-found']);
   await kubectl(['apply', '-f', '-'], list([...manifests.filter(({ kind }) => kind === 'Namespace'), ...standIns]));
@@ -131,20 +127,6 @@ async function startStandIns(cluster: Cluster, manifests: KubernetesObject[], te
     rolledOut(kubectl, NAMESPACE, 'job/seed'),
   ]);
   tell('MySQL, SSM, metrics-server');
-}
-
-/** Those images that this machine has; the node pulls the others itself. */
-async function presentImages(objects: KubernetesObject[]): Promise<string[]> {
-  const names = new Set(containersOf(objects).map(({ image }) => image));
-  const present = await Promise.all(
-    [...names].map((name) =>
-      output('docker', ['image', 'inspect', '--format', '{{.Id}}', name]).then(
-        () => [name],
-        () => [],
-      ),
-    ),
-  );
-  return present.flat();
 }
 
 /** The variables of the service's containers that the manifest lists as `secrets`. */
