@@ -1,10 +1,8 @@
 /** The definition of panels → an addon of the service with an AWS::CloudWatch::Dashboard. */
-import { type CloudWatchGraph, type CloudWatchMetric, type LogQuery, type Owner, PANELS, SECTIONS } from './panels.ts';
+import { GRID_WIDTH, onGrid, PANEL_WIDTH } from './grid.ts';
+import type { CloudWatchGraph, CloudWatchMetric, LogQuery, Owner } from './panels.ts';
 
-/** CloudWatch's grid has 24 columns. */
-const WIDTH = 8;
 const HEIGHT = 6;
-const COLUMNS = 3;
 const PERIOD_SECONDS = 60;
 
 /** What stands in `${…}` is filled in by CloudFormation: parameters of the addon, and exports of the environment. */
@@ -32,26 +30,16 @@ export interface DashboardBody {
 /** The dashboard's body, before CloudFormation has filled in names. */
 export function dashboardBody(): DashboardBody {
   const widgets: Widget[] = [];
-  let y = 0;
-  for (const section of SECTIONS) {
-    widgets.push({ type: 'text', x: 0, y, width: 24, height: 1, properties: { markdown: `## ${section}` } });
-    y += 1;
-    let column = 0;
-    for (const { section: of, title, cloudwatch } of PANELS) {
-      if (of !== section || 'missing' in cloudwatch) continue;
-      if (column === COLUMNS) {
-        column = 0;
-        y += HEIGHT;
-      }
-      const place = { x: column * WIDTH, y, width: WIDTH, height: HEIGHT };
+  for (const { section, y, panels } of onGrid(({ cloudwatch }) => cloudwatch, HEIGHT)) {
+    widgets.push({ type: 'text', x: 0, y, width: GRID_WIDTH, height: 1, properties: { markdown: `## ${section}` } });
+    for (const { panel, graph, x, y } of panels) {
+      const place = { x, y, width: PANEL_WIDTH, height: HEIGHT };
       widgets.push(
-        'query' in cloudwatch
-          ? { type: 'log', ...place, properties: logProperties(title, cloudwatch) }
-          : { type: 'metric', ...place, properties: graphProperties(title, cloudwatch) },
+        'query' in graph
+          ? { type: 'log', ...place, properties: logProperties(panel.title, graph) }
+          : { type: 'metric', ...place, properties: graphProperties(panel.title, graph) },
       );
-      column += 1;
     }
-    y += HEIGHT;
   }
   return { start: '-PT3H', periodOverride: 'inherit', widgets };
 }

@@ -15,14 +15,12 @@ import {
   TooltipDisplayMode,
   VisibilityMode,
 } from '@grafana/schema';
-import { PANELS, type Panel, type PrometheusGraph, SECTIONS, type Unit } from './panels.ts';
+import { GRID_WIDTH, onGrid, PANEL_WIDTH } from './grid.ts';
+import type { Panel, PrometheusGraph, Unit } from './panels.ts';
 
 /** As kubernetes/grafana.yaml provisions it. */
 const DATASOURCE = { type: 'prometheus', uid: 'prometheus' };
-/** Grafana's grid has 24 columns. */
-const WIDTH = 8;
 const HEIGHT = 8;
-const COLUMNS = 3;
 
 /** https://github.com/grafana/grafana/blob/main/packages/grafana-data/src/valueFormats/categories.ts */
 const UNITS: Readonly<Record<Unit, string>> = {
@@ -38,23 +36,14 @@ const UNITS: Readonly<Record<Unit, string>> = {
 export function grafanaDashboard(): Dashboard {
   const panels: (GrafanaPanel | RowPanel)[] = [];
   let id = 0;
-  let y = 0;
-  for (const section of SECTIONS) {
+  for (const { section, y, panels: own } of onGrid(({ prometheus }) => prometheus, HEIGHT)) {
     id += 1;
-    panels.push({ type: 'row', id, title: section, collapsed: false, panels: [], gridPos: { x: 0, y, w: 24, h: 1 } });
-    y += 1;
-    let column = 0;
-    for (const panel of PANELS) {
-      if (panel.section !== section || 'missing' in panel.prometheus) continue;
-      if (column === COLUMNS) {
-        column = 0;
-        y += HEIGHT;
-      }
+    const gridPos = { x: 0, y, w: GRID_WIDTH, h: 1 };
+    panels.push({ type: 'row', id, title: section, collapsed: false, panels: [], gridPos });
+    for (const { panel, graph, x, y } of own) {
       id += 1;
-      panels.push({ ...graph(panel, panel.prometheus), id, gridPos: { x: column * WIDTH, y, w: WIDTH, h: HEIGHT } });
-      column += 1;
+      panels.push({ ...timeSeries(panel, graph), id, gridPos: { x, y, w: PANEL_WIDTH, h: HEIGHT } });
     }
-    y += HEIGHT;
   }
   return {
     uid: 'plusone',
@@ -70,7 +59,10 @@ export function grafanaDashboard(): Dashboard {
   };
 }
 
-function graph({ title, description }: Panel, { unit, queries, limit, logarithmic }: PrometheusGraph): GrafanaPanel {
+function timeSeries(
+  { title, description }: Panel,
+  { unit, queries, limit, logarithmic }: PrometheusGraph,
+): GrafanaPanel {
   const custom: GraphFieldConfig = {
     drawStyle: GraphDrawStyle.Line,
     lineWidth: 2,
