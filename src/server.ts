@@ -12,7 +12,7 @@ import type { Tracing } from './operations/tracing.ts';
 import { createRestify } from './restify.ts';
 import type { Clock } from './users/birthday.ts';
 import type { UserRepository } from './users/repository.ts';
-import { greetingFor, USER_PATH, userHandlers } from './users/routes.ts';
+import { greetingFor, PLAIN_USER_PATH, USER_PATH, userHandlers } from './users/routes.ts';
 import { homePage, type Lookup, pages } from './web/pages.ts';
 
 /** What the HTTP surface stands on. */
@@ -29,8 +29,6 @@ export interface Dependencies {
   tracing?: Tracing | undefined;
 }
 
-/** A user's path as it nearly always is: nothing to decode, no query, no wrong name. */
-const PLAIN_USER = /^\/hello\/([A-Za-z]{1,64})$/;
 /** What the log and the metrics say of a request whose caller hung up before the answer, as nginx and restify do. */
 const HUNG_UP = 444;
 /** The route, in the log and the metrics, of a request that no handler is for. */
@@ -64,7 +62,7 @@ export function createServer(dependencies: Dependencies): Server {
     }
     tracing?.beginRequest(request);
     // What comes by the thousand needs no router, and restify's own work takes longer than all of ours.
-    const username = PLAIN_USER.exec(request.url ?? '')?.[1];
+    const username = PLAIN_USER_PATH.exec(request.url ?? '')?.[1];
     const handler = username === undefined ? undefined : direct.get(request.method ?? '');
     if (username === undefined || handler === undefined) return true;
     const work =

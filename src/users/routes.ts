@@ -9,10 +9,13 @@ import { requireAcceptable } from '../operations/negotiation.ts';
 import { birthDateProblem, type CalendarDate, type Clock, greeting, today } from './birthday.ts';
 import type { UserRepository } from './repository.ts';
 
-const USERNAME = /^[A-Za-z]{1,64}$/;
+const NAME = '[A-Za-z]{1,64}';
+const USERNAME = new RegExp(`^${NAME}$`);
 
 /** Where a user is, as the router writes it. */
 export const USER_PATH = '/hello/:username';
+/** The same as it nearly always is, with the username: nothing to decode, no query, no wrong name. */
+export const PLAIN_USER_PATH = new RegExp(`^/hello/(${NAME})$`);
 
 /** Answers a request about the user of that name, as it stood in the path; what it throws is for `toProblem`. */
 export type UserHandler = (request: Request, response: ServerResponse, username: string) => Promise<void>;
