@@ -9,17 +9,7 @@ import { createMetrics } from '../src/operations/metrics.ts';
 import { createServer } from '../src/server.ts';
 import type { UserRepository } from '../src/users/repository.ts';
 import type { OpenApi } from '../src/web/openapi.ts';
-
-const idle = {
-  used: 0,
-  free: 0,
-  waitingForConnection: 0,
-  statements: 0,
-  statementSeconds: 0,
-  failures: 0,
-  reads: 0,
-  writes: 0,
-};
+import { idle } from './idle.ts';
 
 /** A server on a free port whose users do as `users` says; what it logs is in `log()`. */
 async function serving(users: Partial<UserRepository> = {}, now = '2026-11-24T12:00:00Z', writeToken?: string) {

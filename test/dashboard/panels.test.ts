@@ -7,6 +7,7 @@ import { cloudWatchAddon, type DashboardBody, dashboardBody } from '../../dashbo
 import { grafanaDashboard } from '../../dashboard/grafana.ts';
 import { PANELS, type Panel } from '../../dashboard/panels.ts';
 import { createMetrics } from '../../src/operations/metrics.ts';
+import { idle } from '../idle.ts';
 
 const ADDON = 'copilot/plusone/addons/dashboard.yml';
 
@@ -180,8 +181,7 @@ function metricsIn(expression: string): string[] {
 }
 
 async function metricsOfTheService(): Promise<Set<string>> {
-  const idle = { used: 0, free: 0, waitingForConnection: 0, statements: 0, statementSeconds: 0, failures: 0 };
-  const metrics = createMetrics({ version: '1', revision: 'abc' }, () => ({ ...idle, reads: 0, writes: 0 }));
+  const metrics = createMetrics({ version: '1', revision: 'abc' }, () => idle);
   metrics.observe('GET', '/hello/:username', 200, 0.001);
   const text = await metrics.registry.metrics();
   return new Set([...text.matchAll(/^([a-z_]\w*)/gm)].map(([, name]) => name ?? ''));

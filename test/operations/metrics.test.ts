@@ -1,16 +1,6 @@
 import { expect } from 'chai';
 import { createMetrics } from '../../src/operations/metrics.ts';
-
-const idle = {
-  used: 0,
-  free: 0,
-  waitingForConnection: 0,
-  statements: 0,
-  statementSeconds: 0,
-  failures: 0,
-  reads: 0,
-  writes: 0,
-};
+import { idle } from '../idle.ts';
 
 describe('the metrics', () => {
   it('tell the statistics as they are when somebody asks', async () => {

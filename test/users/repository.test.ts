@@ -3,6 +3,7 @@ import knex from 'knex';
 import type { Database } from '../../src/database.ts';
 import { Unavailable } from '../../src/operations/errors.ts';
 import { createUserRepository } from '../../src/users/repository.ts';
+import { idleDatabase } from '../idle.ts';
 
 /** A database that writes down what it is asked and fails as often as told. */
 function scripted(failures: Error[] = []) {
@@ -16,7 +17,7 @@ function scripted(failures: Error[] = []) {
       if (failure !== undefined) throw failure;
       return JSON.parse('[]');
     },
-    statistics: () => ({ used: 0, free: 0, waitingForConnection: 0, statements: 0, statementSeconds: 0, failures: 0 }),
+    statistics: () => idleDatabase,
     close: async () => {},
   };
   return { users: createUserRepository(database, 1000), asked };
