@@ -100,7 +100,7 @@ fuzz: install ## Schemathesis and broken HTTP against the API; FUZZ_CASES=20000 
 	@npm run --silent fuzz
 
 sbom: install ## What the image contains of npm's packages, as CycloneDX: plusone.cdx.json
-	@npm sbom --sbom-format cyclonedx --omit dev > plusone.cdx.json
+	@npm sbom --package-lock-only --sbom-format cyclonedx --omit dev > plusone.cdx.json
 	@echo plusone.cdx.json
 
 audit: install ## Ask npm's registry for advisories about what is in the image
