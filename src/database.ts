@@ -135,11 +135,16 @@ export function openDatabase(
     },
   );
 
-  async function acquire(): Promise<Connection> {
+  /** The session that was used last and is still good; undefined when there is none. */
+  function rested(): Connection | undefined {
     for (let session = resting.pop(); session !== undefined; session = resting.pop()) {
       if (connection.client.validateConnection(session)) return session;
-      await connection.client.releaseConnection(session);
+      void connection.client.releaseConnection(session);
     }
+    return undefined;
+  }
+
+  async function acquire(): Promise<Connection> {
     try {
       return await connection.client.acquireConnection();
     } catch (error) {
@@ -176,9 +181,9 @@ export function openDatabase(
       let failure: unknown;
       let session: Connection | undefined;
       try {
-        const acquired = await acquire();
+        const acquired = rested() ?? (await acquire());
         session = acquired;
-        await endAbandoned(acquired);
+        if (abandoned.size > 0) await endAbandoned(acquired);
         return await runWithin<Result>(STATEMENT_MILLISECONDS, (done) =>
           acquired.execute<Result>(sql, [...values], done),
         );

@@ -6,7 +6,7 @@ import { type Config, ConfigError, readConfig, secretsPath } from './config.ts';
 import { type Database, openDatabase } from './database.ts';
 import { migrate, schemaIsCurrent } from './migrations/index.ts';
 import { Health } from './operations/health.ts';
-import { createLog, type Logger } from './operations/logging.ts';
+import { createLog, type Logger, type LogRequest } from './operations/logging.ts';
 import { createMetrics, createMetricsServer } from './operations/metrics.ts';
 import { exitOnSignals } from './operations/shutdown.ts';
 import { readSecrets, SecretsError } from './secrets.ts';
@@ -35,7 +35,7 @@ async function main([command, ...rest]: string[]): Promise<void> {
     process.exit(EXIT.usage);
   }
   const config = await configure();
-  const { log, flush } = await createLog(config.logLevel);
+  const { log, logRequest, flush } = await createLog(config.logLevel);
   const exit = (code: number): never => {
     flush();
     process.exit(code);
@@ -47,7 +47,7 @@ async function main([command, ...rest]: string[]): Promise<void> {
   process.on('uncaughtException', (error) => die(error, 'a fault in the program'));
 
   if (command === 'serve') {
-    await serve(config, log, exit).catch((error: unknown) => die(error, 'the service could not start'));
+    await serve(config, log, logRequest, exit).catch((error: unknown) => die(error, 'the service could not start'));
     return;
   }
   try {
@@ -77,7 +77,7 @@ async function configure(): Promise<Config> {
   }
 }
 
-async function serve(config: Config, log: Logger, exit: (code: number) => void): Promise<void> {
+async function serve(config: Config, log: Logger, logRequest: LogRequest, exit: (code: number) => void): Promise<void> {
   const { version } = packageJson;
   const health = new Health();
   const tracing =
@@ -94,6 +94,7 @@ async function serve(config: Config, log: Logger, exit: (code: number) => void):
     health,
     metrics,
     log,
+    logRequest,
     tracing,
     clock: () => new Date(),
     version,

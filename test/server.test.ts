@@ -5,6 +5,7 @@ import { expect } from 'chai';
 import { pino } from 'pino';
 import { Overloaded, Unavailable } from '../src/operations/errors.ts';
 import { Health } from '../src/operations/health.ts';
+import { createRequestLog } from '../src/operations/logging.ts';
 import { createMetrics } from '../src/operations/metrics.ts';
 import { createServer } from '../src/server.ts';
 import type { UserRepository } from '../src/users/repository.ts';
@@ -22,6 +23,7 @@ async function serving(users: Partial<UserRepository> = {}, now = '2026-11-24T12
   });
   const health = new Health();
   const metrics = createMetrics({ version: '1', revision: 'abc' }, () => idle);
+  const log = pino(sink);
   const server = createServer({
     users: {
       find: async () => undefined,
@@ -32,7 +34,8 @@ async function serving(users: Partial<UserRepository> = {}, now = '2026-11-24T12
     },
     health,
     metrics,
-    log: pino(sink),
+    log,
+    logRequest: createRequestLog(log, sink),
     clock: () => new Date(now),
     version: '1',
     writeToken,

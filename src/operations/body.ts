@@ -4,6 +4,7 @@ import { Problem } from './errors.ts';
 /** The largest request body that is read, in bytes. */
 export const LARGEST_BODY = 16 * 1024;
 
+const UTF8 = new TextDecoder('utf-8', { fatal: true });
 const JSON_TYPE = /^application\/json\s*(;|$)/i;
 
 /**
@@ -23,7 +24,7 @@ export async function readJson(request: IncomingMessage): Promise<unknown> {
   }
   const bytes = await readBytes(request);
   try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+    return JSON.parse(UTF8.decode(bytes));
   } catch {
     // The parser's own words quote the body, which must not reach an answer or a log.
     throw new Problem(400, bytes.length === 0 ? 'The body is empty; it must be JSON.' : 'The body is not valid JSON.');

@@ -88,11 +88,12 @@ export class Coalescer<Item, Result> {
     if (this.#scheduled || this.#underWay.size >= this.#how.lanes) return;
     this.#scheduled = true;
     this.#scheduledAt = now;
-    const defer = this.#size === 1 ? process.nextTick : setImmediate;
-    defer(() => {
+    const begin = () => {
       this.#scheduled = false;
       this.#begin();
-    });
+    };
+    if (this.#size === 1) void Promise.resolve().then(begin);
+    else setImmediate(begin);
   }
 
   #begin(): void {

@@ -71,6 +71,11 @@ export function createUserRepository(database: Database, queueLimit: number, tra
   });
 
   async function findAll(usernames: readonly string[]): Promise<(CalendarDate | undefined)[]> {
+    if (usernames.length === 1) {
+      // Nobody else's row can come back, so there are no names to read and to compare.
+      const [row] = await database.execute<RowDataPacket[]>(statements.selectOne, usernames);
+      return [row?.date_of_birth];
+    }
     const distinct = padded([...new Set(usernames)]);
     const rows = await database.execute<RowDataPacket[]>(statements.select(distinct.length), distinct);
     const found = new Map(rows.map((row) => [row.username, row.date_of_birth]));
@@ -105,15 +110,22 @@ export function createUserRepository(database: Database, queueLimit: number, tra
   };
 }
 
-/** The SQL of the three statements, compiled by Objection and Knex when first needed. */
+/** The SQL of the statements, compiled by Objection and Knex when first needed. */
 class Statements {
   readonly #database: Database;
   readonly #selects = new Map<number, string>();
   readonly #upserts = new Map<number, string>();
+  readonly selectOne: string;
   readonly delete: string;
 
   constructor(database: Database) {
     this.#database = database;
+    this.selectOne = User.query(database.knex)
+      .select('date_of_birth')
+      .where('username', '')
+      .toKnexQuery()
+      .toSQL()
+      .toNative().sql;
     this.delete = User.query(database.knex).delete().where('username', '').toKnexQuery().toSQL().toNative().sql;
   }
 

@@ -211,6 +211,8 @@ describe('what is not quite HTTP', () => {
     ['an unknown method', 'BREW /hello/ann HTTP/1.1\r\nHost: x\r\n\r\n', 400],
     ['no Host', 'GET /livez HTTP/1.1\r\nConnection: close\r\n\r\n', 400],
     ['a Host that is none', 'GET /livez HTTP/1.1\r\nHost: a b\r\nConnection: close\r\n\r\n', 400],
+    ['no Host on the short way', 'GET /hello/ann HTTP/1.1\r\nConnection: close\r\n\r\n', 400],
+    ['a Host that is none on the short way', 'GET /hello/ann HTTP/1.1\r\nHost: a b\r\nConnection: close\r\n\r\n', 400],
     ['a target that makes no URL', 'GET http://[/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n', 400],
     ['a length that is no number', 'PUT /hello/ann HTTP/1.1\r\nHost: x\r\nContent-Length: many\r\n\r\n', 400],
     ['two lengths', 'PUT /hello/ann HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}x', 400],

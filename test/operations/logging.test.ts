@@ -1,20 +1,52 @@
-import { Writable } from 'node:stream';
+import { IncomingMessage, ServerResponse } from 'node:http';
+import { Socket } from 'node:net';
 import { expect } from 'chai';
 import { pino } from 'pino';
-import { withoutData } from '../../src/operations/logging.ts';
+import { Unavailable } from '../../src/operations/errors.ts';
+import { createRequestLog, withoutData } from '../../src/operations/logging.ts';
+
+/** A place for lines, with those that came. */
+function sink() {
+  const lines: string[] = [];
+  return { lines, write: (line: string) => void lines.push(line) };
+}
 
 /** What the log would hold of `error`. */
 function logged(error: unknown): string {
-  let text = '';
-  const sink = new Writable({
-    write(chunk, _encoding, done) {
-      text += chunk;
-      done();
-    },
-  });
-  pino({ serializers: { err: withoutData } }, sink).error({ err: error }, 'x');
-  return text;
+  const { lines, ...stream } = sink();
+  pino({ serializers: { err: withoutData } }, stream).error({ err: error }, 'x');
+  return lines.join('');
 }
+
+/** What a log of that level holds of a request that was answered with `status`. */
+function loggedOfRequest(level: string, status: number, error?: unknown): string[] {
+  const { lines, ...stream } = sink();
+  const log = pino({ level, base: null, formatters: { level: (label) => ({ level: label }) } }, stream);
+  const request = new IncomingMessage(new Socket());
+  Object.assign(request, { method: 'GET', requestId: 'trace-1' });
+  const response = new ServerResponse(request);
+  response.statusCode = status;
+  createRequestLog(log, stream)(request, response, '/hello/:username', 1.26, error);
+  return lines;
+}
+
+describe('the line of a request', () => {
+  it('has the same fields in the same order when all went well as when not', () => {
+    const [good = '', ...more] = loggedOfRequest('info', 200);
+    const [bad = ''] = loggedOfRequest('info', 503, new Unavailable('MySQL is away'));
+    expect(more).to.deep.equal([]);
+    expect(good.endsWith('}\n')).to.equal(true);
+    const { reason, ...rest } = JSON.parse(bad);
+    expect(reason).to.equal('MySQL is away');
+    expect(Object.keys(JSON.parse(good))).to.deep.equal(Object.keys(rest));
+    expect(JSON.parse(good)).to.include({ level: 'info', requestId: 'trace-1', status: 200, milliseconds: 1.3 });
+  });
+
+  it('is left out when all went well and the level is higher', () => {
+    expect(loggedOfRequest('warn', 200)).to.deep.equal([]);
+    expect(loggedOfRequest('warn', 503, new Unavailable('MySQL is away'))).to.have.length(1);
+  });
+});
 
 describe('an error in the log', () => {
   it('keeps its kind, message, code and place', () => {

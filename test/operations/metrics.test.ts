@@ -26,6 +26,15 @@ describe('the metrics', () => {
     ]);
   });
 
+  it('lose none of many requests', async () => {
+    const { registry, observe } = createMetrics({ version: '1', revision: 'abc' }, () => idle);
+    for (let request = 0; request < 1000; request += 1) observe('GET', '/hello/:username', 200, 0.25);
+    expect((await registry.metrics()).split('\n')).to.include.members([
+      'http_request_duration_seconds_sum{method="GET",route="/hello/:username",status="200"} 250',
+      'http_request_duration_seconds_count{method="GET",route="/hello/:username",status="200"} 1000',
+    ]);
+  });
+
   it('have no label for a method that somebody made up', async () => {
     const { registry, observe } = createMetrics({ version: '1', revision: 'abc' }, () => idle);
     observe('BREW', 'none', 405, 0.001);
