@@ -12,7 +12,6 @@ const LEAST_WRITTEN_BYTES = 4 * 1024;
 const LONGEST_HELD_MILLISECONDS = 100;
 /** Past this much unwritten output (a blocked stdout), lines are dropped rather than memory filled. */
 const MOST_BUFFERED_BYTES = 4 * 1024 * 1024;
-const NO_TRACE = {};
 /** How long the end of the process waits for a stdout that takes nothing; what it has not taken then is lost. */
 const FLUSH_MILLISECONDS = 1_000;
 
@@ -106,6 +105,8 @@ export function createRequestLog(log: Logger, stream: DestinationStream): LogReq
     else log.error({ ...line, err: error }, 'request');
   };
 }
+
+const NO_TRACE = {};
 
 function traceOf(span: Span | undefined): Partial<SpanContext> {
   if (span === undefined) return NO_TRACE;
