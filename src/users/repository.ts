@@ -110,7 +110,7 @@ export function createUserRepository(database: Database, queueLimit: number, tra
   };
 }
 
-/** The SQL of the statements, compiled by Objection and Knex when first needed. */
+/** The SQL of the statements, compiled once by Objection and Knex; lists when their length is first needed. */
 class Statements {
   readonly #database: Database;
   readonly #selects = new Map<number, string>();
@@ -120,13 +120,8 @@ class Statements {
 
   constructor(database: Database) {
     this.#database = database;
-    this.selectOne = User.query(database.knex)
-      .select('date_of_birth')
-      .where('username', '')
-      .toKnexQuery()
-      .toSQL()
-      .toNative().sql;
-    this.delete = User.query(database.knex).delete().where('username', '').toKnexQuery().toSQL().toNative().sql;
+    this.selectOne = sqlOf(User.query(database.knex).select('date_of_birth').where('username', '').toKnexQuery());
+    this.delete = sqlOf(User.query(database.knex).delete().where('username', '').toKnexQuery());
   }
 
   select(names: number): string {
@@ -151,10 +146,14 @@ interface Compilable {
   toSQL(): { toNative(): { sql: string } };
 }
 
+function sqlOf(query: Compilable): string {
+  return query.toSQL().toNative().sql;
+}
+
 function compiledOnce(known: Map<number, string>, size: number, build: () => Compilable): string {
   let sql = known.get(size);
   if (sql === undefined) {
-    sql = build().toSQL().toNative().sql;
+    sql = sqlOf(build());
     known.set(size, sql);
   }
   return sql;
