@@ -8,7 +8,7 @@ help: ## List the commands
 
 # Everything runs on the Node 24 that comes with the dependencies: npm puts node_modules/.bin first in PATH.
 node_modules/.package-lock.json: package-lock.json
-	@sh doctor/node.sh >/dev/null
+	@sh tools/doctor/node.sh >/dev/null
 	@echo 'installing the dependencies, Node 24 among them: about a minute'
 	@npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
@@ -17,14 +17,14 @@ install: node_modules/.package-lock.json
 
 # It runs before anything is installed, on a Node that takes TypeScript; an older one has to install Node 24 first.
 doctor: ## What is missing on this machine, and what to type; FOR=dev, kind or aws for one purpose
-	@[ -x node_modules/.bin/node ] || sh doctor/node.sh >/dev/null
+	@[ -x node_modules/.bin/node ] || sh tools/doctor/node.sh >/dev/null
 	@[ -x node_modules/.bin/node ] || node -e 'process.exit(process.features.typescript ? 0 : 1)' \
 	  || $(MAKE) --no-print-directory install
-	@$$(command -v node_modules/.bin/node || command -v node) doctor/main.ts
+	@$$(command -v node_modules/.bin/node || command -v node) tools/doctor/main.ts
 
 ##@ This machine, without Docker
 dev: install ## Run the service on http://localhost:5000 with a private database of its own
-	@node_modules/.bin/node local-process/dev.ts
+	@node_modules/.bin/node tools/process/dev.ts
 
 test: install ## Prove the service, its page and the translation; needs no Docker
 	@npm test
@@ -75,7 +75,7 @@ restart: cluster ## Replace the pods one by one, without a failed request
 	@$(KUBECTL) rollout status deployment/plusone --timeout=180s
 
 dashboard: install cluster ## Grafana on http://localhost:3000 with all that is measured in the cluster, until Ctrl-C
-	@CLUSTER=$(CLUSTER) node_modules/.bin/node dashboard/up.ts
+	@CLUSTER=$(CLUSTER) node_modules/.bin/node tools/dashboard/up.ts
 
 local_integration_test: up ## make up, then the integration tests against the service in the cluster
 	@BASE_URL=http://localhost:$$(docker port $(CLUSTER)-control-plane 30500/tcp | cut -d: -f2) npm run --silent test:integration
@@ -94,7 +94,7 @@ bench: install ## The service beside raw node:http, Go, Fastify and Express, in 
 ##@ Faults and supply
 # On what is there: the process always, the kind cluster when `make up` made one; AWS only by TARGET=aws.
 drill: install ## Fault drills on all that is there; DRILL=name TARGET=process|kind|aws, QUICK=1 for short faults
-	@node_modules/.bin/node drills/main.ts $(or $(DRILL),all) $(addprefix --target=,$(TARGET)) $(if $(QUICK),--quick)
+	@node_modules/.bin/node tools/drills/main.ts $(or $(DRILL),all) $(addprefix --target=,$(TARGET)) $(if $(QUICK),--quick)
 
 fuzz: install ## Schemathesis and broken HTTP against the API; FUZZ_CASES=20000 FUZZ_SEED=7 for a longer look
 	@npm run --silent fuzz
@@ -123,29 +123,29 @@ secrets: .local/gitleaks-$(GITLEAKS) ## Look for secrets in the history, and in 
 
 ##@ AWS (Copilot); ENV=test unless you say ENV=prod
 infra-plan: install ## What infra-create and publish would create or change; touches nothing
-	@node_modules/.bin/node aws/infra-plan.ts
+	@node_modules/.bin/node tools/aws/infra-plan.ts
 
 infra-create: install ## Create or update the application, environment and database; asks first
-	@node_modules/.bin/node aws/infra-create.ts
+	@node_modules/.bin/node tools/aws/infra-create.ts
 
 publish: install ## Release this commit: AWS_ACCOUNT=123456789012 make publish
-	@node_modules/.bin/node aws/publish.ts
+	@node_modules/.bin/node tools/aws/publish.ts
 
 logs-aws: install ## Follow the log of the service; SINCE=1h to begin earlier
-	@node_modules/.bin/node aws/logs.ts
+	@node_modules/.bin/node tools/aws/logs.ts
 
 remote_validation: install ## The integration tests against the load balancer, or LOAD_BALANCER
-	@node_modules/.bin/node aws/remote-validation.ts
+	@node_modules/.bin/node tools/aws/remote-validation.ts
 
 stress_test: install ## A load test against LOAD_BALANCER, else http://localhost:5000; fails above 500 ms
-	@node_modules/.bin/node aws/stress-test.ts
+	@node_modules/.bin/node tools/aws/stress-test.ts
 
 rotate-password: install ## Give the database a new password; the tasks take it up by themselves
-	@node_modules/.bin/node aws/rotate-password.ts
+	@node_modules/.bin/node tools/aws/rotate-password.ts
 
 infra-destroy: install ## Remove the environment; asks first, and the database leaves a snapshot
-	@node_modules/.bin/node aws/infra-destroy.ts
+	@node_modules/.bin/node tools/aws/infra-destroy.ts
 
 rehearse: install ## All of these against an AWS-compatible endpoint on this machine
-	@node_modules/.bin/node aws/rehearse.ts
+	@node_modules/.bin/node tools/aws/rehearse.ts
 .PHONY: infra-plan infra-create publish logs-aws remote_validation stress_test rotate-password infra-destroy rehearse

@@ -11,7 +11,8 @@ import {
   ServiceType,
 } from 'cdk8s-plus-27';
 import type { Construct } from 'constructs';
-import type { NotCarried } from './carried.ts';
+import type { NotCarried } from '../manifest/mapping.ts';
+import { cronJobSchedule } from '../manifest/schedule.ts';
 import { declaredUser, exceptions, presentImage, spreadPods, standsForLoadBalancer } from './exceptions.ts';
 import { builtImages } from './images.ts';
 import { objectName } from './names.ts';
@@ -19,7 +20,6 @@ import { claimName, isShared, type Pod, podOf } from './pod.ts';
 import { listeningPorts, servicePorts } from './ports.ts';
 import type { Release } from './release.ts';
 import { type Scaling, scalingOf, scheduleScaling } from './scaling.ts';
-import { cronJobSchedule } from './schedule.ts';
 import { secretKeys } from './variables.ts';
 
 /** A release as Kubernetes objects. */

@@ -1,4 +1,4 @@
-import type { Fields } from './fields.ts';
+import type { Fields } from '../manifest/fields.ts';
 
 type Sidecar = NonNullable<Fields['sidecars']>[string];
 

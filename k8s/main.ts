@@ -1,14 +1,14 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { DocumentError } from '../manifest/document.ts';
+import { readEnvironmentFile } from '../manifest/environment-file.ts';
+import { type Manifest, readManifest } from '../manifest/manifest.ts';
+import { readOverrides } from '../manifest/overrides.ts';
+import { displayed, MissingInput, openWorkspace, readText } from '../manifest/workspace.ts';
 import { type Synthesis, synthesize } from './chart.ts';
-import { DocumentError } from './document.ts';
-import { readEnvironmentFile } from './environment-file.ts';
-import { type Manifest, readManifest } from './manifest.ts';
 import { secretName } from './names.ts';
-import { readOverrides } from './overrides.ts';
 import type { Release } from './release.ts';
-import { displayed, MissingInput, openWorkspace, readText } from './workspace.ts';
 
 const defaultKubectlImage = 'registry.k8s.io/kubectl:v1.34.2';
 

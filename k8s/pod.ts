@@ -1,7 +1,7 @@
 import { k8s } from 'cdk8s-plus-27';
-import type { NotCarried } from './carried.ts';
+import type { Fields } from '../manifest/fields.ts';
+import type { NotCarried } from '../manifest/mapping.ts';
 import { type Container, conditionsOn, containersOf } from './containers.ts';
-import type { Fields } from './fields.ts';
 import { imageOf } from './images.ts';
 import { objectName } from './names.ts';
 import { listeningPorts } from './ports.ts';

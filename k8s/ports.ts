@@ -1,4 +1,4 @@
-import type { Fields } from './fields.ts';
+import type { Fields } from '../manifest/fields.ts';
 
 /** A port that a load balancer or another service sends to. */
 export interface ServicePort {

@@ -1,6 +1,6 @@
 import { k8s } from 'cdk8s-plus-27';
+import type { Fields } from '../manifest/fields.ts';
 import { type Container, conditionsOn } from './containers.ts';
-import type { Fields } from './fields.ts';
 import { servicePorts } from './ports.ts';
 
 type Probes = Pick<k8s.Container, 'startupProbe' | 'readinessProbe' | 'livenessProbe'>;

@@ -1,5 +1,5 @@
-import type { Manifest } from './manifest.ts';
-import type { Overrides } from './overrides.ts';
+import type { Manifest } from '../manifest/manifest.ts';
+import type { Overrides } from '../manifest/overrides.ts';
 
 /** One workload of one application in one environment, and how this cluster takes it. */
 export interface Release {

@@ -1,11 +1,11 @@
 import type { Chart } from 'cdk8s';
 import { k8s, Role, ServiceAccount } from 'cdk8s-plus-27';
+import type { Fields } from '../manifest/fields.ts';
+import type { ScheduledAction } from '../manifest/overrides.ts';
+import { cronJobSchedule } from '../manifest/schedule.ts';
 import { exceptions, presentImage } from './exceptions.ts';
-import type { Fields } from './fields.ts';
 import { objectName } from './names.ts';
-import type { ScheduledAction } from './overrides.ts';
 import { sizeOf } from './pod.ts';
-import { cronJobSchedule } from './schedule.ts';
 
 export interface Scaling {
   min: number;

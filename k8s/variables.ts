@@ -1,7 +1,7 @@
 import type { k8s } from 'cdk8s-plus-27';
-import type { NotCarried } from './carried.ts';
+import type { Fields } from '../manifest/fields.ts';
+import type { NotCarried } from '../manifest/mapping.ts';
 import { type Container, containersOf } from './containers.ts';
-import type { Fields } from './fields.ts';
 import { secretName } from './names.ts';
 import { servicePorts } from './ports.ts';
 import type { Release } from './release.ts';

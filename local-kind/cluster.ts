@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parse, stringify } from 'yaml';
 import { z } from 'zod';
-import { output, run } from '../terminal/programs.ts';
-import { Refusal } from '../terminal/refusal.ts';
+import { output, run } from '../tools/terminal/programs.ts';
+import { Refusal } from '../tools/terminal/refusal.ts';
 import { requireFreePort } from './port.ts';
 
 /** Where kind writes how to reach its clusters; the person's own kubeconfig and context stay as they are. */

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
-import { output } from '../terminal/programs.ts';
-import { Refusal } from '../terminal/refusal.ts';
+import { output } from '../tools/terminal/programs.ts';
+import { Refusal } from '../tools/terminal/refusal.ts';
 
 /** Who listens on a port. */
 export interface Holder {

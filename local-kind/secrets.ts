@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { GetParameterCommand, ParameterNotFound, SSMClient } from '@aws-sdk/client-ssm';
-import { readManifest } from '../k8s/manifest.ts';
-import { Refusal } from '../terminal/refusal.ts';
+import { readManifest } from '../manifest/manifest.ts';
+import { Refusal } from '../tools/terminal/refusal.ts';
 import type { Cluster } from './cluster.ts';
 
 const MANIFEST = 'copilot/plusone/manifest.yml';

@@ -5,12 +5,12 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
-import { requireTools } from '../doctor/tools.ts';
 import { secretName } from '../k8s/names.ts';
-import { Failed, output, run } from '../terminal/programs.ts';
-import { duration, say, step } from '../terminal/progress.ts';
-import { Refusal } from '../terminal/refusal.ts';
-import { target } from '../terminal/target.ts';
+import { requireTools } from '../tools/doctor/tools.ts';
+import { target } from '../tools/terminal/make-target.ts';
+import { Failed, output, run } from '../tools/terminal/programs.ts';
+import { duration, say, step } from '../tools/terminal/progress.ts';
+import { Refusal } from '../tools/terminal/refusal.ts';
 import { type Cluster, ensureCluster, type Image, loadImage, loadImages, presentImages } from './cluster.ts';
 import { containersOf, type KubernetesObject, list, parseObjects, withImage, withSecret } from './objects.ts';
 import { release } from './release.ts';

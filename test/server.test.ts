@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { Writable } from 'node:stream';
 import { expect } from 'chai';
 import { pino } from 'pino';
-import { Overloaded, Unavailable } from '../src/operations/errors.ts';
+import { Overloaded, Unavailable } from '../src/http/problems.ts';
 import { Health } from '../src/operations/health.ts';
 import { createRequestLog } from '../src/operations/logging.ts';
 import { createMetrics } from '../src/operations/metrics.ts';

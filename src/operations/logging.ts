@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Span, SpanContext } from '@opentelemetry/api';
 import { type DestinationStream, destination, type Logger, pino } from 'pino';
 import type { LogLevel } from '../config.ts';
-import { Unavailable } from './errors.ts';
+import { Unavailable } from '../http/problems.ts';
 import { PROBES } from './health.ts';
 
 export type { Logger } from 'pino';

@@ -1,6 +1,6 @@
 import { createServer, type Server } from 'node:http';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import type { DatabaseStatistics } from '../database.ts';
+import type { DatabaseStatistics } from '../database/database.ts';
 import type { UserStatistics } from '../users/repository.ts';
 import type { Logger } from './logging.ts';
 

@@ -35,8 +35,8 @@ import {
   TracerProvider,
 } from '@opentelemetry/sdk-trace';
 import type { DatabaseSettings, TracingSettings } from '../config.ts';
-import { codeOf } from '../database.ts';
-import { Unavailable } from './errors.ts';
+import { codeOf } from '../database/database.ts';
+import { Unavailable } from '../http/problems.ts';
 import { PROBES } from './health.ts';
 import type { Logger } from './logging.ts';
 import { KNOWN_METHODS } from './metrics.ts';

@@ -1,5 +1,5 @@
 import type { Span } from '@opentelemetry/api';
-import { Overloaded, Unavailable } from '../operations/errors.ts';
+import { Overloaded, Unavailable } from '../http/problems.ts';
 import type { Tracing } from '../operations/tracing.ts';
 
 /** How a coalescer works; all of it is about one kind of item. */

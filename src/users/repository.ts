@@ -1,6 +1,6 @@
 import type { ResultSetHeader, RowDataPacket } from 'mysql2';
-import { codeOf, type Database } from '../database.ts';
-import { Unavailable } from '../operations/errors.ts';
+import { codeOf, type Database } from '../database/database.ts';
+import { Unavailable } from '../http/problems.ts';
 import type { Tracing } from '../operations/tracing.ts';
 import type { CalendarDate } from './birthday.ts';
 import { Coalescer } from './coalescing.ts';

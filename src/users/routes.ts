@@ -1,11 +1,11 @@
 import type { ServerResponse } from 'node:http';
 import type { Request } from 'restify';
 import { z } from 'zod';
-import { sendJson, sendNoContent } from '../operations/answers.ts';
-import { requireToken } from '../operations/authorization.ts';
-import { readJson } from '../operations/body.ts';
-import { type FieldError, Problem } from '../operations/errors.ts';
-import { requireAcceptable } from '../operations/negotiation.ts';
+import { sendJson, sendNoContent } from '../http/answers.ts';
+import { requireToken } from '../http/authorization.ts';
+import { readJson } from '../http/body.ts';
+import { requireAcceptable } from '../http/negotiation.ts';
+import { type FieldError, Problem } from '../http/problems.ts';
 import { birthDateProblem, type CalendarDate, type Clock, greeting, today } from './birthday.ts';
 import type { UserRepository } from './repository.ts';
 

@@ -1,9 +1,9 @@
 import { type ExecFileException, execFile } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { requireTools } from '../../doctor/tools.ts';
 import { KUBECONFIG } from '../../local-kind/cluster.ts';
-import { freePort } from '../../local-process/port.ts';
-import { Refusal } from '../../terminal/refusal.ts';
+import { requireTools } from '../../tools/doctor/tools.ts';
+import { freePort } from '../../tools/process/port.ts';
+import { Refusal } from '../../tools/terminal/refusal.ts';
 
 /** The cluster of the tests: their own, gone afterwards; or CLUSTER=name, which stays. */
 export const CLUSTER = process.env.CLUSTER || 'plusone-test';

@@ -2,15 +2,15 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { expect } from 'chai';
 import { z } from 'zod';
-import { PANELS } from '../../dashboard/panels.ts';
-import { queryRange } from '../../dashboard/prometheus.ts';
-import { linters } from '../aws/linters.ts';
+import { PANELS } from '../../tools/dashboard/panels.ts';
+import { queryRange } from '../../tools/dashboard/prometheus.ts';
+import { linters } from '../tools/aws/linters.ts';
 import { ask, CLUSTER, ended, eventually, kubectl, servicePods, url } from './cluster.ts';
 import { kubeScore } from './kube-score.ts';
 
 const PULL_SECONDS = 300;
 const MANIFESTS = ['namespace', 'prometheus', 'kube-state-metrics', 'grafana'].map(
-  (name) => `dashboard/kubernetes/${name}.yaml`,
+  (name) => `tools/dashboard/kubernetes/${name}.yaml`,
 );
 const INSTANT = z.object({
   data: z.object({ result: z.array(z.object({ metric: z.record(z.string(), z.string()) })) }),

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { linters } from '../aws/linters.ts';
+import { linters } from '../tools/aws/linters.ts';
 import { ended, kubectl } from './cluster.ts';
 import { kubeScore } from './kube-score.ts';
 

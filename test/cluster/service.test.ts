@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { Workspace } from '../aws/workspace.ts';
+import { Workspace } from '../../tools/aws/workspace-copy.ts';
 import {
   ask,
   CLUSTER,

@@ -1,6 +1,6 @@
 import { connect } from 'node:net';
 import { expect } from 'chai';
-import { type Service, startService } from '../../local-process/service.ts';
+import { type Service, startService } from '../../tools/process/service.ts';
 
 const SEED = Number(process.env.FUZZ_SEED ?? 1);
 const CASES = Number(process.env.FUZZ_CASES ?? 2_000);

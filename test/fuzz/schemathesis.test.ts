@@ -5,12 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
-import { NoProgram, programFromPyPI } from '../../local-process/pypi.ts';
-import { type Service, startService } from '../../local-process/service.ts';
+import { NoProgram, programFromPyPI } from '../../tools/process/pypi.ts';
+import { type Service, startService } from '../../tools/process/service.ts';
 
 const PACKAGE = 'schemathesis==4.32.5';
-const CONFIG = fileURLToPath(new URL('schemathesis.toml', import.meta.url));
-const HOOKS = fileURLToPath(new URL('hooks.py', import.meta.url));
+const CONFIG = fileURLToPath(new URL('./schemathesis.toml', import.meta.url));
+const HOOKS = fileURLToPath(new URL('./hooks.py', import.meta.url));
 const CASES = Number(process.env.FUZZ_CASES ?? 2_000);
 const SEED = process.env.FUZZ_SEED ?? '1';
 /** Schemathesis makes that many for each operation and phase. */

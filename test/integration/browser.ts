@@ -1,5 +1,5 @@
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
-import { findChromium } from '../../doctor/tools.ts';
+import { findChromium } from '../../tools/doctor/tools.ts';
 import { target } from './service.ts';
 
 /** Without a sandbox, since tests also run as root in a container; without whatever Chromium asks of the world. */

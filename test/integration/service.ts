@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { startService } from '../../local-process/service.ts';
+import { startService } from '../../tools/process/service.ts';
 
 /** The service that the black-box tests ask. */
 export interface Target {

@@ -9,7 +9,7 @@ import { webService } from './workload.ts';
 
 const synth = fileURLToPath(new URL('../../k8s/main.ts', import.meta.url));
 const ours = fileURLToPath(new URL('../../', import.meta.url));
-const snapshot = fileURLToPath(new URL('fixtures/plusone.k8s.yaml', import.meta.url));
+const snapshot = fileURLToPath(new URL('./fixtures/plusone.k8s.yaml', import.meta.url));
 
 function run(cwd: string, ...args: string[]) {
   const { status, stdout, stderr } = spawnSync(process.execPath, [synth, ...args], { cwd, encoding: 'utf8' });

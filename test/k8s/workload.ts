@@ -1,9 +1,9 @@
 import { Testing } from 'cdk8s';
 import type { k8s } from 'cdk8s-plus-27';
 import { synthesize } from '../../k8s/chart.ts';
-import { type Manifest, readManifest } from '../../k8s/manifest.ts';
-import type { Overrides } from '../../k8s/overrides.ts';
 import type { Release } from '../../k8s/release.ts';
+import { type Manifest, readManifest } from '../../manifest/manifest.ts';
+import type { Overrides } from '../../manifest/overrides.ts';
 
 export const noOverrides: Overrides = {
   stopTimeouts: new Map(),

@@ -2,7 +2,7 @@ import { IncomingMessage, ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
 import { expect } from 'chai';
 import { pino } from 'pino';
-import { Unavailable } from '../../src/operations/errors.ts';
+import { Unavailable } from '../../src/http/problems.ts';
 import { createRequestLog, withoutData } from '../../src/operations/logging.ts';
 
 /** A place for lines, with those that came. */

@@ -11,7 +11,7 @@ import {
 } from '@opentelemetry/sdk-trace';
 import { expect } from 'chai';
 import { pino } from 'pino';
-import { Unavailable } from '../../src/operations/errors.ts';
+import { Unavailable } from '../../src/http/problems.ts';
 import { Tracing } from '../../src/operations/tracing.ts';
 
 const SELECT_FOUR = 'select `username`, `date_of_birth` from `users` where `username` in (?, ?, ?, ?)';

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import type { Connection } from 'mysql2/promise';
-import type { PrivateDatabase } from '../../local-process/database.ts';
-import { killAll, type Service, startServing } from '../../local-process/service.ts';
+import type { PrivateDatabase } from '../../tools/process/database.ts';
+import { killAll, type Service, startServing } from '../../tools/process/service.ts';
 import { eventually, find, letters, save, send } from './requests.ts';
 import { sharedDatabase } from './shared-database.ts';
 

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import type { Connection } from 'mysql2/promise';
-import type { PrivateDatabase } from '../../local-process/database.ts';
-import { type Service, startServing } from '../../local-process/service.ts';
+import type { PrivateDatabase } from '../../tools/process/database.ts';
+import { type Service, startServing } from '../../tools/process/service.ts';
 import { eventually, save, send } from './requests.ts';
 import { sharedDatabase } from './shared-database.ts';
 

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
-import { type PrivateDatabase, startPrivateDatabase } from '../../local-process/database.ts';
-import { migrate, startProcess, startServing } from '../../local-process/service.ts';
+import { type PrivateDatabase, startPrivateDatabase } from '../../tools/process/database.ts';
+import { migrate, startProcess, startServing } from '../../tools/process/service.ts';
 import { eventually, save } from './requests.ts';
 import { emptySchema, sharedDatabase } from './shared-database.ts';
 

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
-import { type PrivateDatabase, startPrivateDatabase } from '../../local-process/database.ts';
-import { migrate, type Service, startServing } from '../../local-process/service.ts';
+import { type PrivateDatabase, startPrivateDatabase } from '../../tools/process/database.ts';
+import { migrate, type Service, startServing } from '../../tools/process/service.ts';
 import { type Load, startLoad } from './load.ts';
 import { eventually, find, save, send } from './requests.ts';
 

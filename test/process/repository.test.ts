@@ -1,10 +1,10 @@
 import { expect } from 'chai';
 import { pino } from 'pino';
-import { type PrivateDatabase, startPrivateDatabase } from '../../local-process/database.ts';
 import { readConfig } from '../../src/config.ts';
-import { type Database, openDatabase } from '../../src/database.ts';
-import { migrate } from '../../src/migrations/index.ts';
+import { type Database, openDatabase } from '../../src/database/database.ts';
+import { migrate } from '../../src/database/migrations/index.ts';
 import { createUserRepository, type UserRepository } from '../../src/users/repository.ts';
+import { type PrivateDatabase, startPrivateDatabase } from '../../tools/process/database.ts';
 
 const log = pino({ level: 'silent' });
 

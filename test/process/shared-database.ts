@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto';
-import { type PrivateDatabase, startPrivateDatabase } from '../../local-process/database.ts';
-import { migrate } from '../../local-process/service.ts';
+import { type PrivateDatabase, startPrivateDatabase } from '../../tools/process/database.ts';
+import { migrate } from '../../tools/process/service.ts';
 
 let starting: Promise<PrivateDatabase> | undefined;
 

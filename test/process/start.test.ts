@@ -4,8 +4,8 @@ import { type AddressInfo, createServer, type Server } from 'node:net';
 import { availableParallelism, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { type PrivateDatabase, startPrivateDatabase } from '../../local-process/database.ts';
-import { freePort } from '../../local-process/port.ts';
+import { type PrivateDatabase, startPrivateDatabase } from '../../tools/process/database.ts';
+import { freePort } from '../../tools/process/port.ts';
 import {
   killAll,
   migrate,
@@ -13,7 +13,7 @@ import {
   startProcess,
   startServing,
   untilReady,
-} from '../../local-process/service.ts';
+} from '../../tools/process/service.ts';
 import { eventually, find, save, send } from './requests.ts';
 import { emptySchema, sharedDatabase } from './shared-database.ts';
 

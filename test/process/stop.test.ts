@@ -1,10 +1,10 @@
 import { once } from 'node:events';
 import { Agent, request } from 'node:http';
 import { expect } from 'chai';
-import type { PrivateDatabase } from '../../local-process/database.ts';
-import { startPrivateDatabase } from '../../local-process/database.ts';
-import { freePort } from '../../local-process/port.ts';
-import { killAll, migrate, type Service, startProcess, startServing } from '../../local-process/service.ts';
+import type { PrivateDatabase } from '../../tools/process/database.ts';
+import { startPrivateDatabase } from '../../tools/process/database.ts';
+import { freePort } from '../../tools/process/port.ts';
+import { killAll, migrate, type Service, startProcess, startServing } from '../../tools/process/service.ts';
 import { beginSaving, eventually, find, isRefused, save, send } from './requests.ts';
 import { sharedDatabase } from './shared-database.ts';
 

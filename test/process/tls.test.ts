@@ -3,8 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { type PrivateDatabase, startPrivateDatabase } from '../../local-process/database.ts';
-import { migrate, startProcess, startServing } from '../../local-process/service.ts';
+import { type PrivateDatabase, startPrivateDatabase } from '../../tools/process/database.ts';
+import { migrate, startProcess, startServing } from '../../tools/process/service.ts';
 import { save } from './requests.ts';
 
 /** mysql2 compares a certificate with names only: an address counts as "localhost" for it. */

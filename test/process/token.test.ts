@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import type { Browser } from 'playwright-core';
-import { killAll, type Service, startServing } from '../../local-process/service.ts';
+import { killAll, type Service, startServing } from '../../tools/process/service.ts';
 import { launch, PATIENCE_MILLISECONDS } from '../integration/browser.ts';
 import { skip } from '../integration/service.ts';
 import { find } from './requests.ts';

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
-import { type PrivateDatabase, startPrivateDatabase } from '../../local-process/database.ts';
-import { freePort } from '../../local-process/port.ts';
+import { type PrivateDatabase, startPrivateDatabase } from '../../tools/process/database.ts';
+import { freePort } from '../../tools/process/port.ts';
 import {
   killAll,
   migrate,
@@ -8,7 +8,7 @@ import {
   type ServiceProcess,
   startProcess,
   startServing,
-} from '../../local-process/service.ts';
+} from '../../tools/process/service.ts';
 import { type Collector, type ReceivedSpan, startCollector } from './collector.ts';
 import { eventually, find, letters, save, send } from './requests.ts';
 import { sharedDatabase } from './shared-database.ts';

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { expect } from 'chai';
-import { freePort } from '../../local-process/port.ts';
+import { freePort } from '../../tools/process/port.ts';
 import { eventually } from '../process/requests.ts';
 import { commands } from './markdown.ts';
 import { commandsTypedBy, PROVED_OTHERWISE, README, shellBlocks, TYPED_BY } from './readme.ts';
@@ -31,14 +31,15 @@ describe('the commands of the README', function () {
   });
 
   describe('for AWS', () => {
-    const rehearsal = readFileSync('test/aws/rehearsal.test.ts', 'utf8');
+    const rehearsal = readFileSync('test/tools/aws/rehearsal.test.ts', 'utf8');
 
-    for (const command of commandsTypedBy('test/aws/rehearsal.test.ts')) {
+    for (const command of commandsTypedBy('test/tools/aws/rehearsal.test.ts')) {
       it(`are rehearsed: ${command}`, () => {
         const [, target = ''] = /^(?:[A-Z_]+=\w+ )*make (\S+)$/.exec(command) ?? [];
         expect(target, 'a target of the Makefile').not.to.equal('');
         const recipe = execFileSync('make', ['--dry-run', target], { encoding: 'utf8' });
-        const [program] = /aws\/[\w-]+\.ts/.exec(recipe) ?? expect.fail(`make ${target} runs none of aws/: ${recipe}`);
+        const [program] =
+          /tools\/aws\/[\w-]+\.ts/.exec(recipe) ?? expect.fail(`make ${target} runs none of tools/aws/: ${recipe}`);
         expect(rehearsal).to.include(`'${program}'`);
       });
     }

@@ -11,7 +11,7 @@ export const TYPED_BY = {
     'The way out of Copilot',
   ],
   'test/cluster/readme.test.ts': ['In a kind cluster'],
-  'test/aws/rehearsal.test.ts': ['On AWS'],
+  'test/tools/aws/rehearsal.test.ts': ['On AWS'],
 } as const;
 
 /** Commands that the test of their section does not type, and what proves them instead. */

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import knex from 'knex';
-import type { Database } from '../../src/database.ts';
-import { Unavailable } from '../../src/operations/errors.ts';
+import type { Database } from '../../src/database/database.ts';
+import { Unavailable } from '../../src/http/problems.ts';
 import { createUserRepository } from '../../src/users/repository.ts';
 import { idleDatabase } from '../idle.ts';
 

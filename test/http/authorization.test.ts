@@ -1,0 +1,50 @@
+import type { IncomingMessage } from 'node:http';
+import { expect } from 'chai';
+import { requireToken } from '../../src/http/authorization.ts';
+import { Problem } from '../../src/http/problems.ts';
+
+const TOKEN = 'a-token-of-twenty-or-more==';
+
+function refusal(authorization?: string): Problem | undefined {
+  try {
+    requireToken({ headers: { authorization } } as IncomingMessage, TOKEN);
+    return undefined;
+  } catch (error) {
+    if (error instanceof Problem) return error;
+    throw error;
+  }
+}
+
+describe('a token for changes', () => {
+  it('lets the right one pass, however the scheme is written', () => {
+    expect(refusal(`Bearer ${TOKEN}`)).to.equal(undefined);
+    expect(refusal(`bearer ${TOKEN}`)).to.equal(undefined);
+  });
+
+  it('is asked for with 401 and WWW-Authenticate when there is none', () => {
+    expect(refusal()).to.deep.include({
+      status: 401,
+      headers: { 'WWW-Authenticate': 'Bearer realm="plusone"' },
+    });
+  });
+
+  for (const wrong of [`Bearer ${TOKEN}x`, `Bearer ${TOKEN.slice(0, -1)}`, 'Bearer x']) {
+    it(`is refused as invalid when it is another: ${wrong}`, () => {
+      expect(refusal(wrong)?.headers['WWW-Authenticate']).to.equal('Bearer realm="plusone", error="invalid_token"');
+    });
+  }
+
+  for (const other of [TOKEN, `Basic ${TOKEN}`, `Bearer${TOKEN}`, 'Bearer ', `Bearer ${TOKEN} ${TOKEN}`]) {
+    it(`is missing in ${other}`, () => {
+      expect(refusal(other)?.status).to.equal(401);
+    });
+  }
+
+  it('never shows itself in the refusal', () => {
+    expect(JSON.stringify(refusal('Bearer wrong'))).not.to.contain(TOKEN);
+  });
+
+  it('is not needed where none is set', () => {
+    expect(() => requireToken({ headers: {} } as IncomingMessage, undefined)).not.to.throw();
+  });
+});

@@ -1,0 +1,36 @@
+import { expect } from 'chai';
+import { cronJobSchedule } from '../../manifest/schedule.ts';
+
+describe('cronJobSchedule', () => {
+  for (const [copilot, kubernetes] of [
+    ['@daily', '@daily'],
+    ['@every 1h30m', '@every 1h30m'],
+    ['*/5 9-17 * * 1-5', '*/5 9-17 * * 1-5'],
+    ['rate(1 minute)', '@every 1m'],
+    ['rate(5 minutes)', '@every 5m'],
+    ['rate(2 hours)', '@every 2h'],
+    ['rate(7 days)', '@every 168h'],
+    ['cron(45 23 * * ? *)', '45 23 * * *'],
+    ['cron(0 8 1 * ? *)', '0 8 1 * *'],
+    ['cron(0 18 ? * MON-FRI *)', '0 18 * * MON-FRI'],
+    ['cron(0 18 ? * 2-6 *)', '0 18 * * 1-5'],
+    ['cron(0/15 * ? * 1,7 *)', '0/15 * * * 0,6'],
+    ['cron(0 0 ? JUL WED *)', '0 0 * JUL WED'],
+  ] as const) {
+    it(`turns ${copilot} into ${kubernetes}`, () => {
+      expect(cronJobSchedule(copilot)).to.equal(kubernetes);
+    });
+  }
+
+  for (const [schedule, message] of [
+    ['daily', '"daily" is no schedule'],
+    ['cron(0 8 * *)', 'has 4 fields'],
+    ['cron(0 8 1 1 ? 2030)', 'names a year'],
+    ['cron(0 8 L * ? *)', 'has "L", which a CronJob can\'t say'],
+    ['cron(0 8 ? * 6#3 *)', 'has "6#3", which a CronJob can\'t say'],
+  ] as const) {
+    it(`refuses ${schedule}`, () => {
+      expect(() => cronJobSchedule(schedule)).to.throw(SyntaxError, message);
+    });
+  }
+});

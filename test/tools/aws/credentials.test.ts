@@ -1,0 +1,16 @@
+import { expect } from 'chai';
+import { credentialsProblem } from '../../../tools/aws/credentials.ts';
+
+describe('credentials that do not work', () => {
+  it('are told apart: none, expired, unknown', () => {
+    expect(
+      credentialsProblem('Unable to locate credentials. You can configure credentials by running "aws configure".'),
+    ).to.match(/^no AWS credentials/);
+    expect(
+      credentialsProblem('An error occurred (ExpiredToken) when calling the GetCallerIdentity operation'),
+    ).to.match(/have expired/);
+    expect(
+      credentialsProblem('An error occurred (InvalidClientTokenId) when calling the GetCallerIdentity operation'),
+    ).to.match(/knows no such credentials/);
+  });
+});

@@ -1,0 +1,62 @@
+import { readFileSync } from 'node:fs';
+import { expect } from 'chai';
+import { parseDocument } from 'yaml';
+import { readOverrides } from '../../../manifest/overrides.ts';
+import { broken } from '../../../tools/aws/limits.ts';
+
+const manifest = readFileSync('copilot/plusone/manifest.yml', 'utf8');
+const overrides = readOverrides('copilot/plusone/overrides/cfn.patches.yml', 'cfn.patches.yml');
+
+/** What is broken in prod when the manifest says something else there. */
+function brokenWith(changes: Readonly<Record<string, unknown>>, environment = 'prod'): string[] {
+  const changed = parseDocument(manifest);
+  for (const [path, value] of Object.entries(changes)) changed.setIn(path.split('.'), value);
+  return broken(changed.toString(), overrides, { application: 'plusone', environment });
+}
+
+describe('the limits of AWS that Copilot does not check', () => {
+  for (const environment of ['test', 'prod']) {
+    it(`are kept by the manifest in ${environment}`, () => {
+      expect(brokenWith({}, environment)).to.deep.equal([]);
+    });
+  }
+
+  it('name the sizes that Fargate has', () => {
+    expect(brokenWith({ cpu: 513 })).to.deep.equal([
+      'prod: cpu is 513, and Fargate has 256, 512, 1024, 2048, 4096, 8192, 16384',
+    ]);
+  });
+
+  it('name the memory that goes with a size', () => {
+    expect(brokenWith({ cpu: 256, memory: 4096 })).to.deep.equal([
+      'prod: memory is 4096, and Fargate has 512, 1024, 2048 with cpu 256',
+    ]);
+  });
+
+  it('hold for the container health check', () => {
+    expect(brokenWith({ 'image.healthcheck.retries': 11, 'image.healthcheck.timeout': '1s' })).to.deep.equal([
+      'prod: image.healthcheck.timeout is 1, and AWS takes 2 to 60',
+      'prod: image.healthcheck.retries is 11, and AWS takes 1 to 10',
+    ]);
+  });
+
+  it("refuse a load balancer's health check that may take longer than its interval", () => {
+    expect(brokenWith({ 'http.healthcheck.timeout': '5s' })).to.deep.equal([
+      'prod: http.healthcheck.timeout is 5 s, which is not less than the interval of 5 s',
+    ]);
+  });
+
+  it('refuse a stop time-out that kills a task which may still answer', () => {
+    const stopTimeouts = new Map([[0, 20]]);
+    expect(broken(manifest, { stopTimeouts }, { application: 'plusone', environment: 'prod' })).to.deep.equal([
+      'prod: StopTimeout is 20 s, and SHUTDOWN_GRACE_SECONDS is 25: ECS would kill a task that still answers',
+    ]);
+  });
+
+  it('refuse a stop time-out that Fargate does not have', () => {
+    const stopTimeouts = new Map([[0, 121]]);
+    expect(broken(manifest, { stopTimeouts }, { application: 'plusone', environment: 'prod' })).to.deep.equal([
+      'prod: StopTimeout is 121, and AWS takes 2 to 120',
+    ]);
+  });
+});

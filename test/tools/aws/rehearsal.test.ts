@@ -1,0 +1,427 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { setGlobalProxyFromEnv } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect } from 'chai';
+import { z } from 'zod';
+import * as cloud from '../../../tools/aws/cloud.ts';
+import { readTarget } from '../../../tools/aws/command.ts';
+import { acceptsAnyone } from '../../../tools/aws/endpoint.ts';
+import { Workspace } from '../../../tools/aws/workspace-copy.ts';
+import { output } from '../../../tools/terminal/programs.ts';
+import { serveParameters } from './parameters.ts';
+import { describeParity, describeTemplates } from './templates.ts';
+
+// The way from nothing to AWS and back, with the real copilot, in the order in which an operator goes it. What stands in
+// for AWS is whatever the environment says (proxy, CA bundle, credentials); see docs/operations.md for what such a
+// rehearsal can't prove.
+
+const target = readTarget({});
+const environments = ['test', 'prod'] as const;
+
+/**
+ * Why there is nothing to rehearse against, or undefined. AWS itself counts only when `make rehearse` asked for it.
+ */
+async function missing(): Promise<string | undefined> {
+  const tools = ['copilot', 'aws', 'docker', 'git'].filter(
+    (tool) => spawnSync(tool, [tool === 'docker' ? 'info' : '--version'], { stdio: 'ignore' }).status !== 0,
+  );
+  if (tools.length > 0) return `it needs ${tools.join(', ')}`;
+  if (process.env.REHEARSE_IN_ACCOUNT || (await acceptsAnyone())) return undefined;
+  return 'no AWS-compatible endpoint answers here (make rehearse has the way to use AWS itself)';
+}
+
+describe('the rehearsal', function () {
+  this.timeout('10m');
+  let workspace: Workspace;
+  let account: string;
+  let isEmulated: boolean;
+  let parameters: Awaited<ReturnType<typeof serveParameters>> | undefined;
+  let isBroken = false;
+
+  before(async function () {
+    const reason = await missing();
+    if (reason) {
+      process.stdout.write(`    skipped: ${reason}\n`);
+      return this.skip();
+    }
+    process.env.AWS_REGION = process.env.AWS_DEFAULT_REGION = target.region;
+    isEmulated = await acceptsAnyone();
+    account = (await output('aws', ['sts', 'get-caller-identity', '--query', 'Account', '--output', 'text'])).trim();
+    setGlobalProxyFromEnv();
+    workspace = new Workspace();
+    if (isEmulated)
+      workspace.edit('copilot/environments/addons/database.yml', (text) =>
+        text.replace("require_secure_transport: '1'", "require_secure_transport: '0'"),
+      );
+  });
+
+  // Each step stands on the one before.
+  beforeEach(function () {
+    if (isBroken) this.skip();
+  });
+  afterEach(function () {
+    if (this.currentTest?.state === 'failed') isBroken = true;
+  });
+
+  after(async () => {
+    if (!workspace) return;
+    for (const environment of environments)
+      await workspace.run('tools/aws/infra-destroy.ts', [], {
+        ENV: environment,
+        YES: environment === 'prod' ? 'prod' : '1',
+      });
+    parameters?.close();
+    workspace.remove();
+    const images = ['image', 'ls', '--quiet', `${account}.dkr.ecr.${target.region}.amazonaws.com/plusone/plusone`];
+    const made = spawnSync('docker', images, { encoding: 'utf8' }).stdout.split('\n').filter(Boolean);
+    if (isEmulated && made.length > 0) spawnSync('docker', ['image', 'rm', '--force', ...made]);
+  });
+
+  async function succeeds(program: string, variables: NodeJS.ProcessEnv = {}, words: string[] = []): Promise<string> {
+    const result = await workspace.run(program, words, variables);
+    expect(result.code, result.output).to.equal(0);
+    return result.output;
+  }
+
+  async function refuses(program: string, variables: NodeJS.ProcessEnv = {}): Promise<string> {
+    const result = await workspace.run(program, [], variables);
+    expect(result.code, result.output).to.equal(1);
+    return result.output;
+  }
+
+  async function url(): Promise<string> {
+    return (await cloud.loadBalancer(target)) ?? expect.fail('there is no load balancer');
+  }
+
+  /** The version that whoever answers at the load balancer says it is. */
+  async function version(): Promise<unknown> {
+    const answer = await fetch(await url(), { headers: { accept: 'application/json' } });
+    return Object(await answer.json()).version;
+  }
+
+  describe('before anything is there', () => {
+    it('infra-plan lists what would come', async () => {
+      const text = await succeeds('tools/aws/infra-plan.ts');
+      expect(text).to.match(/AWS::RDS::DBInstance +Database\n/);
+      expect(text).to.match(/AWS::IAM::ManagedPolicy +SecretsPolicy\n/);
+    });
+
+    it('infra-create changes nothing without an answer', async () => {
+      expect(await refuses('tools/aws/infra-create.ts')).to.contain('Nobody is here to answer: set YES=1');
+      expect(await cloud.applicationTags(target)).to.equal(undefined);
+    });
+
+    it('publish says that the environment is missing', async () => {
+      expect(await refuses('tools/aws/publish.ts', { AWS_ACCOUNT: account })).to.contain('ENV=test make infra-create');
+    });
+
+    it('infra-create refuses a size that Fargate does not have', async () => {
+      workspace.declare({ 'environments.test.cpu': 513 });
+      expect(await refuses('tools/aws/infra-create.ts', { YES: '1' })).to.contain(
+        'test: cpu is 513, and Fargate has 256',
+      );
+      workspace.declare({ 'environments.test.cpu': 256 });
+    });
+  });
+
+  describe('infra-create', () => {
+    let text: string;
+
+    it('makes the application, the environment with its database, and the service', async () => {
+      text = await succeeds('tools/aws/infra-create.ts', { YES: '1' });
+      expect((await cloud.stack('plusone-test'))?.status).to.match(/_COMPLETE$/);
+      expect(await cloud.hasService(target)).to.equal(true);
+    });
+
+    it('says what to do next', () => {
+      expect(text).to.contain('Next: AWS_ACCOUNT=… ENV=test make publish');
+    });
+
+    it('keeps the password as a tagged SecureString, and to itself', async () => {
+      const name = cloud.passwordParameter(target);
+      const parameter = z.object({ Parameter: z.object({ Type: z.string(), Value: z.string() }) });
+      const { Parameter } = await cloud.aws(parameter, 'ssm', 'get-parameter', '--with-decryption', '--name', name);
+      expect(Parameter.Type).to.equal('SecureString');
+      expect(Parameter.Value).to.match(/^[\w-]{32}$/);
+      expect(text).not.to.contain(Parameter.Value);
+      const tags = z.object({ TagList: z.array(z.object({ Key: z.string(), Value: z.string() })) });
+      const { TagList } = await cloud.aws(
+        tags,
+        'ssm',
+        'list-tags-for-resource',
+        '--resource-type',
+        'Parameter',
+        '--resource-id',
+        name,
+      );
+      expect(TagList).to.have.deep.members([
+        { Key: 'copilot-application', Value: 'plusone' },
+        { Key: 'copilot-environment', Value: 'test' },
+      ]);
+    });
+
+    it('can be run again, and leaves the password alone', async () => {
+      const version = z.object({ Parameter: z.object({ Version: z.number() }) });
+      expect(await succeeds('tools/aws/infra-create.ts', { YES: '1' })).not.to.contain('password');
+      expect(await cloud.aws(version, 'ssm', 'get-parameter', '--name', cloud.passwordParameter(target))).to.deep.equal(
+        { Parameter: { Version: 1 } },
+      );
+    });
+
+    it('refuses an application that was made from another repository', async () => {
+      const other = new Workspace();
+      try {
+        const { code, output: said } = await other.run('tools/aws/infra-create.ts', [], { YES: '1' });
+        expect(code).to.equal(1);
+        expect(said).to.contain('an application plusone is already in this account');
+      } finally {
+        other.remove();
+      }
+    });
+
+    it('makes prod as well', async () => {
+      await succeeds('tools/aws/infra-create.ts', { YES: '1', ENV: 'prod' });
+    });
+  });
+
+  describe('the templates of Copilot', () => {
+    let folder = '';
+
+    before(async function () {
+      if (isBroken) return this.skip();
+      folder = mkdtempSync(join(tmpdir(), 'plusone-templates-'));
+      for (const environment of environments) {
+        const into = ['--output-dir', folder];
+        await succeeds('copilot', {}, ['env', 'package', '--name', environment, ...into]);
+        const which = ['--name', 'plusone', '--env', environment, '--tag', 'parity', '--upload-assets'];
+        await succeeds('copilot', {}, ['svc', 'package', ...which, ...into]);
+        const { Parameters } = packaged.parse(readJson(join(folder, `plusone-${environment}.params.json`)));
+        const synth = ['k8s/main.ts', '--environment', environment, '--output', join(folder, environment)];
+        await succeeds(process.execPath, {}, [...synth, '--image', Parameters.ContainerImage]);
+      }
+    });
+    after(() => rmSync(folder, { recursive: true, force: true }));
+
+    describeTemplates(() => folder, environments);
+    describe('and the manifests of cdk8s', () => describeParity(() => folder, environments));
+  });
+
+  describe('publish', () => {
+    it('refuses when nobody said which account', async () => {
+      expect(await refuses('tools/aws/publish.ts')).to.contain(
+        `AWS_ACCOUNT is missing: AWS_ACCOUNT=${account} make publish`,
+      );
+    });
+
+    it('refuses when the credentials belong to another account', async () => {
+      const said = await refuses('tools/aws/publish.ts', { AWS_ACCOUNT: '000000000000' });
+      expect(said).to.contain(`AWS_ACCOUNT is 000000000000, and the credentials belong to ${account}`);
+    });
+
+    it('brings the service up behind the load balancer, tagged with the commit', async () => {
+      if (isEmulated) await standIn();
+      const commit = workspace.commit();
+      expect(await succeeds('tools/aws/publish.ts', { AWS_ACCOUNT: account })).to.contain(
+        `${commit} is live at http://`,
+      );
+      const address = await url();
+      await until(async () => expect((await fetch(`${address}/readyz`)).status).to.equal(200));
+      const image = ['--repository-name', 'plusone/plusone', '--image-ids', `imageTag=${commit}`];
+      await output('aws', ['ecr', 'batch-get-image', ...image, '--query', 'images[0].imageId.imageDigest']).then(
+        (digest) => expect(digest).to.contain('sha256:'),
+      );
+    });
+
+    it('leaves tasks that are healthy', async () => {
+      const healthy = [
+        { lastStatus: 'RUNNING', healthStatus: 'HEALTHY' },
+        { lastStatus: 'RUNNING', healthStatus: 'HEALTHY' },
+      ];
+      await until(async () => expect(await tasks()).to.deep.equal(healthy));
+    });
+  });
+
+  describe('what is deployed', () => {
+    it('passes the integration tests through the load balancer', async () => {
+      await succeeds('tools/aws/remote-validation.ts');
+    });
+
+    it('is logged as it happens', async () => {
+      const follower = workspace.start('tools/aws/logs.ts');
+      try {
+        await sleep(3_000);
+        for (let i = 0; i < 20 && !follower.output().includes('rehearsal-follows'); i++) {
+          await fetch(`${await url()}/hello/nobody`, { headers: { 'x-request-id': 'rehearsal-follows' } });
+          await sleep(1_000);
+        }
+        expect(follower.output()).to.contain('rehearsal-follows');
+      } finally {
+        follower.stop();
+      }
+    });
+
+    it('lets an operator in', async () => {
+      const words = [
+        'svc',
+        'exec',
+        '--name',
+        'plusone',
+        '--env',
+        'test',
+        '--container',
+        'plusone',
+        '--command',
+        'node -p process.version',
+      ];
+      expect(await succeeds('copilot', {}, words)).to.match(/v24\./);
+    });
+
+    it('keeps the password out of the task definition and of the log', async () => {
+      const value = z.object({ Parameter: z.object({ Value: z.string() }) });
+      const name = cloud.passwordParameter(target);
+      const { Parameter } = await cloud.aws(value, 'ssm', 'get-parameter', '--with-decryption', '--name', name);
+      const definition = await output('aws', [
+        'ecs',
+        'describe-task-definition',
+        '--task-definition',
+        'plusone-test-plusone',
+      ]);
+      const log = await output('aws', [
+        'logs',
+        'filter-log-events',
+        '--log-group-name',
+        '/copilot/plusone-test-plusone',
+      ]);
+      expect(log).to.contain('rehearsal-follows');
+      expect(definition + log).not.to.contain(Parameter.Value);
+    });
+  });
+
+  describe('a second release', () => {
+    it('is planned before it is made', async () => {
+      workspace.declare({ 'variables.LOG_LEVEL': 'debug' });
+      const plan = await succeeds('tools/aws/infra-plan.ts');
+      expect(plan).to.contain('"info" -> "debug"');
+      expect(plan).to.contain('addons: no changes');
+    });
+
+    it('fails no request, and what it changes is there', async () => {
+      workspace.edit('package.json', (text) => text.replace(/"version": ".*"/, '"version": "99.0.0"'));
+      process.stdout.write(
+        await succeeds('tools/drills/main.ts', { YES: '1' }, ['rolling-release', '--target', 'aws']),
+      );
+      expect(await version()).to.equal('99.0.0');
+    });
+  });
+
+  describe('a release that cannot start', () => {
+    it('is rolled back with its reason, while the one before serves on', async () => {
+      process.stdout.write(await succeeds('tools/drills/main.ts', { YES: '1' }, ['bad-release', '--target', 'aws']));
+      expect(await version()).to.equal('99.0.0');
+    });
+  });
+
+  describe('rotate-password', () => {
+    const parameter = z.object({ Parameter: z.object({ Value: z.string(), Version: z.number() }) });
+    const password = () =>
+      cloud.aws(parameter, ...['ssm', 'get-parameter', '--with-decryption', '--name', cloud.passwordParameter(target)]);
+
+    it('gives the database a new password and shows neither', async () => {
+      const before = await password();
+      const said = await succeeds('tools/aws/rotate-password.ts', { YES: '1' });
+      const after = await password();
+      expect(after.Parameter.Version).to.equal(2);
+      expect(after.Parameter.Value).not.to.equal(before.Parameter.Value);
+      expect(said).not.to.contain(before.Parameter.Value).and.not.to.contain(after.Parameter.Value);
+    });
+
+    it('leaves the tasks that run as they are', async () => {
+      const address = await url();
+      for (let i = 0; i < 20; i++) expect((await fetch(`${address}/hello/nobody`)).status).to.equal(404);
+    });
+  });
+
+  describe('infra-destroy', () => {
+    it('changes nothing without an answer', async () => {
+      expect(await refuses('tools/aws/infra-destroy.ts')).to.contain('Are you sure? Nobody is here to answer');
+    });
+
+    it('takes more than YES=1 for prod', async () => {
+      expect(await refuses('tools/aws/infra-destroy.ts', { ENV: 'prod', YES: '1' })).to.contain('set YES=prod');
+    });
+
+    it('leaves a snapshot of the database of prod', async () => {
+      const said = await succeeds('tools/aws/infra-destroy.ts', { ENV: 'prod', YES: 'prod' });
+      const [, snapshot] = /snapshot (plusone-prod-\S+) \(available\)/.exec(said) ?? [];
+      expect(snapshot, said).to.be.a('string');
+      if (isEmulated) await output('aws', ['rds', 'delete-db-snapshot', '--db-snapshot-identifier', snapshot ?? '']);
+    });
+
+    it('removes everything with the last environment', async () => {
+      await succeeds('tools/aws/infra-destroy.ts', { YES: '1' });
+      for (const name of ['plusone-test', 'plusone-test-plusone', 'plusone-prod', 'plusone-infrastructure-roles']) {
+        expect(await cloud.stack(name), name).to.equal(undefined);
+      }
+      const left = z.object({ Parameters: z.array(z.unknown()) });
+      expect(await cloud.aws(left, 'ssm', 'get-parameters-by-path', '--recursive', '--path', '/copilot')).to.deep.equal(
+        { Parameters: [] },
+      );
+    });
+
+    it('has nothing to do when nothing is there', async () => {
+      expect(await succeeds('tools/aws/infra-destroy.ts', { YES: '1' })).to.contain('nothing to do');
+    });
+
+    it('leaves the workspace as it was', () => {
+      expect(existsSync(join(workspace.folder, 'copilot/.workspace'))).to.equal(true);
+    });
+  });
+
+  /**
+   * Gives the service and its migrations what tasks on AWS find and those of an emulator don't: a database with a
+   * certificate of Amazon's (so that no TLS is asked for, and none is done), the region, the credentials of their role
+   * (those of nobody will do: see isEmulated), and an SSM that answers while the service is being deployed.
+   */
+  async function standIn(): Promise<void> {
+    parameters = await serveParameters('/copilot/plusone/test/secrets');
+    const given = {
+      DATABASE_TLS: 'off',
+      AWS_REGION: target.region,
+      AWS_ACCESS_KEY_ID: 'nobody',
+      AWS_SECRET_ACCESS_KEY: 'nobody',
+      AWS_ENDPOINT_URL_SSM: parameters.url,
+    };
+    const places = ['environments.test.variables', 'environments.test.sidecars.migrate.variables'];
+    const values = places.flatMap((place) => Object.entries(given).map(([name, value]) => [`${place}.${name}`, value]));
+    workspace.declare(Object.fromEntries(values));
+  }
+
+  async function tasks() {
+    const { outputs } = (await cloud.stack('plusone-test')) ?? expect.fail('there is no environment');
+    const cluster = ['--cluster', outputs.ClusterId ?? ''];
+    const { taskArns } = await cloud.aws(z.object({ taskArns: z.array(z.string()) }), 'ecs', 'list-tasks', ...cluster);
+    const health = z.object({ tasks: z.array(z.object({ lastStatus: z.string(), healthStatus: z.string() })) });
+    return (await cloud.aws(health, 'ecs', 'describe-tasks', ...cluster, '--tasks', ...taskArns)).tasks;
+  }
+
+  /** Tries until it holds, for a minute. */
+  async function until(holds: () => Promise<unknown>): Promise<void> {
+    for (const end = Date.now() + 60_000; ; await sleep(1_000)) {
+      try {
+        await holds();
+        return;
+      } catch (error) {
+        if (Date.now() > end) throw error;
+      }
+    }
+  }
+});
+
+const packaged = z.object({ Parameters: z.object({ ContainerImage: z.string() }) });
+
+function readJson(file: string): unknown {
+  return JSON.parse(readFileSync(file, 'utf8'));
+}

@@ -1,0 +1,77 @@
+import { expect } from 'chai';
+import { daysUntilBirthday, Ledger } from '../../../tools/drills/ledger.ts';
+
+/** Begins and ends a write; the times are those of a clock that the tests read. */
+function write(ledger: Ledger, date: string, sent: number, ended: number, acknowledged = true): void {
+  ledger.begin('ann', date, sent)(acknowledged, ended);
+}
+
+describe('what a read may have found', () => {
+  const strict = () => new Ledger({ lateWritesEnd: true });
+
+  it('is nobody before the first write', () => {
+    expect([...strict().possible('ann', 1, 2)]).to.deep.equal([undefined]);
+  });
+
+  it('is what was acknowledged before it, and not what that replaced', () => {
+    const ledger = strict();
+    write(ledger, '1990-01-01', 0, 1);
+    write(ledger, '1990-01-02', 2, 3);
+    expect([...ledger.possible('ann', 4, 5)]).to.deep.equal(['1990-01-02']);
+  });
+
+  it('is either of two writes that were under way together', () => {
+    const ledger = strict();
+    write(ledger, '1990-01-01', 0, 2);
+    write(ledger, '1990-01-02', 1, 3);
+    expect([...ledger.possible('ann', 4, 5)]).to.have.members(['1990-01-01', '1990-01-02']);
+  });
+
+  it('is what was there or what is being written while a write is under way', () => {
+    const ledger = strict();
+    write(ledger, '1990-01-01', 0, 1);
+    ledger.begin('ann', '1990-01-02', 2);
+    expect([...ledger.possible('ann', 3, 4)]).to.have.members(['1990-01-01', '1990-01-02']);
+  });
+
+  it('is not a write that was sent after its answer', () => {
+    const ledger = strict();
+    write(ledger, '1990-01-01', 0, 1);
+    write(ledger, '1990-01-02', 9, 10);
+    expect([...ledger.possible('ann', 3, 4)]).to.deep.equal(['1990-01-01']);
+  });
+
+  it('may be a write that was refused, as long as none was acknowledged since', () => {
+    const ledger = strict();
+    write(ledger, '1990-01-01', 0, 1);
+    write(ledger, '1990-01-02', 2, 3, false);
+    expect([...ledger.possible('ann', 4, 5)]).to.have.members(['1990-01-01', '1990-01-02']);
+    write(ledger, '1990-01-03', 6, 7);
+    expect([...ledger.possible('ann', 8, 9)]).to.deep.equal(['1990-01-03']);
+  });
+
+  it('may be a write that was refused long ago where several processes write', () => {
+    const ledger = new Ledger({ lateWritesEnd: false });
+    write(ledger, '1990-01-02', 2, 3, false);
+    write(ledger, '1990-01-03', 6, 7);
+    expect([...ledger.possible('ann', 8, 9)]).to.have.members(['1990-01-02', '1990-01-03']);
+  });
+});
+
+describe('the days to a birthday', () => {
+  const days: [born: string, today: string, days: number][] = [
+    ['1990-06-01', '2026-06-01', 0],
+    ['1990-06-01', '2026-05-31', 1],
+    ['1990-06-01', '2026-06-02', 364],
+    ['1990-01-01', '2026-12-31', 1],
+    ['1992-02-29', '2026-02-28', 1],
+    ['1992-02-29', '2028-02-28', 1],
+    ['1992-02-29', '2028-02-29', 0],
+    ['1992-02-29', '2028-03-01', 365],
+  ];
+  for (const [born, today, expected] of days) {
+    it(`are ${expected} on ${today} for ${born}`, () => {
+      expect(daysUntilBirthday(born, new Date(`${today}T23:59:59Z`))).to.equal(expected);
+    });
+  }
+});

@@ -1,0 +1,95 @@
+import { readFileSync } from 'node:fs';
+import { readManifest } from '../../manifest/manifest.ts';
+import { type Overrides, readOverrides } from '../../manifest/overrides.ts';
+import { Refusal } from '../terminal/refusal.ts';
+import type { Target } from './command.ts';
+
+/** MiB of memory by units of cpu: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-services.html */
+const fargateMemory: Readonly<Record<number, readonly number[]>> = {
+  256: [512, 1024, 2048],
+  512: steps(1024, 4096, 1024),
+  1024: steps(2048, 8192, 1024),
+  2048: steps(4096, 16384, 1024),
+  4096: steps(8192, 30720, 1024),
+  8192: steps(16384, 61440, 4096),
+  16384: steps(32768, 122880, 8192),
+};
+
+interface HttpHealthcheck {
+  path?: string | undefined;
+  interval?: number | undefined;
+  timeout?: number | undefined;
+  healthy_threshold?: number | undefined;
+  unhealthy_threshold?: number | undefined;
+}
+
+function steps(from: number, to: number, by: number): number[] {
+  return Array.from({ length: (to - from) / by + 1 }, (_, i) => from + i * by);
+}
+
+/**
+ * What AWS would refuse or do otherwise than declared, and Copilot lets through: sizes that Fargate doesn't have,
+ * numbers of health checks out of range, and a container that is killed before it may finish. One line each; none when
+ * all is well. The ranges are those of the CloudFormation reference of AWS::ECS::TaskDefinition HealthCheck and
+ * AWS::ElasticLoadBalancingV2::TargetGroup. Throws a DocumentError for a manifest that isn't one.
+ */
+export function broken(
+  manifest: string,
+  overrides: Pick<Overrides, 'stopTimeouts'>,
+  target: Pick<Target, 'application' | 'environment'>,
+): string[] {
+  const { fields } = readManifest(manifest, 'copilot/plusone/manifest.yml', { ...target, shell: process.env });
+  const found: string[] = [];
+  const expect = (holds: boolean, problem: string) => {
+    if (!holds) found.push(`${target.environment}: ${problem}`);
+  };
+  const within = (name: string, value: number | undefined, least: number, most: number) =>
+    expect(
+      value === undefined || (value >= least && value <= most),
+      `${name} is ${value}, and AWS takes ${least} to ${most}`,
+    );
+
+  const { cpu = 256, memory = 512 } = fields;
+  const sizes = fargateMemory[cpu];
+  expect(sizes !== undefined, `cpu is ${cpu}, and Fargate has ${Object.keys(fargateMemory).join(', ')}`);
+  expect(!sizes || sizes.includes(memory), `memory is ${memory}, and Fargate has ${sizes?.join(', ')} with cpu ${cpu}`);
+
+  const container = fields.image?.healthcheck;
+  within('image.healthcheck.interval', container?.interval, 5, 300);
+  within('image.healthcheck.timeout', container?.timeout, 2, 60);
+  within('image.healthcheck.retries', container?.retries, 1, 10);
+  within('image.healthcheck.start_period', container?.start_period, 0, 300);
+
+  const { http } = fields;
+  if (typeof http === 'object') {
+    within('http.deregistration_delay', http.deregistration_delay, 0, 3600);
+    const check: HttpHealthcheck = http.healthcheck ?? {};
+    const { interval = 10, timeout = 5 } = check;
+    within('http.healthcheck.interval', interval, 5, 300);
+    within('http.healthcheck.timeout', timeout, 2, 120);
+    within('http.healthcheck.healthy_threshold', check.healthy_threshold, 2, 10);
+    within('http.healthcheck.unhealthy_threshold', check.unhealthy_threshold, 2, 10);
+    expect(
+      timeout < interval,
+      `http.healthcheck.timeout is ${timeout} s, which is not less than the interval of ${interval} s`,
+    );
+  }
+
+  const budget = Number(fields.variables?.SHUTDOWN_GRACE_SECONDS ?? 25);
+  const stop = overrides.stopTimeouts.get(0) ?? 30;
+  expect(
+    stop > budget,
+    `StopTimeout is ${stop} s, and SHUTDOWN_GRACE_SECONDS is ${budget}: ECS would kill a task that still answers`,
+  );
+  for (const timeout of overrides.stopTimeouts.values()) within('StopTimeout', timeout, 2, 120);
+  return found;
+}
+
+/** Throws Refusal with everything that is broken in the workspace for the target's environment. */
+export function requireLimits(target: Target): void {
+  const folder = `copilot/${target.service}`;
+  const patches = `${folder}/overrides/cfn.patches.yml`;
+  const found = broken(readFileSync(`${folder}/manifest.yml`, 'utf8'), readOverrides(patches, patches), target);
+  if (found.length > 0)
+    throw new Refusal(`${folder}/ has what AWS would refuse:\n${found.map((line) => `  ${line}`).join('\n')}`);
+}

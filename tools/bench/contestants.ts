@@ -1,0 +1,160 @@
+/** The servers that are compared: how each is made ready, started, watched and stopped. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, openSync, statSync } from 'node:fs';
+import { get } from 'node:http';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { lastWill } from '../process/cleanup-watchdog.ts';
+import { freePort } from '../process/port.ts';
+import { output as ask, Failed, run } from '../terminal/programs.ts';
+import { remark, step } from '../terminal/progress.ts';
+import { Refusal } from '../terminal/refusal.ts';
+
+const PEERS = fileURLToPath(new URL('peers', import.meta.url));
+const START_SECONDS = 30;
+const POLL_MILLISECONDS = 2;
+
+/** A server that takes part. */
+export interface Contestant {
+  readonly name: string;
+  readonly command: readonly [program: string, ...args: string[]];
+}
+
+/** A contestant that answers. */
+export interface Running {
+  readonly contestant: Contestant;
+  /** Without a slash at the end. */
+  readonly url: string;
+  /** From the start of its process to its first answer of 200. */
+  readonly startMilliseconds: number;
+  /** Its resident memory now, in MiB. */
+  memory(): Promise<number>;
+  stop(): Promise<void>;
+}
+
+export const SERVICE: Contestant = {
+  name: 'Plusone',
+  command: [process.execPath, fileURLToPath(new URL('../../src/main.ts', import.meta.url)), 'serve'],
+};
+
+export const RAW: Contestant = { name: 'node:http + mysql2', command: [process.execPath, join(PEERS, 'raw.ts')] };
+
+export const GO = 'Go net/http + database/sql';
+
+/**
+ * All that can be had on this machine, the service first and the raw server second. Installs what the other Node
+ * servers need, and builds the Go server into `directory`; without Go, that one is left out after saying so.
+ */
+export async function prepareContestants(directory: string): Promise<Contestant[]> {
+  await installPeers();
+  const go = await buildGo(directory);
+  return [
+    SERVICE,
+    RAW,
+    ...(go === undefined ? [] : [go]),
+    { name: 'Fastify + Knex', command: [process.execPath, join(PEERS, 'fastify.ts')] },
+    { name: 'Express + Knex', command: [process.execPath, join(PEERS, 'express.ts')] },
+  ];
+}
+
+async function installPeers(): Promise<void> {
+  const installed = join(PEERS, 'node_modules/.package-lock.json');
+  const lock = join(PEERS, 'package-lock.json');
+  if (existsSync(installed) && statSync(installed).mtimeMs >= statSync(lock).mtimeMs) return;
+  await step('installing Express and Fastify below tools/bench/peers', () =>
+    run('npm', ['ci', '--no-audit', '--no-fund', '--omit=dev'], { cwd: PEERS }),
+  );
+}
+
+async function buildGo(directory: string): Promise<Contestant | undefined> {
+  const program = join(directory, 'go-peer');
+  try {
+    const way = { cwd: join(PEERS, 'go'), env: { ...process.env, CGO_ENABLED: '0' } };
+    await step('building the Go server', () => run('go', ['build', '-o', program, '.'], way));
+  } catch (error) {
+    if (!(error instanceof Failed)) throw error;
+    remark(`the Go server is left out: ${error.message}`);
+    return undefined;
+  }
+  return { name: GO, command: [program] };
+}
+
+/**
+ * Starts a contestant as in production, its output going to a file in `directory`, and waits until it answers
+ * `GET path` with 200. It ends with this process at the latest. Throws a Refusal when it doesn't come up.
+ */
+export async function start(
+  contestant: Contestant,
+  databaseEnv: Record<string, string>,
+  path: string,
+  directory: string,
+): Promise<Running> {
+  const port = await freePort();
+  const metricsPort = await freePort();
+  const log = join(directory, `${contestant.name.replace(/\W+/g, '-')}-${port}.log`);
+  const output = openSync(log, 'a');
+  const url = `http://127.0.0.1:${port}`;
+  const [program, ...args] = contestant.command;
+
+  const begin = performance.now();
+  const child = spawn(program, args, {
+    env: {
+      PATH: process.env.PATH,
+      NODE_ENV: 'production',
+      // As the image has it; the other Node servers get the same.
+      NODE_OPTIONS: '--max-semi-space-size=8',
+      NODE_COMPILE_CACHE: join(directory, 'compile-cache'),
+      PORT: String(port),
+      METRICS_PORT: String(metricsPort),
+      SHUTDOWN_DRAIN_SECONDS: '0',
+      ...databaseEnv,
+    },
+    stdio: ['ignore', output, output],
+  });
+  const callOff = lastWill('kill -KILL "$1"', String(child.pid));
+  child.once('exit', callOff);
+
+  while ((await statusOf(url + path)) !== 200) {
+    if (child.exitCode !== null || performance.now() - begin > START_SECONDS * 1000) {
+      child.kill('SIGKILL');
+      throw new Refusal(`${contestant.name} does not answer ${path} with 200; its output is in ${log}`);
+    }
+    await sleep(POLL_MILLISECONDS);
+  }
+  const startMilliseconds = performance.now() - begin;
+
+  return {
+    contestant,
+    url,
+    startMilliseconds,
+    async memory() {
+      return Number(await ask('ps', ['-o', 'rss=', '-p', String(child.pid)])) / 1024;
+    },
+    stop: async () => await end(child),
+  };
+}
+
+/** How long Node takes to start and to end again with nothing to do, in milliseconds: no part of the service's own. */
+export async function bareNodeMilliseconds(): Promise<number> {
+  const begin = performance.now();
+  await once(spawn(process.execPath, ['--eval', '0'], { stdio: 'ignore' }), 'exit');
+  return performance.now() - begin;
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  const exit = once(child, 'exit');
+  child.kill('SIGTERM');
+  await exit;
+}
+
+/** On a connection of its own, and without fetch, whose first use costs more than a start. */
+function statusOf(url: string): Promise<number | undefined> {
+  return new Promise((resolve) => {
+    const request = get(url, { agent: false }, (response) => {
+      response.resume().once('end', () => resolve(response.statusCode));
+    });
+    request.once('error', () => resolve(undefined));
+  });
+}

@@ -1,0 +1,63 @@
+/** The load: wrk with load.lua. */
+import { fileURLToPath } from 'node:url';
+import { z } from 'zod';
+import { lookAtTool, requireTools } from '../doctor/tools.ts';
+import { findProgram } from '../process/server-program.ts';
+import { output, run } from '../terminal/programs.ts';
+import { step } from '../terminal/progress.ts';
+
+const SCRIPT = fileURLToPath(new URL('./load.lua', import.meta.url));
+
+/** One kind of load. */
+export interface Load {
+  readonly method: 'GET' | 'PUT';
+  readonly connections: number;
+}
+
+/** What came of a load. */
+export interface Outcome {
+  /** Answers below 400 in a second. */
+  readonly perSecond: number;
+  /** In milliseconds. */
+  readonly p99: number;
+  /** Answers of 400 and above, broken connections and requests without an answer within 2 s. */
+  readonly errors: number;
+}
+
+const RESULT = z.object({
+  requests: z.number(),
+  microseconds: z.number(),
+  p99: z.number(),
+  refused: z.number(),
+  broken: z.number(),
+});
+
+/** Sends requests for random ones of `users` users to `url` for some seconds, always one on each connection. */
+export async function measure(load: Load, url: string, users: number, seconds: number, seed: number): Promise<Outcome> {
+  const { method, connections } = load;
+  // One thread: wrk has no use for more at these rates, and shares the processors with the server.
+  const options = ['--threads', '1', '--connections', String(connections), '--duration', `${seconds}s`];
+  const args = [...options, '--timeout', '2s', '--script', SCRIPT, url, '--', method, String(users), String(seed)];
+  const answer = await output('wrk', args);
+  const result = RESULT.parse(JSON.parse(answer.split('\n').at(-1) ?? ''));
+  return {
+    perSecond: (result.requests - result.refused) / (result.microseconds / 1e6),
+    p99: result.p99 / 1000,
+    errors: result.refused + result.broken,
+  };
+}
+
+/** The version of wrk, which is installed first where we may. Throws a Refusal when there is no way to it. */
+export async function requireWrk(): Promise<string> {
+  const { mark, says } = await lookAtTool('wrk');
+  if (mark === '✓') return says;
+  if (process.getuid?.() === 0 && findProgram('apt-get') !== undefined) {
+    await step('wrk is not here: installing it', async () => {
+      // Whether it worked is seen by what is here afterwards.
+      await run('apt-get', ['update', '-qq']).catch(() => '');
+      await run('apt-get', ['install', '-qq', '-y', '--no-install-recommends', 'wrk']).catch(() => '');
+    });
+  }
+  await requireTools(['wrk']);
+  return (await lookAtTool('wrk')).says;
+}

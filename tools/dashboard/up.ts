@@ -1,0 +1,107 @@
+/**
+ * `make dashboard`: Prometheus and Grafana in the kind cluster of `make up`, and a way to them until Ctrl-C. What it
+ * brings stays in the cluster, collecting, until `make down`; it can be run again at any time. Where Grafana's image
+ * cannot be had it goes on with Prometheus alone, from which `npm run dashboard:render` draws the same panels.
+ */
+import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Cluster, ensureCluster, loadImages, presentImages } from '../../local-kind/cluster.ts';
+import { containersOf, parseObjects } from '../../local-kind/objects.ts';
+import { rolledOut } from '../../local-kind/rollout.ts';
+import { requireTools } from '../doctor/tools.ts';
+import { freePort, isFree } from '../process/port.ts';
+import { target } from '../terminal/make-target.ts';
+import { Failed, output, stopAll } from '../terminal/programs.ts';
+import { remark, say, step } from '../terminal/progress.ts';
+import { Refusal } from '../terminal/refusal.ts';
+
+const DEFAULT_CLUSTER = 'plusone';
+const NAMESPACE = 'monitoring';
+const WORKLOADS = ['prometheus', 'kube-state-metrics', 'grafana'] as const;
+/** Ports of this machine, if nobody else has them: those that everybody knows. */
+const PORTS = { grafana: 3000, prometheus: 9090 } as const;
+/** What can go away when it is no longer in the manifests; the ConfigMaps do with each change. */
+const PRUNED = ['core/v1/ConfigMap', 'core/v1/Service', 'apps/v1/Deployment', 'networking.k8s.io/v1/NetworkPolicy'];
+
+async function dashboard(): Promise<void> {
+  await step('tools', () => requireTools(['docker', 'kind', 'kubectl']));
+  const name = process.env.CLUSTER || DEFAULT_CLUSTER;
+  const others = name === DEFAULT_CLUSTER ? '' : ` CLUSTER=${name}`;
+  const cluster = await step('cluster', (tell) => ensureCluster(name, {}, tell));
+  await cluster.kubectl(['get', 'deployment', 'plusone', '-n', 'plusone']).catch((error: unknown) => {
+    if (error instanceof Failed) throw new Refusal(`the cluster ${name} has no Plusone yet: make up${others}`);
+    throw error;
+  });
+  const manifests = await output('kubectl', ['kustomize', 'dashboard']);
+  await step('images', (tell) => loadPresentImages(cluster, manifests, tell));
+  const troubles = await step('dashboard', async (tell) => {
+    const prune = ['--prune', '-l', 'app.kubernetes.io/part-of=dashboard'];
+    const allowed = PRUNED.map((kind) => `--prune-allowlist=${kind}`);
+    await cluster.kubectl(['apply', '-f', '-', ...prune, ...allowed], manifests);
+    const outcomes = await Promise.all(WORKLOADS.map((workload) => troubleWith(cluster, workload)));
+    tell(WORKLOADS.filter((_, at) => outcomes[at] === undefined).join(', '));
+    return new Map(WORKLOADS.map((workload, at) => [workload, outcomes[at]]));
+  });
+  for (const trouble of troubles.values())
+    if (trouble !== undefined) remark(`\n! ${trouble}\n  make dashboard${others} tries again`);
+  if (troubles.get('prometheus') !== undefined) {
+    throw new Refusal(
+      'without Prometheus there is no dashboard. The same panels as a picture, from a service on this machine:\n\n' +
+        '  make dev\n  npm run dashboard:render',
+    );
+  }
+
+  const prometheus = await portFor('prometheus');
+  const forwards = [forward(cluster, 'prometheus', prometheus)];
+  say('');
+  if (troubles.get('grafana') === undefined) {
+    const grafana = await portFor('grafana');
+    forwards.push(forward(cluster, 'grafana', grafana));
+    say(`Grafana      http://localhost:${grafana}  the dashboard, without a login`);
+  }
+  say(`Prometheus   http://localhost:${prometheus}  for questions of your own
+
+  npm run dashboard:render -- --prometheus http://localhost:${prometheus} --seconds 300   the same panels as a picture
+
+Ctrl-C closes the way in; make down${others} removes all of it.`);
+  await Promise.race([...forwards, interrupted()]);
+}
+
+/** Comes back with Ctrl-C, which ends the programs in the foreground by itself. */
+async function interrupted(): Promise<void> {
+  await Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')]);
+  stopAll();
+}
+
+/** Gives the node those images that this machine has. */
+async function loadPresentImages(cluster: Cluster, manifests: string, tell: (what: string) => void): Promise<void> {
+  const present = await presentImages(containersOf(parseObjects(manifests)).map(({ image }) => image));
+  await loadImages(cluster, present);
+  tell(present.length === 0 ? 'pulled by the cluster' : present.join(', '));
+}
+
+/** Why it does not run, an image that cannot be pulled above all; undefined when it does. */
+async function troubleWith({ kubectl }: Cluster, workload: string): Promise<string | undefined> {
+  try {
+    await rolledOut(kubectl, NAMESPACE, `deployment/${workload}`);
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+async function portFor(program: keyof typeof PORTS): Promise<number> {
+  return (await isFree(PORTS[program])) ? PORTS[program] : await freePort();
+}
+
+/** Keeps a port of this machine leading to the program; when its pod goes, to the next one. Ends never. */
+async function forward({ connection }: Cluster, program: keyof typeof PORTS, port: number): Promise<never> {
+  for (;;) {
+    const words = ['port-forward', '-n', NAMESPACE, `service/${program}`, `${port}:${PORTS[program]}`];
+    await output('kubectl', [...connection, ...words]).catch(() => '');
+    await sleep(1_000);
+  }
+}
+
+await target('make dashboard', dashboard);
+process.exit(0);

@@ -1,0 +1,161 @@
+/** The programs of other people that the make targets need: how to see that they work, and how to get them. */
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { Failed, output } from '../terminal/programs.ts';
+import { Refusal } from '../terminal/refusal.ts';
+import { type Finding, good, late, remedyHere, type Source, wrong } from './finding.ts';
+
+const PATIENCE_MILLISECONDS = 30_000;
+const goArch = process.arch === 'arm64' ? 'arm64' : 'amd64';
+const suffix = process.arch === 'arm64' ? '-arm64' : '';
+const machine = process.arch === 'arm64' ? 'aarch64' : 'x86_64';
+
+interface Tool extends Source {
+  readonly ask: readonly [program: string, ...args: string[]];
+  /** Where in its answer on stdout the version is; a program that gives none doesn't work. */
+  readonly version: RegExp;
+  /** The one version that will do. */
+  readonly only?: string;
+}
+
+const tools = {
+  git: {
+    ask: ['git', '--version'],
+    version: /version (\S+)/,
+    debian: 'sudo apt-get install git',
+    macos: 'xcode-select --install',
+  },
+  make: {
+    ask: ['make', '--version'],
+    version: /Make (\S+)/,
+    debian: 'sudo apt-get install make',
+    macos: 'xcode-select --install',
+  },
+  docker: {
+    ask: ['docker', 'version', '--format', '{{.Server.Version}}'],
+    version: /(\d\S*)/,
+    debian:
+      'sudo apt-get install docker.io docker-buildx  (Debian 13, Ubuntu; else https://docs.docker.com/engine/install/)',
+    macos: 'brew install --cask docker-desktop',
+  },
+  'docker buildx': {
+    ask: ['docker', 'buildx', 'version'],
+    version: /buildx v?(\S+)/,
+    debian: 'sudo apt-get install docker-buildx  (docker-buildx-plugin from Docker’s own repository)',
+    macos: 'brew install docker-buildx  (it is part of Docker Desktop)',
+  },
+  kind: {
+    ask: ['kind', 'version'],
+    version: /kind v(\S+)/,
+    debian: `curl -fLo kind https://kind.sigs.k8s.io/dl/v0.30.0/kind-linux-${goArch} && sudo install kind /usr/local/bin/`,
+    macos: 'brew install kind',
+  },
+  kubectl: {
+    ask: ['kubectl', 'version', '--client'],
+    version: /Client Version: v(\S+)/,
+    debian: `curl -fLo kubectl https://dl.k8s.io/release/v1.34.2/bin/linux/${goArch}/kubectl && sudo install kubectl /usr/local/bin/`,
+    macos: 'brew install kubectl',
+  },
+  copilot: {
+    ask: ['copilot', '--version'],
+    version: /v(\d\S*)/,
+    // The last one, and the one whose templates copilot/*/overrides/ patches.
+    only: '1.34.1',
+    debian: `curl -fLo copilot https://github.com/aws/copilot-cli/releases/download/v1.34.1/copilot-linux${suffix} && sudo install copilot /usr/local/bin/`,
+    macos: `curl -fLo copilot https://github.com/aws/copilot-cli/releases/download/v1.34.1/copilot-darwin${suffix} && sudo install copilot /usr/local/bin/`,
+  },
+  aws: {
+    ask: ['aws', '--version'],
+    version: /aws-cli\/(\S+)/,
+    debian: `curl -fLo awscli.zip https://awscli.amazonaws.com/awscli-exe-linux-${machine}.zip && unzip -q awscli.zip && sudo ./aws/install`,
+    macos: 'brew install awscli',
+  },
+  python3: {
+    // Debian and Ubuntu have Python without what makes virtual environments.
+    ask: ['python3', '-c', 'import ensurepip, platform; print("Python", platform.python_version())'],
+    version: /Python (\S+)/,
+    debian: 'sudo apt-get install python3-venv',
+    macos: 'brew install python',
+  },
+  openssl: {
+    ask: ['openssl', 'version'],
+    version: /SSL (\S+)/,
+    debian: 'sudo apt-get install openssl',
+    macos: 'brew install openssl',
+  },
+  go: {
+    ask: ['go', 'version'],
+    version: /go(\d\S*)/,
+    debian: 'sudo apt-get install golang-go',
+    macos: 'brew install go',
+  },
+  wrk: {
+    ask: ['wrk', '--version'],
+    version: /wrk \S*?(\d+\.\d+\.\d+)/,
+    debian: 'sudo apt-get install wrk',
+    macos: 'brew install wrk',
+  },
+} satisfies Record<string, Tool>;
+
+export type ToolName = keyof typeof tools;
+
+/** Whether a tool is here and works, by asking for its version; for `limitMilliseconds` at most. */
+export async function lookAtTool(name: ToolName, limitMilliseconds = PATIENCE_MILLISECONDS): Promise<Finding> {
+  const tool: Tool = tools[name];
+  const [program, ...args] = tool.ask;
+  const failure = await output(program, args, { limitMilliseconds }).catch((error: unknown) => error);
+  if (failure instanceof Failed && failure.isMissing) return wrong('is not installed', remedyHere(tool));
+  // Some end with 1 after telling their version.
+  const answer = failure instanceof Failed ? failure.stdout : String(failure);
+  const [, version] = tool.version.exec(answer) ?? [];
+  if (version !== undefined) {
+    return tool.only === undefined || version === tool.only
+      ? good(version)
+      : wrong(`is ${version}, and only ${tool.only} will do`, remedyHere(tool));
+  }
+  if (!(failure instanceof Failed)) return wrong(`is there, but says ${answer}`, remedyHere(tool));
+  if (name === 'docker') return engineProblem(failure);
+  return failure.isLate ? late(failure) : wrong(`does not work: ${failure.message}`, remedyHere(tool));
+}
+
+/** Throws a Refusal that names every one of these tools that is missing or does not work, with how to get it. */
+export async function requireTools(names: readonly ToolName[]): Promise<void> {
+  const findings = await Promise.all(names.map(async (name) => ({ name, ...(await lookAtTool(name)) })));
+  const problems = findings
+    .filter(({ mark }) => mark === '✗')
+    .map(({ name, says, remedy = [] }) => [`${name} ${says}`, ...remedy.map((line) => `  ${line}`)].join('\n'));
+  if (problems.length > 0) throw new Refusal(`first:\n\n${problems.join('\n\n')}\n\nmake doctor looks at everything.`);
+}
+
+function engineProblem({ message, stderr }: Failed): Finding {
+  const remedy = stderr.includes('permission denied')
+    ? ['Debian, Ubuntu: sudo usermod -aG docker $USER, then log in again']
+    : [remedyHere({ debian: 'sudo systemctl start docker', macos: 'open -a Docker' })];
+  return wrong(`is installed, but its engine does not answer: ${stderr || message}`, ...remedy);
+}
+
+const NODE = fileURLToPath(new URL('./node.sh', import.meta.url));
+
+/** Node and npm, as the Makefile looks for them before it can do anything. */
+export async function lookAtNode(): Promise<Finding> {
+  try {
+    return good(await output('/bin/sh', [NODE]));
+  } catch (error) {
+    if (!(error instanceof Failed)) throw error;
+    const [says = '', ...remedy] = error.stderr.split('\n');
+    return wrong(says, ...remedy.map((line) => line.trim()));
+  }
+}
+
+const BROWSERS = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
+
+export const chromium: Source = {
+  debian: 'sudo apt-get install chromium  (Ubuntu: chromium-browser)',
+  macos:
+    'brew install --cask google-chrome, and CHROMIUM="/Applications/Google Chrome.app/Contents/MacOS/Google Chrome" make test',
+};
+
+/** The path of the Chromium of this machine, or undefined; CHROMIUM names another. */
+export function findChromium(): string | undefined {
+  return process.env.CHROMIUM || BROWSERS.find((path) => existsSync(path));
+}

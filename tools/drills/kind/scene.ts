@@ -1,0 +1,221 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpus, tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { type Cluster, ensureCluster, loadImage } from '../../../local-kind/cluster.ts';
+import { withImage } from '../../../local-kind/objects.ts';
+import { lastRelease, type Release, release } from '../../../local-kind/release.ts';
+import { output } from '../../terminal/programs.ts';
+import { Refusal } from '../../terminal/refusal.ts';
+import type { OpenScene, Place } from '../drill.ts';
+
+const NAMESPACE = 'plusone';
+const SERVICE = 'plusone';
+const SELECTOR = `app.kubernetes.io/name=${SERVICE}`;
+const ROLLOUT_SECONDS = 180;
+
+/** The service in the kind cluster that `make up` made, as it is. */
+export class KindScene implements OpenScene {
+  readonly urls: readonly string[];
+  // Its pods do not know of each other's statements.
+  readonly lateWritesEnd = false;
+  readonly #cluster: Cluster;
+  readonly #before: Release;
+  readonly #restartsBefore: ReadonlyMap<string, number>;
+  readonly #atTheEnd: (() => unknown)[] = [];
+  readonly #mayRestart = new Set<string>();
+
+  constructor(cluster: Cluster, before: Release, restarts: ReadonlyMap<string, number>) {
+    this.#cluster = cluster;
+    this.#before = before;
+    this.#restartsBefore = restarts;
+    this.urls = [`http://127.0.0.1:${cluster.port}`];
+  }
+
+  /** The nodes that run the service. */
+  get nodes(): readonly string[] {
+    return this.#cluster.nodes;
+  }
+
+  /** kubectl in the service's namespace; gives back what it wrote to stdout. */
+  async kubectl(args: readonly string[], input = ''): Promise<string> {
+    return await this.#cluster.kubectl(['-n', NAMESPACE, ...args], input);
+  }
+
+  /** The pods of the service that are there to stay. */
+  async pods(): Promise<string[]> {
+    const columns = 'custom-columns=:.metadata.name,:.metadata.deletionTimestamp';
+    const lines = await this.kubectl(['get', 'pods', '-l', SELECTOR, '-o', columns, '--no-headers']);
+    return lines.split('\n').flatMap((line) => (line.endsWith('<none>') ? [line.split(' ')[0] ?? ''] : []));
+  }
+
+  /** The pods of the service that take traffic, by the image that they run. */
+  async readyImages(): Promise<Map<string, number>> {
+    const path = '{range .items[*]}{.spec.containers[0].image} {.status.containerStatuses[0].ready}{"\\n"}{end}';
+    const lines = await this.kubectl(['get', 'pods', '-l', SELECTOR, '-o', `jsonpath=${path}`]);
+    const counts = new Map<string, number>();
+    for (const line of lines.split('\n')) {
+      const [image = '', ready] = line.split(' ');
+      if (ready === 'true') counts.set(image, (counts.get(image) ?? 0) + 1);
+    }
+    return counts;
+  }
+
+  /** Replaces the pods one by one, and comes back when the old ones are gone. */
+  async restart(): Promise<void> {
+    const before = await this.pods();
+    await this.kubectl(['rollout', 'restart', `deployment/${SERVICE}`]);
+    await this.rolledOut();
+    await this.gone(before);
+  }
+
+  /** Releases that image, as `make up` does it. Throws when the release did not succeed and was taken back. */
+  async release(image: string): Promise<void> {
+    this.atTheEnd(() => this.restore());
+    const { image: from, manifests } = this.#before;
+    await release(this.#cluster, { image, manifests: withImage(manifests, from, image) });
+  }
+
+  /** Begins to release that image, and does not wait for it. */
+  async beginRelease(image: string): Promise<void> {
+    this.atTheEnd(() => this.restore());
+    await this.kubectl(['set', 'image', `deployment/${SERVICE}`, `${SERVICE}=${image}`, `migrate=${image}`]);
+  }
+
+  async rolledOut(): Promise<void> {
+    await this.kubectl(['rollout', 'status', `deployment/${SERVICE}`, `--timeout=${ROLLOUT_SECONDS}s`]);
+  }
+
+  async gone(pods: readonly string[]): Promise<void> {
+    if (pods.length === 0) return;
+    const names = pods.map((pod) => `pod/${pod}`);
+    await this.kubectl(['wait', ...names, '--for=delete', `--timeout=${ROLLOUT_SECONDS}s`]);
+  }
+
+  /** Puts the release back that was there before the drill. */
+  async restore(): Promise<void> {
+    await release(this.#cluster, this.#before);
+  }
+
+  /** Makes an image of the one that runs, with these files in place of its own, and gives it to the nodes. */
+  async imageWith(tag: string, files: Readonly<Record<string, string>>): Promise<string> {
+    const directory = mkdtempSync(join(tmpdir(), 'plusone-drill-'));
+    const [base, name] = [`${SERVICE}:drill-base`, `${SERVICE}:${tag}`];
+    try {
+      const { image } = this.#before;
+      await output('docker', ['tag', image.split('-').at(-1) ?? '', base]).catch(() => {
+        throw new Refusal(`what ${image} was made of is not on this machine any more: make up, then again`);
+      });
+      for (const [path, text] of Object.entries(files)) {
+        mkdirSync(join(directory, dirname(path)), { recursive: true });
+        writeFileSync(join(directory, path), text);
+      }
+      writeFileSync(join(directory, 'Dockerfile'), `FROM ${base}\nCOPY src src\nENV REVISION=${tag}\n`);
+      await output('docker', ['build', '--quiet', '--provenance=false', '--tag', name, directory]);
+      const id = await output('docker', ['inspect', '--format', '{{.Id}}', name]);
+      return await loadImage(this.#cluster, { name, id });
+    } finally {
+      rmSync(directory, { recursive: true, force: true });
+      await output('docker', ['rmi', '--force', name, base]);
+    }
+  }
+
+  /** Takes everything off a node that is not bound to it, as before it is replaced, and puts nothing on it any more. */
+  async drain(node: string): Promise<void> {
+    this.atTheEnd(() => this.uncordon(node));
+    const drain = ['drain', node, '--ignore-daemonsets', '--delete-emptydir-data'];
+    await this.kubectl([...drain, `--timeout=${ROLLOUT_SECONDS}s`]);
+  }
+
+  async uncordon(node: string): Promise<void> {
+    await this.kubectl(['uncordon', node]);
+  }
+
+  /** How many pods of the service there are on each node that has any. */
+  async podsByNode(): Promise<number[]> {
+    const nodes = await this.kubectl(['get', 'pods', '-l', SELECTOR, '-o', 'jsonpath={.items[*].spec.nodeName}']);
+    const counts = new Map<string, number>();
+    for (const node of nodes.split(' ')) counts.set(node, (counts.get(node) ?? 0) + 1);
+    return [...counts.values()];
+  }
+
+  /** Sends a signal to the first process of a pod's container from outside, where SIGKILL works too. */
+  async signal(pod: string, signal: string): Promise<void> {
+    this.#mayRestart.add(pod);
+    const path = 'jsonpath={.spec.nodeName} {.status.containerStatuses[0].containerID}';
+    const [node = '', id = ''] = (await this.kubectl(['get', 'pod', pod, '-o', path])).split(' ');
+    const task = ['ctr', '-n', 'k8s.io', 'tasks', 'kill', '--signal', signal, id.replace('containerd://', '')];
+    await output('docker', ['exec', node, ...task]);
+  }
+
+  /** Runs one statement as MySQL's administrator. */
+  async sql(statement: string): Promise<string> {
+    const client = 'MYSQL_PWD=$MYSQL_ROOT_PASSWORD exec mysql -N -h 127.0.0.1 -u root plusone';
+    return await this.kubectl(['exec', '-i', 'mysql-0', '--', 'sh', '-c', client], statement);
+  }
+
+  /** Has something undone when the drill is over, however it goes. */
+  atTheEnd(undo: () => unknown): void {
+    this.#atTheEnd.push(undo);
+  }
+
+  // The port of /metrics cannot be reached from outside, and that is right.
+  async memory(): Promise<undefined> {
+    return undefined;
+  }
+
+  async restarts(): Promise<number> {
+    let ended = 0;
+    for (const [pod, count] of await restartsOf(this.#cluster)) {
+      if (!this.#mayRestart.has(pod)) ended += count - (this.#restartsBefore.get(pod) ?? 0);
+    }
+    return ended;
+  }
+
+  async close(): Promise<void> {
+    // Each of them, whatever becomes of the others.
+    const failures = [];
+    for (const undo of this.#atTheEnd.reverse()) {
+      try {
+        await undo();
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+    if (failures.length > 0) throw new AggregateError(failures, 'the cluster is not as it was before the drill');
+  }
+}
+
+async function restartsOf({ kubectl }: Cluster): Promise<Map<string, number>> {
+  const path = '{range .items[*]}{.metadata.name} {.status.containerStatuses[0].restartCount}{"\\n"}{end}';
+  const lines = await kubectl(['get', 'pods', '-n', NAMESPACE, '-l', SELECTOR, '-o', `jsonpath=${path}`]);
+  return new Map(lines.split('\n').map((line) => [line.split(' ')[0] ?? '', Number(line.split(' ')[1] ?? 0)]));
+}
+
+const name = process.env.CLUSTER || 'plusone';
+
+/** Whether the cluster `CLUSTER` is there, by default that of `make up`. */
+export async function isClusterThere(): Promise<boolean> {
+  // Without kind there is none.
+  const clusters = await output('kind', ['get', 'clusters']).catch(() => '');
+  return clusters.split('\n').includes(name);
+}
+
+/** The cluster `CLUSTER`, by default that of `make up`. Throws a Refusal when it is not there. */
+export async function openKindPlace(): Promise<Place<KindScene>> {
+  if (!(await isClusterThere())) throw new Refusal(`there is no kind cluster ${name}: make up`);
+  const cluster = await ensureCluster(name, {}, () => {});
+  const { kubectl } = cluster;
+  const kubernetes = await kubectl(['get', 'nodes', '-o', 'jsonpath={.items[0].status.nodeInfo.kubeletVersion}']);
+  const [cpu] = cpus();
+  return {
+    target: 'kind',
+    description: `${cpus().length} × ${cpu?.model ?? 'CPU'}, kind, Kubernetes ${kubernetes}, ${cluster.nodes.length} nodes for the service`,
+    async open() {
+      await kubectl(['-n', NAMESPACE, 'rollout', 'status', `deployment/${SERVICE}`, `--timeout=${ROLLOUT_SECONDS}s`]);
+      const before = await lastRelease(cluster);
+      if (before === undefined) throw new Refusal(`in the cluster ${name} no release has succeeded yet: make up`);
+      return new KindScene(cluster, before, await restartsOf(cluster));
+    },
+    async close() {},
+  };
+}

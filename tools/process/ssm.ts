@@ -1,0 +1,79 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  GetParametersByPathCommand,
+  type GetParametersByPathCommandOutput,
+  type ParameterType,
+  PutParameterCommand,
+  SSMClient,
+} from '@aws-sdk/client-ssm';
+import { eventually } from '../../test/process/requests.ts';
+import { lastWill } from './cleanup-watchdog.ts';
+import { freePort } from './port.ts';
+import { programFromPyPI } from './pypi.ts';
+
+/** The version that stands in for SSM in the kind cluster as well. */
+const PACKAGE = 'ministack==1.5.33';
+
+/** An SSM Parameter Store that speaks AWS's protocol over HTTP. */
+export interface ParameterStore {
+  /** What leads the AWS SDK of another process to it. */
+  readonly env: Record<string, string>;
+  put(name: string, value: string, type?: ParameterType): Promise<void>;
+  /** One page as AWS gives it, by default not decrypted. */
+  page(path: string): Promise<GetParametersByPathCommandOutput>;
+  /** Stops its process without ending it: connections are taken and nothing answers. */
+  freeze(): void;
+  thaw(): void;
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts MiniStack (PyPI) with SSM alone, from a Python environment that is kept in the user's cache directory.
+ * Throws NoProgram with the reason when Python or the package cannot be had.
+ */
+export async function startParameterStore(): Promise<ParameterStore> {
+  const program = await programFromPyPI(PACKAGE, 'ministack');
+  const port = await freePort();
+  const server = spawn(program, [], {
+    env: { ...process.env, GATEWAY_PORT: String(port), BIND_HOST: '127.0.0.1', SERVICES: 'ssm' },
+    stdio: 'ignore',
+    detached: true,
+  });
+  server.once('exit', lastWill('kill -KILL "$1"', String(server.pid)));
+  server.unref();
+  const endpoint = `http://127.0.0.1:${port}`;
+  await eventually(async () => {
+    const health = await fetch(`${endpoint}/_ministack/health`).catch(() => undefined);
+    return health?.status === 200;
+  }, 30);
+
+  const env = {
+    AWS_REGION: 'us-west-2',
+    AWS_ENDPOINT_URL_SSM: endpoint,
+    // It takes any credentials; these are the ones of AWS's own examples of a stand-in.
+    AWS_ACCESS_KEY_ID: 'test',
+    AWS_SECRET_ACCESS_KEY: 'test',
+  };
+  const client = new SSMClient({
+    region: env.AWS_REGION,
+    endpoint,
+    credentials: { accessKeyId: env.AWS_ACCESS_KEY_ID, secretAccessKey: env.AWS_SECRET_ACCESS_KEY },
+  });
+  return {
+    env,
+    async put(Name, Value, Type = 'SecureString') {
+      await client.send(new PutParameterCommand({ Name, Value, Type, Overwrite: true }));
+    },
+    page: async (Path) => await client.send(new GetParametersByPathCommand({ Path })),
+    freeze: () => void server.kill('SIGSTOP'),
+    thaw: () => void server.kill('SIGCONT'),
+    async stop() {
+      client.destroy();
+      server.ref();
+      const exit = once(server, 'exit');
+      server.kill('SIGKILL');
+      await exit;
+    },
+  };
+}
