@@ -32,7 +32,7 @@ async function dashboard(): Promise<void> {
     if (error instanceof Failed) throw new Refusal(`the cluster ${name} has no Plusone yet: make up${others}`);
     throw error;
   });
-  const manifests = await output('kubectl', ['kustomize', 'dashboard']);
+  const manifests = await output('kubectl', ['kustomize', 'tools/dashboard']);
   await step('images', (tell) => loadPresentImages(cluster, manifests, tell));
   const troubles = await step('dashboard', async (tell) => {
     const prune = ['--prune', '-l', 'app.kubernetes.io/part-of=dashboard'];
