@@ -5,9 +5,9 @@ import { requireTools } from '../../tools/doctor/tools.ts';
 import { freePort } from '../../tools/process/port.ts';
 import { Refusal } from '../../tools/terminal/refusal.ts';
 
-/** The cluster of the tests: their own, gone afterwards; or CLUSTER=name, which stays. */
-export const CLUSTER = process.env.CLUSTER || 'plusone-test';
-const OWN = !process.env.CLUSTER;
+/** The cluster of the tests: their own, gone afterwards; or TEST_CLUSTER=name, which stays. */
+export const CLUSTER = process.env.TEST_CLUSTER || 'plusone-test';
+const OWN = !process.env.TEST_CLUSTER;
 
 let baseUrl = '';
 

@@ -3,6 +3,7 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseDocument } from 'yaml';
+import { cleanEnvironment } from '../process/clean-environment.ts';
 
 /** A copy of this tree, a git repository of its own, in which commands run and files are changed. */
 export class Workspace {
@@ -52,7 +53,10 @@ export class Workspace {
     });
   }
 
-  /** Runs one of this tree's programs, or another, to its end; nobody is there to answer its questions. */
+  /**
+   * Runs one of this tree's programs, or another, to its end, with these variables and none of the shell's that this
+   * project's programs read. It has no terminal: its questions end it.
+   */
   async run(program: string, words: string[] = [], variables: NodeJS.ProcessEnv = {}) {
     const { ended, output } = this.start(program, words, variables);
     return { code: await ended, output: output() };
@@ -62,7 +66,7 @@ export class Workspace {
   start(program: string, words: string[] = [], variables: NodeJS.ProcessEnv = {}) {
     const line = program.endsWith('.ts') ? [process.execPath, program, ...words] : [program, ...words];
     const [file = '', ...rest] = line;
-    const env = { ...process.env, ...variables };
+    const env = { ...cleanEnvironment(), ...variables };
     // A group of its own, which ends together: the commands start programs.
     const child = spawn(file, rest, { cwd: this.folder, env, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
     let output = '';

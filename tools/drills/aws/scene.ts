@@ -21,18 +21,18 @@ export class AwsScene implements OpenScene {
   /** A copy of this tree, of which releases are made. */
   readonly workspace = new Workspace();
   readonly patienceSeconds: number | undefined;
-  readonly #account: string;
+  readonly #release: { readonly AWS_ACCOUNT: string; readonly ENV: string };
 
-  constructor(url: string, account: string, patienceSeconds: number | undefined) {
+  constructor(url: string, account: string, environment: string, patienceSeconds: number | undefined) {
     this.urls = [url];
-    this.#account = account;
+    this.#release = { AWS_ACCOUNT: account, ENV: environment };
     this.patienceSeconds = patienceSeconds;
   }
 
   /** Releases what the workspace has, as `make publish` does it. Gives back its exit code and what it said. */
   async publish(): Promise<{ code: number; output: string }> {
     this.workspace.commit();
-    return await this.workspace.run('tools/aws/publish.ts', [], { AWS_ACCOUNT: this.#account });
+    return await this.workspace.run('tools/aws/publish.ts', [], this.#release);
   }
 
   /** The version that whoever answers says it is. */
@@ -81,7 +81,7 @@ export async function openAwsPlace(): Promise<Place<AwsScene>> {
       ? `an emulator of AWS on ${cpus().length} × ${cpu?.model ?? 'CPU'}, two real containers behind a load balancer that stands still while it deploys`
       : `AWS, ${region}`,
     async open() {
-      return new AwsScene(url, account, isEmulated ? EMULATOR_SECONDS : undefined);
+      return new AwsScene(url, account, environment, isEmulated ? EMULATOR_SECONDS : undefined);
     },
     async close() {},
   };

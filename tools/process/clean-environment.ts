@@ -1,0 +1,40 @@
+/** Variables that this project's programs read, and those that change what Node and the clock do. */
+const READ_BY_PROGRAMS = new Set([
+  'AWS_ACCOUNT',
+  'CLUSTER',
+  'CONNECTIONS',
+  'DOMAIN',
+  'DRILL',
+  'DURATION',
+  'ENV',
+  'FOR',
+  'LOAD_BALANCER',
+  'LOG_LEVEL',
+  'METRICS_PORT',
+  'NODE_OPTIONS',
+  'PORT',
+  'QUICK',
+  'REVISION',
+  'SECRETS_PATH',
+  'SINCE',
+  'TAG',
+  'TARGET',
+  'TZ',
+  'VERBOSE',
+  'WORKERS',
+  'WRITE_TOKEN',
+  'YES',
+]);
+const PREFIXES = ['DATABASE_', 'OTEL_', 'SHUTDOWN_'];
+
+/**
+ * Gives back a copy of an environment without the variables that this project's programs read: for a child process whose
+ * result may not depend on the shell that it was started from. What leads to AWS, Docker and proxies stays.
+ */
+export function cleanEnvironment(env: NodeJS.ProcessEnv = process.env): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !isReadByPrograms(name)));
+}
+
+function isReadByPrograms(name: string): boolean {
+  return READ_BY_PROGRAMS.has(name) || PREFIXES.some((prefix) => name.startsWith(prefix));
+}
