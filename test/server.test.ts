@@ -1,61 +1,9 @@
-import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
-import { Writable } from 'node:stream';
 import { expect } from 'chai';
-import { pino } from 'pino';
 import { Overloaded, Unavailable } from '../src/http/problems.ts';
-import { Health } from '../src/operations/health.ts';
-import { createRequestLog } from '../src/operations/logging.ts';
-import { createMetrics } from '../src/operations/metrics.ts';
-import { createServer } from '../src/server.ts';
-import type { UserRepository } from '../src/users/repository.ts';
 import type { OpenApi } from '../src/web/openapi.ts';
-import { idle } from './idle.ts';
+import { serving } from './serving.ts';
 
-/** A server on a free port whose users do as `users` says; what it logs is in `log()`. */
-async function serving(users: Partial<UserRepository> = {}, now = '2026-11-24T12:00:00Z', writeToken?: string) {
-  let lines = '';
-  const sink = new Writable({
-    write(chunk, _encoding, done) {
-      lines += chunk;
-      done();
-    },
-  });
-  const health = new Health();
-  const metrics = createMetrics({ version: '1', revision: 'abc' }, () => idle);
-  const log = pino(sink);
-  const server = createServer({
-    users: {
-      find: async () => undefined,
-      save: async () => {},
-      remove: async () => false,
-      statistics: () => idle,
-      ...users,
-    },
-    health,
-    metrics,
-    log,
-    logRequest: createRequestLog(log, sink),
-    clock: () => new Date(now),
-    version: '1',
-    writeToken,
-  });
-  server.listen(0);
-  await once(server, 'listening');
-  const { port } = server.server.address() as AddressInfo;
-  return {
-    url: `http://127.0.0.1:${port}`,
-    health,
-    metrics,
-    log: () => lines,
-    async close() {
-      server.close();
-      server.server.closeAllConnections();
-    },
-  };
-}
-
-describe('the HTTP surface', () => {
+describe('the HTTP server', () => {
   let service: Awaited<ReturnType<typeof serving>>;
   afterEach(() => service.close());
 
@@ -168,6 +116,11 @@ describe('the HTTP surface', () => {
     service.health.becomeReady();
     await fetch(`${service.url}/readyz`);
     expect(service.log()).to.equal('');
+  });
+
+  it('answers 304 when the client would take any cached version', async () => {
+    service = await serving();
+    expect((await fetch(`${service.url}/openapi.json`, { headers: { 'if-none-match': '*' } })).status).to.equal(304);
   });
 
   it('measures by the pattern of the route, never by the path', async () => {

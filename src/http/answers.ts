@@ -11,7 +11,7 @@ declare module 'node:http' {
 }
 
 /** A caller's request id is kept when it is short and plain enough for a log line. */
-const SANE_REQUEST_ID = /^[\w.:-]{1,128}$/;
+const VALID_REQUEST_ID = /^[\w.:-]{1,128}$/;
 
 /**
  * What browsers are told with every answer on the public port. Nothing may be loaded from another host, nothing runs
@@ -33,11 +33,14 @@ const SECURITY_HEADERS: readonly string[] = [
   'same-origin',
 ];
 
-/** Notes when a request came, and its id: the caller's if that is sane, else a new one. */
+/** What is known of every request, and of what could not be read as one. */
+export type Received = Pick<Partial<IncomingMessage>, 'requestId' | 'receivedAt' | 'method' | 'span'>;
+
+/** Notes when a request came, and its id: the caller's if that is valid, else a new one. */
 export function receive(request: IncomingMessage): void {
   request.receivedAt = performance.now();
   const wanted = request.headers['x-request-id'];
-  request.requestId = typeof wanted === 'string' && SANE_REQUEST_ID.test(wanted) ? wanted : randomUUID();
+  request.requestId = typeof wanted === 'string' && VALID_REQUEST_ID.test(wanted) ? wanted : randomUUID();
 }
 
 /** The headers of every answer, names and values in turn, with the id of the request that is answered. */
@@ -65,12 +68,12 @@ export function send(
 
 const JSON_HEADERS = ['content-type', 'application/json', 'cache-control', 'no-store'];
 
-/** Sends `value` as JSON, which nobody may keep: it is true now. */
+/** Sends `value` as JSON that must not be cached. */
 export function sendJson(response: ServerResponse, status: number, value: object): void {
   send(response, status, JSON_HEADERS, JSON.stringify(value));
 }
 
-/** Says that it is done, with nothing to show for it. */
+/** Answers 204, without a body. */
 export function sendNoContent(response: ServerResponse): void {
   send(response, 204, []);
 }

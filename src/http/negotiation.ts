@@ -1,19 +1,19 @@
-import type { Request } from 'restify';
+import type { IncomingMessage } from 'node:http';
+import Negotiator from 'negotiator';
 import { Problem } from './problems.ts';
 
 /** The one of `types` that the request's Accept header likes best, the earlier one of equals; undefined for none. */
-export function preferredType(request: Request, types: readonly string[]): string | undefined {
+export function preferredType(request: IncomingMessage, types: readonly string[]): string | undefined {
   const { accept } = request.headers;
   if (accept === undefined || accept === '*/*') return types[0];
-  const chosen: unknown = request.accepts([...types]);
-  return typeof chosen === 'string' ? chosen : undefined;
+  return new Negotiator(request).mediaType([...types]);
 }
 
 /**
  * The only type that can be had here, when the request's Accept header allows it.
  * @throws {Problem} 406 when it does not
  */
-export function requireAcceptable(request: Request, type: string): string {
+export function requireAcceptable(request: IncomingMessage, type: string): string {
   if (preferredType(request, [type]) === undefined) {
     throw new Problem(406, `The Accept header does not allow what can be had here: ${type}.`);
   }

@@ -26,24 +26,27 @@ export class Problem extends Error {
   }
 }
 
-/** The service cannot do this now and may be asked again: MySQL is away, or too much is waiting for it. */
+/** A request that is refused before the router. `message` is fixed text that quotes nothing of it: it may be logged. */
+export class MalformedRequest extends Problem {}
+
+/** The service cannot do this now; the client may try again: the database is unavailable or the queue is full. */
 export class Unavailable extends Error {
   override readonly name = 'Unavailable';
 }
 
-/** So much waits already that this was turned away at once. */
+/** The queue is full: the request was rejected at once. */
 export class Overloaded extends Unavailable {}
 
 const RETRY_AFTER_SECONDS = '1';
 
-/** The problem to answer with for whatever was thrown; what isn't meant for the outside becomes a bare 500. */
+/** The problem to answer with for a thrown value; an internal error becomes a 500 without details. */
 export function toProblem(error: unknown, request: IncomingMessage): Problem {
   if (error instanceof Problem) return error;
   if (error instanceof Unavailable) {
     return new Problem(503, 'The service cannot answer this at the moment; please try again.', {
       headers: {
         'Retry-After': RETRY_AFTER_SECONDS,
-        // Otherwise more than 1,024 who ask again at once keep libuv reading (`uv__io_poll`), and nobody new gets in.
+        // Otherwise more than 1,024 clients that retry at once keep libuv reading (`uv__io_poll`): no new one is accepted.
         ...(error instanceof Overloaded ? { Connection: 'close' } : {}),
       },
       cause: error,
@@ -52,10 +55,12 @@ export function toProblem(error: unknown, request: IncomingMessage): Problem {
   const status = restifyStatus(error);
   if (status === 404) {
     return decodes(request.url)
-      ? new Problem(404, 'There is nothing at this path.')
-      : new Problem(400, 'The path has a percent sign that is not followed by the code of a character in UTF-8.');
+      ? new Problem(404, 'Not found: no resource has this path.')
+      : new Problem(400, 'The path is invalid: a percent sign is not followed by the code of a character in UTF-8.');
   }
-  if (status === 405) return new Problem(405, `${request.method} is not possible here; the Allow header says what is.`);
+  if (status === 405) {
+    return new Problem(405, `Method not allowed: ${request.method}. The Allow header lists those that are.`);
+  }
   return new Problem(500, 'Something went wrong on our side.', { cause: error });
 }
 
@@ -80,6 +85,11 @@ export function sendProblem(response: ServerResponse, problem: Problem): void {
   const instance = url?.startsWith('/') && decodes(url) ? url.replace(/\?.*$/s, '') : undefined;
   const headers = [...PROBLEM_HEADERS, ...Object.entries(problem.headers).flat()];
   send(response, problem.status, headers, problemBody(problem, instance));
+}
+
+/** Answers with the problem that `error` stands for, unless an answer has been sent. */
+export function respondWithProblem(request: IncomingMessage, response: ServerResponse, error: unknown): void {
+  if (!response.headersSent) sendProblem(response, toProblem(error, request));
 }
 
 /** The status that restify's router gave an error of its own; undefined for any other error. */

@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module';
-import type { Server } from 'restify';
+import type { Request, Response, Server } from 'restify';
 import type { Logger } from '../operations/logging.ts';
 
 declare module 'restify' {
@@ -27,4 +27,14 @@ export function createRestify(options: Options): Server {
   const Router: Construct<object> = require('restify/lib/router.js');
   const RestifyServer: Construct<Server, { router: object }> = require('restify/lib/server.js');
   return new RestifyServer({ ...options, router: new Router(options) });
+}
+
+/** Routes GET to `handler`, and HEAD as well, which restify would refuse; Node leaves the body out. */
+export function getAndHead(
+  server: Server,
+  path: string,
+  handler: (request: Request, response: Response) => Promise<void>,
+): void {
+  server.get(path, handler);
+  server.head(path, handler);
 }

@@ -1,8 +1,8 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Span, SpanContext } from '@opentelemetry/api';
 import { type DestinationStream, destination, type Logger, pino } from 'pino';
 import type { LogLevel } from '../config.ts';
-import { Unavailable } from '../http/problems.ts';
+import type { Received } from '../http/answers.ts';
+import { MalformedRequest, Unavailable } from '../http/problems.ts';
 import { PROBES } from './health.ts';
 
 export type { Logger } from 'pino';
@@ -68,8 +68,8 @@ export async function createLog(level: LogLevel): Promise<Log> {
 
 /** Tells the log of a request that was answered. */
 export type LogRequest = (
-  request: IncomingMessage,
-  response: ServerResponse,
+  request: Received,
+  status: number,
   route: string,
   milliseconds: number,
   error: unknown,
@@ -81,12 +81,11 @@ export type LogRequest = (
  * `stream` is where `log` writes to.
  */
 export function createRequestLog(log: Logger, stream: DestinationStream): LogRequest {
-  return (request, response, route, milliseconds, error) => {
+  return (request, status, route, milliseconds, error) => {
     const { requestId, method, span } = request;
-    const status = response.statusCode;
     const rounded = Math.round(milliseconds * 10) / 10;
     const isProbe = PROBES.has(route);
-    if (status < 500 && !isProbe) {
+    if (status < 500 && !isProbe && !(error instanceof MalformedRequest)) {
       // Nearly every line is one of these, and nothing in it needs escaping: pino would take a twentieth of the request's
       // time to find that out.
       if (!log.isLevelEnabled('info')) return;
@@ -100,6 +99,7 @@ export function createRequestLog(log: Logger, stream: DestinationStream): LogReq
     }
     const line = { requestId, method, route, status, milliseconds: rounded, ...traceOf(span) };
     if (isProbe && (status < 500 || error instanceof Unavailable)) log.debug(line, 'request');
+    else if (error instanceof MalformedRequest) log.info({ ...line, reason: error.message }, 'request');
     // The service works as it should, so a word on the cause is enough; there can be thousands of these a second.
     else if (error instanceof Unavailable) log.warn({ ...line, reason: error.message }, 'request');
     else log.error({ ...line, err: error }, 'request');

@@ -516,7 +516,7 @@ export function openapi(version: string, { closed }: { closed: boolean } = { clo
         MethodNotAllowed: problem(
           405,
           'This path does not have that method.',
-          'POST is not possible here; the Allow header says what is.',
+          'Method not allowed: POST. The Allow header lists those that are.',
           { headers: { allow: ref('headers/Allow') } },
         ),
         NotAcceptable: problem(
@@ -542,7 +542,7 @@ export function openapi(version: string, { closed }: { closed: boolean } = { clo
         ExpectationFailed: problem(
           417,
           'The Expect header asks for something else than 100-continue.',
-          'The only expectation that can be met is 100-continue.',
+          'The only supported expectation is 100-continue.',
         ),
         HeadersTooLarge: problem(
           431,

@@ -54,6 +54,7 @@ describe('the service about itself', () => {
     ] as const) {
       const etag = (await ask('GET', path, { headers })).headers.get('etag') ?? '';
       expect((await ask('GET', path, { headers: { ...headers, 'if-none-match': etag } })).status).to.equal(304);
+      expect((await ask('GET', path, { headers: { ...headers, 'if-none-match': '*' } })).status).to.equal(304);
       expect((await ask('GET', path, { headers: { ...headers, 'if-none-match': '"other"' } })).status).to.equal(200);
     }
   });

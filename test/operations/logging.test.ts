@@ -1,5 +1,3 @@
-import { IncomingMessage, ServerResponse } from 'node:http';
-import { Socket } from 'node:net';
 import { expect } from 'chai';
 import { pino } from 'pino';
 import { Unavailable } from '../../src/http/problems.ts';
@@ -22,11 +20,8 @@ function logged(error: unknown): string {
 function loggedOfRequest(level: string, status: number, error?: unknown): string[] {
   const { lines, ...stream } = sink();
   const log = pino({ level, base: null, formatters: { level: (label) => ({ level: label }) } }, stream);
-  const request = new IncomingMessage(new Socket());
-  Object.assign(request, { method: 'GET', requestId: 'trace-1' });
-  const response = new ServerResponse(request);
-  response.statusCode = status;
-  createRequestLog(log, stream)(request, response, '/hello/:username', 1.26, error);
+  const request = { method: 'GET', requestId: 'trace-1' };
+  createRequestLog(log, stream)(request, status, '/hello/:username', 1.26, error);
   return lines;
 }
 

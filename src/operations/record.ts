@@ -1,0 +1,58 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Received } from '../http/answers.ts';
+import type { MalformedRequest } from '../http/problems.ts';
+import type { LogRequest } from './logging.ts';
+import type { Metrics } from './metrics.ts';
+import type { Tracing } from './tracing.ts';
+
+/** The route, in the log and the metrics, of a request that no handler is for. */
+export const NO_ROUTE = 'none';
+/** The status, in the log and the metrics, when the client closed the connection before the answer; as nginx has it. */
+const CLIENT_CLOSED_REQUEST = 499;
+
+/** Records how a request was answered: one log line, one count and the end of its span. */
+export type RecordResponse = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  route: string,
+  error: unknown,
+) => void;
+
+/** Where answers are recorded. */
+export interface Recorder {
+  readonly response: RecordResponse;
+  /** Records a request that was refused before it got a response or a route. */
+  readonly refusal: (request: Received, problem: MalformedRequest) => void;
+}
+
+export function createRecorder(sinks: {
+  metrics: Metrics;
+  logRequest: LogRequest;
+  tracing?: Tracing | undefined;
+}): Recorder {
+  const { metrics, logRequest, tracing } = sinks;
+
+  function write(request: Received, route: string, status: number, error: unknown): void {
+    const now = performance.now();
+    const milliseconds = now - (request.receivedAt ?? now);
+    metrics.observe(request.method ?? 'none', route, status, milliseconds / 1000);
+    logRequest(request, status, route, milliseconds, error);
+  }
+
+  return {
+    response(request, response, route, error) {
+      const { replacedBy } = response;
+      const status = replacedBy?.status ?? statusOf(response);
+      const cause = replacedBy ?? error;
+      write(request, route, status, cause);
+      tracing?.endRequest(request, route === NO_ROUTE ? undefined : route, status, cause);
+    },
+    refusal(request, problem) {
+      write(request, NO_ROUTE, problem.status, problem);
+    },
+  };
+}
+
+function statusOf(response: ServerResponse): number {
+  return response.destroyed && !response.writableFinished ? CLIENT_CLOSED_REQUEST : response.statusCode;
+}
