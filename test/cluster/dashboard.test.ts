@@ -24,7 +24,8 @@ describe('make dashboard', function () {
 
   before(async function () {
     this.timeout('20m');
-    const { stdout: manifests } = await ended('kubectl', ['kustomize', 'dashboard']);
+    const { code: built, stdout: manifests } = await ended('kubectl', ['kustomize', 'tools/dashboard']);
+    expect(built).to.equal(0);
     const images = [...manifests.matchAll(/image: (\S+)/g)].map(([, image]) => image ?? '');
     for (const image of images.filter((name) => !name.startsWith('grafana/'))) {
       if ((await ended('docker', ['image', 'inspect', image])).code === 0) continue;
