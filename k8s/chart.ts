@@ -15,11 +15,13 @@ import type { NotCarried } from '../manifest/mapping.ts';
 import { cronJobSchedule } from '../manifest/schedule.ts';
 import { declaredUser, exceptions, presentImage, spreadPods, standsForLoadBalancer } from './exceptions.ts';
 import { builtImages } from './images.ts';
-import { objectName } from './names.ts';
+import { objectName, secretName } from './names.ts';
 import { claimName, isShared, type Pod, podOf } from './pod.ts';
 import { listeningPorts, servicePorts } from './ports.ts';
 import type { Release } from './release.ts';
+import type { Route } from './routes.ts';
 import { type Scaling, scalingOf, scheduleScaling } from './scaling.ts';
+import { maybeRoot, type SecurityLevel, securityLevel } from './security.ts';
 import { secretKeys } from './variables.ts';
 
 /** A release as Kubernetes objects. */
@@ -31,42 +33,39 @@ export interface Synthesis {
   builtImages: ReadonlyMap<string, string>;
   /** The keys that the Secret of the workload has to hold, and where AWS keeps the value of each. */
   secretKeys: ReadonlyMap<string, string>;
+  /** The containers that may run as root, each with the reason. */
+  maybeRoot: ReadonlyMap<string, string>;
   notCarried: NotCarried[];
+}
+
+/** What the workloads of an application share. */
+export interface Shared {
+  /** The Pod Security Standard that the namespace enforces. */
+  level: SecurityLevel;
+  /** Whether an Ingress leads to the workloads. */
+  routed: boolean;
 }
 
 /**
  * The Kubernetes objects of a release: a chart with the namespace, which every workload of the application shares,
- * and a chart with the workload.
+ * and a chart with the workload. Alone, the namespace enforces what the release takes, and no Ingress leads to it.
  */
-export function synthesize(release: Release): Synthesis {
+export function synthesize(release: Release, { level, routed }: Shared = aloneOf(release)): Synthesis {
   const app = new App();
-  const { application } = release;
-  const shared = new Chart(app, 'application', { disableResourceNameHashes: true });
-  new Namespace(shared, 'namespace', {
-    metadata: {
-      name: application,
-      labels: {
-        'app.kubernetes.io/part-of': application,
-        // https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted
-        'pod-security.kubernetes.io/enforce': 'restricted',
-        'pod-security.kubernetes.io/enforce-version': 'latest',
-        'pod-security.kubernetes.io/warn': 'restricted',
-        'pod-security.kubernetes.io/audit': 'restricted',
-      },
-    },
-  });
-
+  const { namespace } = release;
+  const shared = namespaceChart(app, release, level);
   const pod = podOf(release);
   const workload = new Workload(app, release, pod);
   workload.addDependency(shared);
   return {
     app,
     charts: [shared, workload],
-    namespace: application,
+    namespace,
     builtImages: builtImages(release),
     secretKeys: secretKeys(release.manifest.fields),
+    maybeRoot: maybeRoot(release),
     notCarried: [
-      ...release.manifest.notCarried,
+      ...release.manifest.notCarried.filter(({ path }) => !(routed && /^http\.(.*\.)?(path|alias)$/.test(path))),
       ...pod.notCarried,
       ...workload.notCarried,
       ...release.overrides.notCarried,
@@ -78,6 +77,65 @@ export function synthesize(release: Release): Synthesis {
   };
 }
 
+function aloneOf(release: Release): Shared {
+  return { level: securityLevel([release]), routed: false };
+}
+
+/** The namespace and the Ingress of an application, whose workloads all have a Service. */
+export function synthesizeRoutes(release: Release, routes: readonly Route[], level: SecurityLevel): App {
+  const app = new App();
+  const { application, environment, namespace } = release;
+  const shared = namespaceChart(app, release, level);
+  const chart = new Chart(app, 'routes', {
+    namespace,
+    disableResourceNameHashes: true,
+    labels: {
+      'app.kubernetes.io/name': application,
+      'app.kubernetes.io/instance': `${application}-${environment}`,
+      'app.kubernetes.io/part-of': application,
+      'app.kubernetes.io/managed-by': 'cdk8s',
+    },
+  });
+  const hosts = [...new Set(routes.map(({ host }) => host))];
+  new k8s.KubeIngress(chart, 'ingress', {
+    metadata: { name: application },
+    spec: {
+      rules: hosts.map((host) => ({
+        ...(host === undefined ? {} : { host }),
+        http: {
+          paths: routes
+            .filter((route) => route.host === host)
+            .map(({ path, service, port }) => ({
+              path,
+              pathType: 'Prefix',
+              backend: { service: { name: service, port: { number: port } } },
+            })),
+        },
+      })),
+    },
+  });
+  chart.addDependency(shared);
+  return app;
+}
+
+function namespaceChart(app: App, { application, namespace }: Release, level: SecurityLevel): Chart {
+  const chart = new Chart(app, 'application', { disableResourceNameHashes: true });
+  new Namespace(chart, 'namespace', {
+    metadata: {
+      name: namespace,
+      labels: {
+        'app.kubernetes.io/part-of': application,
+        // https://kubernetes.io/docs/concepts/security/pod-security-standards/
+        'pod-security.kubernetes.io/enforce': level,
+        'pod-security.kubernetes.io/enforce-version': 'latest',
+        'pod-security.kubernetes.io/warn': level,
+        'pod-security.kubernetes.io/audit': level,
+      },
+    },
+  });
+  return chart;
+}
+
 class Workload extends Chart {
   readonly notCarried: NotCarried[] = [];
   private readonly release: Release;
@@ -86,11 +144,11 @@ class Workload extends Chart {
   private readonly selector: Record<string, string>;
 
   constructor(scope: Construct, release: Release, pod: Pod) {
-    const { application, environment, manifest } = release;
+    const { application, environment, namespace, manifest } = release;
     const { name, type } = manifest;
     const selector = { 'app.kubernetes.io/name': name, 'app.kubernetes.io/instance': `${application}-${environment}` };
     super(scope, name, {
-      namespace: application,
+      namespace,
       disableResourceNameHashes: true,
       labels: {
         ...selector,
@@ -104,6 +162,7 @@ class Workload extends Chart {
     this.selector = selector;
 
     new ServiceAccount(this, 'account', { metadata: { name }, automountToken: false });
+    this.holdSecrets();
     this.claimVolumes();
     this.guardPods();
     if (type === 'Scheduled Job') this.schedule();
@@ -244,7 +303,7 @@ class Workload extends Chart {
         ports: ports.map(({ protocol, ...port }, i) => ({
           ...port,
           protocol: protocol === 'UDP' ? Protocol.UDP : Protocol.TCP,
-          ...(type === NODE_PORT && i === 0 ? { nodePort } : {}),
+          ...(type === NODE_PORT && i === 0 && nodePort !== undefined ? { nodePort } : {}),
         })),
       });
     serve('service', manifest.name, outside ? NODE_PORT : CLUSTER_IP);
@@ -270,6 +329,12 @@ class Workload extends Chart {
           : {}),
       },
     });
+  }
+
+  private holdSecrets() {
+    const { manifest, secretValues } = this.release;
+    if (!secretValues || Object.keys(secretValues).length === 0) return;
+    new k8s.KubeSecret(this, 'secrets', { metadata: { name: secretName(manifest.name) }, stringData: secretValues });
   }
 
   private claimVolumes() {

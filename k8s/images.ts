@@ -18,11 +18,13 @@ export function builtImages(release: Release): Map<string, string> {
   return new Map(built.map((container) => [imageOf(release, container), dockerfileOf(container)]));
 }
 
-function buildOf({ image }: Pick<Container, 'image'>) {
+/** How the image of a container is built; undefined where it isn't. */
+export function buildOf({ image }: Pick<Container, 'image'>) {
   return image && 'build' in image ? image.build : undefined;
 }
 
-function dockerfileOf(container: Container): string {
+/** Where the Dockerfile of a container that is built is, from the root of the workspace. */
+export function dockerfileOf(container: Container): string {
   const build = buildOf(container) ?? {};
   const context = 'context' in build ? build.context : undefined;
   return build.dockerfile ?? (context ? `${context}/Dockerfile` : 'Dockerfile');

@@ -1,37 +1,59 @@
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { DocumentError } from '../manifest/document.ts';
 import { readEnvironmentFile } from '../manifest/environment-file.ts';
 import { type Manifest, readManifest } from '../manifest/manifest.ts';
 import { readOverrides } from '../manifest/overrides.ts';
-import { displayed, MissingInput, openWorkspace, readText } from '../manifest/workspace.ts';
-import { type Synthesis, synthesize } from './chart.ts';
-import { secretName } from './names.ts';
+import { displayed, MissingInput, openWorkspace, readText, type Workspace } from '../manifest/workspace.ts';
+import { type Synthesis, synthesize, synthesizeRoutes } from './chart.ts';
+import { containersOf } from './containers.ts';
+import { dockerfileUser } from './dockerfile.ts';
+import { buildOf, dockerfileOf } from './images.ts';
+import { objectName, secretName } from './names.ts';
 import type { Release } from './release.ts';
+import { type Route, routesOf } from './routes.ts';
+import { secretSkeleton, secretValues } from './secrets.ts';
+import { type SecurityLevel, securityLevel, securityLevels } from './security.ts';
 
+// A workload's name starts with a letter, so no workload can have these.
+const routesFile = '_routes.k8s.yaml';
+const skeletonFile = '_secrets.env';
+const localNodePort = 30500;
 const defaultKubectlImage = 'registry.k8s.io/kubectl:v1.34.2';
 
-const usage = `Turns a workload of a Copilot workspace into Kubernetes manifests.
+const usage = `Turns the workloads of a Copilot workspace into Kubernetes manifests.
 
 Usage: npm run synth -- [options]
 
   --workspace DIR       the copilot folder, or the one around it (default: copilot)
-  --service NAME        the workload (default: the only one there is)
-  --environment NAME    whose section of the manifest counts (default: local)
-  --output DIR          where NAME.k8s.yaml is written (default: k8s/dist)
-  --image IMAGE         the image that stands for image.build (default: NAME:dev)
+  --service NAME        one workload (default: all of the workspace)
+  --environment NAME    whose section of the manifests counts (default: local)
+  --namespace NAME      the namespace of all objects (default: the name of the application); two environments on one
+                        cluster need two
+  --output DIR          where NAME.k8s.yaml is written for each workload, and ${routesFile} with the Ingress, if there
+                        is one (default: k8s/dist); - writes all of it to standard output, and the report to standard error
+  --image IMAGE         the image that stands for image.build of --service (default: NAME:dev)
+  --security LEVEL      restricted, baseline or privileged: the Pod Security Standard that the namespace enforces
+                        (default: restricted where every image or declaration has a numeric user, else baseline)
+  --secrets-from FILE   the values of the Secrets, a NAME=value on each line (default: no Secret is written, but
+                        ${skeletonFile}, a FILE to fill in)
   --platform-env FILE   variables that the platform gives every container, a NAME=value on each line
-  --node-port PORT      the port of the node for a Load Balanced Web Service (default: 30500)
+  --routes KIND         ingress or none (default: none in the environment local, else ingress)
+  --node-port PORT      the port of the node for the first Load Balanced Web Service, the next port for the next one
+                        (default: ${localNodePort} in the environment local, else the cluster chooses)
   --reserve PERCENT     how much of cpu and memory a pod reserves; it may use all of it (default: 10)
   --kubectl-image IMAGE the image that scheduled scaling runs kubectl from (default: ${defaultKubectlImage})
   --help                this text
 
-Exit code: 0 done, 64 wrong usage, 65 something wrong in a file, 66 a file is missing, 73 the output can't be written.`;
+Exit code: 0 done, 64 wrong usage, 65 something wrong in a file, 66 a file is missing, 73 the output can't be written.
+With any other than 0 nothing is written, unless it is 73.`;
 
 const exitCodes = { usage: 64, data: 65, noInput: 66, cannotCreate: 73 } as const;
 
 class UsageError extends Error {}
+
+class WrongFiles extends Error {}
 
 function readOptions(args: string[]) {
   const { values } = parseArgs({
@@ -43,18 +65,36 @@ function readOptions(args: string[]) {
       output: { type: 'string', default: 'k8s/dist' },
       image: { type: 'string' },
       'platform-env': { type: 'string' },
-      'node-port': { type: 'string', default: '30500' },
+      'node-port': { type: 'string' },
+      namespace: { type: 'string' },
+      security: { type: 'string' },
+      routes: { type: 'string' },
+      'secrets-from': { type: 'string' },
       'kubectl-image': { type: 'string', default: defaultKubectlImage },
       reserve: { type: 'string', default: '10' },
       help: { type: 'boolean', default: false },
     },
   });
+  const local = values.environment === 'local';
+  const port = values['node-port'];
+  if (values.namespace !== undefined && !/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(values.namespace))
+    throw new UsageError(`--namespace ${values.namespace}: expected at most 63 small letters, digits and "-"`);
+  if (values.output === '-' && values['secrets-from'] !== undefined)
+    throw new UsageError('--secrets-from with --output -: secrets are written to files only');
   return {
     ...values,
+    security: values.security === undefined ? undefined : oneOf('security', values.security, securityLevels),
+    routes: oneOf('routes', values.routes ?? (local ? 'none' : 'ingress'), ['ingress', 'none']),
     // https://kubernetes.io/docs/concepts/services-networking/service/#type-nodeport
-    nodePort: wholeNumber('node-port', values['node-port'], 30000, 32767),
+    nodePort: port === undefined ? (local ? localNodePort : undefined) : wholeNumber('node-port', port, 30000, 32767),
     reserve: wholeNumber('reserve', values.reserve, 1, 100),
   };
+}
+
+function oneOf<const T extends string>(option: string, text: string, allowed: readonly T[]): T {
+  const found = allowed.find((item) => item === text);
+  if (found) return found;
+  throw new UsageError(`--${option} ${text}: expected ${allowed.join(' or ')}`);
 }
 
 function wholeNumber(option: string, text: string, least: number, most: number): number {
@@ -65,43 +105,94 @@ function wholeNumber(option: string, text: string, least: number, most: number):
 
 type Options = ReturnType<typeof readOptions>;
 
-function readRelease(options: Options): Release {
-  const { environment, nodePort, reserve } = options;
+function readReleases(options: Options): Release[] {
   const workspace = openWorkspace(options.workspace);
-  const service = options.service ?? onlyOne(workspace.workloads, options.workspace);
-  if (!workspace.workloads.includes(service)) {
+  const { service } = options;
+  if (service !== undefined && !workspace.workloads.includes(service)) {
     throw new MissingInput(
       `no workload "${service}" in ${displayed(workspace.folder)}; there are: ${workspace.workloads.join(', ') || 'none'}`,
     );
   }
+  const services = service === undefined ? workspace.workloads : [service];
+  if (services.length === 0)
+    throw new MissingInput(`no workload in ${options.workspace}: no folder in it has a manifest.yml`);
+  if (options.image !== undefined && services.length > 1)
+    throw new UsageError(`--image needs --service: there are ${services.join(', ')}`);
+  const { releases, problems } = collect(services, (name) => readRelease(options, workspace, name));
+  if (problems.length > 0) throw new WrongFiles(problems.map(({ message }) => message).join('\n'));
+  return releases;
+}
+
+/** All problems of all manifests at once. */
+function collect(services: readonly string[], read: (service: string) => Release) {
+  const releases: Release[] = [];
+  const problems: DocumentError[] = [];
+  for (const service of services) {
+    try {
+      releases.push(read(service));
+    } catch (error) {
+      if (!(error instanceof DocumentError)) throw error;
+      problems.push(error);
+    }
+  }
+  return { releases, problems };
+}
+
+function readRelease(options: Options, workspace: Workspace, service: string): Release {
+  const { environment, reserve, security } = options;
   const folder = join(workspace.folder, service);
   const { text, name } = readText(join(folder, 'manifest.yml'));
   const { application } = workspace;
   const manifest = readManifest(text, name, { application, environment, shell: process.env });
   const patches = join(folder, 'overrides', 'cfn.patches.yml');
-  return {
+  const release: Release = {
     application,
     environment,
+    namespace: options.namespace ?? objectName(application),
     manifest,
     overrides: readOverrides(patches, displayed(patches)),
     cloudFormationOnly: ['addons', join('overrides', 'cdk.json')]
       .map((part) => join(folder, part))
       .filter((part) => existsSync(part))
       .map(displayed),
-    image: options.image ?? `${service}:dev`,
+    image: options.image ?? `${objectName(service)}:dev`,
+    imageUsers: readImageUsers(manifest, workspace.root),
+    security,
     environmentFiles: readEnvironmentFiles(manifest, workspace.root),
     platformVariables: options['platform-env'] ? readVariables(options['platform-env']) : new Map(),
-    nodePort,
+    nodePort: nodePort(options, workspace, service),
+    secretValues: undefined,
     kubectlImage: options['kubectl-image'],
     reserve,
   };
+  const secretsFrom = options['secrets-from'];
+  if (secretsFrom === undefined) return release;
+  const { values, missing } = secretValues(release, readVariables(secretsFrom));
+  if (missing.length > 0)
+    throw new WrongFiles(`${displayed(secretsFrom)}: ${service} needs a value for ${missing.join(', ')}`);
+  return { ...release, secretValues: values };
 }
 
-function onlyOne(workloads: string[], workspace: string): string {
-  const [only, ...more] = workloads;
-  if (only && more.length === 0) return only;
-  if (!only) throw new MissingInput(`no workload in ${workspace}: no folder in it has a manifest.yml`);
-  throw new UsageError(`--service is needed: there are ${workloads.join(', ')}`);
+/** The place among all workloads gives the port, so that two runs for two of them don't ask for the same one. */
+function nodePort({ nodePort: first, ...options }: Options, { workloads }: Workspace, service: string) {
+  if (first === undefined) return undefined;
+  const port = options.service !== undefined && options['node-port'] ? first : first + workloads.indexOf(service);
+  if (port > 32767) throw new UsageError(`--node-port ${first}: ${workloads.length} workloads need as many ports`);
+  return port;
+}
+
+function readImageUsers({ fields }: Manifest, root: string): Map<string, string> {
+  return new Map(
+    containersOf(fields).flatMap((container) => {
+      const file = join(root, dockerfileOf(container));
+      if (container.image?.location || !existsSync(file)) return [];
+      const build = buildOf(container) ?? {};
+      const target = 'target' in build ? build.target : undefined;
+      const args = 'args' in build ? build.args : undefined;
+      const user = dockerfileUser(readText(file).text, target, args);
+      return user === undefined ? [] : [[container.name, user] as const];
+    }),
+  );
 }
 
 function readEnvironmentFiles({ fields }: Manifest, root: string) {
@@ -116,12 +207,11 @@ function readVariables(path: string): Map<string, string> {
 
 function report(
   { manifest, environment }: Release,
-  { namespace, builtImages, secretKeys, notCarried }: Synthesis,
+  { namespace, builtImages, secretKeys, maybeRoot, notCarried }: Synthesis,
+  level: SecurityLevel,
   file: string,
-) {
-  const lines = [
-    `${displayed(file)}: ${manifest.name}, as it runs in "${environment}", for the namespace "${namespace}"`,
-  ];
+): string {
+  const lines = [`${file}: ${manifest.name}, as it runs in "${environment}", for the namespace "${namespace}"`];
   if (!manifest.namesEnvironment)
     lines.push('', `The manifest has no section for "${environment}": what it says for all environments counts.`);
   if (builtImages.size > 0)
@@ -129,6 +219,13 @@ function report(
       '',
       'Images that the cluster has to be given:',
       ...table(builtImages, (dockerfile) => `built from ${dockerfile}`),
+    );
+  if (maybeRoot.size > 0)
+    lines.push(
+      '',
+      `The namespace enforces "${level}"; for "restricted" these containers need a numeric USER in their Dockerfile, or a`,
+      'User in overrides/cfn.patches.yml:',
+      ...table(maybeRoot, (reason) => reason),
     );
   if (secretKeys.size > 0)
     lines.push(
@@ -142,7 +239,21 @@ function report(
       'Not carried over:',
       ...table(new Map(notCarried.map(({ path, reason }) => [path, reason])), (reason) => reason),
     );
-  console.log(lines.join('\n'));
+  return lines.join('\n');
+}
+
+function reportRoutes(routes: readonly Route[], file: string): string {
+  const hosts = [...new Set(routes.flatMap(({ host }) => host ?? []))];
+  const rows = new Map(
+    routes.map(({ host, path, service, port }) => [`${host ?? '*'}${path}`, `${service}:${port}`] as const),
+  );
+  const tls = `No TLS yet: add spec.tls with a certificate for ${hosts.join(', ')}.`;
+  return [
+    `${file}: the routes, as an Ingress`,
+    '',
+    ...table(rows, (service) => service),
+    ...(hosts.length ? ['', tls] : []),
+  ].join('\n');
 }
 
 function table(entries: ReadonlyMap<string, string>, tell: (value: string) => string): string[] {
@@ -150,11 +261,12 @@ function table(entries: ReadonlyMap<string, string>, tell: (value: string) => st
   return [...entries].map(([key, value]) => `  ${key.padEnd(width)}  ${tell(value)}`);
 }
 
-function write(directory: string, name: string, yaml: string): string {
-  const file = join(directory, `${name}.k8s.yaml`);
+/** Writes a file that holds secrets, or is going to, for its owner alone. */
+function write(directory: string, name: string, text: string, secret = false) {
+  const file = join(directory, name);
   mkdirSync(directory, { recursive: true });
-  writeFileSync(file, yaml);
-  return file;
+  writeFileSync(file, text, secret ? { mode: 0o600 } : {});
+  if (secret) chmodSync(file, 0o600);
 }
 
 /** Runs the command and gives back the exit code of the process. */
@@ -165,10 +277,7 @@ function run(args: string[]): number {
       console.log(usage);
       return 0;
     }
-    const release = readRelease(options);
-    const synthesis = synthesize(release);
-    const file = write(options.output, release.manifest.name, synthesis.app.synthYaml());
-    report(release, synthesis, file);
+    translate(options);
     return 0;
   } catch (error) {
     if (!(error instanceof Error)) throw error;
@@ -179,10 +288,42 @@ function run(args: string[]): number {
   }
 }
 
+function translate(options: Options) {
+  const { output } = options;
+  const releases = readReleases(options);
+  const level = securityLevel(releases);
+  const routes = options.routes === 'ingress' ? routesOf(releases) : [];
+  const outputs = releases.map((release) => {
+    const synthesis = synthesize(release, { level, routed: routes.length > 0 });
+    return { release, synthesis, name: `${release.manifest.name}.k8s.yaml`, yaml: synthesis.app.synthYaml() };
+  });
+  const [first] = releases;
+  const ingress = first && routes.length > 0 ? synthesizeRoutes(first, routes, level).synthYaml() : undefined;
+  const skeleton = options['secrets-from'] === undefined ? secretSkeleton(releases) : undefined;
+
+  const toFile = output !== '-';
+  const path = (name: string) => (toFile ? displayed(join(output, name)) : name);
+  const reports = outputs.map(({ release, synthesis, name }) => report(release, synthesis, level, path(name)));
+  if (ingress) reports.push(reportRoutes(routes, path(routesFile)));
+  if (!toFile) {
+    console.log([...outputs.map(({ yaml }) => yaml), ...(ingress ? [ingress] : [])].join('---\n').trimEnd());
+    console.error(reports.join('\n\n'));
+    return;
+  }
+  for (const { name, yaml, release } of outputs) write(output, name, yaml, release.secretValues !== undefined);
+  if (ingress) write(output, routesFile, ingress);
+  if (skeleton) {
+    // Someone may have filled it in.
+    if (!existsSync(join(output, skeletonFile))) write(output, skeletonFile, skeleton, true);
+    reports.push(`${path(skeletonFile)}: the keys of the Secrets, to be filled in for --secrets-from`);
+  }
+  console.log(reports.join('\n\n'));
+}
+
 function exitCode(error: Error): number | undefined {
   const code = 'code' in error ? String(error.code) : '';
   if (error instanceof UsageError || code.startsWith('ERR_PARSE_ARGS')) return exitCodes.usage;
-  if (error instanceof DocumentError) return exitCodes.data;
+  if (error instanceof DocumentError || error instanceof WrongFiles) return exitCodes.data;
   if (error instanceof MissingInput) return exitCodes.noInput;
   if (['EACCES', 'EEXIST', 'ENOTDIR', 'EROFS', 'ENOSPC', 'EISDIR'].includes(code)) return exitCodes.cannotCreate;
   return undefined;

@@ -4,9 +4,11 @@ import type { NotCarried } from '../manifest/mapping.ts';
 import { type Container, conditionsOn, containersOf } from './containers.ts';
 import { imageOf } from './images.ts';
 import { objectName } from './names.ts';
+import { isCarried, taskOverride, taskOverrideTexts } from './overrides.ts';
 import { listeningPorts } from './ports.ts';
 import { serviceProbes, sidecarProbes } from './probes.ts';
 import type { Release } from './release.ts';
+import { maybeRoot, statedUser } from './security.ts';
 import { unknownVariables, variablesOf } from './variables.ts';
 
 /** The pod of a workload. */
@@ -32,7 +34,9 @@ export function podOf(release: Release): Pod {
   const drain = drainSeconds(fields);
   const stop = overrides.stopTimeouts.get(0) ?? stopTimeout(fields) ?? defaultStopTimeout;
   const volumes = volumesOf(release, containers);
-  const user = overrides.users.get(0);
+  const [main] = containers;
+  const user = main && statedUser(release, main);
+  const nonRoot = release.security === 'restricted' || maybeRoot(release).size === 0;
   const owned = user !== undefined && volumes.some(({ persistentVolumeClaim }) => persistentVolumeClaim);
 
   return {
@@ -42,7 +46,7 @@ export function podOf(release: Release): Pod {
       enableServiceLinks: false,
       terminationGracePeriodSeconds: drain + stop,
       securityContext: {
-        runAsNonRoot: true,
+        ...(nonRoot ? { runAsNonRoot: true } : {}),
         seccompProfile: { type: 'RuntimeDefault' },
         ...(owned ? { fsGroup: user } : {}),
       },
@@ -63,12 +67,14 @@ export function podOf(release: Release): Pod {
 }
 
 function containerOf(release: Release, container: Container): k8s.Container {
-  const { manifest, overrides } = release;
-  const { fields } = manifest;
-  const { name, role, place, entrypoint, command } = container;
+  const { fields } = release.manifest;
+  const { name, role } = container;
+  const entrypoint = taskOverrideTexts(fields, container, 'EntryPoint') ?? container.entrypoint;
+  const command = taskOverrideTexts(fields, container, 'Command') ?? container.command;
   const ports = listeningPorts(fields).filter((port) => port.container === name);
   const mounts = mountsOf(release, container);
-  const user = overrides.users.get(place);
+  const user = statedUser(release, container);
+  const hardened = release.security === 'restricted' || !maybeRoot(release).has(name);
   return {
     name: objectName(name),
     image: imageOf(release, container),
@@ -88,8 +94,8 @@ function containerOf(release: Release, container: Container): k8s.Container {
     resources: resourcesOf(fields, (shareOf(container, fields) * release.reserve) / 100),
     ...(role === 'main' ? serviceProbes(fields) : sidecarProbes(container, fields)),
     securityContext: {
-      allowPrivilegeEscalation: false,
-      capabilities: { drop: ['ALL'] },
+      // A container that starts as root has on ECS, and needs, what Docker gives it: to bind, to chown, to change user.
+      ...(hardened ? { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } } : {}),
       readOnlyRootFilesystem: hasReadonlyRoot(release, container),
       ...(user === undefined ? {} : { runAsUser: user }),
     },
@@ -134,7 +140,13 @@ export function sizeOf({ cpu = 256, memory = 512 }: Fields): { cpu: number; memo
 }
 
 function hasReadonlyRoot({ manifest, overrides }: Release, { place }: Container): boolean {
-  return overrides.readonlyRoots.get(place) ?? manifest.fields.storage?.readonly_fs ?? false;
+  const stated = taskOverride(manifest.fields, { place }, 'ReadonlyRootFilesystem');
+  return (
+    overrides.readonlyRoots.get(place) ??
+    (stated === undefined ? undefined : stated === 'true') ??
+    manifest.fields.storage?.readonly_fs ??
+    false
+  );
 }
 
 /** A read-only root comes with a place for temporary files, each container's own. */
@@ -187,16 +199,14 @@ function drainSeconds({ http }: Fields): number {
   return Math.ceil(stated ?? defaultDeregistrationDelay);
 }
 
-const stopTimeoutPath = 'ContainerDefinitions[0].StopTimeout';
-
-function stopTimeout({ taskdef_overrides = [] }: Fields): number | undefined {
-  const stated = taskdef_overrides.find(({ path }) => path === stopTimeoutPath);
-  return stated && Number(stated.value);
+function stopTimeout(fields: Fields): number | undefined {
+  const stated = taskOverride(fields, { place: 0 }, 'StopTimeout');
+  return stated === undefined ? undefined : Number(stated);
 }
 
 function otherTaskFields({ taskdef_overrides = [] }: Fields): NotCarried[] {
   return taskdef_overrides.flatMap(({ path }, i) =>
-    path === stopTimeoutPath
+    isCarried(path)
       ? []
       : [{ path: `taskdef_overrides[${i}]`, reason: `${path} is a field of an ECS task definition` }],
   );

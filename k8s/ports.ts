@@ -53,7 +53,10 @@ export function servicePorts(fields: Fields): ServicePort[] {
 }
 
 /** Where a rule or a listener sends to, when it says so. A sidecar that is named without a port is meant at its own. */
-function targetPort({ name, sidecars = {} }: Fields, { target_port, target_container }: Target): number | undefined {
+export function targetPort(
+  { name, sidecars = {} }: Fields,
+  { target_port, target_container }: Target,
+): number | undefined {
   if (target_port) return target_port;
   return target_container && target_container !== name ? sidecars[target_container]?.port?.port : undefined;
 }

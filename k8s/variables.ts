@@ -33,9 +33,12 @@ export function variablesOf(release: Release, container: Container): k8s.EnvVar[
 }
 
 /** https://aws.github.io/copilot-cli/docs/developing/environment-variables/#what-are-the-default-environment-variables */
-function addedByCopilot({ manifest, application, environment }: Release, { mounts }: Container): [string, string][] {
+function addedByCopilot(
+  { manifest, application, environment, namespace }: Release,
+  { mounts }: Container,
+): [string, string][] {
   const { type, fields } = manifest;
-  const endpoint = `${application}.svc.cluster.local`;
+  const endpoint = `${namespace}.svc.cluster.local`;
   const balanced = type === 'Load Balanced Web Service' ? fields.http !== false : Boolean(fields.http);
   const added: [string, string][] = [
     ['COPILOT_APPLICATION_NAME', application],

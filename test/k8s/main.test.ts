@@ -108,11 +108,11 @@ describe('npm run synth', function () {
     });
   }
 
-  it('exits with 64 when it has to be told which workload', () => {
+  it('exits with 64 when it has to be told which workload an image is for', () => {
     workspace({ web: webService() });
-    const { status, stderr } = run(folder);
+    const { status, stderr } = run(folder, '--image', 'api:7');
     expect(status).to.equal(64);
-    expect(stderr).to.contain('--service is needed: there are api, web');
+    expect(stderr).to.contain('--image needs --service: there are api, web');
   });
 
   it('exits with 65 and file:line when the manifest is wrong, and leaves the old output', () => {

@@ -1,0 +1,229 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect } from 'chai';
+import { parseAllDocuments } from 'yaml';
+
+const synth = fileURLToPath(new URL('../../k8s/main.ts', import.meta.url));
+
+const service = (name: string, ...lines: string[]) =>
+  [
+    `name: ${name}`,
+    'type: Load Balanced Web Service',
+    ...(lines.some((line) => line.startsWith('image:')) ? [] : [`image: { location: "${name}:1", port: 8080 }`]),
+    ...(lines.some((line) => line.startsWith('http:')) ? [] : [`http: { path: ${name} }`]),
+    ...lines,
+  ].join('\n');
+
+describe('npm run synth of a whole workspace', function () {
+  this.timeout(20_000);
+  let folder = '';
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'workspace-'));
+    files({ 'copilot/.workspace': 'application: shop\n' });
+  });
+  afterEach(() => rmSync(folder, { recursive: true }));
+
+  function files(contents: Record<string, string>) {
+    for (const [path, text] of Object.entries(contents)) {
+      mkdirSync(dirname(join(folder, path)), { recursive: true });
+      writeFileSync(join(folder, path), text);
+    }
+  }
+
+  function run(...args: string[]) {
+    const all = ['--environment', 'test', '--output', 'out', ...args];
+    const { status, stdout, stderr } = spawnSync(process.execPath, [synth, ...all], { cwd: folder, encoding: 'utf8' });
+    return { status, stdout, stderr };
+  }
+
+  const written = (name: string) =>
+    parseAllDocuments(readFileSync(join(folder, 'out', name), 'utf8')).map((document) => document.toJS());
+  const ofKind = (name: string, kind: string) => written(name).find((object) => object.kind === kind);
+
+  const enforced = (name: string) => ofKind(name, 'Namespace').metadata.labels['pod-security.kubernetes.io/enforce'];
+  const podSecurity = (name: string) => ofKind(name, 'Deployment').spec.template.spec.securityContext;
+  const built = { 'copilot/web/manifest.yml': service('web', 'image: { build: web/Dockerfile, port: 8080 }') };
+
+  describe('security', () => {
+    it('is restricted where the Dockerfile has a numeric user', () => {
+      files({ ...built, 'web/Dockerfile': 'FROM a\nUSER 1000\n' });
+      run();
+      expect([enforced('web.k8s.yaml'), podSecurity('web.k8s.yaml').runAsNonRoot]).to.deep.equal(['restricted', true]);
+    });
+
+    for (const [what, dockerfile, reason] of [
+      ['no user', 'FROM a\n', 'has no USER'],
+      ['a user with a name', 'FROM a\nUSER app\n', 'USER app of its Dockerfile is a name'],
+      ['root by its number', 'FROM a\nUSER 0\n', 'USER 0 of its Dockerfile is root'],
+    ] as const) {
+      it(`is baseline, without runAsNonRoot and said, where the Dockerfile has ${what}`, () => {
+        files({ ...built, 'web/Dockerfile': dockerfile });
+        const { stdout } = run();
+        expect(enforced('web.k8s.yaml')).to.equal('baseline');
+        expect(podSecurity('web.k8s.yaml')).not.to.have.property('runAsNonRoot');
+        expect(stdout).to.contain(reason).and.contain('need a numeric USER');
+      });
+    }
+
+    it('leaves a container that may be root the capabilities that it has on ECS', () => {
+      files({ ...built, 'web/Dockerfile': 'FROM nginx\n' });
+      run();
+      const [container] = ofKind('web.k8s.yaml', 'Deployment').spec.template.spec.containers;
+      expect(container.securityContext).not.to.have.property('capabilities');
+    });
+
+    it('of one namespace is the same in every file', () => {
+      files({ ...built, 'web/Dockerfile': 'FROM a\nUSER 1\n', 'copilot/api/manifest.yml': service('api') });
+      run();
+      expect(['web', 'api'].map((name) => enforced(`${name}.k8s.yaml`))).to.deep.equal(['baseline', 'baseline']);
+    });
+
+    it('is what --security says', () => {
+      files({ 'copilot/api/manifest.yml': service('api') });
+      run('--security', 'restricted');
+      expect([enforced('api.k8s.yaml'), podSecurity('api.k8s.yaml').runAsNonRoot]).to.deep.equal(['restricted', true]);
+    });
+
+    it('takes the user of taskdef_overrides', () => {
+      const overrides = 'taskdef_overrides: [{ path: "ContainerDefinitions[0].User", value: "1001" }]';
+      files({ 'copilot/api/manifest.yml': service('api', overrides) });
+      const { stdout } = run();
+      expect(enforced('api.k8s.yaml')).to.equal('restricted');
+      const [container] = ofKind('api.k8s.yaml', 'Deployment').spec.template.spec.containers;
+      expect(container.securityContext.runAsUser).to.equal(1001);
+      expect(stdout).not.to.contain('taskdef_overrides');
+    });
+  });
+
+  describe('routes', () => {
+    const two = {
+      'copilot/web/manifest.yml': service('web', 'http: { path: / }'),
+      'copilot/api/manifest.yml': service('api', 'http: { path: api, alias: api.example.com }'),
+    };
+
+    it('are one Ingress: hosts first, and longer paths before /', () => {
+      files({ ...two, 'copilot/docs/manifest.yml': service('docs', 'http: { path: docs }') });
+      run();
+      const backend = (name: string) => ({ service: { name, port: { number: 8080 } } });
+      const pathType = 'Prefix';
+      expect(ofKind('_routes.k8s.yaml', 'Ingress').spec.rules).to.deep.equal([
+        { host: 'api.example.com', http: { paths: [{ path: '/api', pathType, backend: backend('api') }] } },
+        {
+          http: {
+            paths: [
+              { path: '/docs', pathType, backend: backend('docs') },
+              { path: '/', pathType, backend: backend('web') },
+            ],
+          },
+        },
+      ]);
+    });
+
+    it('have those of additional rules and target containers', () => {
+      const http = 'http: { path: /, additional_rules: [{ path: admin, target_container: nginx }] }';
+      files({ 'copilot/web/manifest.yml': service('web', http, 'sidecars: { nginx: { image: n, port: 81 } }') });
+      run();
+      const [{ http: rule }] = ofKind('_routes.k8s.yaml', 'Ingress').spec.rules;
+      expect(rule.paths[0]).to.deep.include({
+        path: '/admin',
+        backend: { service: { name: 'web', port: { number: 81 } } },
+      });
+    });
+
+    it('are not reported as lost', () => {
+      files(two);
+      expect(run().stdout).not.to.contain('http.path').and.not.to.contain('http.alias');
+    });
+
+    it('are none where --routes says none', () => {
+      files(two);
+      run('--routes', 'none');
+      expect(existsSync(join(folder, 'out', '_routes.k8s.yaml'))).to.equal(false);
+    });
+
+    it('lead to Services of which no two ask for one port of the node', () => {
+      files(two);
+      for (const args of [[], ['--node-port', '31000']]) {
+        run(...args);
+        const ports = ['web', 'api'].map((name) => ofKind(`${name}.k8s.yaml`, 'Service').spec.ports[0].nodePort);
+        expect(new Set(ports).size === 2 || ports.every((port) => port === undefined)).to.equal(true);
+      }
+    });
+  });
+
+  it('puts every object into the namespace that --namespace says', () => {
+    files({ 'copilot/api/manifest.yml': service('api') });
+    run('--namespace', 'shop-test');
+    const [namespace, ...objects] = written('api.k8s.yaml');
+    expect(namespace.metadata.name).to.equal('shop-test');
+    expect(new Set(objects.map(({ metadata }) => metadata.namespace))).to.deep.equal(new Set(['shop-test']));
+    const [{ env }] = ofKind('api.k8s.yaml', 'Deployment').spec.template.spec.containers;
+    expect(env).to.deep.include({ name: 'COPILOT_LB_DNS', value: 'api.shop-test.svc.cluster.local' });
+  });
+
+  it('writes to standard output what --output - asks for, and nothing else', () => {
+    files({ 'copilot/api/manifest.yml': service('api'), 'copilot/web/manifest.yml': service('web') });
+    const { stdout, stderr } = run('--output', '-');
+    const kinds = parseAllDocuments(stdout).map((document) => document.get('kind'));
+    expect(kinds.filter((kind) => kind === 'Deployment')).to.have.length(2);
+    expect(stderr).to.contain('api, as it runs in "test"');
+  });
+
+  it('names the problems of all manifests and writes nothing', () => {
+    files({
+      'copilot/api/manifest.yml': service('api', 'cpu: many'),
+      'copilot/web/manifest.yml': service('web', 'cpu: few'),
+    });
+    const { status, stderr } = run();
+    expect(status).to.equal(65);
+    expect(stderr).to.contain('api/manifest.yml:5').and.contain('web/manifest.yml:5');
+    expect(existsSync(join(folder, 'out'))).to.equal(false);
+  });
+
+  describe('secrets', () => {
+    const withSecrets = { 'copilot/api/manifest.yml': service('api', 'secrets: { TOKEN: /shop/token }') };
+
+    it('come as a skeleton for the owner alone, with their source, and are not overwritten once filled in', () => {
+      files(withSecrets);
+      run();
+      const skeleton = join(folder, 'out', '_secrets.env');
+      expect(readFileSync(skeleton, 'utf8')).to.contain('# api: SSM /shop/token\nTOKEN=\n');
+      expect(statSync(skeleton).mode & 0o077).to.equal(0);
+      writeFileSync(skeleton, 'TOKEN=s3cret\n');
+      run();
+      expect(readFileSync(skeleton, 'utf8')).to.equal('TOKEN=s3cret\n');
+    });
+
+    it('fill the Secret from a file, which shows on no screen', () => {
+      files({ ...withSecrets, 'values.env': 'TOKEN=s3cret\n' });
+      const { stdout, stderr } = run('--secrets-from', 'values.env');
+      expect(ofKind('api.k8s.yaml', 'Secret')).to.deep.include({ stringData: { TOKEN: 's3cret' } });
+      expect(statSync(join(folder, 'out', 'api.k8s.yaml')).mode & 0o077).to.equal(0);
+      expect(stdout + stderr).not.to.contain('s3cret');
+    });
+
+    it('of one name may differ between workloads', () => {
+      const token = (name: string) => service(name, `secrets: { TOKEN: /${name}/token }`);
+      files({ 'copilot/api/manifest.yml': token('api'), 'copilot/web/manifest.yml': token('web') });
+      files({ 'values.env': 'api.TOKEN=a\nweb.TOKEN=w\n' });
+      run();
+      expect(readFileSync(join(folder, 'out', '_secrets.env'), 'utf8')).to.contain('api.TOKEN=\n');
+      run('--secrets-from', 'values.env');
+      expect(ofKind('web.k8s.yaml', 'Secret').stringData).to.deep.equal({ TOKEN: 'w' });
+    });
+
+    it('without a value are named', () => {
+      files({ ...withSecrets, 'values.env': 'TOKEN=\n' });
+      const { status, stderr } = run('--secrets-from', 'values.env');
+      expect([status, stderr]).to.deep.equal([65, 'values.env: api needs a value for TOKEN\n']);
+    });
+
+    it('never go to standard output', () => {
+      files({ ...withSecrets, 'values.env': 'TOKEN=s3cret\n' });
+      expect(run('--output', '-', '--secrets-from', 'values.env').status).to.equal(64);
+    });
+  });
+});
