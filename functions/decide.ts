@@ -1,0 +1,164 @@
+/** One measured value and how old it is. */
+export interface Reading {
+  readonly value: number;
+  /** Since the end of the period that was measured. */
+  readonly ageMilliseconds: number;
+}
+
+/** What is known about a service at one moment. A reading is undefined when there is none. */
+export interface Observation {
+  /** Requests or jobs that nobody works on yet. */
+  readonly waiting: Reading | undefined;
+  /** Requests or jobs that are worked on. */
+  readonly executing: Reading | undefined;
+  /** The 99th percentile of the response time, in milliseconds. */
+  readonly responseMilliseconds: Reading | undefined;
+  /** The CPU of the database in percent; 'none' for a service without a database. */
+  readonly databasePercent: Reading | 'none' | undefined;
+  /** How many tasks the service is told to run. */
+  readonly desired: number;
+  /** How many tasks run. */
+  readonly running: number;
+  readonly min: number;
+  readonly max: number;
+  /** Since the scaler last changed `desired`, in either direction; undefined when it never did. */
+  readonly sinceChangeMilliseconds: number | undefined;
+}
+
+/** When to add a task and when to remove one. Between `out` and `in` nothing changes, so that a load at the edge is stable. */
+export interface Thresholds {
+  /** Waiting ÷ executing: a task is added above `out` and removed below `in`. */
+  readonly waitingPerExecuting: { readonly out: number; readonly in: number };
+  /** A task is added above `out`, whatever waits; none is removed unless the response time is below `in`. */
+  readonly responseMilliseconds: { readonly out: number; readonly in: number };
+  /** At and above this CPU the database counts as the bottleneck, and no task is added. */
+  readonly databasePercent: number;
+  /** How long after any change the next one out or in may follow. */
+  readonly cooldownMilliseconds: { readonly out: number; readonly in: number };
+  /** An older reading is not used. */
+  readonly maximumAgeMilliseconds: number;
+}
+
+/**
+ * 500 ms and the cooldowns are those of `count` in copilot/plusone/manifest.yml; the database's 80 % is the alarm's in
+ * copilot/environments/addons/database.yml. 3 and 1 are Plusone's own: a backlog of three rounds is not a moment's burst,
+ * and below one round the next free task takes everything. Three minutes are one period of CloudWatch and its delay.
+ */
+export const DEFAULT_THRESHOLDS: Thresholds = {
+  waitingPerExecuting: { out: 3, in: 1 },
+  responseMilliseconds: { out: 500, in: 250 },
+  databasePercent: 80,
+  cooldownMilliseconds: { out: 30_000, in: 120_000 },
+  maximumAgeMilliseconds: 180_000,
+};
+
+export interface Decision {
+  /** How many tasks the service is to run; what it was, or one more, or one fewer. */
+  readonly desired: number;
+  /** What the readings ask for, even where bounds, cooldown or database prevent it. */
+  readonly indicated: 'out' | 'in' | 'none';
+  /** For people: why it changes, or why not. */
+  readonly reason: string;
+}
+
+/**
+ * How many tasks a service is to run, by what waits for each that is worked on and by its response time. Pure: the same
+ * observation has the same decision. One task at a time, within `min` and `max`, never out while the database is the
+ * bottleneck (more tasks only add to its load), and never on readings that are absent, stale or invalid. A `desired`
+ * outside the bounds was set by someone else, such as an operator who stops the service, and is left as it is.
+ */
+export function decide(seen: Observation, thresholds: Thresholds = DEFAULT_THRESHOLDS): Decision {
+  const { indicated, reason } = indicate(seen, thresholds);
+  const prevented = indicated === 'none' ? undefined : obstacle(indicated, seen, thresholds);
+  const step = prevented !== undefined ? 0 : STEPS[indicated];
+  return { desired: seen.desired + step, indicated, reason: prevented ? `${reason}; no change: ${prevented}` : reason };
+}
+
+const STEPS = { out: 1, in: -1, none: 0 };
+
+type Indication = Pick<Decision, 'indicated' | 'reason'>;
+
+function indicate(seen: Observation, thresholds: Thresholds): Indication {
+  const invalid = Object.entries({
+    waiting: seen.waiting,
+    executing: seen.executing,
+    'response time': seen.responseMilliseconds,
+    'database CPU': seen.databasePercent,
+  }).find(([, reading]) => reading !== undefined && reading !== 'none' && !isValid(reading));
+  if (invalid) return { indicated: 'none', reason: `no change: invalid reading of ${invalid[0]}: ${show(invalid[1])}` };
+
+  const limit = thresholds.maximumAgeMilliseconds;
+  const waiting = fresh(seen.waiting, limit);
+  const executing = fresh(seen.executing, limit);
+  const response = fresh(seen.responseMilliseconds, limit);
+  const { waitingPerExecuting, responseMilliseconds } = thresholds;
+
+  if (response !== undefined && response > responseMilliseconds.out) {
+    return { indicated: 'out', reason: `p99 is ${round(response)} ms, above ${responseMilliseconds.out}` };
+  }
+  if (waiting === undefined || executing === undefined) {
+    const missing = waiting === undefined ? 'waiting' : 'executing';
+    const how = seen[missing] === undefined ? 'absent' : 'stale';
+    return { indicated: 'none', reason: `no change: the reading of ${missing} is ${how}` };
+  }
+  // With nothing executing, each waiting request or job counts as if one were: the ratio stays finite and monotone.
+  const ratio = waiting / Math.max(executing, 1);
+  const told = `${round(ratio)} waiting per executing`;
+  if (ratio > waitingPerExecuting.out) {
+    return { indicated: 'out', reason: `${told}, above ${waitingPerExecuting.out}` };
+  }
+  if (ratio >= waitingPerExecuting.in)
+    return { indicated: 'none', reason: `no change: ${told}, between the thresholds` };
+  if (response !== undefined && response >= responseMilliseconds.in) {
+    const { in: low } = responseMilliseconds;
+    return { indicated: 'none', reason: `no change: ${told}, but p99 is ${round(response)} ms, not below ${low}` };
+  }
+  return { indicated: 'in', reason: `${told}, below ${waitingPerExecuting.in}` };
+}
+
+/** Why the step cannot be taken now; undefined when it can. */
+function obstacle(direction: 'out' | 'in', seen: Observation, thresholds: Thresholds): string | undefined {
+  const { desired, running, min, max, sinceChangeMilliseconds: since } = seen;
+  if (![desired, running, min, max].every((count) => Number.isSafeInteger(count) && count >= 0) || min > max) {
+    return `invalid counts: desired ${desired}, running ${running}, min ${min}, max ${max}`;
+  }
+  if (min === max) return `min and max are both ${min}`;
+  if (desired < min || desired > max) return `desired ${desired} was set outside of ${min} to ${max} by someone else`;
+  if (direction === 'out' && desired === max) return `already at the maximum of ${max}`;
+  if (direction === 'in' && desired === min) return `already at the minimum of ${min}`;
+  if (since !== undefined && !(since >= 0)) return 'the time of the last change is invalid or in the future';
+  const cooldown = thresholds.cooldownMilliseconds[direction];
+  if (since !== undefined && since < cooldown) {
+    return `cooldown: the last change was ${round(since / 1000)} s ago, ${cooldown / 1000} s must pass`;
+  }
+  if (direction === 'out') {
+    if (running < desired) return `only ${running} of ${desired} tasks run yet`;
+    return databaseObstacle(seen.databasePercent, thresholds);
+  }
+  return running > desired ? `${running} tasks still run, ${desired} are desired` : undefined;
+}
+
+function databaseObstacle(reading: Observation['databasePercent'], thresholds: Thresholds): string | undefined {
+  if (reading === 'none') return undefined;
+  const percent = fresh(reading, thresholds.maximumAgeMilliseconds);
+  if (percent === undefined) {
+    return `the reading of the database CPU is ${reading === undefined ? 'absent' : 'stale'}`;
+  }
+  if (percent < thresholds.databasePercent) return undefined;
+  return `the database is the bottleneck: its CPU is at ${round(percent)} %, not below ${thresholds.databasePercent}; more tasks would add to its load`;
+}
+
+/** Also false for a negative age: the clock has jumped, or the reading is of the future. */
+function isValid({ value, ageMilliseconds }: Reading): boolean {
+  return Number.isFinite(value) && value >= 0 && Number.isFinite(ageMilliseconds) && ageMilliseconds >= 0;
+}
+
+function fresh(reading: Reading | undefined, maximumAge: number): number | undefined {
+  return reading && reading.ageMilliseconds <= maximumAge ? reading.value : undefined;
+}
+
+function show(reading: Reading | 'none' | undefined): string {
+  return typeof reading === 'object' ? `${reading.value}, ${reading.ageMilliseconds} ms old` : String(reading);
+}
+
+const round = (value: number) => Math.round(value * 100) / 100;
