@@ -99,7 +99,9 @@ function indicate(seen: Observation, thresholds: Thresholds): Indication {
   if (waiting === undefined || executing === undefined) {
     const missing = waiting === undefined ? 'waiting' : 'executing';
     const how = seen[missing] === undefined ? 'absent' : 'stale';
-    return { indicated: 'none', reason: `no change: the reading of ${missing} is ${how}` };
+    const calm =
+      response === undefined ? '' : `p99 is ${round(response)} ms, not above ${responseMilliseconds.out}, and `;
+    return { indicated: 'none', reason: `no change: ${calm}the reading of ${missing} is ${how}` };
   }
   // With nothing executing, each waiting request or job counts as if one were: the ratio stays finite and monotone.
   const ratio = waiting / Math.max(executing, 1);

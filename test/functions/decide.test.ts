@@ -62,6 +62,7 @@ describe('decide', () => {
 
   it('takes nothing executing as one, so that what waits still counts', () => {
     expect(step({ ...CALM, waiting: fresh(4), executing: fresh(0) })).to.equal(1);
+    expect(step({ ...CALM, waiting: fresh(2), executing: fresh(0) })).to.equal(0);
     expect(step({ ...CALM, waiting: fresh(0), executing: fresh(0) })).to.equal(-1);
   });
 
@@ -88,7 +89,9 @@ describe('decide', () => {
 
   it('changes nothing by absent readings', () => {
     for (const seen of [BUSY, IDLE]) {
-      expect(decide({ ...seen, waiting: undefined }).reason).to.equal('no change: the reading of waiting is absent');
+      expect(decide({ ...seen, waiting: undefined, responseMilliseconds: undefined }).reason).to.equal(
+        'no change: the reading of waiting is absent',
+      );
       expect(step({ ...seen, waiting: undefined })).to.equal(0);
       expect(step({ ...seen, executing: undefined })).to.equal(0);
     }
@@ -96,7 +99,9 @@ describe('decide', () => {
 
   it('changes nothing by stale readings', () => {
     const stale = (value: number) => ({ value, ageMilliseconds: DEFAULT_THRESHOLDS.maximumAgeMilliseconds + 1 });
-    expect(decide({ ...BUSY, waiting: stale(31) }).reason).to.equal('no change: the reading of waiting is stale');
+    expect(decide({ ...BUSY, waiting: stale(31) }).reason).to.equal(
+      'no change: p99 is 100 ms, not above 500, and the reading of waiting is stale',
+    );
     expect(step({ ...IDLE, executing: stale(10) })).to.equal(0);
     expect(step({ ...CALM, responseMilliseconds: stale(900) })).to.equal(0);
   });

@@ -1,0 +1,172 @@
+import { ApplicationAutoScalingClient, DescribeScalableTargetsCommand } from '@aws-sdk/client-application-auto-scaling';
+import { CloudWatchClient, GetMetricDataCommand } from '@aws-sdk/client-cloudwatch';
+import {
+  DescribeServicesCommand,
+  ECSClient,
+  ListServicesCommand,
+  TagResourceCommand,
+  UpdateServiceCommand,
+} from '@aws-sdk/client-ecs';
+import { z } from 'zod';
+import type { Reading } from './decide.ts';
+import type { Metric } from './settings.ts';
+
+/** An ECS service as the scaler needs it. */
+export interface Service {
+  readonly arn: string;
+  readonly name: string;
+  /** ACTIVE, or DRAINING or INACTIVE while it is deleted and after. */
+  readonly status: string;
+  readonly desired: number;
+  readonly running: number;
+  readonly tags: Readonly<Record<string, string>>;
+}
+
+/** What the scaler asks of AWS, and tells it. Each method rejects with the SDK's error when AWS refuses. */
+export interface Cloud {
+  /** The services of the cluster whose names begin with `prefix`. */
+  findServices(cluster: string, prefix: string): Promise<Service[]>;
+  /** The limits of the service's scalable target; undefined when it has none, as with a fixed count. */
+  bounds(cluster: string, service: string): Promise<{ min: number; max: number } | undefined>;
+  /** The newest value of each metric by the end of the last whole minute before `now`; none where there is no value. */
+  read(metrics: Readonly<Record<string, Metric>>, now: Date): Promise<Record<string, Reading>>;
+  tag(arn: string, key: string, value: string): Promise<void>;
+  setDesired(cluster: string, service: string, desired: number): Promise<void>;
+}
+
+/** The part of an SDK client that is used here. */
+interface Sender<Command> {
+  send(command: Command): Promise<unknown>;
+}
+
+/** The clients of the three services; region and credentials are the SDK's own business. */
+export interface Clients {
+  readonly ecs: Sender<ListServicesCommand | DescribeServicesCommand | TagResourceCommand | UpdateServiceCommand>;
+  readonly scaling: Sender<DescribeScalableTargetsCommand>;
+  readonly cloudWatch: Sender<GetMetricDataCommand>;
+}
+
+const PERIOD_SECONDS = 60;
+const PERIOD_MILLISECONDS = PERIOD_SECONDS * 1000;
+/** How far back the newest value is looked for, so that a stale one can be told from an absent one. */
+const LOOK_BACK_MILLISECONDS = 10 * PERIOD_MILLISECONDS;
+/** DescribeServices takes no more at once: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeServices.html */
+const SERVICES_A_CALL = 10;
+
+const servicePage = z.object({ serviceArns: z.array(z.string()).default([]), nextToken: z.string().optional() });
+const count = z.int().nonnegative();
+const services = z.object({
+  services: z
+    .array(
+      z.object({
+        serviceArn: z.string(),
+        serviceName: z.string(),
+        status: z.string(),
+        desiredCount: count,
+        runningCount: count,
+        tags: z.array(z.object({ key: z.string(), value: z.string().default('') })).default([]),
+      }),
+    )
+    .default([]),
+});
+const targets = z.object({
+  ScalableTargets: z.array(z.object({ MinCapacity: count, MaxCapacity: count })).default([]),
+});
+const metricData = z.object({
+  MetricDataResults: z
+    .array(
+      z.object({ Id: z.string(), Timestamps: z.array(z.date()).default([]), Values: z.array(z.number()).default([]) }),
+    )
+    .default([]),
+});
+
+/** AWS by its SDK, each answer checked. */
+export function awsCloud(clients: Clients = sdkClients()): Cloud {
+  const { ecs, scaling, cloudWatch } = clients;
+  return {
+    async findServices(cluster, prefix) {
+      const arns: string[] = [];
+      let nextToken: string | undefined;
+      do {
+        const page = servicePage.parse(
+          await ecs.send(new ListServicesCommand({ cluster, nextToken, maxResults: 100 })),
+        );
+        arns.push(...page.serviceArns.filter((arn) => arn.slice(arn.lastIndexOf('/') + 1).startsWith(prefix)));
+        nextToken = page.nextToken;
+      } while (nextToken !== undefined);
+      const found: Service[] = [];
+      for (let at = 0; at < arns.length; at += SERVICES_A_CALL) {
+        const some = arns.slice(at, at + SERVICES_A_CALL);
+        const answer = await ecs.send(new DescribeServicesCommand({ cluster, services: some, include: ['TAGS'] }));
+        for (const service of services.parse(answer).services) {
+          found.push({
+            arn: service.serviceArn,
+            name: service.serviceName,
+            status: service.status,
+            desired: service.desiredCount,
+            running: service.runningCount,
+            tags: Object.fromEntries(service.tags.map(({ key, value }) => [key, value])),
+          });
+        }
+      }
+      return found;
+    },
+
+    async bounds(cluster, service) {
+      const answer = await scaling.send(
+        new DescribeScalableTargetsCommand({
+          ServiceNamespace: 'ecs',
+          ResourceIds: [`service/${cluster}/${service}`],
+          ScalableDimension: 'ecs:service:DesiredCount',
+        }),
+      );
+      const [target] = targets.parse(answer).ScalableTargets;
+      return target && { min: target.MinCapacity, max: target.MaxCapacity };
+    },
+
+    async read(metrics, now) {
+      // A minute that is not over yet has the samples of its beginning only.
+      const end = Math.floor(now.getTime() / PERIOD_MILLISECONDS) * PERIOD_MILLISECONDS;
+      const answer = await cloudWatch.send(
+        new GetMetricDataCommand({
+          StartTime: new Date(end - LOOK_BACK_MILLISECONDS),
+          EndTime: new Date(end),
+          ScanBy: 'TimestampDescending',
+          MetricDataQueries: Object.entries(metrics).map(([Id, { namespace, name, statistic, dimensions }]) => ({
+            Id,
+            MetricStat: {
+              Metric: {
+                Namespace: namespace,
+                MetricName: name,
+                Dimensions: Object.entries(dimensions).map(([Name, Value]) => ({ Name, Value })),
+              },
+              Period: PERIOD_SECONDS,
+              Stat: statistic,
+            },
+          })),
+        }),
+      );
+      const readings: Record<string, Reading> = {};
+      for (const { Id, Timestamps, Values } of metricData.parse(answer).MetricDataResults) {
+        const [timestamp] = Timestamps;
+        const [value] = Values;
+        if (timestamp === undefined || value === undefined) continue;
+        // CloudWatch's timestamp is the beginning of the period.
+        readings[Id] = { value, ageMilliseconds: now.getTime() - timestamp.getTime() - PERIOD_MILLISECONDS };
+      }
+      return readings;
+    },
+
+    async tag(resourceArn, key, value) {
+      await ecs.send(new TagResourceCommand({ resourceArn, tags: [{ key, value }] }));
+    },
+
+    async setDesired(cluster, service, desiredCount) {
+      await ecs.send(new UpdateServiceCommand({ cluster, service, desiredCount }));
+    },
+  };
+}
+
+function sdkClients(): Clients {
+  return { ecs: new ECSClient(), scaling: new ApplicationAutoScalingClient(), cloudWatch: new CloudWatchClient() };
+}

@@ -1,0 +1,107 @@
+import { awsCloud, type Cloud, type Service } from './aws.ts';
+import { type Decision, decide, type Observation } from './decide.ts';
+import { type Metric, readSettings, type Settings } from './settings.ts';
+
+/** The tag on the ECS service that has the time of the last change, as ISO 8601 in UTC. */
+export const LAST_CHANGE_TAG = 'scaler:last-change';
+
+/** What one run saw and did: its line in the log. */
+export interface Outcome {
+  readonly service: string | undefined;
+  readonly seen: Observation | undefined;
+  readonly decision: Decision | undefined;
+  readonly changed: boolean;
+  readonly reason: string;
+}
+
+/**
+ * Reads what the service and its metrics are now, decides, and changes the service's desired count by at most one. Two
+ * runs must not overlap (on Lambda: reserved concurrency 1), since the second could not see the first one's change.
+ * @throws {Error} the SDK's own when AWS refuses a call, or when more than one active service has the prefix
+ */
+export async function scale(cloud: Cloud, settings: Settings, now: Date): Promise<Outcome> {
+  const { cluster, servicePrefix, metrics, thresholds } = settings;
+  const active = (await cloud.findServices(cluster, servicePrefix)).filter(({ status }) => status === 'ACTIVE');
+  const [service] = active;
+  if (service === undefined) {
+    return nothing(
+      undefined,
+      `no change: no active service in ${cluster} has a name that begins with ${servicePrefix}`,
+    );
+  }
+  if (active.length > 1) {
+    const names = active.map(({ name }) => name).join(', ');
+    throw new Error(`SCALER_SERVICE_PREFIX: ${servicePrefix} fits ${names}; make it longer, so that it fits one`);
+  }
+  const bounds = await cloud.bounds(cluster, service.name);
+  if (bounds === undefined) {
+    return nothing(service.name, 'no change: the service has no scalable target, so its count is fixed');
+  }
+
+  const readings = await cloud.read(present(metrics), now);
+  const response = readings.responseSeconds;
+  const seen: Observation = {
+    waiting: readings.waiting,
+    executing: readings.executing,
+    responseMilliseconds: response && { ...response, value: response.value * 1000 },
+    databasePercent: metrics.databasePercent === undefined ? 'none' : readings.databasePercent,
+    desired: service.desired,
+    running: service.running,
+    ...bounds,
+    sinceChangeMilliseconds: sinceChange(service, now),
+  };
+  const decision = decide(seen, thresholds);
+  const changed = decision.desired !== seen.desired;
+  const { sinceChangeMilliseconds: since } = seen;
+  // First the tag: when the update fails, a cooldown passes in vain, but no change ever goes without one. A time that is
+  // invalid or in the future is replaced as well, or it would prevent each change until then.
+  if (changed || (since !== undefined && !(since >= 0))) {
+    await cloud.tag(service.arn, LAST_CHANGE_TAG, now.toISOString());
+  }
+  if (changed) await cloud.setDesired(cluster, service.name, decision.desired);
+  return { service: service.name, seen, decision, changed, reason: decision.reason };
+}
+
+/** Kept between invocations, with its connections. */
+let aws: Cloud | undefined;
+
+/**
+ * The Lambda function. Whether a schedule or an alarm invokes it, it does the same, so it does not look at the event. It
+ * logs one line of JSON, and fails when AWS or the settings do, so that the alarm on its errors tells.
+ */
+export async function handler(): Promise<void> {
+  try {
+    const settings = readSettings(process.env);
+    aws ??= awsCloud();
+    log('info', await scale(aws, settings, new Date()));
+  } catch (error) {
+    const { name, message } = error instanceof Error ? error : { name: 'Error', message: String(error) };
+    log('error', { changed: false, reason: `the run failed: ${name}: ${message}` });
+    throw error;
+  }
+}
+
+function nothing(service: string | undefined, reason: string): Outcome {
+  return { service, seen: undefined, decision: undefined, changed: false, reason };
+}
+
+function present(metrics: Settings['metrics']): Record<string, Metric> {
+  const named: [string, Metric][] = [];
+  for (const [name, metric] of Object.entries(metrics)) if (metric !== undefined) named.push([name, metric]);
+  return Object.fromEntries(named);
+}
+
+function sinceChange({ tags }: Service, now: Date): number | undefined {
+  const last = tags[LAST_CHANGE_TAG];
+  return last === undefined ? undefined : now.getTime() - Date.parse(last);
+}
+
+function log(level: 'info' | 'error', line: object): void {
+  process.stdout.write(`${JSON.stringify({ level, time: new Date().toISOString(), ...line })}\n`);
+}
+
+if (import.meta.main) {
+  await handler().catch(() => {
+    process.exitCode = 1;
+  });
+}

@@ -1,0 +1,77 @@
+import { expect } from 'chai';
+import { DEFAULT_THRESHOLDS } from '../../functions/decide.ts';
+import { readSettings, SettingsError } from '../../functions/settings.ts';
+
+const waiting = { namespace: 'AWS/SQS', name: 'Visible', statistic: 'Average', dimensions: { QueueName: 'jobs' } };
+const executing = { ...waiting, name: 'NotVisible' };
+const COMPLETE = {
+  SCALER_CLUSTER: 'cluster',
+  SCALER_SERVICE_PREFIX: 'shop-test-worker-Service-',
+  SCALER_METRICS: JSON.stringify({ waiting, executing }),
+};
+
+function refusal(environment: Record<string, string>): string {
+  try {
+    readSettings(environment);
+  } catch (error) {
+    if (error instanceof SettingsError) return error.message;
+    throw error;
+  }
+  return 'accepted';
+}
+
+describe('readSettings', () => {
+  it('reads all, with the default thresholds', () => {
+    expect(readSettings(COMPLETE)).to.deep.equal({
+      cluster: 'cluster',
+      servicePrefix: 'shop-test-worker-Service-',
+      metrics: { waiting, executing },
+      thresholds: DEFAULT_THRESHOLDS,
+    });
+  });
+
+  it('takes the thresholds that are given, and the defaults of the others', () => {
+    const { thresholds } = readSettings({
+      ...COMPLETE,
+      SCALER_THRESHOLDS: '{"waitingPerExecuting": {"out": 10}, "databasePercent": 60}',
+    });
+    expect(thresholds).to.deep.equal({
+      ...DEFAULT_THRESHOLDS,
+      waitingPerExecuting: { out: 10, in: 1 },
+      databasePercent: 60,
+    });
+  });
+
+  it('names each variable that is missing', () => {
+    const lines = refusal({}).split('\n');
+    expect(lines.map((line) => line.replace(/:.*/, ''))).to.deep.equal([
+      'SCALER_CLUSTER',
+      'SCALER_SERVICE_PREFIX',
+      'SCALER_METRICS',
+    ]);
+  });
+
+  const invalid: [title: string, environment: Record<string, string>, message: string][] = [
+    ['what is not JSON', { SCALER_METRICS: 'waiting' }, 'SCALER_METRICS: not valid JSON'],
+    ['waiting without executing', { SCALER_METRICS: JSON.stringify({ waiting }) }, 'waiting and executing go together'],
+    ['no indicator at all', { SCALER_METRICS: '{}' }, 'set waiting and executing, or responseSeconds'],
+    ['an unknown metric', { SCALER_METRICS: JSON.stringify({ waiting, executing, cpu: waiting }) }, 'SCALER_METRICS'],
+    [
+      'a statistic that does not exist',
+      { SCALER_METRICS: JSON.stringify({ responseSeconds: { ...waiting, statistic: 'p 99' } }) },
+      'SCALER_METRICS.responseSeconds.statistic: a statistic such as Average or p99',
+    ],
+    [
+      'a threshold for in that is not below the one for out',
+      { SCALER_THRESHOLDS: '{"responseMilliseconds": {"in": 500}}' },
+      'SCALER_THRESHOLDS.responseMilliseconds: in must be below out',
+    ],
+    ['an unknown threshold', { SCALER_THRESHOLDS: '{"cooldown": 5}' }, 'SCALER_THRESHOLDS'],
+    ['a negative cooldown', { SCALER_THRESHOLDS: '{"cooldownMilliseconds": {"out": -1}}' }, '.out'],
+  ];
+  for (const [title, environment, message] of invalid) {
+    it(`rejects ${title}`, () => {
+      expect(refusal({ ...COMPLETE, ...environment })).to.include(message);
+    });
+  }
+});
