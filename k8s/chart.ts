@@ -13,10 +13,11 @@ import {
 import type { Construct } from 'constructs';
 import type { NotCarried } from '../manifest/mapping.ts';
 import { cronJobSchedule } from '../manifest/schedule.ts';
+import { type Adapted, adaptedOf } from './adapted.ts';
 import { declaredUser, exceptions, presentImage, spreadPods, standsForLoadBalancer } from './exceptions.ts';
 import { builtImages } from './images.ts';
 import { objectName, secretName } from './names.ts';
-import { claimName, isShared, type Pod, podOf } from './pod.ts';
+import { claimName, fileSystemOf, isShared, type Pod, podOf } from './pod.ts';
 import { listeningPorts, servicePorts } from './ports.ts';
 import type { Release } from './release.ts';
 import type { Route } from './routes.ts';
@@ -35,6 +36,8 @@ export interface Synthesis {
   secretKeys: ReadonlyMap<string, string>;
   /** The containers that may run as root, each with the reason. */
   maybeRoot: ReadonlyMap<string, string>;
+  /** What has another effect than on AWS. */
+  adapted: Adapted[];
   notCarried: NotCarried[];
 }
 
@@ -53,6 +56,7 @@ export interface Shared {
 export function synthesize(release: Release, { level, routed }: Shared = aloneOf(release)): Synthesis {
   const app = new App();
   const { namespace } = release;
+  const adapted = adaptedOf(release);
   const shared = namespaceChart(app, release, level);
   const pod = podOf(release);
   const workload = new Workload(app, release, pod);
@@ -64,8 +68,12 @@ export function synthesize(release: Release, { level, routed }: Shared = aloneOf
     builtImages: builtImages(release),
     secretKeys: secretKeys(release.manifest.fields),
     maybeRoot: maybeRoot(release),
+    adapted,
     notCarried: [
-      ...release.manifest.notCarried.filter(({ path }) => !(routed && /^http\.(.*\.)?(path|alias)$/.test(path))),
+      ...release.manifest.notCarried.filter(
+        ({ path }) =>
+          !(routed && /^http\.(.*\.)?(path|alias)$/.test(path)) && !adapted.some((other) => other.path === path),
+      ),
       ...pod.notCarried,
       ...workload.notCarried,
       ...release.overrides.notCarried,
@@ -339,10 +347,13 @@ class Workload extends Chart {
 
   private claimVolumes() {
     const { name, fields } = this.release.manifest;
-    for (const [volume, { efs }] of Object.entries(fields.storage?.volumes ?? {})) {
-      if (!isShared(efs)) continue;
-      new PersistentVolumeClaim(this, `volume-${volume}`, {
-        metadata: { name: claimName(name, volume) },
+    const claims = Object.entries(fields.storage?.volumes ?? {}).flatMap(([volume, { efs }]) =>
+      isShared(efs) ? [[claimName(name, volume, efs), fileSystemOf(efs)] as const] : [],
+    );
+    for (const [claim, fileSystem] of new Map(claims)) {
+      new PersistentVolumeClaim(this, `volume-${claim}`, {
+        // The same object from every workload that mounts the file system.
+        metadata: { name: claim, ...(fileSystem ? { labels: { 'app.kubernetes.io/name': fileSystem } } : {}) },
         accessModes: [PersistentVolumeAccessMode.READ_WRITE_ONCE],
         storage: Size.gibibytes(1),
       });

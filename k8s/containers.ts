@@ -17,6 +17,8 @@ export interface Container
   /** As the manifest calls it. */
   name: string;
   role: Role;
+  /** Whether nothing but its being neither essential nor reachable says that it ends. */
+  oneShot: boolean;
   /** Where the manifest describes it. */
   at: string;
   mounts: { volume: string; path: string; readOnly: boolean }[];
@@ -32,6 +34,7 @@ export function containersOf(fields: Fields): Container[] {
     ...fields,
     name,
     role: 'main',
+    oneShot: false,
     at: '',
     healthcheck: image?.healthcheck,
     depends_on: image?.depends_on,
@@ -41,8 +44,10 @@ export function containersOf(fields: Fields): Container[] {
   const others = startOrder(sidecars).flatMap((sidecar) => {
     const { mount_points = [], ...own } = sidecars[sidecar] ?? {};
     const mounts = mount_points.map(({ source_volume = '', ...mount }) => mounted(source_volume, mount));
-    const role = roleOf(sidecar, fields);
-    return { ...own, name: sidecar, role, at: `sidecars.${sidecar}.`, mounts, place: places.indexOf(sidecar) };
+    const stated = roleOf(sidecar, fields);
+    const oneShot = stated === 'along' && endsByItself(sidecar, fields);
+    const role: Role = oneShot ? 'before' : stated;
+    return { ...own, name: sidecar, role, oneShot, at: `sidecars.${sidecar}.`, mounts, place: places.indexOf(sidecar) };
   });
   return [main, ...others];
 }
@@ -59,6 +64,31 @@ function roleOf(sidecar: string, fields: Fields): Role {
   if (needs(sidecar, fields.name ?? '', fields.sidecars ?? {})) return 'after';
   const awaited = conditionsOn(sidecar, fields);
   return awaited.includes('success') || awaited.includes('complete') ? 'before' : 'along';
+}
+
+/**
+ * Whether a sidecar is to run once. On ECS it may end without harm when it is not essential; kept running in a pod, it
+ * would be restarted for ever. What others reach, watch or wait for keeps running, and so does an agent by its image.
+ */
+function endsByItself(sidecar: string, fields: Fields): boolean {
+  const { essential, port, healthcheck, image } = fields.sidecars?.[sidecar] ?? {};
+  const agent =
+    /agent|daemon|collector|exporter|fluent|vector|proxy|envoy|otel|telegraf|statsd|xray|cloudflared|tunnel/i;
+  const runsOn = agent.test(`${sidecar} ${image?.location ?? ''}`);
+  return (
+    essential === false &&
+    !port &&
+    !healthcheck &&
+    !runsOn &&
+    !isTarget(sidecar, fields) &&
+    conditionsOn(sidecar, fields).length === 0
+  );
+}
+
+function isTarget(sidecar: string, { http, nlb }: Fields): boolean {
+  const rules = typeof http === 'object' ? [http, ...(http.additional_rules ?? [])] : [];
+  const listeners = nlb ? [nlb, ...(nlb.additional_listeners ?? [])] : [];
+  return [...rules, ...listeners].some(({ target_container }) => target_container === sidecar);
 }
 
 /** What others wait for before they start: that this container has started, is healthy, or has ended. */

@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util';
 import { DocumentError } from '../manifest/document.ts';
 import { readEnvironmentFile } from '../manifest/environment-file.ts';
 import { type Manifest, readManifest } from '../manifest/manifest.ts';
+import type { NotCarried } from '../manifest/mapping.ts';
 import { readOverrides } from '../manifest/overrides.ts';
 import { displayed, MissingInput, openWorkspace, readText, type Workspace } from '../manifest/workspace.ts';
 import { type Synthesis, synthesize, synthesizeRoutes } from './chart.ts';
@@ -207,7 +208,7 @@ function readVariables(path: string): Map<string, string> {
 
 function report(
   { manifest, environment }: Release,
-  { namespace, builtImages, secretKeys, maybeRoot, notCarried }: Synthesis,
+  { namespace, builtImages, secretKeys, maybeRoot, adapted, notCarried }: Synthesis,
   level: SecurityLevel,
   file: string,
 ): string {
@@ -233,13 +234,13 @@ function report(
       `Keys that the Secret "${secretName(manifest.name)}" has to hold:`,
       ...table(secretKeys, (source) => source),
     );
-  if (notCarried.length > 0)
-    lines.push(
-      '',
-      'Not carried over:',
-      ...table(new Map(notCarried.map(({ path, reason }) => [path, reason])), (reason) => reason),
-    );
+  if (adapted.length > 0) lines.push('', 'Carried over otherwise:', ...reasons(adapted));
+  if (notCarried.length > 0) lines.push('', 'Not carried over:', ...reasons(notCarried));
   return lines.join('\n');
+}
+
+function reasons(entries: readonly NotCarried[]): string[] {
+  return table(new Map(entries.map(({ path, reason }) => [path, reason])), (reason) => reason);
 }
 
 function reportRoutes(routes: readonly Route[], file: string): string {

@@ -1,6 +1,7 @@
 import { k8s } from 'cdk8s-plus-27';
 import type { Fields } from '../manifest/fields.ts';
 import type { NotCarried } from '../manifest/mapping.ts';
+import { withClusterNames } from './adapted.ts';
 import { type Container, conditionsOn, containersOf } from './containers.ts';
 import { imageOf } from './images.ts';
 import { objectName } from './names.ts';
@@ -79,13 +80,13 @@ function containerOf(release: Release, container: Container): k8s.Container {
     name: objectName(name),
     image: imageOf(release, container),
     imagePullPolicy: 'IfNotPresent',
-    ...(entrypoint ? { command: entrypoint } : {}),
-    ...(command ? { args: command } : {}),
+    ...(entrypoint ? { command: entrypoint.map((word) => withClusterNames(release, word)) } : {}),
+    ...(command ? { args: command.map((word) => withClusterNames(release, word)) } : {}),
     env: variablesOf(release, container),
     ...(ports.length > 0
       ? {
           ports: ports.map(({ port, protocol }) => ({
-            name: port === fields.image?.port ? 'http' : `port-${port}`,
+            name: portName(fields, port, protocol),
             containerPort: port,
             protocol,
           })),
@@ -101,6 +102,12 @@ function containerOf(release: Release, container: Container): k8s.Container {
     },
     ...(mounts.length > 0 ? { volumeMounts: mounts } : {}),
   };
+}
+
+/** A name that no other port of the pod has: the same number may be listened on over TCP and over UDP. */
+function portName({ image }: Fields, port: number, protocol: string): string {
+  if (protocol === 'UDP') return `udp-${port}`;
+  return port === image?.port ? 'http' : `port-${port}`;
 }
 
 /**
@@ -169,7 +176,7 @@ function volumesOf(release: Release, containers: readonly Container[]): k8s.Volu
   const { name, fields } = release.manifest;
   const stated = Object.entries(fields.storage?.volumes ?? {}).map(([volume, { efs }]) => {
     if (!isShared(efs)) return { name: objectName(volume), emptyDir: {} };
-    return { name: objectName(volume), persistentVolumeClaim: { claimName: claimName(name, volume) } };
+    return { name: objectName(volume), persistentVolumeClaim: { claimName: claimName(name, volume, efs) } };
   });
   const temporary = containers
     .map((container) => ({ wanted: temporaryVolume(container), mounts: mountsOf(release, container) }))
@@ -178,14 +185,30 @@ function volumesOf(release: Release, containers: readonly Container[]): k8s.Volu
   return [...stated, ...temporary];
 }
 
+type FileSystem = NonNullable<NonNullable<Fields['storage']>['volumes']>[string]['efs'];
+
 /** Whether a volume outlives the pod. */
-export function isShared(efs: NonNullable<NonNullable<Fields['storage']>['volumes']>[string]['efs']): boolean {
+export function isShared(efs: FileSystem): boolean {
   return efs !== undefined && efs !== false;
 }
 
-/** The name of the claim for a volume that outlives the pod. */
-export function claimName(workload: string, volume: string): string {
-  return objectName(`${workload}-${volume}`);
+/**
+ * The name of the claim for a volume that outlives the pod: that of its file system, which other workloads may mount
+ * too, or the workload's own where Copilot makes the file system.
+ */
+export function claimName(workload: string, volume: string, efs: FileSystem): string {
+  return fileSystemOf(efs) ?? objectName(`${workload}-${volume}`);
+}
+
+/** The name of a file system that is there already; undefined where Copilot makes one for the workload alone. */
+export function fileSystemOf(efs: FileSystem): string | undefined {
+  const id = typeof efs === 'object' ? efs.id : undefined;
+  const stated = typeof id === 'object' ? id.from_cfn : id;
+  if (stated === undefined || stated === 'copilot' || stated === 'managed') return undefined;
+  return objectName(`efs-${stated}`)
+    .replaceAll(/[^a-z0-9-]+/g, '-')
+    .slice(0, 63)
+    .replace(/-+$/, '');
 }
 
 function operatingSystem({ osfamily = 'linux' }: NonNullable<Fields['platform']>): string {

@@ -22,7 +22,7 @@ interface Target {
 
 /**
  * The ports of the Service: first where `http` sends its requests (or `image.port` when there is no `http`), then
- * those of the additional rules, then those of `nlb`. None for a workload that nothing sends to.
+ * those of the additional rules, then those of `nlb`, then that of the main container. None for a workload that nothing sends to.
  */
 export function servicePorts(fields: Fields): ServicePort[] {
   const { image, http, nlb } = fields;
@@ -49,6 +49,8 @@ export function servicePorts(fields: Fields): ServicePort[] {
       protocol,
     });
   }
+  // On ECS other services reach the main container past a sidecar that the load balancer sends to.
+  if (image?.port) add({ name: `http-${image.port}`, port: image.port, targetPort: image.port, protocol: 'TCP' });
   return ports;
 }
 
@@ -66,8 +68,9 @@ export function listeningPorts(fields: Fields): ListeningPort[] {
   const { name = '', image, http, nlb, sidecars = {} } = fields;
   const ports: ListeningPort[] = [];
   function add(container: string, port: number | undefined, protocol: string | undefined = 'tcp') {
-    const known = ports.some((other) => other.port === port);
-    if (port && !known) ports.push({ container, port, protocol: protocol === 'udp' ? 'UDP' : 'TCP' });
+    const transport = protocol === 'udp' ? 'UDP' : 'TCP';
+    const known = ports.some((other) => other.port === port && other.protocol === transport);
+    if (port && !known) ports.push({ container, port, protocol: transport });
   }
   for (const [sidecar, { port }] of Object.entries(sidecars)) add(sidecar, port?.port, port?.protocol);
   add(name, image?.port);

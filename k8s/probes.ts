@@ -37,7 +37,8 @@ function balancedProbes(http: Http | Record<string, never>, targetPort: number, 
   } = check;
   const at = { port: k8s.IntOrString.fromNumber(port) };
   const scheme = port === 443 ? { scheme: 'HTTPS' } : {};
-  const action = http.version === 'grpc' ? { tcpSocket: at } : { httpGet: { path: absolute(path), ...at, ...scheme } };
+  const connect = http.version === 'grpc' || acceptsPast399(http);
+  const action = connect ? { tcpSocket: at } : { httpGet: { path: absolute(path), ...at, ...scheme } };
   const ask = { ...action, timeoutSeconds: wholeSeconds(timeout) };
   const readinessProbe = { ...ask, periodSeconds: wholeSeconds(interval), failureThreshold: unhealthy_threshold };
   const patient = grace_period > 0;
@@ -46,6 +47,13 @@ function balancedProbes(http: Http | Record<string, never>, targetPort: number, 
     readinessProbe,
     ...(own ? { livenessProbe: patient ? withoutDelay(own) : own } : {}),
   };
+}
+
+/** Whether a load balancer takes a status for healthy that no HTTP probe takes, as in `200,404` or `200-499`. */
+export function acceptsPast399(http: Fields['http']): boolean {
+  const check = typeof http === 'object' ? http.healthcheck : undefined;
+  const codes = check && 'success_codes' in check ? check.success_codes : undefined;
+  return (codes?.match(/\d+/g) ?? []).some((code) => Number(code) > 399);
 }
 
 /** A path as a load balancer takes it: with its slash. */

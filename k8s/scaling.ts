@@ -26,7 +26,10 @@ export function scalingOf(fields: Fields): Scaling {
   if (!count || 'replicas' in count)
     return { min: count?.replicas ?? 1, max: count?.replicas ?? 1, metrics: [], cooldown: defaultCooldown };
   const { range, spot, cpu_percentage, memory_percentage } = count;
-  const { min = spot ?? 1, max = min } = range ?? {};
+  const { min: least = spot ?? 1, max: most = least } = range ?? {};
+  // Less needs a feature gate that is off by default: HPAScaleToZero. A fixed 0 would never be scaled from.
+  const min = range ? Math.max(1, least) : least;
+  const max = Math.max(min, most);
   const { cpu, memory } = sizeOf(fields);
   const metrics = [
     { name: 'cpu', target: cpu_percentage, amount: (percent: number) => `${Math.round((cpu * percent) / 100)}m` },

@@ -1,6 +1,7 @@
 import type { k8s } from 'cdk8s-plus-27';
 import type { Fields } from '../manifest/fields.ts';
 import type { NotCarried } from '../manifest/mapping.ts';
+import { withClusterNames } from './adapted.ts';
 import { type Container, containersOf } from './containers.ts';
 import { secretName } from './names.ts';
 import { servicePorts } from './ports.ts';
@@ -24,7 +25,7 @@ export function variablesOf(release: Release, container: Container): k8s.EnvVar[
   const secrets = Object.keys(container.secrets ?? {});
   for (const secret of secrets) values.delete(secret);
   return [
-    ...[...values].map(([name, value]) => ({ name, value })),
+    ...[...values].map(([name, value]) => ({ name, value: withClusterNames(release, value) })),
     ...secrets.map((name) => {
       const key = secretKey(container, name);
       return { name, valueFrom: { secretKeyRef: { name: secretName(manifest.name), key } } };

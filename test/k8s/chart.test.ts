@@ -95,6 +95,7 @@ describe('a Load Balanced Web Service', () => {
     expect(ports).to.deep.equal([
       { name: 'tcp-443', port: 443, targetPort: 8080, nodePort: 30500, protocol: 'TCP' },
       { name: 'udp-53', port: 53, targetPort: 53, protocol: 'UDP' },
+      { name: 'http-8080', port: 8080, targetPort: 8080, protocol: 'TCP' },
     ]);
   });
 
@@ -652,5 +653,119 @@ describe('names that Kubernetes does not allow', () => {
     ]);
     expect(environmentOf(spec.template.spec.containers[0])).to.include({ COPILOT_SERVICE_NAME: 'gRPC' });
     expect(spec.template.spec.containers[0].ports).to.have.length(1);
+  });
+});
+
+describe('what is carried over otherwise than the manifest says', () => {
+  const adapted = (text: string) => synthesisOf(text).adapted.map(({ path }) => path);
+
+  it('is a range from 0, which starts from 1', () => {
+    const text = webService('count: { range: 0-4, cpu_percentage: 70 }');
+    expect(only(objectsOf(text), 'HorizontalPodAutoscaler').spec).to.include({ minReplicas: 1, maxReplicas: 4 });
+    expect(adapted(text)).to.deep.equal(['count.range']);
+  });
+
+  for (const codes of ['200,404', '200-499']) {
+    it(`is a health check that takes ${codes}, which becomes a TCP connect`, () => {
+      const text = webService(`http: { path: /, healthcheck: { path: /, success_codes: "${codes}" } }`);
+      expect(containerOf(text).readinessProbe).to.have.nested.property('tcpSocket.port', 8080);
+      expect(adapted(text)).to.deep.equal(['http.healthcheck.success_codes']);
+      expect(synthesisOf(text).notCarried).to.deep.equal([]);
+    });
+  }
+
+  it('is no health check that takes 200-399', () => {
+    const text = webService('http: { path: /, healthcheck: { path: /, success_codes: 200-399 } }');
+    expect(containerOf(text).readinessProbe).to.have.property('httpGet');
+  });
+
+  it('is a sidecar that is not essential and that nothing reaches, which runs once', () => {
+    const text = webService('sidecars: { permissions: { image: busybox, essential: false, command: chown 1 /data } }');
+    const { objects } = synthesisOf(text);
+    const [init] = only(objects, 'Deployment').spec.template.spec.initContainers;
+    expect(init).to.include({ name: 'permissions' }).and.not.to.have.property('restartPolicy');
+    expect(adapted(text)).to.deep.equal(['sidecars.permissions']);
+  });
+
+  for (const [what, sidecar] of [
+    ['has a port', 's: { image: x, essential: false, port: 81 }'],
+    ['is an agent by its image', 's: { image: datadog/agent, essential: false }'],
+    ['is essential', 's: { image: x }'],
+  ] as const) {
+    it(`is no sidecar that ${what}, which keeps running`, () => {
+      const text = webService(`sidecars: { ${sidecar} }`);
+      const [init] = only(objectsOf(text), 'Deployment').spec.template.spec.initContainers;
+      expect(init).to.have.property('restartPolicy', 'Always');
+    });
+  }
+
+  for (const [stated, written] of [
+    ['http://api.test.shop.local:8080/v1', 'http://api.shop.svc.cluster.local:8080/v1'],
+    ['a_b.test.shop.local,c.test.shop.local', 'a-b.shop.svc.cluster.local,c.shop.svc.cluster.local'],
+    ['api.prod.shop.local', 'api.prod.shop.local'],
+    ['api.test.shop.localhost', 'api.test.shop.localhost'],
+  ] as const) {
+    it(`makes of ${stated} ${written}`, () => {
+      expect(environmentOf(containerOf(webService(`variables: { API: "${stated}" }`)))).to.include({ API: written });
+    });
+  }
+
+  it('is a name of service discovery, also in a command, and in the namespace that is written', () => {
+    const text = webService('command: "wait api.test.shop.local"');
+    expect(adapted(text)).to.deep.equal(['command']);
+    expect(containerOf(text, { namespace: 'other' }).args).to.deep.equal(['wait', 'api.other.svc.cluster.local']);
+  });
+});
+
+describe('the main container behind a sidecar', () => {
+  it('is reached at its own port too', () => {
+    const text = webService(
+      'http: { path: /, target_container: nginx }',
+      'sidecars: { nginx: { image: n, port: 80 } }',
+    );
+    const { ports } = only(objectsOf(text), 'Service').spec;
+    expect(ports.map(({ port }: { port: number }) => port)).to.deep.equal([80, 8080]);
+  });
+});
+
+describe('a file system', () => {
+  const volume = (efs: string) => webService(`storage: { volumes: { v: { path: /v, efs: ${efs} } } }`);
+
+  it('is one claim for all workloads that mount it', () => {
+    const names = ['api', 'web'].map(
+      (name) => only(objectsOf(volume('{ id: fs-0123 }').replace('api', name)), 'PersistentVolumeClaim').metadata.name,
+    );
+    expect(names).to.deep.equal(['efs-fs-0123', 'efs-fs-0123']);
+  });
+
+  it('that two volumes of one workload mount is one claim', () => {
+    const text = webService(
+      'storage: { volumes: { a: { path: /a, efs: { id: fs-1 } }, b: { path: /b, efs: { id: fs-1 } } } }',
+    );
+    expect(only(objectsOf(text), 'PersistentVolumeClaim').metadata.name).to.equal('efs-fs-1');
+  });
+
+  it('that Copilot makes is the own one of the workload', () => {
+    expect(only(objectsOf(volume('true')), 'PersistentVolumeClaim').metadata.name).to.equal('api-v');
+  });
+});
+
+describe('one port over TCP and UDP', () => {
+  it('is two ports of the container and of the Service', () => {
+    const text = webService('nlb: { port: 8080/udp }');
+    expect(containerOf(text).ports).to.deep.equal([
+      { name: 'http', containerPort: 8080, protocol: 'TCP' },
+      { name: 'udp-8080', containerPort: 8080, protocol: 'UDP' },
+    ]);
+    expect(only(objectsOf(text), 'Service').spec.ports).to.have.length(2);
+  });
+});
+
+describe('taskdef_overrides', () => {
+  it('give the entry point and the command', () => {
+    const overrides =
+      '[{ path: "ContainerDefinitions[0].EntryPoint", value: [/bin/sh, -c] }, { path: "ContainerDefinitions[0].Command", value: [ls] }]';
+    const { command, args } = containerOf(webService(`taskdef_overrides: ${overrides}`));
+    expect({ command, args }).to.deep.equal({ command: ['/bin/sh', '-c'], args: ['ls'] });
   });
 });

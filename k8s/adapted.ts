@@ -1,0 +1,62 @@
+import type { NotCarried } from '../manifest/mapping.ts';
+import { type Container, containersOf } from './containers.ts';
+import { acceptsPast399 } from './probes.ts';
+import type { Release } from './release.ts';
+
+/** A field that has an effect here, but another one than on AWS: which one, and why. */
+export type Adapted = NotCarried;
+
+/** What is written otherwise than the manifest says, so that it works in a cluster. */
+export function adaptedOf(release: Release): Adapted[] {
+  const { fields, type } = release.manifest;
+  const { count, http } = fields;
+  const found: Adapted[] = [];
+  const least = count && 'range' in count ? count.range?.min : undefined;
+  if (least === 0 && type !== 'Scheduled Job')
+    found.push({ path: 'count.range', reason: 'an autoscaler starts from 1 at least: minReplicas is 1 and not 0' });
+  if (acceptsPast399(http))
+    found.push({
+      path: 'http.healthcheck.success_codes',
+      reason: 'an HTTP probe fails from status 400 on: the probe is a TCP connect, which no status decides',
+    });
+  for (const container of containersOf(fields)) {
+    if (container.oneShot)
+      found.push({
+        path: `sidecars.${container.name}`,
+        reason:
+          'not essential, and with no port: it runs to its end before the service starts. If it keeps running, leave out "essential: false"',
+      });
+    found.push(...localNames(release, container));
+  }
+  return found;
+}
+
+function localNames(release: Release, { at, variables = {}, command = [], entrypoint = [] }: Container): Adapted[] {
+  const texts = [
+    ...Object.entries(variables).map(([name, value]) => [`${at}variables.${name}`, value] as const),
+    ...command.map((word) => [`${at}command`, word] as const),
+    ...entrypoint.map((word) => [`${at}entrypoint`, word] as const),
+  ];
+  return texts.flatMap(([path, text]) =>
+    typeof text !== 'string'
+      ? []
+      : [...text.matchAll(localName(release))].map(([name]) => ({
+          path,
+          reason: `${name} resolves on AWS only: it is ${withClusterNames(release, name)} here`,
+        })),
+  );
+}
+
+/** A text in which the names of AWS service discovery, `api.test.shop.local`, are those of the cluster's Services. */
+export function withClusterNames(release: Release, text: string): string {
+  return text.replaceAll(
+    localName(release),
+    (_, service?: string) =>
+      `${(service ?? '').toLowerCase().replaceAll('_', '-')}${release.namespace}.svc.cluster.local`,
+  );
+}
+
+/** https://aws.github.io/copilot-cli/docs/developing/svc-to-svc-communication/#service-discovery */
+function localName({ environment, application }: Release): RegExp {
+  return new RegExp(`(?<![\\w.-])([\\w-]+\\.)?${environment}\\.${application}\\.local(?![\\w-]|\\.\\w)`, 'gi');
+}
