@@ -119,7 +119,7 @@ const SAMPLERS = [
 ] as const;
 
 const endpoint = z.url({ protocol: /^https?$/, error: 'a URL such as http://localhost:4318' }).optional();
-const protocol = z.literal('http/protobuf', { error: 'http/protobuf, the one that is spoken here' }).optional();
+const protocol = z.literal('http/protobuf', { error: 'http/protobuf, the only supported protocol' }).optional();
 
 /**
  * The variables of OpenTelemetry that its SDK leaves to the program or would only warn of, with the defaults of
@@ -158,7 +158,7 @@ export function secretsPath(environment: Environment): string | undefined {
 /**
  * Reads the configuration: a variable of `environment`, else the entry of that name in `secrets`, else its default.
  * An empty variable counts as one that isn't set. The result is frozen.
- * @throws {ConfigError} naming each variable that is missing or senseless, what was found and what would be right
+ * @throws {ConfigError} naming each variable that is missing or invalid, the value and what is valid
  */
 export function readConfig(environment: Environment, secrets: Environment = {}): Config {
   const values: Record<string, string> = { ...present(secrets), ...present(environment) };
@@ -264,7 +264,7 @@ function describe(issue: z.core.$ZodIssue, values: Environment): string {
 }
 
 function complaint(name: string, value: string | undefined, what: string): string {
-  return `${name} is ${SECRET.has(name) ? 'senseless' : JSON.stringify(value)}; it must be ${what}`;
+  return `${name} is ${SECRET.has(name) ? 'invalid' : JSON.stringify(value)}; it must be ${what}`;
 }
 
 function reason(error: z.ZodError): string {

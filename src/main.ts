@@ -5,6 +5,7 @@ import packageJson from '../package.json' with { type: 'json' };
 import { type Config, ConfigError, readConfig, secretsPath } from './config.ts';
 import { type Database, openDatabase } from './database/database.ts';
 import { migrate, schemaIsCurrent } from './database/migrations/index.ts';
+import { Unavailable } from './http/problems.ts';
 import { Health } from './operations/health.ts';
 import { createLog, type Logger, type LogRequest } from './operations/logging.ts';
 import { createMetrics, createMetricsServer } from './operations/metrics.ts';
@@ -44,22 +45,22 @@ async function main([command, ...rest]: string[]): Promise<void> {
     log.fatal({ err: error }, message);
     return exit(EXIT.failure);
   };
-  process.on('uncaughtException', (error) => die(error, 'a fault in the program'));
+  process.on('uncaughtException', (error) => die(error, 'uncaught exception'));
 
   if (command === 'serve') {
-    await serve(config, log, logRequest, exit).catch((error: unknown) => die(error, 'the service could not start'));
+    await serve(config, log, logRequest, exit).catch((error: unknown) => die(error, 'start failed'));
     return;
   }
   try {
     const names = await migrate(config.database, log);
-    log.info({ migrations: names }, names.length === 0 ? 'the schema was up to date' : 'the schema is up to date');
+    log.info({ migrations: names }, names.length === 0 ? 'schema already current' : 'migrations applied');
   } catch (error) {
-    die(error, 'the schema could not be brought up to date');
+    die(error, 'migration failed');
   }
   exit(EXIT.ok);
 }
 
-/** The configuration, or the end of the process with a line on stderr for each thing that is wrong. */
+/** The configuration; exits with a line on stderr for each invalid variable. */
 async function configure(): Promise<Config> {
   try {
     const path = secretsPath(process.env);
@@ -121,7 +122,7 @@ async function serve(config: Config, log: Logger, logRequest: LogRequest, exit: 
   async function closeServer(): Promise<void> {
     const closed = once(server, 'close');
     server.close();
-    // A connection that was busy when the server closed becomes idle with its answer; Node would keep it open.
+    // A connection that was busy when the server closed becomes idle after its response; Node would keep it open.
     const sweep = setInterval(() => server.server.closeIdleConnections(), SWEEP_MILLISECONDS);
     await closed;
     clearInterval(sweep);
@@ -137,21 +138,22 @@ async function listen(server: HttpServer, variable: string, port: number): Promi
     await listening;
   } catch (error) {
     const reason = error instanceof Error && 'code' in error ? error.code : error;
-    const why = reason === 'EADDRINUSE' ? 'another process is listening there' : String(reason);
+    const why = reason === 'EADDRINUSE' ? 'another process listens on it' : String(reason);
     throw new Error(`cannot listen on ${variable} ${port}: ${why}; free it or set ${variable} to another port`, {
       cause: error,
     });
   }
 }
 
-/** Waits for MySQL and the migrations, however long they take; false when a shutdown came first. */
+/** Waits for the database and its migrations, without a limit; false if a shutdown came first. */
 async function untilSchemaIsCurrent(database: Database, health: Health, log: Logger): Promise<boolean> {
   for (let pause = FIRST_RETRY_MILLISECONDS; health.phase === 'starting'; ) {
     try {
       if (await schemaIsCurrent(database)) return true;
-      log.warn('not ready: the schema is older than this release; `migrate` brings it up to date');
+      log.warn('not ready: schema not current; run `migrate`');
     } catch (error) {
-      log.warn({ err: error }, 'not ready: the schema cannot be seen yet');
+      const reason = error instanceof Unavailable ? 'database unavailable' : 'schema check failed';
+      log.warn({ err: error }, `not ready: ${reason}`);
     }
     await sleep(pause);
     pause = Math.min(pause * 2, LONGEST_RETRY_MILLISECONDS);

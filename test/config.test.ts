@@ -177,7 +177,7 @@ describe('the variables of OpenTelemetry', () => {
   const wrong: [name: string, value: string, right: string][] = [
     ['OTEL_EXPORTER_OTLP_ENDPOINT', 'collector', 'a URL such as http://localhost:4318'],
     ['OTEL_EXPORTER_OTLP_TRACES_ENDPOINT', 'grpc://collector:4317', 'a URL such as http://localhost:4318'],
-    ['OTEL_EXPORTER_OTLP_PROTOCOL', 'grpc', 'http/protobuf, the one that is spoken here'],
+    ['OTEL_EXPORTER_OTLP_PROTOCOL', 'grpc', 'http/protobuf, the only supported protocol'],
     [
       'OTEL_TRACES_SAMPLER',
       'half',
@@ -203,10 +203,10 @@ describe('WRITE_TOKEN', () => {
     );
   });
 
-  for (const senseless of ['short', 'with blanks in it, and long enough', '=====================']) {
-    it(`is refused, and not shown, when it is no token that cannot be guessed: ${senseless}`, () => {
-      expect(complaints({ ...ENOUGH, WRITE_TOKEN: senseless })).to.deep.equal([
-        'WRITE_TOKEN is senseless; it must be at least 20 letters, digits or -._~+/, as a bearer token has them',
+  for (const invalid of ['short', 'with blanks in it, and long enough', '=====================']) {
+    it(`is refused, and not shown, when it is no token that cannot be guessed: ${invalid}`, () => {
+      expect(complaints({ ...ENOUGH, WRITE_TOKEN: invalid })).to.deep.equal([
+        'WRITE_TOKEN is invalid; it must be at least 20 letters, digits or -._~+/, as a bearer token has them',
       ]);
     });
   }

@@ -13,10 +13,7 @@ declare module 'node:http' {
 /** A caller's request id is kept when it is short and plain enough for a log line. */
 const VALID_REQUEST_ID = /^[\w.:-]{1,128}$/;
 
-/**
- * What browsers are told with every answer on the public port. Nothing may be loaded from another host, nothing runs
- * inline, nobody may frame a page; the API's answers need no less.
- */
+/** Security headers of every response on the public port: nothing from other hosts, nothing inline, no framing. */
 const SECURITY_HEADERS: readonly string[] = [
   'content-security-policy',
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +

@@ -26,14 +26,14 @@ export async function readJson(request: IncomingMessage): Promise<unknown> {
   try {
     return JSON.parse(UTF8.decode(bytes));
   } catch {
-    // The parser's own words quote the body, which must not reach an answer or a log.
+    // The parser's message quotes the body, which must not reach a response or the log.
     throw new Problem(400, bytes.length === 0 ? 'The body is empty; it must be JSON.' : 'The body is not valid JSON.');
   }
 }
 
 async function readBytes(request: IncomingMessage): Promise<Buffer> {
-  // What is too much is still taken off the wire, within the time of a request, and thrown away: whoever finds the
-  // connection closed while sending may never read the answer.
+  // The rest of a body that is too large is still read, within the request's time limit, and discarded: a client that
+  // finds the connection closed while it sends may never read the response.
   const tooLarge = () => new Problem(413, `The body must not be larger than ${LARGEST_BODY} bytes.`);
   if (Number(request.headers['content-length'] ?? 0) > LARGEST_BODY) throw tooLarge();
   return new Promise((resolve, reject) => {

@@ -7,7 +7,7 @@ export interface FieldError {
   readonly detail: string;
 }
 
-/** An answer that is an error, as RFC 9457 describes it. `detail` is written for whoever sent the request. */
+/** An error response as RFC 9457 describes it. `detail` is written for the client. */
 export class Problem extends Error {
   readonly status: number;
   readonly errors: readonly FieldError[];
@@ -61,7 +61,7 @@ export function toProblem(error: unknown, request: IncomingMessage): Problem {
   if (status === 405) {
     return new Problem(405, `Method not allowed: ${request.method}. The Allow header lists those that are.`);
   }
-  return new Problem(500, 'Something went wrong on our side.', { cause: error });
+  return new Problem(500, 'The service failed; its log has the reason under the request id.', { cause: error });
 }
 
 /** The body of `problem` as JSON text; `instance` is the path that was asked for. */
@@ -81,7 +81,7 @@ const PROBLEM_HEADERS = ['content-type', 'application/problem+json', 'cache-cont
 /** Answers with `problem` as application/problem+json. */
 export function sendProblem(response: ServerResponse, problem: Problem): void {
   const { url } = response.req;
-  // Anything but a clean path would have been refused before, save for one that is not a URI: then it is left out.
+  // Any other invalid path was refused before; one that is not a URI is left out.
   const instance = url?.startsWith('/') && decodes(url) ? url.replace(/\?.*$/s, '') : undefined;
   const headers = [...PROBLEM_HEADERS, ...Object.entries(problem.headers).flat()];
   send(response, problem.status, headers, problemBody(problem, instance));

@@ -1,4 +1,4 @@
-/** Asked every few seconds by whoever runs the service: in the log and in traces they would bury what people ask. */
+/** Requested every few seconds by the platform: in the log and in traces they would bury the requests of users. */
 export const PROBES: ReadonlySet<string | undefined> = new Set(['/livez', '/readyz']);
 
 /** Where the process is between its first and its last moment. */
@@ -7,7 +7,7 @@ export type Phase = 'starting' | 'ready' | 'stopping';
 /**
  * What the probes are told. Being ready is a fact about this process alone: it got its configuration, found its
  * schema and had one good connection. A later outage of MySQL does not take it back, since every replica would
- * leave the load balancer at once, and nobody would be left to say 503.
+ * leave the load balancer at once, and none would be left to answer 503.
  */
 export class Health {
   #phase: Phase = 'starting';

@@ -66,7 +66,7 @@ export async function createLog(level: LogLevel): Promise<Log> {
   };
 }
 
-/** Tells the log of a request that was answered. */
+/** Logs a request that was answered. */
 export type LogRequest = (
   request: Received,
   status: number,
@@ -76,9 +76,9 @@ export type LogRequest = (
 ) => void;
 
 /**
- * Writes one line for each request that was answered: what it was, how it went and why it failed; nothing of what was
- * in it. Probes are told of at the level debug: what they are told changes with the lines `ready` and `stopping`.
- * `stream` is where `log` writes to.
+ * Writes one line for each answered request: route, status, duration and the reason of a failure; none of its content.
+ * Probes are logged at the level debug: their result changes with the lines `ready` and `stopping`. `stream` is where
+ * `log` writes to.
  */
 export function createRequestLog(log: Logger, stream: DestinationStream): LogRequest {
   return (request, status, route, milliseconds, error) => {
@@ -86,8 +86,8 @@ export function createRequestLog(log: Logger, stream: DestinationStream): LogReq
     const rounded = Math.round(milliseconds * 10) / 10;
     const isProbe = PROBES.has(route);
     if (status < 500 && !isProbe && !(error instanceof MalformedRequest)) {
-      // Nearly every line is one of these, and nothing in it needs escaping: pino would take a twentieth of the request's
-      // time to find that out.
+      // Nearly every line is one of these, and nothing in it needs escaping: pino would spend a twentieth of the request's
+      // time on finding that out.
       if (!log.isLevelEnabled('info')) return;
       const { traceId, spanId } = traceOf(span);
       const trace = traceId === undefined ? '' : `,"traceId":"${traceId}","spanId":"${spanId}"`;
@@ -100,7 +100,7 @@ export function createRequestLog(log: Logger, stream: DestinationStream): LogReq
     const line = { requestId, method, route, status, milliseconds: rounded, ...traceOf(span) };
     if (isProbe && (status < 500 || error instanceof Unavailable)) log.debug(line, 'request');
     else if (error instanceof MalformedRequest) log.info({ ...line, reason: error.message }, 'request');
-    // The service works as it should, so a word on the cause is enough; there can be thousands of these a second.
+    // The service works as it should, so the cause alone is enough; there can be thousands of these a second.
     else if (error instanceof Unavailable) log.warn({ ...line, reason: error.message }, 'request');
     else log.error({ ...line, err: error }, 'request');
   };
@@ -117,7 +117,7 @@ function traceOf(span: Span | undefined): Partial<SpanContext> {
 let lastMoment = 0;
 let lastTime = '';
 
-/** The time of a line, as pino wants it; made anew only when the millisecond is another, since that is dear. */
+/** The time of a line, as pino wants it; formatted only when the millisecond changes, because that is slow. */
 function isoTime(): string {
   const moment = Date.now();
   if (moment !== lastMoment) {

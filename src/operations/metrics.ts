@@ -131,7 +131,7 @@ export function createMetricsServer(registry: Registry, log: Logger): Server {
         response.end(text);
       },
       (error: unknown) => {
-        log.error({ err: error }, 'the metrics could not be collected');
+        log.error({ err: error }, 'metrics collection failed');
         response.statusCode = 500;
         response.end();
       },

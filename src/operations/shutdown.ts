@@ -63,6 +63,6 @@ async function stop(
   // Whether they arrive is no question of order: every request was answered.
   if (inTime) await Promise.race([service.flushTraces(), outOfTime]);
   if (inTime) log.info('stopped');
-  else log.error('requests were still under way when the grace period ended');
+  else log.error('grace period ended; requests aborted');
   return inTime;
 }

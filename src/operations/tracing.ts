@@ -173,7 +173,7 @@ export class Tracing {
       () => true,
     );
     const inTime = await Promise.race([sent, sleep(FLUSH_MILLISECONDS, false)]);
-    if (!inTime) this.#log.warn(`the collector did not take the last traces within ${FLUSH_MILLISECONDS} ms`);
+    if (!inTime) this.#log.warn(`trace export timed out after ${FLUSH_MILLISECONDS} ms; last spans dropped`);
   }
 
   #kindOf(sql: string): StatementKind {
@@ -220,7 +220,7 @@ export function startTracing(
     spanLimits: { linkCountLimit: MOST_LINKS },
     spanProcessors: [new BatchSpanProcessor({ exporter, ...settings.batches })],
   });
-  log.info({ sampler: settings.sampler }, 'traces are on');
+  log.info({ sampler: settings.sampler }, 'tracing enabled');
   return new Tracing(
     provider,
     {
@@ -258,8 +258,8 @@ function tellingFailures(exporter: SpanExporter, log: Logger): SpanExporter {
     export(spans, done) {
       exporter.export(spans, (result) => {
         const failed = result.code === ExportResultCode.FAILED;
-        if (failed && !failing) log.warn({ reason: reasonOf(result.error) }, 'traces are lost: the collector fails');
-        if (!failed && failing) log.info('the collector takes traces again');
+        if (failed && !failing) log.warn({ reason: reasonOf(result.error) }, 'trace export failed; spans dropped');
+        if (!failed && failing) log.info('trace export recovered');
         failing = failed;
         done(result);
       });
@@ -274,7 +274,7 @@ function hearComplaints(log: Logger): void {
   const hear = (reason: string) => {
     if (performance.now() < quietUntil) return;
     quietUntil = performance.now() + COMPLAINT_MILLISECONDS;
-    log.warn({ reason }, 'OpenTelemetry complains');
+    log.warn({ reason }, 'OpenTelemetry SDK warning');
   };
   const ignore = () => {};
   diag.setLogger(

@@ -20,7 +20,7 @@ interface Parts {
 let lastDay = Number.NaN;
 let lastDate: CalendarDate = '';
 
-/** The UTC date of the moment that `clock` gives; written anew only when the day is another, since that is dear. */
+/** The UTC date of the moment that `clock` gives; formatted only when the day changes, because that is slow. */
 export function today(clock: Clock): CalendarDate {
   const moment = clock();
   const day = Math.floor(moment.getTime() / MILLISECONDS_PER_DAY);
@@ -32,7 +32,7 @@ export function today(clock: Clock): CalendarDate {
 }
 
 /**
- * What is wrong with `text` as a birth date, in words for whoever sent it; undefined when it is right:
+ * What is wrong with `text` as a birth date, for the client; undefined when it is valid:
  * a date that exists, from 1000-01-01 to the day before `onDate`.
  */
 export function birthDateProblem(text: string, onDate: CalendarDate): string | undefined {

@@ -51,7 +51,7 @@ export function userHandlers(
 
 /**
  * The greeting for `username` today.
- * @throws {Problem} 400 when it isn't a username, 404 when nobody of that name is known
+ * @throws {Problem} 400 when it isn't a username, 404 when there is no such user
  */
 export async function greetingFor(username: string, users: UserRepository, clock: Clock): Promise<string> {
   checkUsername(username);

@@ -552,7 +552,7 @@ export function openapi(version: string, { closed }: { closed: boolean } = { clo
         InternalServerError: problem(
           500,
           'The service failed. Its log has the reason, under the request id.',
-          'Something went wrong on our side.',
+          'The service failed; its log has the reason under the request id.',
         ),
         ServiceUnavailable: problem(
           503,

@@ -69,7 +69,7 @@ describe('migrations', function () {
     await migrate(schema);
     const again = startProcess('migrate', schema);
     expect((await again.exited).code).to.equal(0);
-    expect(again.stdout()).to.include('the schema was up to date');
+    expect(again.stdout()).to.include('schema already current');
     expect(await noted(schema.DATABASE_NAME)).to.deep.equal([1]);
   });
 

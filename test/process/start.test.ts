@@ -46,7 +46,7 @@ describe('starting the process', function () {
     expect(process.stderr()).to.include('unknown command: server').and.include('usage: node src/main.ts serve|migrate');
   });
 
-  it('ends with 78 and names each variable that is missing or senseless', async () => {
+  it('ends with 78 and names each variable that is missing or invalid', async () => {
     const process = startProcess('serve', {
       DATABASE_HOST: '127.0.0.1',
       DATABASE_PORT: 'mysql',
@@ -92,7 +92,7 @@ describe('starting the process', function () {
       it(`ends with 1 and names ${variable} when that port is taken`, async () => {
         const process = await run('serve', { [variable]: port });
         expect((await process.exited).code).to.equal(1);
-        expect(process.stdout()).to.include(`cannot listen on ${variable} ${port}: another process is listening there`);
+        expect(process.stdout()).to.include(`cannot listen on ${variable} ${port}: another process listens on it`);
       });
     }
   });

@@ -82,7 +82,7 @@ describe('stopping the process', function () {
     const service = await serve({ SHUTDOWN_GRACE_SECONDS: '1' });
     await beginSaving(service.url, 'endless', '2000-01-01');
     expect((await service.stop()).code).to.equal(1);
-    expect(service.stdout()).to.include('requests were still under way when the grace period ended');
+    expect(service.stdout()).to.include('grace period ended; requests aborted');
   });
 
   it('ends with 0 while it still waits for the database', async () => {
