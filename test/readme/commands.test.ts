@@ -10,22 +10,22 @@ import { type Running, Shell } from './shell.ts';
 describe('the commands of the README', function () {
   this.timeout(60_000);
 
-  describe('have a test', () => {
-    it('that types them, in each section', () => {
+  describe('are covered', () => {
+    it('by one test for each section with commands', () => {
       const withCommands = new Set(shellBlocks.map(({ heading }) => heading));
       expect(Object.values<readonly string[]>(TYPED_BY).flat().sort()).to.deep.equal([...withCommands].sort());
     });
 
-    it('which exists, for each section', () => {
+    it('by test files that exist', () => {
       for (const test of Object.keys(TYPED_BY)) expect(existsSync(test), test).to.equal(true);
     });
 
-    it('also where they are proved otherwise, which none is that the README no longer has', () => {
+    it('without exceptions for commands that the README no longer has', () => {
       const typed = shellBlocks.flatMap(commands);
       expect(Object.keys(PROVED_OTHERWISE).filter((command) => !typed.includes(command))).to.deep.equal([]);
     });
 
-    it('because every block says that it is one for the shell', () => {
+    it('because every block is a shell block', () => {
       expect(README.blocks.map(({ language }) => language)).to.deep.equal(shellBlocks.map(() => 'sh'));
     });
   });
@@ -34,7 +34,7 @@ describe('the commands of the README', function () {
     const rehearsal = readFileSync('test/tools/aws/rehearsal.test.ts', 'utf8');
 
     for (const command of commandsTypedBy('test/tools/aws/rehearsal.test.ts')) {
-      it(`are rehearsed: ${command}`, () => {
+      it(`run in the rehearsal: ${command}`, () => {
         const [, target = ''] = /^(?:[A-Z_]+=\w+ )*make (\S+)$/.exec(command) ?? [];
         expect(target, 'a target of the Makefile').not.to.equal('');
         const recipe = execFileSync('make', ['--dry-run', target], { encoding: 'utf8' });
@@ -45,7 +45,7 @@ describe('the commands of the README', function () {
     }
   });
 
-  describe('for this machine', () => {
+  describe('for a local machine', () => {
     let shell: Shell;
     let dev: Running;
 
@@ -57,7 +57,7 @@ describe('the commands of the README', function () {
           PORT: String(port),
           METRICS_PORT: String(metricsPort),
           DATABASE_HOST: undefined,
-          // Of `make stress_test`: what make dev started, and no longer than to see that it works.
+          // For `make stress_test`: the service of make dev, just long enough to see that the command works.
           LOAD_BALANCER: `http://127.0.0.1:${port}`,
           DURATION: '1',
         },
@@ -72,7 +72,7 @@ describe('the commands of the README', function () {
       it(command, async () => {
         if (command === 'make dev') return await startDev();
         const { code, output } = await shell.type(command);
-        // Its verdict is one on this machine, at this moment.
+        // Whether it passes depends on the load of the machine.
         if (command === 'make stress_test') return expect(output).to.match(/^[1-9]\d* answers, 0 failed, p99 \d+ ms/m);
         expect(code, output).to.equal(0);
       });
@@ -84,7 +84,7 @@ describe('the commands of the README', function () {
       expect(dev.output()).to.match(/http:\/\/localhost:\d+ is ready/);
     }
 
-    it('Ctrl-C, which leaves nothing of make dev behind', async () => {
+    it('Ctrl-C, which stops everything that make dev started', async () => {
       dev.interrupt();
       const { output } = await dev.ended;
       expect(output).to.include('ended; nothing is left behind');

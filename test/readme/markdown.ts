@@ -6,15 +6,15 @@ export interface Block {
   readonly text: string;
 }
 
-/** A Markdown text in its parts, as far as these tests look into it. */
+/** The parts of a Markdown text that these tests use. */
 export interface Document {
   readonly headings: readonly string[];
   readonly blocks: readonly Block[];
-  /** Everything outside of blocks. */
+  /** All lines outside of blocks. */
   readonly prose: string;
 }
 
-/** Takes a Markdown text apart. Blocks may be indented, as in a list. */
+/** Parses a Markdown text. Blocks may be indented, as in a list. Throws an Error for a block that is not closed. */
 export function parseMarkdown(markdown: string): Document {
   const headings: string[] = [];
   const blocks: Block[] = [];
@@ -38,7 +38,7 @@ export function parseMarkdown(markdown: string): Document {
       open = { language, indent: indent.length, lines: [] };
     }
   }
-  if (open) throw new Error(`a block of ${open.language || 'code'} is never closed: ${open.lines[0]}`);
+  if (open) throw new Error(`a block of ${open.language || 'code'} is not closed: ${open.lines[0]}`);
   return { headings, blocks, prose: prose.join('\n') };
 }
 
@@ -49,7 +49,7 @@ export function links({ prose }: Document): string[] {
   return targets.map(([, markdown, html]) => markdown ?? html ?? '');
 }
 
-/** What may stand behind a `#` to lead to a heading, by the rules of https://github.com/Flet/github-slugger */
+/** The anchors of all headings, by the rules of https://github.com/Flet/github-slugger */
 export function anchors({ headings }: Document): Set<string> {
   const found = new Set<string>();
   for (const heading of headings) {
@@ -65,13 +65,13 @@ export function anchors({ headings }: Document): Set<string> {
   return found;
 }
 
-/** Everything that is set as code, in lines: blocks, and spans in the text. */
+/** All code, line by line: blocks, and code spans in the text. */
 export function code({ blocks, prose }: Document): string[] {
   const spans = [...prose.matchAll(/`([^`\n]+)`/g)].map(([, span]) => span ?? '');
   return [...blocks.flatMap(({ text }) => text.split('\n')), ...spans];
 }
 
-/** The commands of a block in a shell's language, one a line of it, without comments. */
+/** The commands of a shell block, one per line, without comments. */
 export function commands({ text }: Block): string[] {
   return text
     .replaceAll(/\\\n\s*/g, '')

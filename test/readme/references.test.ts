@@ -9,7 +9,7 @@ import { README } from './readme.ts';
 const files = globSync(['*.md', 'docs/**/*.md']).sort();
 const documents = new Map(files.map((file) => [file, parseMarkdown(readFileSync(file, 'utf8'))]));
 
-/** What the files name, with where: "README.md: make up". */
+/** The matches of a pattern in the code of all documents, with their file. */
 function named(pattern: RegExp): { file: string; name: string }[] {
   return [...documents].flatMap(([file, document]) =>
     code(document)
@@ -18,7 +18,7 @@ function named(pattern: RegExp): { file: string; name: string }[] {
   );
 }
 
-function leadsSomewhere(from: string, target: string): boolean {
+function targetExists(from: string, target: string): boolean {
   const [path = '', anchor] = target.split('#');
   const to = path === '' ? from : join(dirname(from), path);
   if (anchor === undefined) return existsSync(to);
@@ -27,7 +27,7 @@ function leadsSomewhere(from: string, target: string): boolean {
 }
 
 describe('the documents', () => {
-  it('name only targets that make help lists', () => {
+  it('mention only make targets that make help lists', () => {
     const help = execFileSync('make', ['--no-print-directory', 'help'], { encoding: 'utf8' });
     const targets = [...help.matchAll(/^ {2}(\S+) {2,}\S/gm)].map(([, target = '']) => target);
     const wrong = named(/\bmake (?:[A-Z_]+=\S+ )*([a-z][\w-]*)/g).filter(({ name }) => !targets.includes(name));
@@ -35,30 +35,30 @@ describe('the documents', () => {
     expect(targets).to.include.members(['dev', 'test', 'up']);
   });
 
-  it('name only scripts that package.json has', () => {
+  it('mention only npm scripts that package.json has', () => {
     const { scripts }: { scripts: object } = JSON.parse(readFileSync('package.json', 'utf8'));
     const wrong = named(/\bnpm run (?:--silent )?([\w:-]+)/g).filter(({ name }) => !(name in scripts));
     expect(wrong).to.deep.equal([]);
   });
 
-  it('lead to files and headings that are there', () => {
+  it('link only to files and headings that exist', () => {
     const broken = [...documents].flatMap(([file, document]) =>
       links(document)
         .filter((target) => !/^(https?|mailto):/.test(target))
-        .filter((target) => !leadsSomewhere(file, target))
+        .filter((target) => !targetExists(file, target))
         .map((target) => `${file}: ${target}`),
     );
     expect(broken).to.deep.equal([]);
   });
 
-  it('say of every folder what is in it', () => {
+  it('describe every folder', () => {
     const folders = readdirSync('.', { withFileTypes: true })
       .filter((entry) => entry.isDirectory() && /^(?!\.|node_modules$)/.test(entry.name))
       .map(({ name }) => name);
     expect(folders.filter((folder) => !README.prose.includes(`[\`${folder}/\`](${folder})`))).to.deep.equal([]);
   });
 
-  it('show every picture that is kept', () => {
+  it('show every picture in docs/', () => {
     const shown = [...documents].flatMap(([file, document]) =>
       links(document)
         .filter((target) => /\.(svg|png)$/.test(target) && !target.includes(':'))
@@ -68,7 +68,7 @@ describe('the documents', () => {
   });
 });
 
-describe('the table of the configuration', () => {
+describe('the configuration table', () => {
   const text = README.prose.slice(README.prose.indexOf('\n## Configuration'));
   const section = text.slice(0, text.indexOf('\n## ', 1));
   const rows = [...section.matchAll(/^\| (`.+?) \| .* \| (.+) \|$/gm)].map(([, names = '', value = '']) => ({
@@ -76,11 +76,11 @@ describe('the table of the configuration', () => {
     value,
   }));
 
-  it('has the variables of src/config.ts, in their order', () => {
+  it('has the variables of src/config.ts, in the same order', () => {
     expect(rows.flatMap(({ names }) => names)).to.deep.equal(Object.keys(VARIABLES));
   });
 
-  it('has their defaults', () => {
+  it('has the defaults of src/config.ts', () => {
     const told = rows.flatMap(({ names, value }) =>
       names.map((name) => [name, value.replaceAll('`', '').replace(/:.*/, '')]),
     );

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** What came of a command. */
+/** The result of a command that has ended. */
 export interface Ended {
   readonly code: number | null;
   readonly output: string;
@@ -14,21 +14,21 @@ export interface Ended {
 export interface Running {
   readonly child: ChildProcess;
   readonly ended: Promise<Ended>;
-  /** What it wrote so far, to stdout and stderr. */
+  /** Its output to stdout and stderr so far. */
   output(): string;
-  /** What Ctrl-C does: a signal to all programs of the terminal. */
+  /** Sends a signal to its process group, as Ctrl-C does. */
   interrupt(signal?: NodeJS.Signals): void;
 }
 
 /**
- * A terminal in which the README's commands are typed as they stand there. Its curl finds the README's ports at others
- * of 127.0.0.1, so that nothing has to be free here but those; and it fails where the answer is an error.
+ * A shell that runs the README's commands unchanged. Its curl connects to other ports of 127.0.0.1 than the README's, so
+ * those need not be free, and fails if the response is an error.
  */
 export class Shell {
   readonly #folder = mkdtempSync(join(tmpdir(), 'plusone-readme-'));
   readonly #env: NodeJS.ProcessEnv;
 
-  /** `ports`: what a port of the README is here. `env`: variables, of which undefined ones are taken away. */
+  /** `ports` maps the README's ports to those in use here. `env` adds variables; undefined ones are removed. */
   constructor(ports: Readonly<Record<number, number>>, env: NodeJS.ProcessEnv = {}) {
     const redirected = Object.entries(ports).map(
       ([port, here]) => `connect-to = "localhost:${port}:127.0.0.1:${here}"`,
@@ -37,12 +37,12 @@ export class Shell {
       join(this.#folder, '.curlrc'),
       ['fail', 'silent', 'show-error', 'max-time = 20', ...redirected].join('\n'),
     );
-    // This may run under make itself, which leaves word to every make below it.
+    // If this runs under make, its variables would change the behaviour of every make below it.
     const make = { MAKEFLAGS: undefined, MFLAGS: undefined, MAKELEVEL: undefined };
     this.#env = { ...process.env, ...make, CURL_HOME: this.#folder, ...env };
   }
 
-  /** Types a command, and `input` after it. */
+  /** Starts a command, with `input` on its stdin. */
   start(command: string, input = ''): Running {
     const child = spawn('bash', ['-c', command], { env: this.#env, stdio: 'pipe', detached: true });
     child.stdin.on('error', () => {}).end(input);
@@ -63,7 +63,7 @@ export class Shell {
     };
   }
 
-  /** Types a command and waits for its end. */
+  /** Runs a command and waits for its end. */
   async type(command: string, input = ''): Promise<Ended> {
     return await this.start(command, input).ended;
   }
