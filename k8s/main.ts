@@ -144,14 +144,16 @@ function readRelease(options: Options, workspace: Workspace, service: string): R
   const folder = join(workspace.folder, service);
   const { text, name } = readText(join(folder, 'manifest.yml'));
   const { application } = workspace;
-  const manifest = readManifest(text, name, { application, environment, shell: process.env });
   const patches = join(folder, 'overrides', 'cfn.patches.yml');
+  const overrides = readOverrides(patches, displayed(patches));
+  const surroundings = { application, environment, shell: process.env, addedVolumes: overrides.volumes };
+  const manifest = readManifest(text, name, surroundings);
   const release: Release = {
     application,
     environment,
     namespace: options.namespace ?? objectName(application),
     manifest,
-    overrides: readOverrides(patches, displayed(patches)),
+    overrides,
     cloudFormationOnly: ['addons', join('overrides', 'cdk.json')]
       .map((part) => join(folder, part))
       .filter((part) => existsSync(part))

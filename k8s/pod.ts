@@ -158,7 +158,8 @@ function hasReadonlyRoot({ manifest, overrides }: Release, { place }: Container)
 
 /** A read-only root comes with a place for temporary files, each container's own. */
 function mountsOf(release: Release, container: Container): k8s.VolumeMount[] {
-  const stated = container.mounts.map(({ volume, path, readOnly }) => ({
+  const added = release.overrides.mounts.filter(({ place }) => place === container.place);
+  const stated = [...container.mounts, ...added].map(({ volume, path, readOnly }) => ({
     name: objectName(volume),
     mountPath: path,
     readOnly,
@@ -178,11 +179,14 @@ function volumesOf(release: Release, containers: readonly Container[]): k8s.Volu
     if (!isShared(efs)) return { name: objectName(volume), emptyDir: {} };
     return { name: objectName(volume), persistentVolumeClaim: { claimName: claimName(name, volume, efs) } };
   });
+  const added = [...new Set(release.overrides.volumes.map(objectName))]
+    .filter((volume) => !stated.some((known) => known.name === volume))
+    .map((volume) => ({ name: volume, emptyDir: {} }));
   const temporary = containers
     .map((container) => ({ wanted: temporaryVolume(container), mounts: mountsOf(release, container) }))
     .filter(({ wanted, mounts }) => mounts.some((mount) => mount.name === wanted))
     .map(({ wanted }) => ({ name: wanted, emptyDir: {} }));
-  return [...stated, ...temporary];
+  return [...stated, ...added, ...temporary];
 }
 
 type FileSystem = NonNullable<NonNullable<Fields['storage']>['volumes']>[string]['efs'];

@@ -37,6 +37,8 @@ export interface Surroundings {
   environment: string;
   /** The variables of the shell, for `${NAME}`. */
   shell: Readonly<Record<string, string | undefined>>;
+  /** The volumes that overrides add to those of the manifest. */
+  addedVolumes?: readonly string[];
 }
 
 /**
@@ -44,7 +46,11 @@ export interface Surroundings {
  * no YAML, a variable that is not set, a field that is not Copilot's or holds what it may not, a rule of Copilot's
  * own validation that is broken.
  */
-export function readManifest(text: string, file: string, { application, environment, shell }: Surroundings): Manifest {
+export function readManifest(
+  text: string,
+  file: string,
+  { application, environment, shell, addedVolumes = [] }: Surroundings,
+): Manifest {
   const predefined = { COPILOT_APPLICATION_NAME: application, COPILOT_ENVIRONMENT_NAME: environment };
   const whole = interpolate(parse(text, file), file, predefined, shell);
   const type = typeOf(whole, file);
@@ -57,7 +63,7 @@ export function readManifest(text: string, file: string, { application, environm
   const fields = everyField.parse(plain(manifest));
   refuse(
     file,
-    violations(type, fields).map(({ path, message }) => ({ line: lineAt(manifest, path), message })),
+    violations(type, fields, addedVolumes).map(({ path, message }) => ({ line: lineAt(manifest, path), message })),
   );
   return {
     name: objectName(fields.name ?? ''),

@@ -20,6 +20,9 @@ export interface Overrides {
   stopTimeouts: ReadonlyMap<number, number>;
   users: ReadonlyMap<number, number>;
   readonlyRoots: ReadonlyMap<number, boolean>;
+  /** The names of the volumes that it adds to the task. */
+  volumes: string[];
+  mounts: { place: number; volume: string; path: string; readOnly: boolean }[];
   scheduledActions: ScheduledAction[];
   notCarried: NotCarried[];
 }
@@ -27,9 +30,14 @@ export interface Overrides {
 const containerField =
   /^\/Resources\/TaskDefinition\/Properties\/ContainerDefinitions\/(\d+)\/(StopTimeout|User|ReadonlyRootFilesystem)$/;
 
+const volumesField = /^\/Resources\/TaskDefinition\/Properties\/Volumes\/(-|\d+)$/;
+const mountsField = /^\/Resources\/TaskDefinition\/Properties\/ContainerDefinitions\/(\d+)\/MountPoints\/(-|\d+)$/;
+
 const text = z.instanceof(Scalar).transform(({ text }) => text);
 const number = text.pipe(z.coerce.number<string>());
 const patch = z.object({ op: text, path: text, value: z.unknown().optional() });
+const volume = z.object({ Name: text });
+const mountPoint = z.object({ ContainerPath: text, SourceVolume: text, ReadOnly: text.optional() });
 const actions = z.array(
   z.object({
     ScheduledActionName: text.default('scheduled-action'),
@@ -42,13 +50,15 @@ const actions = z.array(
 /**
  * Reads `overrides/cfn.patches.yml` (https://aws.github.io/copilot-cli/docs/developing/overrides/yamlpatch/), where a
  * workspace says what Copilot's manifest has no field for, and takes from it what a cluster can do as well: the stop
- * time-out, the user and the read-only root of containers, and scheduled scaling. No file is no overrides.
+ * time-out, the user, the read-only root and the mounts of containers, volumes, and scheduled scaling. No file is no overrides.
  */
 export function readOverrides(file: string, name: string): Overrides {
   const overrides = {
     stopTimeouts: new Map<number, number>(),
     users: new Map<number, number>(),
     readonlyRoots: new Map<number, boolean>(),
+    volumes: [] as Overrides['volumes'],
+    mounts: [] as Overrides['mounts'],
     scheduledActions: [] as ScheduledAction[],
     notCarried: [] as NotCarried[],
   };
@@ -71,6 +81,16 @@ export function readOverrides(file: string, name: string): Overrides {
       overrides.users.set(Number(index), Number(word));
     } else if (property === 'ReadonlyRootFilesystem') {
       overrides.readonlyRoots.set(Number(index), word === 'true');
+    } else if (volumesField.test(path) && op === 'add') {
+      overrides.volumes.push(read(volume, value, at, 'a volume with a Name').Name);
+    } else if (mountsField.test(path) && op === 'add') {
+      const mount = read(mountPoint, value, at, 'a mount point with ContainerPath and SourceVolume');
+      overrides.mounts.push({
+        place: Number(mountsField.exec(path)?.[1]),
+        volume: mount.SourceVolume,
+        path: mount.ContainerPath,
+        readOnly: mount.ReadOnly === 'true',
+      });
     } else if (path === '/Resources/AutoScalingTarget/Properties/ScheduledActions' && op !== 'remove') {
       for (const action of read(actions, value, at, 'a list of scheduled actions')) {
         const { ScheduledActionName, Schedule, Timezone, ScalableTargetAction } = action;

@@ -12,10 +12,11 @@ export interface Violation {
 const scalingFields = ['cpu_percentage', 'memory_percentage', 'requests', 'response_time', 'queue_delay'] as const;
 
 /**
- * The rules of Copilot that tie fields together, which it checks once an environment's section is applied.
+ * The rules of Copilot that tie fields together, which it checks once an environment's section is applied; overrides
+ * may add volumes to those that the manifest has.
  * https://github.com/aws/copilot-cli/blob/v1.34.1/internal/pkg/manifest/validate.go
  */
-export function violations(type: WorkloadType, fields: Fields): Violation[] {
+export function violations(type: WorkloadType, fields: Fields, addedVolumes: readonly string[] = []): Violation[] {
   return [
     ...needs(fields.name !== undefined, ['name'], 'name is missing'),
     ...nameViolations(fields),
@@ -23,7 +24,7 @@ export function violations(type: WorkloadType, fields: Fields): Violation[] {
     ...httpViolations(type, fields),
     ...countViolations(type, fields),
     ...alarmViolations(type, fields),
-    ...volumeViolations(fields),
+    ...volumeViolations(fields, addedVolumes),
     ...sidecarViolations(fields),
     ...(type === 'Scheduled Job' ? scheduleViolations(fields) : []),
   ];
@@ -198,7 +199,7 @@ function alarmViolations(type: WorkloadType, { deployment }: Fields): Violation[
   return needs(!queued || type === 'Worker Service', path, `a ${type} has no queue whose messages could be delayed`);
 }
 
-function volumeViolations({ storage, sidecars = {} }: Fields): Violation[] {
+function volumeViolations({ storage, sidecars = {} }: Fields, addedVolumes: readonly string[]): Violation[] {
   const found: Violation[] = [];
   const volumes = storage?.volumes ?? {};
   for (const [name, { path, efs }] of Object.entries(volumes)) {
@@ -216,7 +217,7 @@ function volumeViolations({ storage, sidecars = {} }: Fields): Violation[] {
   for (const [sidecar, { mount_points = [] }] of Object.entries(sidecars)) {
     for (const [i, { source_volume, path }] of mount_points.entries()) {
       const at = ['sidecars', sidecar, 'mount_points', i];
-      const known = source_volume !== undefined && volumes[source_volume];
+      const known = source_volume !== undefined && (volumes[source_volume] || addedVolumes.includes(source_volume));
       found.push(
         ...needs(
           known,

@@ -9,6 +9,8 @@ export const noOverrides: Overrides = {
   stopTimeouts: new Map(),
   users: new Map(),
   readonlyRoots: new Map(),
+  volumes: [],
+  mounts: [],
   scheduledActions: [],
   notCarried: [],
 };

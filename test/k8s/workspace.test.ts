@@ -154,6 +154,28 @@ describe('npm run synth of a whole workspace', function () {
     });
   });
 
+  it('mounts a volume that cfn.patches.yml adds, in every container that says so', () => {
+    files({
+      'copilot/web/manifest.yml': service(
+        'web',
+        'storage: { readonly_fs: true }',
+        'sidecars: { nginx: { image: n, port: 81, mount_points: [{ source_volume: scratch, path: /s }] } }',
+      ),
+      'copilot/web/overrides/cfn.patches.yml': [
+        '- { op: add, path: /Resources/TaskDefinition/Properties/Volumes/-, value: { Name: scratch } }',
+        '- op: add',
+        '  path: /Resources/TaskDefinition/Properties/ContainerDefinitions/0/MountPoints/-',
+        '  value: { ContainerPath: /scratch, SourceVolume: scratch }',
+      ].join('\n'),
+    });
+    const { stdout } = run();
+    const { volumes, containers, initContainers } = ofKind('web.k8s.yaml', 'Deployment').spec.template.spec;
+    expect(volumes).to.deep.include({ name: 'scratch', emptyDir: {} });
+    expect(containers[0].volumeMounts).to.deep.include({ name: 'scratch', mountPath: '/scratch', readOnly: false });
+    expect(initContainers[0].volumeMounts).to.deep.include({ name: 'scratch', mountPath: '/s', readOnly: true });
+    expect(stdout).not.to.contain('has no twin here');
+  });
+
   it('puts every object into the namespace that --namespace says', () => {
     files({ 'copilot/api/manifest.yml': service('api') });
     run('--namespace', 'shop-test');
