@@ -1,23 +1,30 @@
 import type { Span } from '@opentelemetry/api';
 import { Overloaded, Unavailable } from '../http/problems.ts';
-import type { Tracing } from '../operations/tracing.ts';
+
+/** What a coalescer asks of the traces, when they are on. */
+export interface RequestTracing {
+  /** The spans of the requests that the present work is for. */
+  causes(): readonly Span[];
+  /** Runs `work` for all these requests at once. */
+  forAll<Result>(causes: readonly Span[], work: () => Result): Result;
+}
 
 /** How a coalescer works; all of it is about one kind of item. */
 export interface Coalescing<Item, Result> {
   /** Does the work for all of `items` at once; one result for each, in their order. */
   run(items: readonly Item[]): Promise<Result[]>;
   /** How many batches may be under way at once; with one, batches are done strictly in order of arrival. */
-  lanes: number;
+  concurrency: number;
   /** The most items of a batch. */
   largestBatch: number;
   /** The most items that may wait or be under way; further ones are turned away at once. */
   limit: number;
   /** When an item that has no answer yet is given up, in milliseconds from its arrival. */
-  patience: number;
+  timeout: number;
   /** Whether `next` may go into one batch with `first`; by default everything may. */
-  fits?(first: Item, next: Item): boolean;
+  canJoin?(first: Item, next: Item): boolean;
   /** Is told which requests a batch is for. */
-  tracing?: Tracing | undefined;
+  tracing?: RequestTracing | undefined;
 }
 
 interface Waiting<Item, Result> {
@@ -85,7 +92,7 @@ export class Coalescer<Item, Result> {
    * turn. Then `submit` begins them.
    */
   #schedule(now: number): void {
-    if (this.#scheduled || this.#underWay.size >= this.#how.lanes) return;
+    if (this.#scheduled || this.#underWay.size >= this.#how.concurrency) return;
     this.#scheduled = true;
     this.#scheduledAt = now;
     const begin = () => {
@@ -97,7 +104,7 @@ export class Coalescer<Item, Result> {
   }
 
   #begin(): void {
-    if (this.#underWay.size >= this.#how.lanes) return;
+    if (this.#underWay.size >= this.#how.concurrency) return;
     const batch = this.#next();
     if (batch.length === 0) return;
     this.#underWay.add(batch);
@@ -111,12 +118,12 @@ export class Coalescer<Item, Result> {
   #next(): readonly Waiting<Item, Result>[] {
     this.#giveUp(this.#waiting);
     const waiting = this.#waiting.filter(({ answered }) => !answered);
-    const { fits, largestBatch } = this.#how;
+    const { canJoin, largestBatch } = this.#how;
     const [first] = waiting;
     let length = Math.min(waiting.length, largestBatch);
-    if (first !== undefined && fits !== undefined) {
-      const misfit = waiting.findIndex(({ item }, at) => at > 0 && !fits(first.item, item));
-      if (misfit !== -1) length = Math.min(length, misfit);
+    if (first !== undefined && canJoin !== undefined) {
+      const refused = waiting.findIndex(({ item }, at) => at > 0 && !canJoin(first.item, item));
+      if (refused !== -1) length = Math.min(length, refused);
     }
     this.#waiting = waiting.slice(length);
     return waiting.slice(0, length);
@@ -158,11 +165,11 @@ export class Coalescer<Item, Result> {
 
   /** Refuses those of `items`, which stand in order of arrival, that have waited too long. */
   #giveUp(items: readonly Waiting<Item, Result>[]): void {
-    const { patience } = this.#how;
-    const latest = performance.now() - patience;
+    const { timeout } = this.#how;
+    const latest = performance.now() - timeout;
     for (const waiting of items) {
       if (waiting.arrivedAt > latest) return;
-      if (this.#answers(waiting)) waiting.reject(new Unavailable(`no answer from the database within ${patience} ms`));
+      if (this.#answers(waiting)) waiting.reject(new Unavailable(`no answer from the database within ${timeout} ms`));
     }
   }
 

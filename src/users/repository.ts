@@ -1,9 +1,9 @@
 import type { ResultSetHeader, RowDataPacket } from 'mysql2';
-import { codeOf, type Database } from '../database/database.ts';
+import type { Database } from '../database/database.ts';
+import { codeOf } from '../database/errors.ts';
 import { Unavailable } from '../http/problems.ts';
-import type { Tracing } from '../operations/tracing.ts';
 import type { CalendarDate } from './birthday.ts';
-import { Coalescer } from './coalescing.ts';
+import { Coalescer, type RequestTracing } from './coalescing.ts';
 import { User } from './user.ts';
 
 /** Where users are kept. */
@@ -31,9 +31,10 @@ interface Change {
 
 /** A power of two: lists are padded to those, so that there are few statements to prepare. */
 const LARGEST_BATCH = 256;
-const READ_LANES = 2;
+const READ_CONCURRENCY = 2;
+const WRITE_CONCURRENCY = 1;
 /** With MySQL's time limits of one second each, what is given up here could not have been answered any more. */
-const PATIENCE_MILLISECONDS = 1_800;
+const TIMEOUT_MILLISECONDS = 1_800;
 const DEADLOCK_ATTEMPTS = 4;
 
 /**
@@ -48,26 +49,27 @@ const DEADLOCK_ATTEMPTS = 4;
  * A batch that deadlocks is tried again, and one that fails for what is in it is tried item by item, so that nobody
  * fails for a neighbour.
  */
-export function createUserRepository(database: Database, queueLimit: number, tracing?: Tracing): UserRepository {
+export function createUserRepository(database: Database, queueLimit: number, tracing?: RequestTracing): UserRepository {
   const statements = new Statements(database);
 
   const reads = new Coalescer<string, CalendarDate | undefined>({
     run: findAll,
-    lanes: READ_LANES,
+    // Where it can be, reads and writes never wait for each other's connection.
+    concurrency: Math.min(READ_CONCURRENCY, Math.max(1, database.poolSize - WRITE_CONCURRENCY)),
     largestBatch: LARGEST_BATCH,
     limit: queueLimit,
-    patience: PATIENCE_MILLISECONDS,
+    timeout: TIMEOUT_MILLISECONDS,
     tracing,
   });
   const changes = new Coalescer<Change, boolean>({
     run: (batch) => withoutDeadlocks(() => changeAll(batch)),
-    lanes: 1,
+    concurrency: WRITE_CONCURRENCY,
     largestBatch: LARGEST_BATCH,
     limit: queueLimit,
-    patience: PATIENCE_MILLISECONDS,
+    timeout: TIMEOUT_MILLISECONDS,
     tracing,
     // Only saves go together: MySQL does not tell which of several rows a DELETE found.
-    fits: (first, next) => first.dateOfBirth !== undefined && next.dateOfBirth !== undefined,
+    canJoin: (first, next) => first.dateOfBirth !== undefined && next.dateOfBirth !== undefined,
   });
 
   async function findAll(usernames: readonly string[]): Promise<(CalendarDate | undefined)[]> {

@@ -16,7 +16,7 @@ function slowest(lines: readonly RequestLine[]): number {
   return Math.max(...lines.map(({ milliseconds }) => milliseconds));
 }
 
-describe('while MySQL is away', function () {
+describe('while the database is unavailable', function () {
   this.timeout(60_000);
   let database: PrivateDatabase;
   let service: Service;

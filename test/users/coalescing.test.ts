@@ -13,10 +13,10 @@ function observed(how: Partial<Coalescing<number, string>> = {}) {
       await new Promise<void>((open, reject) => gates.push({ open, break: reject }));
       return items.map((item) => `done ${item}`);
     },
-    lanes: 1,
+    concurrency: 1,
     largestBatch: 4,
     limit: 100,
-    patience: 1000,
+    timeout: 1000,
     ...how,
   });
   return { coalescer, batches, gates };
@@ -62,7 +62,7 @@ describe('Coalescer', () => {
   });
 
   it('takes nothing into a batch that has begun', async () => {
-    const { coalescer, batches, gates } = observed({ lanes: 2 });
+    const { coalescer, batches, gates } = observed({ concurrency: 2 });
     const results = [coalescer.submit(1)];
     await soon();
     results.push(coalescer.submit(1));
@@ -86,8 +86,8 @@ describe('Coalescer', () => {
     ]);
   });
 
-  it('ends a batch where the next item does not fit', async () => {
-    const { coalescer, batches, gates } = observed({ fits: (first, next) => first % 2 === next % 2 });
+  it('ends a batch where the next item cannot join', async () => {
+    const { coalescer, batches, gates } = observed({ canJoin: (first, next) => first % 2 === next % 2 });
     const results = [1, 3, 2, 5].map((item) => coalescer.submit(item));
     for (let batch = 0; batch < 3; batch += 1) {
       await soon();
@@ -119,8 +119,8 @@ describe('Coalescer', () => {
     expect(await second).to.equal('done 2');
   });
 
-  it('gives an item up when its patience ends, and never begins it after that', async () => {
-    const { coalescer, batches, gates } = observed({ patience: 20 });
+  it('gives an item up after its timeout, and never begins it after that', async () => {
+    const { coalescer, batches, gates } = observed({ timeout: 20 });
     const first = coalescer.submit(1).catch((error: unknown) => error);
     await soon();
     const late = coalescer.submit(2).catch((error: unknown) => error);
@@ -137,10 +137,10 @@ describe('Coalescer', () => {
         if (items.includes(2)) throw new Error('2 is bad');
         return items.map((item) => `done ${item}`);
       },
-      lanes: 1,
+      concurrency: 1,
       largestBatch: 10,
       limit: 10,
-      patience: 1000,
+      timeout: 1000,
     });
     const results = await Promise.allSettled([1, 2, 3].map((item) => coalescer.submit(item)));
     expect(
@@ -148,7 +148,7 @@ describe('Coalescer', () => {
     ).to.deep.equal(['done 1', '2 is bad', 'done 3']);
   });
 
-  it('does not try again what failed because the database is away', async () => {
+  it('does not try again what failed because the database is unavailable', async () => {
     const { coalescer, batches, gates } = observed();
     const results = [1, 2].map((item) => coalescer.submit(item).catch((error: unknown) => error));
     await soon();

@@ -10,6 +10,7 @@ function scripted(failures: Error[] = []) {
   const asked: { sql: string; values: readonly string[] }[] = [];
   const database: Database = {
     knex: knex({ client: 'mysql2' }),
+    poolSize: 10,
     // What a SELECT and an INSERT make of this is the same: no rows, nothing affected.
     async execute<Result>(sql: string, values: readonly string[]): Promise<Result> {
       asked.push({ sql, values });

@@ -363,7 +363,7 @@ export const PANELS: readonly Panel[] = [
       queries: [{ expression: `sum(${rate('plusone_database_failures_total')})`, legend: 'failures' }],
     },
     cloudwatch: {
-      query: ['filter reason like /MySQL is away/', 'stats count(*) as requests by bin(1m)'],
+      query: ['filter reason like /^(database unavailable|TLS connection)/', 'stats count(*) as requests by bin(1m)'],
       view: 'timeSeries',
     },
   },

@@ -3,7 +3,9 @@ import type { Knex } from 'knex';
 import type { RowDataPacket } from 'mysql2';
 import type { DatabaseSettings } from '../../config.ts';
 import type { Logger } from '../../operations/logging.ts';
-import { createKnex, type Database } from '../database.ts';
+import { createKnex } from '../connection.ts';
+import type { Database } from '../database.ts';
+import { unavailableReason } from '../errors.ts';
 import * as createUsers from './20260101000000_create_users.ts';
 
 /** In the order in which they run; a new one goes to the end. */
@@ -86,8 +88,9 @@ async function untilItAnswers(knex: Knex, seconds: number, log: Logger): Promise
       await knex.raw('SELECT 1');
       return;
     } catch (error) {
-      if (Date.now() >= giveUpAt) throw error;
-      log.warn({ err: error }, 'the database does not answer yet; trying again');
+      const reason = unavailableReason(error);
+      if (Date.now() >= giveUpAt) throw new Error(reason, { cause: error });
+      log.warn({ err: error }, `${reason}; trying again`);
       await sleep(RETRY_MILLISECONDS);
     }
   }

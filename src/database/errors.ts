@@ -1,0 +1,143 @@
+/**
+ * Errors by which the server says that it is short of something or being changed, rather than that the statement is
+ * wrong. Numbers below 2000 are the same in both references:
+ * https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html and
+ * https://mariadb.com/docs/server/reference/error-codes/mariadb-error-code-reference
+ */
+export const UNAVAILABLE_ERRORS = {
+  'too many connections or threads': {
+    ER_CON_COUNT_ERROR: 1040,
+    ER_OUT_OF_RESOURCES: 1041,
+    ER_HOST_IS_BLOCKED: 1129,
+    ER_HOST_NOT_PRIVILEGED: 1130,
+    ER_CANT_CREATE_THREAD: 1135,
+    ER_TOO_MANY_USER_CONNECTIONS: 1203,
+    ER_USER_LIMIT_REACHED: 1226,
+    ER_TOO_MANY_CONCURRENT_TRXS: 1637,
+  },
+  'too many prepared statements, or one that the server dropped': {
+    ER_UNKNOWN_STMT_HANDLER: 1243,
+    ER_UNSUPPORTED_PS: 1295,
+    ER_MAX_PREPARED_STMT_COUNT_REACHED: 1461,
+    ER_NEED_REPREPARE: 1615,
+  },
+  'the server stops, or ends the session or the statement': {
+    ER_SERVER_SHUTDOWN: 1053,
+    ER_NEW_ABORTING_CONNECTION: 1184,
+    ER_QUERY_INTERRUPTED: 1317,
+    ER_CONNECTION_KILLED_OF_MARIADB: 1927,
+    ER_STATEMENT_TIMEOUT_OF_MARIADB: 1969,
+    ER_QUERY_TIMEOUT: 3024,
+    ER_SERVER_OFFLINE_MODE: 3032,
+    ER_SERVER_ISNT_AVAILABLE: 3168,
+    ER_SESSION_WAS_KILLED: 3169,
+  },
+  'out of memory, disk or other capacity': {
+    ER_CANT_CREATE_FILE: 1004,
+    ER_CANT_OPEN_FILE: 1016,
+    ER_DISK_FULL: 1021,
+    ER_ERROR_ON_READ: 1024,
+    ER_ERROR_ON_WRITE: 1026,
+    ER_GET_ERRNO: 1030,
+    ER_OUTOFMEMORY: 1037,
+    ER_OUT_OF_SORTMEMORY: 1038,
+    ER_RECORD_FILE_FULL: 1114,
+    ER_TRANS_CACHE_FULL: 1197,
+    ER_LOCK_TABLE_FULL: 1206,
+    ER_STACK_OVERRUN_NEED_MORE: 1436,
+    ER_BINLOG_LOGGING_IMPOSSIBLE: 1598,
+    ER_INNODB_UNDO_LOG_FULL: 3019,
+    ER_CAPACITY_EXCEEDED: 3170,
+  },
+  'locked, rebuilt, repaired or not there yet': {
+    ER_CHECKREAD: 1020,
+    ER_NO_DB_ERROR: 1046,
+    ER_BAD_DB_ERROR: 1049,
+    ER_NO_SUCH_TABLE: 1146,
+    ER_CRASHED_ON_USAGE: 1194,
+    ER_CRASHED_ON_REPAIR: 1195,
+    ER_LOCK_WAIT_TIMEOUT: 1205,
+    ER_CANT_UPDATE_WITH_READLOCK: 1223,
+    ER_TABLE_DEF_CHANGED: 1412,
+    ER_TABLESPACE_MISSING: 1812,
+    ER_TABLESPACE_DISCARDED: 1814,
+    ER_NO_SUCH_TABLE_IN_ENGINE_OF_MARIADB: 1932,
+    ER_RUN_HOOK_ERROR: 3100,
+    ER_TRANSACTION_ROLLBACK_DURING_COMMIT: 3101,
+  },
+  'read-only': {
+    ER_OPEN_AS_READONLY: 1036,
+    ER_OPTION_PREVENTS_STATEMENT: 1290,
+    ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION: 1792,
+    ER_READ_ONLY_MODE: 1836,
+    ER_SCHEMA_READ_ONLY: 3989,
+  },
+  'access denied': {
+    ER_DBACCESS_DENIED_ERROR: 1044,
+    ER_ACCESS_DENIED_ERROR: 1045,
+    ER_TABLEACCESS_DENIED_ERROR: 1142,
+    ER_COLUMNACCESS_DENIED_ERROR: 1143,
+    ER_SPECIFIC_ACCESS_DENIED_ERROR: 1227,
+    ER_ACCESS_DENIED_NO_PASSWORD_ERROR: 1698,
+    ER_MUST_CHANGE_PASSWORD: 1820,
+    ER_MUST_CHANGE_PASSWORD_LOGIN: 1862,
+    ER_ACCOUNT_HAS_BEEN_LOCKED: 3118,
+    ER_SECURE_TRANSPORT_REQUIRED: 3159,
+  },
+  // Vitess wraps its own failures, such as a change of the primary, in this one.
+  'a proxy without a server': { ER_UNKNOWN_ERROR: 1105 },
+} as const;
+
+const UNAVAILABLE_NUMBERS: ReadonlySet<number> = new Set(
+  Object.values(UNAVAILABLE_ERRORS).flatMap((group): number[] => Object.values(group)),
+);
+const PREPARED_NUMBERS: ReadonlySet<number> = new Set(
+  Object.values(UNAVAILABLE_ERRORS['too many prepared statements, or one that the server dropped']),
+);
+
+const AUTHORITY_ADVICE =
+  "set DATABASE_TLS to the path of a file with the server's certificate authority; for Amazon RDS, " +
+  'https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem has those of all regions';
+/** What to do about a TLS failure, by OpenSSL's text: mysql2 replaces the code, and the text is what is left. */
+const TLS_ADVICE: readonly [text: RegExp, advice: string][] = [
+  [/altnames/, 'set DATABASE_HOST to a name in the certificate'],
+  [/has expired/, 'renew the certificate of the server, or the authorities in the file of DATABASE_TLS'],
+  [/not yet valid/, 'set the clock of this machine'],
+  [/self-signed|issuer|verify the first certificate/, AUTHORITY_ADVICE],
+  [/does not support secure connection/, 'enable TLS on the server, or set DATABASE_TLS=off'],
+];
+
+/** The code that mysql2 and Node give their errors, such as ECONNREFUSED or ER_LOCK_DEADLOCK. */
+export function codeOf(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+}
+
+/**
+ * Whether MySQL refused the statement itself. False for errors of the connection, those of `UNAVAILABLE_ERRORS`, and
+ * every number outside the server's own 1000–1999 and 3000–8999: smaller ones are of the operating system and the
+ * storage engine, 2000–2999 of client libraries (MaxScale sends them), 9000 and more of ProxySQL and RDS Proxy.
+ */
+export function isStatementError(error: unknown): boolean {
+  const number = numberOf(error);
+  if (number === undefined || number < 1000 || (number >= 2000 && number < 3000) || number >= 9000) return false;
+  const isFatal = error instanceof Error && 'fatal' in error && error.fatal === true;
+  return !isFatal && !UNAVAILABLE_NUMBERS.has(number);
+}
+
+/** Whether the statement may be run on the same session if it is not prepared. */
+export function needsNoPreparation(error: unknown): boolean {
+  const number = numberOf(error);
+  return number !== undefined && PREPARED_NUMBERS.has(number);
+}
+
+/** The reason, for the log, why the database gave no answer; a TLS failure is named, with what to do about it. */
+export function unavailableReason(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  if (codeOf(error)?.startsWith('HANDSHAKE_') !== true) return `database unavailable: ${message}`;
+  const advice = TLS_ADVICE.find(([text]) => text.test(message))?.[1];
+  return `TLS connection to the database failed: ${message}${advice === undefined ? '' : `; ${advice}`}`;
+}
+
+function numberOf(error: unknown): number | undefined {
+  return error instanceof Error && 'errno' in error && typeof error.errno === 'number' ? error.errno : undefined;
+}

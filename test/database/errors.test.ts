@@ -1,0 +1,74 @@
+import { expect } from 'chai';
+import {
+  isStatementError,
+  needsNoPreparation,
+  UNAVAILABLE_ERRORS,
+  unavailableReason,
+} from '../../src/database/errors.ts';
+
+const refused = (errno: number, more: object = {}) => Object.assign(new Error('refused'), { errno, ...more });
+
+describe('an error of MySQL', () => {
+  for (const [group, errors] of Object.entries(UNAVAILABLE_ERRORS)) {
+    it(`is not the statement's for: ${group}`, () => {
+      const statementErrors = Object.entries(errors).filter(([, errno]) => isStatementError(refused(errno)));
+      expect(statementErrors).to.deep.equal([]);
+    });
+  }
+
+  for (const [what, errno] of [
+    ['a syntax error', 1064],
+    ['a deadlock, which is tried again', 1213],
+    ["a trigger's refusal", 1644],
+    ['a check constraint', 3819],
+  ] as const) {
+    it(`is the statement's for ${what}`, () => {
+      expect(isStatementError(refused(errno))).to.equal(true);
+    });
+  }
+
+  for (const [what, errno] of [
+    ['the storage engine', 168],
+    ['a client library, as MaxScale sends', 2003],
+    ['ProxySQL', 9001],
+    ['RDS Proxy', 9501],
+  ] as const) {
+    it(`is not the statement's for a number of ${what}`, () => {
+      expect(isStatementError(refused(errno))).to.equal(false);
+    });
+  }
+
+  it("is not the statement's when it ends the connection", () => {
+    expect(isStatementError(refused(1064, { fatal: true }))).to.equal(false);
+  });
+
+  it('asks for a statement without preparation when no more can be prepared', () => {
+    expect([1461, 1615, 1243, 1064].map((errno) => needsNoPreparation(refused(errno)))).to.deep.equal([
+      true,
+      true,
+      true,
+      false,
+    ]);
+  });
+});
+
+describe('the reason for a missing answer', () => {
+  it('is "database unavailable" for a connection that is refused', () => {
+    const error = Object.assign(new Error('connect ECONNREFUSED 127.0.0.1:3306'), { code: 'ECONNREFUSED' });
+    expect(unavailableReason(error)).to.equal('database unavailable: connect ECONNREFUSED 127.0.0.1:3306');
+  });
+
+  for (const [message, advice] of [
+    ['unable to get local issuer certificate', /DATABASE_TLS to the path .*global-bundle\.pem/],
+    ['self-signed certificate in certificate chain', /DATABASE_TLS to the path .*global-bundle\.pem/],
+    ['certificate has expired', /renew the certificate/],
+    ["Hostname/IP does not match certificate's altnames: Host: a. is not in b", /DATABASE_HOST/],
+    ['Server does not support secure connection', /enable TLS/],
+  ] as const) {
+    it(`names the TLS failure "${message}" and what to do`, () => {
+      const error = Object.assign(new Error(message), { code: 'HANDSHAKE_SSL_ERROR' });
+      expect(unavailableReason(error)).to.contain(`TLS connection to the database failed: ${message}; `);
+      expect(unavailableReason(error)).to.match(advice);
+    });
+  }
+});
