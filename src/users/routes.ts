@@ -8,14 +8,14 @@ import { requireAcceptable } from '../http/negotiation.ts';
 import { type FieldError, Problem } from '../http/problems.ts';
 import { birthDateProblem, type CalendarDate, type Clock, greeting, today } from './birthday.ts';
 import type { UserRepository } from './repository.ts';
+import { LONGEST_USERNAME, USERNAME } from './username.ts';
 
-const NAME = '[A-Za-z]{1,64}';
-const USERNAME = new RegExp(`^${NAME}$`);
+const WHOLE_USERNAME = new RegExp(`^${USERNAME}$`);
 
 /** Where a user is, as the router writes it. */
 export const USER_PATH = '/hello/:username';
 /** The same as it nearly always is, with the username: nothing to decode, no query, no wrong name. */
-export const PLAIN_USER_PATH = new RegExp(`^/hello/(${NAME})$`);
+export const PLAIN_USER_PATH = new RegExp(`^/hello/(${USERNAME})$`);
 
 /** Answers a request about the user of that name, as it stood in the path; what it throws is for `toProblem`. */
 export type UserHandler = (request: Request, response: ServerResponse, username: string) => Promise<void>;
@@ -61,7 +61,9 @@ export async function greetingFor(username: string, users: UserRepository, clock
 }
 
 function checkUsername(username: string): void {
-  if (!USERNAME.test(username)) throw new Problem(400, 'The username must be 1 to 64 letters, A to Z or a to z.');
+  if (!WHOLE_USERNAME.test(username)) {
+    throw new Problem(400, `The username must be 1 to ${LONGEST_USERNAME} letters, A to Z or a to z.`);
+  }
 }
 
 function unknownUser(username: string): Problem {

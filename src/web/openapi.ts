@@ -1,4 +1,5 @@
 import { STATUS_CODES } from 'node:http';
+import { LONGEST_USERNAME, USERNAME } from '../users/username.ts';
 
 /** The parts of OpenAPI 3.1 that this document uses: enough to write it and to render it with the types checked. */
 export interface OpenApi {
@@ -351,10 +352,10 @@ export function openapi(version: string, { closed }: { closed: boolean } = { clo
       schemas: {
         Username: {
           type: 'string',
-          description: '1 to 64 letters, compared exactly: ann is not Ann.',
-          pattern: '^[A-Za-z]{1,64}$',
+          description: `1 to ${LONGEST_USERNAME} letters, compared exactly: ann is not Ann.`,
+          pattern: `^${USERNAME}$`,
           minLength: 1,
-          maxLength: 64,
+          maxLength: LONGEST_USERNAME,
           examples: ['ann'],
         },
         Birthday: {
@@ -381,7 +382,7 @@ export function openapi(version: string, { closed }: { closed: boolean } = { clo
             message: {
               type: 'string',
               description: 'The greeting, in English.',
-              pattern: '^Hello, [A-Za-z]{1,64}! (Happy birthday!|Your birthday is in [1-9][0-9]{0,2} day\\(s\\))$',
+              pattern: `^Hello, ${USERNAME}! (Happy birthday!|Your birthday is in [1-9][0-9]{0,2} day\\(s\\))$`,
             },
           },
         },
@@ -480,7 +481,7 @@ export function openapi(version: string, { closed }: { closed: boolean } = { clo
           name: 'username',
           in: 'path',
           required: true,
-          description: '1 to 64 letters, compared exactly: ann is not Ann.',
+          description: `1 to ${LONGEST_USERNAME} letters, compared exactly: ann is not Ann.`,
           schema: ref('schemas/Username'),
           example: 'ann',
         },
