@@ -45,6 +45,7 @@ Usage: npm run synth -- [options]
                         (default: ${localNodePort} in the environment local, else the cluster chooses)
   --reserve PERCENT     how much of cpu and memory a pod reserves; it may use all of it (default: 10)
   --kubectl-image IMAGE the image that scheduled scaling runs kubectl from (default: ${defaultKubectlImage})
+  --strict              refuse what Copilot only ignores, and what is wrong in another environment
   --help                this text
 
 Exit code: 0 done, 64 wrong usage, 65 something wrong in a file, 66 a file is missing, 73 the output can't be written.
@@ -55,6 +56,9 @@ const exitCodes = { usage: 64, data: 65, noInput: 66, cannotCreate: 73 } as cons
 class UsageError extends Error {}
 
 class WrongFiles extends Error {}
+
+/** Warnings, where --strict makes them errors. */
+class StrictError extends Error {}
 
 function readOptions(args: string[]) {
   const { values } = parseArgs({
@@ -73,6 +77,7 @@ function readOptions(args: string[]) {
       'secrets-from': { type: 'string' },
       'kubectl-image': { type: 'string', default: defaultKubectlImage },
       reserve: { type: 'string', default: '10' },
+      strict: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
   });
@@ -148,6 +153,7 @@ function readRelease(options: Options, workspace: Workspace, service: string): R
   const overrides = readOverrides(patches, displayed(patches));
   const surroundings = { application, environment, shell: process.env, addedVolumes: overrides.volumes };
   const manifest = readManifest(text, name, surroundings);
+  if (options.strict && manifest.warnings.length > 0) throw new StrictError(manifest.warnings.join('\n'));
   const release: Release = {
     application,
     environment,
@@ -294,6 +300,7 @@ function run(args: string[]): number {
 function translate(options: Options) {
   const { output } = options;
   const releases = readReleases(options);
+  for (const { manifest } of releases) for (const warning of manifest.warnings) console.error(`warning: ${warning}`);
   const level = securityLevel(releases);
   const routes = options.routes === 'ingress' ? routesOf(releases) : [];
   const outputs = releases.map((release) => {
@@ -326,7 +333,8 @@ function translate(options: Options) {
 function exitCode(error: Error): number | undefined {
   const code = 'code' in error ? String(error.code) : '';
   if (error instanceof UsageError || code.startsWith('ERR_PARSE_ARGS')) return exitCodes.usage;
-  if (error instanceof DocumentError || error instanceof WrongFiles) return exitCodes.data;
+  if (error instanceof DocumentError || error instanceof WrongFiles || error instanceof StrictError)
+    return exitCodes.data;
   if (error instanceof MissingInput) return exitCodes.noInput;
   if (['EACCES', 'EEXIST', 'ENOTDIR', 'EROFS', 'ENOSPC', 'EISDIR'].includes(code)) return exitCodes.cannotCreate;
   return undefined;

@@ -57,7 +57,7 @@ export class Sequence {
   }
 }
 
-/** `undefined` is a key without a value, which says nothing: Copilot takes it as absent. */
+/** `undefined` is a key without a value: Copilot takes it as absent, in a map of texts as the empty text. */
 export class Mapping {
   readonly entries: ReadonlyMap<string, { key: number; value: Node | undefined }>;
   readonly line: number;
@@ -87,12 +87,30 @@ export function parse(text: string, file: string): Mapping {
 
 /** As `parse`, for files whose top may be a list too; undefined for an empty file. */
 export function parseAny(text: string, file: string): Node | undefined {
+  try {
+    return parseTree(text, file);
+  } catch (error) {
+    // The parser descends by recursion.
+    if (error instanceof RangeError) throw new DocumentError(file, [{ line: 1, message: tooDeep }]);
+    throw error;
+  }
+}
+
+/** Deeper and larger than any manifest; walks over the tree are recursive, and aliases can multiply without end. */
+const maxDepth = 100;
+const maxNodes = 50_000;
+const tooDeep = `lists and maps are nested more than ${maxDepth} levels deep`;
+
+function parseTree(text: string, file: string): Node | undefined {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
   if (document.errors.length > 0) {
     throw new DocumentError(
       file,
-      document.errors.map(({ pos, message }) => ({ line: lines.linePos(pos[0]).line, message })),
+      document.errors.map(({ pos, message }) => ({
+        line: lines.linePos(pos[0]).line,
+        message: message.startsWith('Maximum call stack') ? tooDeep : message,
+      })),
     );
   }
   const anchors: string[] = [];
@@ -107,13 +125,41 @@ export function parseAny(text: string, file: string): Node | undefined {
   }
   const lineOf = (node: YamlNode) => (node.range ? lines.linePos(node.range[0]).line : 1);
 
+  const resolved = new Map<Alias, YamlNode | undefined>();
+  const open = new Set<YamlNode>();
+  let aliasLine = 1;
+  let count = 0;
+
+  function refuse(node: YamlNode, message: string): never {
+    throw new DocumentError(file, [{ line: lineOf(node), message }]);
+  }
+
+  function convertAlias(alias: Alias): Node | undefined {
+    if (!resolved.has(alias)) resolved.set(alias, alias.resolve(document));
+    const anchored = resolved.get(alias);
+    // yaml itself says so only where it makes plain values of the document.
+    if (anchored === undefined) return refuse(alias, unknownAnchor(alias));
+    if (open.has(anchored)) return refuse(alias, `"*${alias.source}" stands inside "&${alias.source}" itself`);
+    aliasLine = lineOf(alias);
+    return convert(anchored);
+  }
+
   function convert(node: ParsedNode | YamlNode | null | undefined): Node | undefined {
-    if (isAlias(node)) {
-      const anchored = node.resolve(document);
-      // yaml itself says so only where it makes plain values of the document.
-      if (anchored === undefined) throw new DocumentError(file, [{ line: lineOf(node), message: unknownAnchor(node) }]);
-      return convert(anchored);
+    if (!node) return undefined;
+    if (isAlias(node)) return convertAlias(node);
+    count += 1;
+    if (count > maxNodes) {
+      const message = `aliases or lists multiply to more than ${maxNodes} values`;
+      throw new DocumentError(file, [{ line: aliasLine, message }]);
     }
+    if (open.size >= maxDepth) return refuse(node, tooDeep);
+    open.add(node);
+    const converted = convertValue(node);
+    open.delete(node);
+    return converted;
+  }
+
+  function convertValue(node: ParsedNode | YamlNode): Node | undefined {
     if (isSeq(node)) {
       const items = node.items.map((item) => convert(item as YamlNode)).filter((item) => item !== undefined);
       return new Sequence(items, lineOf(node));
@@ -199,4 +245,26 @@ export function plain(node: Node): unknown {
   if (node instanceof Sequence) return node.items.map(plain);
   const fields = [...node.entries].flatMap(([key, { value }]) => (value ? [[key, plain(value)] as const] : []));
   return Object.fromEntries(fields);
+}
+
+/** The tree without what is at the path, or with `value` there instead. */
+export function replaceAt(node: Node, [step, ...rest]: Path, value: Node | undefined): Node {
+  if (step === undefined) return node;
+  if (node instanceof Sequence) {
+    const items = node.items.flatMap((item, i) => {
+      if (i !== step) return [item];
+      if (rest.length > 0) return [replaceAt(item, rest, value)];
+      return value ? [value] : [];
+    });
+    return new Sequence(items, node.line);
+  }
+  if (!(node instanceof Mapping)) return node;
+  const entries = new Map(node.entries);
+  const entry = entries.get(String(step));
+  if (!entry) return node;
+  if (rest.length > 0 && entry.value) {
+    entries.set(String(step), { ...entry, value: replaceAt(entry.value, rest, value) });
+  } else if (value) entries.set(String(step), { ...entry, value });
+  else entries.delete(String(step));
+  return new Mapping(entries, node.line);
 }

@@ -3,13 +3,15 @@ import { objectName } from '../k8s/names.ts';
 import {
   DocumentError,
   lineAt,
-  type Mapping,
+  Mapping,
+  type Node,
   nodeAt,
   type Path,
   type Problem,
   parse,
   pathText,
   plain,
+  replaceAt,
   Scalar,
   Sequence,
 } from './document.ts';
@@ -18,6 +20,7 @@ import { everyField, type Fields, schemaOf, type WorkloadType, workloadTypes } f
 import { interpolate } from './interpolation.ts';
 import { type NotCarried, nearestField, notCarried } from './mapping.ts';
 import { violations } from './rules.ts';
+import { fillEmptyTexts, toleratedValue } from './tolerance.ts';
 
 /** A manifest as one environment sees it. */
 export interface Manifest {
@@ -30,6 +33,8 @@ export interface Manifest {
   notCarried: NotCarried[];
   /** Whether it has a section for this environment. */
   namesEnvironment: boolean;
+  /** What Copilot takes and hardly anyone means, and problems of other environments: `file:line: what`, by line. */
+  warnings: readonly string[];
 }
 
 export interface Surroundings {
@@ -43,8 +48,8 @@ export interface Surroundings {
 
 /**
  * Reads a Copilot manifest. `file` is how messages name it. Throws a DocumentError with every problem and its line:
- * no YAML, a variable that is not set, a field that is not Copilot's or holds what it may not, a rule of Copilot's
- * own validation that is broken.
+ * invalid YAML, a variable that is not set, a value of a type that Copilot refuses, or a broken rule of Copilot's own
+ * validation in this environment. What Copilot ignores, and problems of other environments, are warnings.
  */
 export function readManifest(
   text: string,
@@ -52,30 +57,75 @@ export function readManifest(
   { application, environment, shell, addedVolumes = [] }: Surroundings,
 ): Manifest {
   const predefined = { COPILOT_APPLICATION_NAME: application, COPILOT_ENVIRONMENT_NAME: environment };
-  const whole = interpolate(parse(text, file), file, predefined, shell);
-  const type = typeOf(whole, file);
+  const stated = fillEmptyTexts(interpolate(parse(text, file), file, predefined, shell));
+  const type = typeOf(stated, file);
+  const { manifest: whole, warnings, errors } = tolerate(type, stated);
 
-  // Every environment is checked, so that a slip in `prod` is found before `prod` is.
-  refuse(file, schemaProblems(schemaOf(type, 'whole'), whole, type));
   const manifest = applyEnvironment(whole, environment);
-  refuse(file, schemaProblems(schemaOf(type, 'of one environment'), manifest, type));
-
+  const problems = [...errors, ...problemsOf(type, manifest, addedVolumes)];
+  // An ignored field is often the reason why another one is missing.
+  if (problems.length > 0) throw new DocumentError(file, unique([...problems, ...warnings]));
+  const all = unique([...warnings, ...otherEnvironments(type, whole, environment, addedVolumes)]);
   const fields = everyField.parse(plain(manifest));
-  refuse(
-    file,
-    violations(type, fields, addedVolumes).map(({ path, message }) => ({ line: lineAt(manifest, path), message })),
-  );
   return {
     name: objectName(fields.name ?? ''),
     type,
     fields,
     notCarried: notCarried(type, manifest),
     namesEnvironment: nodeAt(whole, ['environments', environment]) !== undefined,
+    warnings: all.toSorted((a, b) => a.line - b.line).map(({ line, message }) => `${file}:${line}: ${message}`),
   };
 }
 
-function refuse(file: string, problems: readonly Problem[]) {
-  if (problems.length > 0) throw new DocumentError(file, problems);
+/** The problems of a manifest as one environment sees it: of its values, else of the rules that tie them together. */
+function problemsOf(type: WorkloadType, manifest: Mapping, addedVolumes: readonly string[]): Problem[] {
+  const schema = schemaFindings(schemaOf(type, 'of one environment'), manifest);
+  if (schema.length > 0) return schema.map(({ line, message }) => ({ line, message }));
+  const fields = everyField.parse(plain(manifest));
+  return violations(type, fields, addedVolumes).map(({ path, message }) => ({ line: lineAt(manifest, path), message }));
+}
+
+function otherEnvironments(
+  type: WorkloadType,
+  whole: Mapping,
+  environment: string,
+  addedVolumes: readonly string[],
+): Problem[] {
+  const environments = whole.get('environments');
+  const names = environments instanceof Mapping ? [...environments.entries.keys()] : [];
+  return names
+    .filter((name) => name !== environment)
+    .flatMap((name) =>
+      problemsOf(type, applyEnvironment(whole, name), addedVolumes).map(({ line, message }) => ({
+        line,
+        message: `in environment "${name}": ${message}`,
+      })),
+    );
+}
+
+function unique(problems: readonly Problem[]): Problem[] {
+  return [...new Map(problems.map((problem) => [`${problem.line} ${problem.message}`, problem])).values()];
+}
+
+/** Reads the manifest as Copilot decodes it: without the fields it ignores, and the zero value where it drops an error. */
+function tolerate(type: WorkloadType, stated: Mapping) {
+  let manifest = stated;
+  const warnings: Problem[] = [];
+  const schema = schemaOf(type, 'whole');
+  for (;;) {
+    const findings = schemaFindings(schema, manifest);
+    const changes = findings.filter(({ repair }) => repair);
+    if (changes.length === 0) {
+      // Copilot decodes every environment, but checks the values of only one.
+      const errors = findings.filter(({ isTypeError }) => isTypeError).map(({ line, message }) => ({ line, message }));
+      return { manifest, warnings, errors };
+    }
+    for (const { line, message, path, repair } of changes) {
+      warnings.push({ line, message });
+      const changed = replaceAt(manifest, path, repair?.value);
+      if (changed instanceof Mapping) manifest = changed;
+    }
+  }
 }
 
 function typeOf(manifest: Mapping, file: string): WorkloadType {
@@ -90,37 +140,57 @@ function typeOf(manifest: Mapping, file: string): WorkloadType {
   ]);
 }
 
-function schemaProblems(schema: z.ZodType, manifest: Mapping, type: WorkloadType): Problem[] {
+interface Finding extends Problem {
+  path: Path;
+  /** Whether the value is of another type, which Copilot refuses as it decodes, in whichever environment. */
+  isTypeError: boolean;
+  /** What Copilot reads instead (nothing for a field that it ignores); undefined where it refuses the value. */
+  repair: { value: Node | undefined } | undefined;
+}
+
+const types = /^(a whole number|a number|true or false|a duration.*|a text|a list|a map)( or (a text|a list|a map))*$/;
+
+function schemaFindings(schema: z.ZodType, manifest: Mapping): Finding[] {
   const result = schema.safeParse(plain(manifest));
   if (result.success) return [];
 
-  function problems(issue: z.core.$ZodIssue, at: Path): Problem[] {
+  function findings(issue: z.core.$ZodIssue, at: Path): Finding[] {
     const path = [...at, ...issue.path];
-    if (issue.code === 'unrecognized_keys') {
-      return issue.keys.map((key) => {
-        const nearest = nearestField(type, path, key);
-        const where = path.length > 0 ? ` in ${pathText(path)}` : '';
-        const hint = nearest ? `; did you mean "${nearest}"?` : '';
-        return { line: lineAt(manifest, [...path, key]), message: `unknown field "${key}"${where}${hint}` };
-      });
-    }
+    if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => unknownField([...path, key]));
     if (issue.code === 'invalid_union') {
       const closer = issue.errors.filter((branch) => !branch.some(isAboutKind)).at(-1);
-      if (closer) return closer.flatMap((inner) => problems(inner, path));
+      if (closer) return closer.flatMap((inner) => findings(inner, path));
       const expected = new Set(issue.errors.flatMap((branch) => branch.filter(isAboutKind).map(expectation)));
-      return [{ line: lineAt(manifest, path), message: misfit(path, [...expected].join(' or ')) }];
+      return [misfit(path, [...expected].join(' or '))];
     }
-    return [{ line: lineAt(manifest, path), message: misfit(path, expectation(issue)) }];
+    return [misfit(path, expectation(issue))];
   }
 
-  function misfit(path: Path, expected: string): string {
+  function unknownField(path: Path): Finding {
+    const type = typeOf(manifest, '');
+    const name = String(path.at(-1));
+    const nearest = nearestField(type, path.slice(0, -1), name);
+    const where = path.length > 1 ? ` in ${pathText(path.slice(0, -1))}` : '';
+    const hint = nearest ? `; did you mean "${nearest}"?` : '';
+    const message = `unknown field "${name}"${where}. Copilot ignores this too: it has never had an effect${hint}`;
+    return { line: lineAt(manifest, path), message, path, isTypeError: false, repair: { value: undefined } };
+  }
+
+  function misfit(path: Path, expected: string): Finding {
     const node = nodeAt(manifest, path);
+    const line = lineAt(manifest, path);
+    const tolerated = node instanceof Scalar ? toleratedValue(path, expected, node) : undefined;
     const found =
       node instanceof Scalar ? describe(node) : node instanceof Sequence ? 'a list' : node ? 'a map' : 'nothing';
-    return `${pathText(path)}: expected ${expected}, found ${found}`;
+    const message = `${pathText(path)}: expected ${expected}, found ${found}`;
+    if (!tolerated || !(node instanceof Scalar))
+      return { line, message, path, isTypeError: types.test(expected), repair: undefined };
+    const hint = expected.startsWith('a duration') && /^\d+$/.test(node.text) ? `; did you mean ${node.text}s?` : '';
+    const note = `${message}. Copilot takes it and reads ${tolerated.text}${hint}`;
+    return { line, message: note, path, isTypeError: false, repair: { value: tolerated } };
   }
 
-  return result.error.issues.flatMap((issue) => problems(issue, []));
+  return result.error.issues.flatMap((issue) => findings(issue, []));
 }
 
 function describe({ text, kind }: Scalar): string {

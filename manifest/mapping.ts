@@ -51,18 +51,35 @@ export function notCarried(type: WorkloadType, manifest: Mapping): NotCarried[] 
   return found;
 }
 
+/** Fields of the same meaning in the health checks of load balancers and of containers. */
+const synonyms: Readonly<Record<string, string>> = {
+  retries: 'unhealthy_threshold',
+  unhealthy_threshold: 'retries',
+  start_period: 'grace_period',
+  grace_period: 'start_period',
+};
+
 /**
- * What someone meant who wrote a field that is not there: the nearest name that may stand at the same place, else
- * where the table has a field of exactly this name.
+ * Which field was probably meant by one that is unknown: the nearest name or the synonym at the same place, else the
+ * same name one level below, or in a map around it. Undefined where nothing is near in both name and place.
  */
 export function nearestField(type: WorkloadType, path: Path, name: string): string | undefined {
   const places = path[0] === 'environments' ? path.slice(2) : path;
-  const here = places.reduce<Schema[]>(
-    (at, step) => at.flatMap((schema) => below(schema, step)),
-    [schemaOf(type, 'whole')],
-  );
-  const names = here.flatMap((schema) => [...fieldsOf(schema).keys()]);
-  return nearest(name, names) ?? rows(type).find((row) => row.path.endsWith(`.${name}`))?.path;
+  const here = schemasAt(type, places);
+  const fields = new Map(here.flatMap((schema) => [...fieldsOf(schema)]));
+  const similar = nearest(name, [...fields.keys()]);
+  if (similar) return similar;
+  const synonym = synonyms[name];
+  if (synonym && fields.has(synonym)) return synonym;
+  const below = [...fields].find(([, schema]) => fieldsOf(schema).has(name));
+  if (below) return pathText([...places, below[0], name].filter((step) => step !== '[]'));
+  const around = places.map((_step, i) => places.slice(0, i)).toReversed();
+  const outer = around.find((place) => schemasAt(type, place).some((schema) => fieldsOf(schema).has(name)));
+  return outer && pathText([...outer, name]);
+}
+
+function schemasAt(type: WorkloadType, places: Path): Schema[] {
+  return places.reduce<Schema[]>((at, step) => at.flatMap((schema) => below(schema, step)), [schemaOf(type, 'whole')]);
 }
 
 function below(schema: Schema, step: PropertyKey): Schema[] {

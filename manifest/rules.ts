@@ -26,6 +26,9 @@ export function violations(type: WorkloadType, fields: Fields, addedVolumes: rea
     ...alarmViolations(type, fields),
     ...volumeViolations(fields, addedVolumes),
     ...sidecarViolations(fields),
+    ...portViolations(fields),
+    ...platformViolations(fields),
+    ...topicViolations(fields),
     ...(type === 'Scheduled Job' ? scheduleViolations(fields) : []),
   ];
 }
@@ -102,6 +105,10 @@ function httpViolations(type: WorkloadType, { http, nlb, sidecars = {}, name, im
         ),
       );
     }
+    const names = (rule.alias ?? []).length;
+    const conditions = names + (rule.allowed_source_ips ?? []).length;
+    const tooMany = `${where}: ${conditions} aliases and ranges of addresses; with its path, a load balancer rule takes 4`;
+    found.push(...needs(conditions < 5, at, tooMany));
     target(at, rule);
   }
   if (typeof http === 'object') {
@@ -129,6 +136,153 @@ function httpViolations(type: WorkloadType, { http, nlb, sidecars = {}, name, im
       target(at, listener);
     }
   }
+  return found;
+}
+
+/** The protocol and container of every port, as Copilot collects them; a port has one container and one protocol. */
+function portViolations({ name = '', image, sidecars = {}, http, nlb }: Fields): Violation[] {
+  const found: Violation[] = [];
+  const exposed = new Map<number, { container: string; protocol: string }>();
+  function expose(path: Path, port: number, protocol: string | undefined, container: string | undefined) {
+    const known = exposed.get(port);
+    const own = { container: container ?? known?.container ?? name, protocol: protocol ?? known?.protocol ?? 'tcp' };
+    if (!known) exposed.set(port, own);
+    else if (known.container !== own.container) {
+      const message = `port ${port} is exposed by both "${known.container}" and "${own.container}": give one another port`;
+      found.push({ path, message });
+    } else if (known.protocol !== own.protocol) {
+      const message = `port ${port} of "${own.container}" is exposed as both ${known.protocol} and ${own.protocol}: use one protocol`;
+      found.push({ path, message });
+    }
+  }
+  for (const [sidecar, { port }] of Object.entries(sidecars)) {
+    if (port) expose(['sidecars', sidecar, 'port'], port.port, port.protocol, sidecar);
+  }
+  if (typeof http === 'object') {
+    for (const [at, rule] of routingRules(http)) {
+      if (rule.target_port) expose([...at, 'target_port'], rule.target_port, 'tcp', rule.target_container);
+    }
+  }
+  for (const [at, { port, target_port, target_container }] of nlb ? listeners(nlb) : []) {
+    if (!port) continue;
+    const protocol = port.protocol === 'tls' ? 'tcp' : port.protocol;
+    expose([...at, target_port ? 'target_port' : 'port'], target_port ?? port.port, protocol, target_container);
+  }
+  if (image?.port) expose(['image', 'port'], image.port, undefined, name);
+  function healthcheck(path: Path, port: number | undefined) {
+    const protocol = port === undefined ? undefined : exposed.get(port)?.protocol;
+    const message = `the health check needs TCP, but port ${port} is exposed as ${protocol}`;
+    found.push(...needs(protocol === undefined || protocol === 'tcp', path, message));
+  }
+  if (typeof http === 'object') {
+    for (const [at, { healthcheck: check }] of routingRules(http))
+      healthcheck([...at, 'healthcheck', 'port'], check && 'port' in check ? check.port : undefined);
+  }
+  for (const [at, item] of nlb ? listeners(nlb) : [])
+    healthcheck([...at, 'healthcheck', 'port'], item.healthcheck?.port);
+  return found;
+}
+
+type Http = Exclude<NonNullable<Fields['http']>, boolean>;
+type Nlb = NonNullable<Fields['nlb']>;
+
+function routingRules(http: Http): [Path, Http | NonNullable<Http['additional_rules']>[number]][] {
+  const more = (http.additional_rules ?? []).map((rule, i): [Path, typeof rule] => [
+    ['http', 'additional_rules', i],
+    rule,
+  ]);
+  return [[['http'], http], ...more];
+}
+
+function listeners(nlb: Nlb): [Path, Nlb | NonNullable<Nlb['additional_listeners']>[number]][] {
+  const more = (nlb.additional_listeners ?? []).map((item, i): [Path, typeof item] => [
+    ['nlb', 'additional_listeners', i],
+    item,
+  ]);
+  return [[['nlb'], nlb], ...more];
+}
+
+function platformViolations({ platform, count, storage, network }: Fields): Violation[] {
+  const { osfamily = '', architecture = '' } = platform ?? {};
+  const isWindows = osfamily.toLowerCase().startsWith('windows');
+  const isArm = architecture.toLowerCase().startsWith('arm');
+  const spot = count && 'spot' in count ? count.spot : undefined;
+  const spotFrom = count && 'range' in count ? count.range : undefined;
+  const usesSpot = spot !== undefined || (spotFrom && 'spot_from' in spotFrom && spotFrom.spot_from !== undefined);
+  const files = Object.entries(storage?.volumes ?? {}).filter(([, { efs }]) => efs !== undefined && efs !== false);
+  return [
+    ...needs(
+      (platform?.osfamily === undefined) === (platform?.architecture === undefined),
+      ['platform'],
+      'platform needs both osfamily and architecture, or neither',
+    ),
+    ...needs(!(isArm && usesSpot), ['count'], 'Fargate Spot is not supported on ARM: remove spot, or use x86_64'),
+    ...needs(
+      !(isWindows && storage?.readonly_fs),
+      ['storage', 'readonly_fs'],
+      'storage.readonly_fs is not supported on Windows',
+    ),
+    ...files.flatMap(([volume]) =>
+      needs(!isWindows, ['storage', 'volumes', volume, 'efs'], 'EFS is not supported on Windows'),
+    ),
+    ...needs(
+      !(isWindows && network?.connect),
+      ['network', 'connect'],
+      'network.connect (Service Connect) is not supported on Windows',
+    ),
+  ];
+}
+
+type Queue = NonNullable<NonNullable<Fields['subscribe']>['queue']>;
+
+/** https://github.com/aws/copilot-cli/blob/v1.34.1/internal/pkg/manifest/validate.go (PublishConfig, SubscribeConfig) */
+function topicViolations({ publish, subscribe }: Fields): Violation[] {
+  const found: Violation[] = [];
+  function topicName(at: Path, name: string | undefined) {
+    found.push(...needs(name, [...at, 'name'], 'the name of the topic is missing'));
+    const message = `topic name "${name}": expected letters, digits, underscores and hyphens only`;
+    found.push(...needs(/^[\w-]*$/.test(name ?? ''), [...at, 'name'], message));
+  }
+  function queue(at: Path, { fifo }: Queue) {
+    if (typeof fifo !== 'object') return;
+    const { high_throughput, throughput_limit, deduplication_scope } = fifo;
+    const path = [...at, 'fifo'];
+    const isSet = high_throughput !== undefined;
+    found.push(
+      ...needs(
+        !(isSet && (throughput_limit !== undefined || deduplication_scope !== undefined)),
+        [...path, 'high_throughput'],
+        'high_throughput excludes throughput_limit and deduplication_scope',
+      ),
+      ...needs(
+        deduplication_scope === undefined || ['messageGroup', 'queue'].includes(deduplication_scope),
+        [...path, 'deduplication_scope'],
+        `deduplication_scope "${deduplication_scope}": expected messageGroup or queue`,
+      ),
+      ...needs(
+        throughput_limit === undefined || ['perMessageGroupId', 'perQueue'].includes(throughput_limit),
+        [...path, 'throughput_limit'],
+        `throughput_limit "${throughput_limit}": expected perMessageGroupId or perQueue`,
+      ),
+      ...needs(
+        !(throughput_limit === 'perMessageGroupId' && deduplication_scope === 'queue'),
+        [...path, 'throughput_limit'],
+        'throughput_limit has to be perQueue when deduplication_scope is queue',
+      ),
+    );
+  }
+  for (const [i, { name }] of (publish?.topics ?? []).entries()) topicName(['publish', 'topics', i], name);
+  for (const [i, topic] of (subscribe?.topics ?? []).entries()) {
+    const at = ['subscribe', 'topics', i];
+    topicName(at, topic.name);
+    const { service } = topic;
+    found.push(...needs(service, [...at, 'service'], 'the service that publishes the topic is missing'));
+    const isName = service === undefined || (/^[a-z][a-z0-9-]+$/.test(service) && !/--|-$/.test(service));
+    const message = `service "${service}": expected a lower-case letter, then lower-case letters, digits and single hyphens`;
+    found.push(...needs(isName, [...at, 'service'], message));
+    if (typeof topic.queue === 'object') queue([...at, 'queue'], topic.queue);
+  }
+  if (subscribe?.queue) queue(['subscribe', 'queue'], subscribe.queue);
   return found;
 }
 
@@ -189,6 +343,11 @@ function countViolations(type: WorkloadType, { count, http }: Fields): Violation
       ['count', 'queue_delay'],
       'count.queue_delay needs acceptable_latency and msg_processing_time, above 0',
     ),
+    ...needs(
+      (queue_delay?.msg_processing_time ?? 0) <= (queue_delay?.acceptable_latency ?? Infinity),
+      ['count', 'queue_delay', 'msg_processing_time'],
+      'count.queue_delay: msg_processing_time is longer than acceptable_latency',
+    ),
   ];
 }
 
@@ -199,9 +358,20 @@ function alarmViolations(type: WorkloadType, { deployment }: Fields): Violation[
   return needs(!queued || type === 'Worker Service', path, `a ${type} has no queue whose messages could be delayed`);
 }
 
+type Volume = NonNullable<NonNullable<Fields['storage']>['volumes']>[string];
+
+function isManaged(efs: Volume['efs']): boolean {
+  return efs === true || (typeof efs === 'object' && (efs.uid !== undefined || efs.gid !== undefined));
+}
+
 function volumeViolations({ storage, sidecars = {} }: Fields, addedVolumes: readonly string[]): Violation[] {
   const found: Violation[] = [];
   const volumes = storage?.volumes ?? {};
+  const managed = Object.entries(volumes).filter(([, { efs }]) => isManaged(efs));
+  for (const [name] of managed.slice(1)) {
+    const message = 'more than one managed volume: Copilot makes one file system for a service';
+    found.push({ path: ['storage', 'volumes', name, 'efs'], message });
+  }
   for (const [name, { path, efs }] of Object.entries(volumes)) {
     const at = ['storage', 'volumes', name];
     found.push(...needs(path, [...at, 'path'], `${at.join('.')}.path is missing`));

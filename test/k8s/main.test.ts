@@ -118,11 +118,22 @@ describe('npm run synth', function () {
   it('exits with 65 and file:line when the manifest is wrong, and leaves the old output', () => {
     run(folder, '--output', 'out');
     const before = readFileSync(join(folder, 'out', 'api.k8s.yaml'), 'utf8');
-    workspace({ api: webService('htpp: 1') });
+    workspace({ api: webService('cpu: lots') });
     const { status, stderr } = run(folder, '--output', 'out');
     expect(status).to.equal(65);
-    expect(stderr).to.equal('copilot/api/manifest.yml:5: unknown field "htpp"; did you mean "http"?\n');
+    expect(stderr).to.equal('copilot/api/manifest.yml:5: cpu: expected a whole number, found "lots"\n');
     expect(readFileSync(join(folder, 'out', 'api.k8s.yaml'), 'utf8')).to.equal(before);
+  });
+
+  it('warns of a field that Copilot ignores, and refuses it with --strict', () => {
+    workspace({ api: webService('htpp: 1') });
+    const warning = 'copilot/api/manifest.yml:5: unknown field "htpp"';
+    const lenient = run(folder);
+    expect(lenient.status).to.equal(0);
+    expect(lenient.stderr).to.contain(`warning: ${warning}`);
+    const strict = run(folder, '--strict');
+    expect(strict.status).to.equal(65);
+    expect(strict.stderr).to.contain(warning);
   });
 
   it('exits with 65 when a schedule can not be kept', () => {

@@ -212,7 +212,7 @@ describe('a value that does not fit', () => {
     ],
     ['http: { path: /, version: http3 }', 'http.version: expected grpc or http1 or http2, found "http3"'],
     ['variables: [A=1]', 'variables: expected a map, found a list'],
-    ['variables: { A: { B: c } }', 'unknown field "B" in variables.A'],
+    ['variables: { A: { B: c } }', 'variables.A.from_cfn: expected a text, found nothing'],
     ['env_file: settings.txt', 'env_file: expected a file that ends in .env, found "settings.txt"'],
     [
       'command: echo "hello',

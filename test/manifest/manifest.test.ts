@@ -2,32 +2,47 @@ import { expect } from 'chai';
 import { read, refusal, webService } from '../k8s/workload.ts';
 
 describe('readManifest', () => {
-  it('names file, line and the nearest field for one that is not there', () => {
-    const text = [
-      'name: api',
-      'type: Load Balanced Web Service',
-      'image:',
-      '  build: Dockerfile',
-      '  port: 80',
-      'htpp:',
-      '  path: /',
-    ].join('\n');
-    expect(refusal(text)).to.equal('manifest.yml:6: unknown field "htpp"; did you mean "http"?');
+  it('warns of a field that Copilot ignores, with file, line and the nearest field', () => {
+    const { warnings } = read(webService('cpuu: 256'));
+    expect(warnings).to.deep.equal([
+      'manifest.yml:5: unknown field "cpuu". Copilot ignores this too: it has never had an effect; did you mean "cpu"?',
+    ]);
   });
 
-  it('says in which map an unknown field stands', () => {
-    const message = refusal(webService('http:', '  path: /', '  healthcheck:', '    timout: 3s'));
-    expect(message).to.match(
-      /^manifest.yml:\d+: unknown field "timout" in http.healthcheck; did you mean "timeout"\?$/,
-    );
+  it('says in which map an ignored field stands', () => {
+    const { warnings } = read(webService('http:', '  path: /', '  healthcheck:', '    timout: 3s'));
+    expect(warnings.join()).to.match(/:7: unknown field "timout" in http.healthcheck.*; did you mean "timeout"\?$/);
   });
 
-  it('points to where a field belongs that stands at the wrong place', () => {
-    expect(refusal(webService('port: 80'))).to.contain('unknown field "port"; did you mean "image.port"?');
-  });
+  for (const [lines, meant] of [
+    [['port: 80'], 'image.port'],
+    [['deregistration_delay: 10s'], 'http.deregistration_delay'],
+    [['http: { path: /, interval: 10s }'], 'http.healthcheck.interval'],
+    [['http: { path: /, cpu: 256 }'], 'cpu'],
+    [['http: { path: /, healthcheck: { path: /ok, retries: 3 } }'], 'unhealthy_threshold'],
+  ] as const) {
+    it(`suggests ${meant} for ${lines.join()}`, () => {
+      expect(read(webService(...lines)).warnings.join()).to.match(new RegExp(`; did you mean "${meant}"\\?$`));
+    });
+  }
 
   it('suggests nothing for a field that is like no other', () => {
-    expect(refusal(webService('xyzzy: 1'))).to.equal('manifest.yml:5: unknown field "xyzzy"');
+    expect(read(webService('xyzzy: 1')).warnings.join()).to.match(/it has never had an effect$/);
+  });
+
+  it('suggests no field of a distant place', () => {
+    const { warnings } = read(webService('sidecars: { s: { image: x, path: /a } }'));
+    expect(warnings.join()).to.contain('unknown field "path" in sidecars.s').and.not.contain('http.path');
+  });
+
+  it('reads a manifest as if the ignored fields were not there', () => {
+    const { fields } = read(webService('http: { path: /, healthcheck: { path: /ok, retries: 3 } }'));
+    expect(fields.http).to.have.deep.property('healthcheck', { path: '/ok' });
+  });
+
+  it('names ignored fields beside the problems that they cause', () => {
+    const text = 'name: api\ntype: Load Balanced Web Service\nimage: { build: D, port: 80 }\nhtpp: { path: / }';
+    expect(refusal(text)).to.contain('http is missing').and.contain('unknown field "htpp"');
   });
 
   it('reports all problems at once, by line', () => {
@@ -39,9 +54,78 @@ describe('readManifest', () => {
     ]);
   });
 
-  it('checks the sections of other environments too', () => {
-    const message = refusal(webService('environments:', '  prod:', '    cpuu: 1'));
-    expect(message).to.equal('manifest.yml:7: unknown field "cpuu" in environments.prod; did you mean "cpu"?');
+  it('warns of ignored fields in the sections of other environments too', () => {
+    const { warnings } = read(webService('environments:', '  prod:', '    cpuu: 1'));
+    expect(warnings.join()).to.match(
+      /^manifest.yml:7: unknown field "cpuu" in environments.prod.*; did you mean "cpu"\?$/,
+    );
+  });
+
+  it('refuses a value of the wrong type in any environment, as Copilot decodes them all', () => {
+    const text = webService('environments: { prod: { cpu: lots } }');
+    expect(refusal(text)).to.contain('environments.prod.cpu: expected a whole number, found "lots"');
+  });
+
+  it('warns of a broken rule in another environment', () => {
+    const { warnings } = read(webService('environments:', '  prod:', '    count: { range: 5-1, cpu_percentage: 70 }'));
+    expect(warnings).to.deep.equal([
+      'manifest.yml:7: in environment "prod": count.range: the minimum is above the maximum',
+    ]);
+  });
+
+  it('refuses a broken rule in the environment that is asked for', () => {
+    const text = webService('environments: { test: { count: { range: 5-1, cpu_percentage: 70 } } }');
+    expect(refusal(text)).to.contain('count.range: the minimum is above the maximum');
+  });
+
+  it('accepts a problem that the environment replaces', () => {
+    const lines = ['deployment: { rolling: blue }', 'environments: { test: { deployment: { rolling: recreate } } }'];
+    expect(read(webService(...lines)).fields.deployment?.rolling).to.equal('recreate');
+  });
+
+  it('reads a variable without a value as the empty text, also where an environment empties it', () => {
+    const { fields } = read(
+      webService('variables:', '  DEBUG:', '  MODE: fast', 'environments: { test: { variables: { MODE: } } }'),
+    );
+    expect(fields.variables).to.deep.equal({ DEBUG: '', MODE: '' });
+  });
+
+  it('reads a variable of a sidecar without a value as the empty text', () => {
+    const { fields } = read(webService('sidecars: { s: { image: x, variables: { A: ~ } } }'));
+    expect(fields.sidecars?.s?.variables).to.deep.equal({ A: '' });
+  });
+
+  it('reads a number for a duration in http as 0s and warns', () => {
+    const { fields, warnings } = read(webService('http: { path: /, deregistration_delay: 5 }'));
+    expect(fields.http).to.have.property('deregistration_delay', 0);
+    expect(warnings.join()).to.contain('manifest.yml:4: http.deregistration_delay: expected a duration');
+    expect(warnings.join()).to.contain('Copilot takes it and reads 0s; did you mean 5s?');
+  });
+
+  for (const line of [
+    'nlb: { port: 80, deregistration_delay: 5 }',
+    'image: { build: D, port: 80, healthcheck: { command: [a], interval: 5 } }',
+    'http: { path: /, healthcheck: { interval: 5 } }',
+  ]) {
+    it(`refuses a number for a duration where Copilot does: ${line}`, () => {
+      expect(refusal(webService(line))).to.contain('expected a duration such as 10s, 1m30s or 500ms, found 5');
+    });
+  }
+
+  it('refuses an anchor that contains itself', () => {
+    const message = refusal(webService('variables: &v', '  A: b', '  <<: *v'));
+    expect(message).to.equal('manifest.yml:7: "*v" stands inside "&v" itself');
+  });
+
+  it('refuses aliases that multiply, within a second', () => {
+    const levels = [...'bcdefghi'].map((to, i) => `${to}: &${to} [${`*${'abcdefgh'[i]}, `.repeat(9)}]`);
+    const started = performance.now();
+    expect(refusal(webService('a: &a [x, x, x]', ...levels))).to.match(/^manifest.yml:\d+: aliases or lists multiply/);
+    expect(performance.now() - started).to.be.below(1000);
+  });
+
+  it('refuses lists that are nested without end', () => {
+    expect(refusal(webService(`variables: ${'['.repeat(5000)}${']'.repeat(5000)}`))).to.contain('levels deep');
   });
 
   it('finds the line of a value that an anchor carries elsewhere', () => {
@@ -100,10 +184,10 @@ describe('readManifest', () => {
     expect(read(webService('variables:')).fields.variables).to.equal(undefined);
   });
 
-  it('refuses a field of another type of workload', () => {
-    expect(refusal('name: w\ntype: Worker Service\nimage: { build: D }\nhttp: { path: / }')).to.contain(
-      'unknown field "http"',
-    );
+  it('ignores a field of another type of workload, as Copilot does', () => {
+    const { fields, warnings } = read('name: w\ntype: Worker Service\nimage: { build: D }\nhttp: { path: / }');
+    expect(fields.http).to.equal(undefined);
+    expect(warnings.join()).to.contain('unknown field "http"');
   });
 
   it('knows whether the manifest has a section for the environment', () => {

@@ -111,3 +111,70 @@ describe("Copilot's rules", () => {
     expect(() => read(text)).not.to.throw();
   });
 });
+
+describe("Copilot's rules of ports, platforms and topics", () => {
+  const worker = 'name: w\ntype: Worker Service\nimage: { build: D }';
+  const queue = (fifo: string) => `${worker}\nsubscribe: { queue: { fifo: ${fifo} } }`;
+  for (const [text, message] of [
+    [
+      webService('sidecars: { a: { image: x, port: 9000 }, b: { image: y, port: 9000 } }'),
+      'manifest.yml:5: port 9000 is exposed by both "a" and "b"',
+    ],
+    [webService('sidecars: { a: { image: x, port: 8080 } }'), 'port 8080 is exposed by both "a" and "api"'],
+    [
+      webService('nlb: { port: 53/udp, additional_listeners: [{ port: 54/tcp, target_port: 53 }] }'),
+      'port 53 of "api" is exposed as both udp and tcp',
+    ],
+    [
+      webService('nlb: { port: 53/udp, healthcheck: { port: 53 } }'),
+      'the health check needs TCP, but port 53 is exposed as udp',
+    ],
+    [
+      `${worker}\ncount: { range: 1-5, queue_delay: { acceptable_latency: 1s, msg_processing_time: 2s } }`,
+      'msg_processing_time is longer than acceptable_latency',
+    ],
+    [
+      webService('storage: { volumes: { a: { path: /a, efs: true }, b: { path: /b, efs: { uid: 1, gid: 1 } } } }'),
+      'more than one managed volume',
+    ],
+    [webService('http: { path: /, alias: [a.b, c.b, d.b, e.b, f.b] }'), 'a load balancer rule takes 4'],
+    [webService('platform: { osfamily: linux }'), 'platform needs both osfamily and architecture'],
+    [webService('platform: linux/arm64', 'count: { spot: 1 }'), 'Fargate Spot is not supported on ARM'],
+    [
+      webService('platform: linux/arm64', 'count: { range: { min: 1, max: 2, spot_from: 1 }, cpu_percentage: 5 }'),
+      'Fargate Spot is not supported on ARM',
+    ],
+    [
+      webService('platform: windows/amd64', 'storage: { readonly_fs: true }'),
+      'readonly_fs is not supported on Windows',
+    ],
+    [
+      webService('platform: windows/amd64', 'storage: { volumes: { v: { path: /v, efs: true } } }'),
+      'EFS is not supported on Windows',
+    ],
+    [webService('platform: windows/amd64', 'network: { connect: true }'), 'is not supported on Windows'],
+    [webService('publish: { topics: [{ name: a.b }] }'), 'topic name "a.b"'],
+    [`${worker}\nsubscribe: { topics: [{ name: t }] }`, 'the service that publishes the topic is missing'],
+    [`${worker}\nsubscribe: { topics: [{ name: t, service: A }] }`, 'service "A": expected a lower-case letter'],
+    [queue('{ high_throughput: true, throughput_limit: perQueue }'), 'high_throughput excludes'],
+    [queue('{ deduplication_scope: all }'), 'expected messageGroup or queue'],
+    [queue('{ throughput_limit: all }'), 'expected perMessageGroupId or perQueue'],
+    [queue('{ throughput_limit: perMessageGroupId, deduplication_scope: queue }'), 'has to be perQueue'],
+  ] as const) {
+    it(`refuse: ${text.split('\n').at(-1)}`, () => {
+      expect(refusal(text)).to.contain(message);
+    });
+  }
+
+  for (const text of [
+    webService('count: { range: 0-4, cpu_percentage: 70 }'),
+    webService('nlb: { port: 443/tls, target_port: 8080 }'),
+    webService('nlb: { port: 80, target_container: s }', 'sidecars: { s: { image: x, port: 80 } }'),
+    webService('http: { path: /, target_port: 9 }', 'sidecars: { s: { image: x, port: 9 } }'),
+    webService('nlb: { port: 8080/udp }'),
+  ]) {
+    it(`accept: ${text.split('\n').slice(3).join(' ')}`, () => {
+      expect(read(text).name).to.equal('api');
+    });
+  }
+});
