@@ -21,8 +21,10 @@ export function taskOverrideTexts(fields: Fields, container: Container, property
   return Array.isArray(value) ? value.map(String) : undefined;
 }
 
-/** Whether an item of `taskdef_overrides` at that path has an effect here. */
-export function isCarried(at: string | undefined): boolean {
+/** Whether an item of `taskdef_overrides` at that path has an effect here; a time-out and a user have to be numbers. */
+export function isCarried(at: string | undefined, value: unknown): boolean {
   const [, , property] = path.exec(at ?? '') ?? [];
+  if (property === 'StopTimeout') return /^\d+$/.test(String(value));
+  if (property === 'User') return /^\d+(:\d+)?$/.test(String(value));
   return carried.some((known) => known === property);
 }

@@ -228,12 +228,12 @@ function drainSeconds({ http }: Fields): number {
 
 function stopTimeout(fields: Fields): number | undefined {
   const stated = taskOverride(fields, { place: 0 }, 'StopTimeout');
-  return stated === undefined ? undefined : Number(stated);
+  return /^\d+$/.test(String(stated)) ? Number(stated) : undefined;
 }
 
 function otherTaskFields({ taskdef_overrides = [] }: Fields): NotCarried[] {
-  return taskdef_overrides.flatMap(({ path }, i) =>
-    isCarried(path)
+  return taskdef_overrides.flatMap(({ path, value }, i) =>
+    isCarried(path, value)
       ? []
       : [{ path: `taskdef_overrides[${i}]`, reason: `${path} is a field of an ECS task definition` }],
   );

@@ -769,3 +769,14 @@ describe('taskdef_overrides', () => {
     expect({ command, args }).to.deep.equal({ command: ['/bin/sh', '-c'], args: ['ls'] });
   });
 });
+
+describe('taskdef_overrides that hold no number where one is needed', () => {
+  for (const property of ['StopTimeout', 'User']) {
+    it(`are reported, and leave ${property} as it is`, () => {
+      const text = worker(`taskdef_overrides: [{ path: "ContainerDefinitions[0].${property}", value: app }]`);
+      expect(podOf(text).terminationGracePeriodSeconds).to.equal(30);
+      expect(containerOf(text).securityContext).not.to.have.property('runAsUser');
+      expect(synthesisOf(text).notCarried.map(({ path }) => path)).to.deep.equal(['taskdef_overrides[0]']);
+    });
+  }
+});
