@@ -481,6 +481,7 @@ const fields = {
       env_file: environmentFile.optional(),
     }),
   ),
+  tags: absent('no AWS resources to tag here', textMap),
   observability: absent('no X-Ray here', map({ tracing: oneOf('awsxray').optional() })),
   taskdef_overrides: becomes(
     'terminationGracePeriodSeconds, from StopTimeout of the main container; the other paths mean nothing here',
@@ -512,6 +513,10 @@ export const workloadTypes = {
   'Backend Service': [...everywhere, 'http', 'deployment', 'observability'],
   'Worker Service': [...everywhere, 'subscribe', 'deployment', 'observability'],
   'Scheduled Job': [...everywhere, 'on', 'retries', 'timeout'],
+  'Request-Driven Web Service': [
+    ...(['image', 'command', 'cpu', 'memory', 'platform', 'count', 'variables', 'secrets', 'network'] as const),
+    ...(['publish', 'http', 'observability', 'tags'] as const),
+  ],
 } as const satisfies Record<string, readonly FieldName[]>;
 
 export type WorkloadType = keyof typeof workloadTypes;
@@ -527,11 +532,36 @@ export type Fields = z.output<typeof everyField>;
 
 const jobFields = { ...fields, count: absent('a job runs one pod, as it runs one task on AWS', count) };
 
+const requestDrivenFields = {
+  ...fields,
+  command: becomes('args', words),
+  count: absent('the name of an App Runner scaling configuration, which only AWS has', text),
+  network: absent(
+    'a cluster has no subnets; NetworkPolicies say who reaches the pods',
+    map({
+      vpc: map({ placement: z.union([oneOf('private'), map({ subnets: anyValue.optional() })]).optional() }).optional(),
+    }),
+  ),
+  http: becomes(
+    'Service, and a route of every path',
+    map({
+      healthcheck: becomes('readinessProbe, startupProbe', httpHealthcheck),
+      alias: absent(noNames, text),
+      private: absent('no VPC endpoints here', z.union([boolean, map({ endpoint: text.optional() })])),
+    }),
+  ),
+};
+
 /** The schema of a manifest of that type: with `environments`, or as one environment sees it. */
 export function schemaOf(type: WorkloadType, stage: 'whole' | 'of one environment') {
-  const own = type === 'Scheduled Job' ? jobFields : fields;
+  const own = ownFields(type);
   const config = Object.fromEntries(workloadTypes[type].map((name) => [name, own[name]]));
   const { name, type: kind } = everyField.shape;
   const environments = becomes('what differs in that environment', z.record(z.string(), map(config)));
   return z.strictObject({ name, type: kind, ...config, ...(stage === 'whole' ? { environments } : {}) });
+}
+
+function ownFields(type: WorkloadType) {
+  if (type === 'Scheduled Job') return jobFields;
+  return type === 'Request-Driven Web Service' ? requestDrivenFields : fields;
 }

@@ -66,7 +66,7 @@ export function readManifest(
   // An ignored field is often the reason why another one is missing.
   if (problems.length > 0) throw new DocumentError(file, unique([...problems, ...warnings]));
   const all = unique([...warnings, ...otherEnvironments(type, whole, environment, addedVolumes)]);
-  const fields = everyField.parse(plain(manifest));
+  const fields = fieldsOf(type, manifest);
   return {
     name: objectName(fields.name ?? ''),
     type,
@@ -77,11 +77,21 @@ export function readManifest(
   };
 }
 
+/** A Request-Driven Web Service comes out as a web service with a route of every path. */
+function fieldsOf(type: WorkloadType, manifest: Mapping): Fields {
+  if (type !== 'Request-Driven Web Service') return everyField.parse(plain(manifest));
+  // App Runner knows no health check of containers; the others have another form there than elsewhere.
+  const without: Path[] = [['count'], ['network'], ['http', 'private'], ['image', 'healthcheck']];
+  const common = without.reduce<Node>((node, path) => replaceAt(node, path, undefined), manifest);
+  const fields = everyField.parse(plain(common));
+  return { ...fields, http: { ...(typeof fields.http === 'object' ? fields.http : {}), path: '/' } };
+}
+
 /** The problems of a manifest as one environment sees it: of its values, else of the rules that tie them together. */
 function problemsOf(type: WorkloadType, manifest: Mapping, addedVolumes: readonly string[]): Problem[] {
   const schema = schemaFindings(schemaOf(type, 'of one environment'), manifest);
   if (schema.length > 0) return schema.map(({ line, message }) => ({ line, message }));
-  const fields = everyField.parse(plain(manifest));
+  const fields = fieldsOf(type, manifest);
   return violations(type, fields, addedVolumes).map(({ path, message }) => ({ line: lineAt(manifest, path), message }));
 }
 

@@ -49,6 +49,7 @@ function nameViolations({ name, sidecars = {} }: Fields): Violation[] {
 }
 
 function imageViolations(type: WorkloadType, { image }: Fields): Violation[] {
+  const needsPort = type === 'Load Balanced Web Service' || type === 'Request-Driven Web Service';
   const withoutPort = type === 'Worker Service' || type === 'Scheduled Job';
   return [
     ...needs(image?.build || image?.location, ['image'], 'image.build or image.location is missing'),
@@ -57,7 +58,7 @@ function imageViolations(type: WorkloadType, { image }: Fields): Violation[] {
       ['image', 'location'],
       'image.build and image.location exclude each other',
     ),
-    ...needs(type !== 'Load Balanced Web Service' || image?.port, ['image', 'port'], 'image.port is missing'),
+    ...needs(!needsPort || image?.port, ['image', 'port'], 'image.port is missing'),
     ...needs(!(withoutPort && image?.port), ['image', 'port'], `a ${type} has no image.port`),
   ];
 }
@@ -202,6 +203,7 @@ function listeners(nlb: Nlb): [Path, Nlb | NonNullable<Nlb['additional_listeners
   return [[['nlb'], nlb], ...more];
 }
 
+/** https://github.com/aws/copilot-cli/blob/v1.34.1/internal/pkg/manifest/validate.go (TaskConfig, validateWindows) */
 function platformViolations({ platform, count, storage, network }: Fields): Violation[] {
   const { osfamily = '', architecture = '' } = platform ?? {};
   const isWindows = osfamily.toLowerCase().startsWith('windows');

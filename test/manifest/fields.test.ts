@@ -6,12 +6,16 @@ import { read, refusal, webService } from '../k8s/workload.ts';
 
 const types = Object.keys(workloadTypes) as WorkloadType[];
 
-/** In the table for another type's sake; a rule refuses them. */
+/** In the table for another type's sake; a rule refuses them, or reading drops them. */
 const refused: Record<WorkloadType, string[]> = {
   'Load Balanced Web Service': ['deployment.rollback_alarms.messages_delayed'],
   'Backend Service': ['deployment.rollback_alarms.messages_delayed'],
   'Worker Service': ['image.port'],
   'Scheduled Job': ['image.port'],
+  'Request-Driven Web Service': [
+    'image.healthcheck',
+    ...['command', 'interval', 'timeout', 'retries', 'start_period'].map((field) => `image.healthcheck.${field}`),
+  ],
 };
 
 function copilotFields(): Map<string, Set<string>> {

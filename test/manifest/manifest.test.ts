@@ -173,7 +173,26 @@ describe('readManifest', () => {
   it('refuses a type without a meaning in Kubernetes and lists those that have one', () => {
     const message = refusal('name: site\ntype: Static Site');
     expect(message).to.contain('manifest.yml:2: type "Static Site" has no meaning in Kubernetes');
-    expect(message).to.contain('Load Balanced Web Service, Backend Service, Worker Service, Scheduled Job');
+    expect(message).to.contain(
+      'Load Balanced Web Service, Backend Service, Worker Service, Scheduled Job, Request-Driven Web Service',
+    );
+  });
+
+  it('reads a Request-Driven Web Service as one with a route of every path', () => {
+    const { fields, notCarried } = read(
+      [
+        'name: api\ntype: Request-Driven Web Service\nimage: { location: x, port: 80 }\ncount: high',
+        'http: { healthcheck: { path: /ok, interval: 10s }, private: true }\nnetwork: { vpc: { placement: private } }',
+      ].join('\n'),
+    );
+    expect(fields.http).to.deep.equal({ path: '/', healthcheck: { path: '/ok', interval: 10 } });
+    expect(notCarried.map(({ path }) => path)).to.have.members(['count', 'http.private', 'network']);
+  });
+
+  it('refuses a Request-Driven Web Service without a port', () => {
+    expect(refusal('name: api\ntype: Request-Driven Web Service\nimage: { location: x }')).to.contain(
+      'image.port is missing',
+    );
   });
 
   it('refuses a manifest without a type', () => {
