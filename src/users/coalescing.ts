@@ -45,7 +45,7 @@ const LATE_MILLISECONDS = 5;
  * Work that arrives together is done together. While a batch is under way, what arrives waits and becomes the next
  * one, so batches grow with the load and a single item never waits for company. A batch takes in nothing once it has
  * begun: what it reads is never older than an item's arrival. When a batch fails for any reason other than the
- * database being away, its items are tried one by one, so that a bad one fails alone. An item that is not answered in
+ * database being unavailable, its items are tried one by one, so that a bad one fails alone. An item that is not answered in
  * time, or arrives when too many are there already, is refused with `Unavailable`.
  */
 export class Coalescer<Item, Result> {
