@@ -101,7 +101,7 @@ describe('migrations', function () {
     try {
       await own.kill();
       const waiting = startProcess('migrate', own.env);
-      await eventually(async () => waiting.stdout().includes('does not answer yet'));
+      await eventually(async () => waiting.stdout().includes('; trying again'));
       await own.start();
       expect((await waiting.exited).code).to.equal(0);
     } finally {
