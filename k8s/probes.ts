@@ -1,5 +1,6 @@
 import { k8s } from 'cdk8s-plus-27';
 import type { Fields } from '../manifest/fields.ts';
+import { TARGET_GROUP_DEFAULTS } from '../manifest/health-check.ts';
 import { type Container, conditionsOn } from './containers.ts';
 import { servicePorts } from './ports.ts';
 
@@ -30,9 +31,9 @@ function balancedProbes(http: Http | Record<string, never>, targetPort: number, 
   const {
     path = '/',
     port = targetPort,
-    interval = 30,
-    timeout = 5,
-    unhealthy_threshold = 2,
+    interval = TARGET_GROUP_DEFAULTS.interval,
+    timeout = TARGET_GROUP_DEFAULTS.timeout,
+    unhealthy_threshold = TARGET_GROUP_DEFAULTS.unhealthyThreshold,
     grace_period = 60,
   } = check;
   const at = { port: k8s.IntOrString.fromNumber(port) };

@@ -1,6 +1,6 @@
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
 import { findChromium } from '../../tools/doctor/tools.ts';
-import { target } from './service.ts';
+import { authorization, target } from './service.ts';
 
 /** Without a sandbox, since tests also run as root in a container; without whatever Chromium asks of the world. */
 const ARGUMENTS = [
@@ -34,7 +34,12 @@ export async function launch(): Promise<Browser | undefined> {
 /** Opens a path of the service in a fresh profile; American English, so that dates are typed month first. */
 export async function visit(browser: Browser, path: string, options: BrowserContextOptions = {}): Promise<Visit> {
   const { url } = await target();
-  const context = await browser.newContext({ baseURL: url, locale: 'en-US', ...options });
+  const context = await browser.newContext({
+    baseURL: url,
+    locale: 'en-US',
+    extraHTTPHeaders: authorization(),
+    ...options,
+  });
   const page = await context.newPage();
   page.setDefaultTimeout(PATIENCE_MILLISECONDS);
   const complaints: string[] = [];

@@ -2,7 +2,7 @@ import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
 import { expect } from 'chai';
 import type { Response as Documented, OpenApi, Operation } from '../../src/web/openapi.ts';
-import { target } from './service.ts';
+import { authorization, target } from './service.ts';
 
 /** What came back, read to its end. */
 export interface Answer {
@@ -28,7 +28,7 @@ export async function ask(method: string, path: string, { headers, json, body }:
   const { url } = await target();
   const response = await fetch(url + path, {
     method,
-    headers: { ...(json !== undefined && { 'content-type': 'application/json' }), ...headers },
+    headers: { ...authorization(), ...(json !== undefined && { 'content-type': 'application/json' }), ...headers },
     redirect: 'manual',
     signal: AbortSignal.timeout(TIMEOUT_MILLISECONDS),
     ...(json !== undefined && { body: JSON.stringify(json) }),

@@ -1,7 +1,7 @@
 import { gzipSync } from 'node:zlib';
 import { expect } from 'chai';
 import { ask, contract, jsonOf } from './contract.ts';
-import { newName, START_MILLISECONDS, skip, target } from './service.ts';
+import { authorization, newName, START_MILLISECONDS, skip, target } from './service.ts';
 import { answerIn, say } from './wire.ts';
 
 const LARGEST_BODY = 16 * 1024;
@@ -281,7 +281,7 @@ describe('what is not quite HTTP', () => {
     });
     const sent = fetch(`${url}/hello/${name}`, {
       method: 'PUT',
-      headers: json,
+      headers: { ...authorization(), ...json },
       body: half,
       duplex: 'half',
       signal: gone.signal,

@@ -54,6 +54,12 @@ export function newName(): string {
   return name;
 }
 
+/** What a request that writes to the service at BASE_URL needs: its WRITE_TOKEN, from the environment; else nothing. */
+export function authorization(): Record<string, string> {
+  const { BASE_URL, WRITE_TOKEN } = process.env;
+  return BASE_URL && WRITE_TOKEN ? { authorization: `Bearer ${WRITE_TOKEN}` } : {};
+}
+
 /** The date in UTC, `days` from now, as YYYY-MM-DD. Waits past a midnight that is near, so that a test has one today. */
 export async function utcDate(days = 0): Promise<string> {
   const left = DAY_MILLISECONDS - (Date.now() % DAY_MILLISECONDS);
@@ -72,6 +78,6 @@ after(async function () {
   this.timeout(START_MILLISECONDS);
   if (starting === undefined) return;
   const { url } = await starting;
-  for (const name of made) await fetch(`${url}/hello/${name}`, { method: 'DELETE' });
+  for (const name of made) await fetch(`${url}/hello/${name}`, { method: 'DELETE', headers: authorization() });
   await stop?.();
 });

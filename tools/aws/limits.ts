@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { TARGET_GROUP_DEFAULTS } from '../../manifest/health-check.ts';
 import { readManifest } from '../../manifest/manifest.ts';
 import { type Overrides, readOverrides } from '../../manifest/overrides.ts';
 import { Refusal } from '../terminal/refusal.ts';
@@ -64,7 +65,7 @@ export function broken(
   if (typeof http === 'object') {
     within('http.deregistration_delay', http.deregistration_delay, 0, 3600);
     const check: HttpHealthcheck = http.healthcheck ?? {};
-    const { interval = 10, timeout = 5 } = check;
+    const { interval = TARGET_GROUP_DEFAULTS.interval, timeout = TARGET_GROUP_DEFAULTS.timeout } = check;
     within('http.healthcheck.interval', interval, 5, 300);
     within('http.healthcheck.timeout', timeout, 2, 120);
     within('http.healthcheck.healthy_threshold', check.healthy_threshold, 2, 10);

@@ -1,11 +1,16 @@
+import { randomBytes } from 'node:crypto';
 import autocannon from 'autocannon';
 import { say, step } from '../terminal/progress.ts';
 import { Refusal } from '../terminal/refusal.ts';
 import { command } from './command.ts';
 
-// A small load test: readers and writers in the ratio 9 : 1, against LOAD_BALANCER or what listens on this machine.
+// A small load test: readers and writers in the ratio 9 : 1, against LOAD_BALANCER or the service on this machine. It may
+// run against a service in use: its usernames are random and as long as one may be, and are deleted at the end.
 const SLOWEST_MILLISECONDS = 500;
-const users = Array.from({ length: 50 }, (_, i) => `stress${letter(i / 10)}${letter(i % 10)}`);
+const LONGEST_USERNAME = 64;
+const users = Array.from({ length: 50 }, randomUsername);
+const { WRITE_TOKEN } = process.env;
+const authorization: Record<string, string> = WRITE_TOKEN ? { authorization: `Bearer ${WRITE_TOKEN}` } : {};
 
 await command('stress_test', [], async () => {
   const given = process.env.LOAD_BALANCER || 'http://localhost:5000';
@@ -16,7 +21,7 @@ await command('stress_test', [], async () => {
   const put = (user: string, i: number) => ({
     method: 'PUT' as const,
     path: `/hello/${user}`,
-    headers: { 'content-type': 'application/json' },
+    headers: { 'content-type': 'application/json', ...authorization },
     body: JSON.stringify({ dateOfBirth: `19${10 + i}-05-17` }),
   });
   const requests = users.flatMap((user, i) => [
@@ -36,13 +41,13 @@ await command('stress_test', [], async () => {
     },
   } satisfies autocannon.Options;
   const result = await step(`${connections} connections to ${url} for ${duration} s`, () => autocannon(options));
-  await Promise.all(users.map((user) => fetch(`${url}/hello/${user}`, { method: 'DELETE' })));
+  await removeUsers(url);
 
   const failed = result.non2xx + result.errors + result.timeouts;
   say(`${result['2xx']} answers, ${failed} failed, p99 ${result.latency.p99} ms (limit ${SLOWEST_MILLISECONDS} ms)`);
   if (failed > 0)
     throw new Refusal(
-      `${failed} requests failed: ${result.non2xx} by status, ${result.timeouts} by time-out, ${result.errors} by connection`,
+      `${failed} requests failed: ${result.non2xx} by status, ${result.timeouts} by timeout, ${result.errors} by connection`,
     );
   if (result.latency.p99 > SLOWEST_MILLISECONDS)
     throw new Refusal(`p99 is ${result.latency.p99} ms, above ${SLOWEST_MILLISECONDS} ms`);
@@ -64,6 +69,18 @@ function number(name: string, otherwise: number): number {
   return value;
 }
 
-function letter(i: number): string {
-  return String.fromCharCode(97 + Math.floor(i));
+/** Deletes the users of this run. Throws Refusal when some are still there. */
+async function removeUsers(url: string): Promise<void> {
+  const answers = await Promise.all(
+    users.map((user) => fetch(`${url}/hello/${user}`, { method: 'DELETE', headers: authorization })),
+  );
+  const kept = answers.filter(({ status }) => status !== 204 && status !== 404);
+  const [first] = kept;
+  if (first === undefined) return;
+  const advice = first.status === 401 ? '. The service has a WRITE_TOKEN: set WRITE_TOKEN to it' : '';
+  throw new Refusal(`${kept.length} users of this test could not be deleted: status ${first.status}${advice}`);
+}
+
+function randomUsername(): string {
+  return Array.from(randomBytes(LONGEST_USERNAME), (byte) => String.fromCharCode(97 + (byte % 26))).join('');
 }

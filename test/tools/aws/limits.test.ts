@@ -46,6 +46,24 @@ describe('the limits of AWS that Copilot does not check', () => {
     ]);
   });
 
+  it("take a timeout of the load balancer's health check up to AWS's own interval of 30 s where none is set", () => {
+    const text = manifest.replace(/^ {4}interval: 5s\n/m, '');
+    const found = (timeout: string) =>
+      broken(
+        text.replace(/^ {4}timeout: 3s$/m, `    timeout: ${timeout}`),
+        { stopTimeouts: new Map([[0, 30]]) },
+        {
+          application: 'plusone',
+          environment: 'prod',
+        },
+      );
+    expect(text).not.to.equal(manifest);
+    expect(found('15s')).to.deep.equal([]);
+    expect(found('30s')).to.deep.equal([
+      'prod: http.healthcheck.timeout is 30 s, which is not less than the interval of 30 s',
+    ]);
+  });
+
   it('refuse a stop time-out that kills a task which may still answer', () => {
     const stopTimeouts = new Map([[0, 20]]);
     expect(broken(manifest, { stopTimeouts }, { application: 'plusone', environment: 'prod' })).to.deep.equal([
