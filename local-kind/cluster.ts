@@ -75,7 +75,7 @@ export async function ensureCluster(
         `the cluster ${name} has ${there.length - 1} workers, and a cluster keeps its nodes: leave WORKERS out, or make down first`,
       );
     const cluster = { name, port: published, nodePort, nodes: nodesOfTheService(name, there), connection, kubectl };
-    // kind writes the kubeconfig last: without it, somebody broke off in the middle (or it is a clone's cluster).
+    // kind writes the kubeconfig last: without it, the cluster is half made, or a clone's, or only this file was lost.
     const finished = await kubectl(['config', 'get-contexts', `kind-${name}`]).then(
       () => true,
       () => false,
@@ -85,11 +85,14 @@ export async function ensureCluster(
       tell(`${name} is there`);
       return cluster;
     }
-    if (finished)
-      throw new Refusal(`the cluster ${name} does not answer after ${START_SECONDS} s: make down, then make up`);
-    tell(`${name} was never finished: made anew`);
+    const waited = finished ? START_SECONDS : LAST_CHANCE_SECONDS;
+    // It may hold data, so it is not for us to delete.
+    throw new Refusal(
+      `the cluster ${name} does not answer after ${waited} s. make up CLUSTER=${name} tries again; ` +
+        `make down CLUSTER=${name} deletes it with its data, and the next make up creates it`,
+    );
   }
-  // Also without a cluster: an entry that is left in the kubeconfig would make the next one look finished from the start.
+  // There is no cluster: an entry left in the kubeconfig would make the next one look finished from the start.
   await output('kind', ['delete', 'cluster', '--name', name, '--kubeconfig', KUBECONFIG]);
 
   const image = process.env.KIND_NODE_IMAGE || config.nodes[0].image;

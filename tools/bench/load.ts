@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { lookAtTool, requireTools } from '../doctor/tools.ts';
 import { findProgram } from '../process/server-program.ts';
+import { agreesToInstall } from '../terminal/install.ts';
 import { output, run } from '../terminal/programs.ts';
 import { step } from '../terminal/progress.ts';
 
@@ -47,16 +48,20 @@ export async function measure(load: Load, url: string, users: number, seconds: n
   };
 }
 
-/** The version of wrk, which is installed first where we may. Throws a Refusal when there is no way to it. */
+/** The version of wrk, which is installed first if the person agrees. Throws a Refusal when it is missing in the end. */
 export async function requireWrk(): Promise<string> {
   const { mark, says } = await lookAtTool('wrk');
   if (mark === '✓') return says;
   if (process.getuid?.() === 0 && findProgram('apt-get') !== undefined) {
-    await step('wrk is not here: installing it', async () => {
-      // Whether it worked is seen by what is here afterwards.
-      await run('apt-get', ['update', '-qq']).catch(() => '');
-      await run('apt-get', ['install', '-qq', '-y', '--no-install-recommends', 'wrk']).catch(() => '');
-    });
+    const commands: [string, ...string[]][] = [
+      ['apt-get', 'update', '-qq'],
+      ['apt-get', 'install', '-qq', '-y', '--no-install-recommends', 'wrk'],
+    ];
+    if (await agreesToInstall('The benchmark needs wrk.', commands))
+      await step('installing wrk', async () => {
+        // requireTools() below says whether it worked.
+        for (const [program, ...args] of commands) await run(program, args).catch(() => '');
+      });
   }
   await requireTools(['wrk']);
   return (await lookAtTool('wrk')).says;

@@ -35,7 +35,7 @@ export async function lookAtDatabase(limitMilliseconds: number): Promise<Finding
   const says = 'no MariaDB or MySQL server, and no Docker that could run one';
   return (await installation()) === undefined
     ? wrong(says, remedyHere(server))
-    : note(`${says}: make dev and make test install MariaDB themselves`, remedyHere(server));
+    : note(`${says}: make dev and make test can install MariaDB, if you agree`, remedyHere(server));
 }
 
 /** Whether `make dev` could have the port that a variable names. */

@@ -2,6 +2,7 @@
 import { accessSync, constants } from 'node:fs';
 import { join } from 'node:path';
 import { remedyHere, type Source } from '../doctor/finding.ts';
+import { agreesToInstall } from '../terminal/install.ts';
 import { type Failed, output, run } from '../terminal/programs.ts';
 import { step } from '../terminal/progress.ts';
 import { Refusal } from '../terminal/refusal.ts';
@@ -46,11 +47,16 @@ export async function installation(): Promise<[program: string, ...args: string[
   return findProgram('brew') === undefined ? undefined : [['brew', 'install', 'mariadb']];
 }
 
-/** Installs MariaDB's server where we may; gives back the program. Throws a Refusal that says what to do otherwise. */
+/**
+ * Installs MariaDB's server where it may and the person agrees; gives back the program. Throws a Refusal that says what to
+ * do otherwise.
+ */
 export async function installServer(): Promise<string> {
   const commands = await installation();
   if (commands === undefined) throw new Refusal(ADVICE);
-  return await step('no MySQL-family server and no Docker here: installing MariaDB, its programs only', async () => {
+  if (!(await agreesToInstall('There is no MySQL-family server and no Docker on this machine.', commands)))
+    throw new Refusal(`nothing was installed; INSTALL=1 agrees beforehand.\n${ADVICE}`);
+  return await step('installing MariaDB, its programs only', async () => {
     const failures: string[] = [];
     // An update that fails for one archive does not matter when the packages are in another.
     for (const [program, ...args] of commands)
