@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { Agent, request } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import type { PrivateDatabase } from '../../tools/process/database.ts';
 import { startPrivateDatabase } from '../../tools/process/database.ts';
@@ -105,6 +106,8 @@ describe('stopping the process', function () {
         await find(service.url, 'somebody');
         await own.freeze();
         const waiting = what === 'a waiting' ? find(service.url, 'somebody') : undefined;
+        // A busy machine may take as long to read the request; one that was not read is not a waiting one.
+        if (waiting !== undefined) await sleep(300);
         const from = performance.now();
         expect((await service.stop()).code).to.equal(0);
         expect(performance.now() - from).to.be.below(8_000);

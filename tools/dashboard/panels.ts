@@ -129,8 +129,8 @@ export const PANELS: readonly Panel[] = [
     section: 'What callers see',
     title: 'Errors',
     description:
-      'The share of all answers. 503 comes with Retry-After, while MySQL is away or more comes in than it can do. ' +
-      'Any other 5xx is a fault in the program. 4xx are mistakes of callers, unknown users among them.',
+      'The share of all answers. 503 comes with Retry-After: the database is unavailable or overloaded. ' +
+      'Any other 5xx is an error in the service. 4xx are client errors, unknown users among them.',
     prometheus: {
       unit: 'share',
       queries: [
