@@ -12,11 +12,11 @@ import {
 } from 'cdk8s-plus-27';
 import type { Construct } from 'constructs';
 import type { NotCarried } from '../manifest/mapping.ts';
+import { objectName, secretName } from '../manifest/names.ts';
 import { cronJobSchedule } from '../manifest/schedule.ts';
 import { type Adapted, adaptedOf } from './adapted.ts';
 import { declaredUser, exceptions, presentImage, spreadPods, standsForLoadBalancer } from './exceptions.ts';
 import { builtImages } from './images.ts';
-import { objectName, secretName } from './names.ts';
 import { claimName, fileSystemOf, isShared, type Pod, podOf } from './pod.ts';
 import { listeningPorts, servicePorts } from './ports.ts';
 import type { Release } from './release.ts';

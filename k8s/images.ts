@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
+import { objectName } from '../manifest/names.ts';
 import { type Container, containersOf } from './containers.ts';
-import { objectName } from './names.ts';
 import type { Release } from './release.ts';
 
 /** The image of a container: where the manifest says, or the name under which the cluster was given what it builds. */

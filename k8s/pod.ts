@@ -1,10 +1,10 @@
 import { k8s } from 'cdk8s-plus-27';
 import type { Fields } from '../manifest/fields.ts';
 import type { NotCarried } from '../manifest/mapping.ts';
+import { objectName } from '../manifest/names.ts';
 import { withClusterNames } from './adapted.ts';
 import { type Container, conditionsOn, containersOf } from './containers.ts';
 import { imageOf } from './images.ts';
-import { objectName } from './names.ts';
 import { isCarried, taskOverride, taskOverrideTexts } from './overrides.ts';
 import { listeningPorts } from './ports.ts';
 import { serviceProbes, sidecarProbes } from './probes.ts';

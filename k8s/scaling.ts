@@ -1,10 +1,10 @@
 import type { Chart } from 'cdk8s';
 import { k8s, Role, ServiceAccount } from 'cdk8s-plus-27';
 import type { Fields } from '../manifest/fields.ts';
+import { objectName } from '../manifest/names.ts';
 import type { ScheduledAction } from '../manifest/overrides.ts';
 import { cronJobSchedule } from '../manifest/schedule.ts';
 import { exceptions, presentImage } from './exceptions.ts';
-import { objectName } from './names.ts';
 import { sizeOf } from './pod.ts';
 
 export interface Scaling {

@@ -1,9 +1,9 @@
 import type { k8s } from 'cdk8s-plus-27';
 import type { Fields } from '../manifest/fields.ts';
 import type { NotCarried } from '../manifest/mapping.ts';
+import { secretName } from '../manifest/names.ts';
 import { withClusterNames } from './adapted.ts';
 import { type Container, containersOf } from './containers.ts';
-import { secretName } from './names.ts';
 import { servicePorts } from './ports.ts';
 import type { Release } from './release.ts';
 

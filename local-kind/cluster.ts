@@ -48,8 +48,9 @@ interface Wishes {
 }
 
 /**
- * Makes the cluster, or brings the one of that name back: a stopped node is started, one whose making was broken off
- * is made again. Throws a Refusal when the port is taken, or when the cluster that is there is another than wished for.
+ * Creates the cluster, or uses the one of that name: a stopped node is started, a lost kubeconfig is exported again. It
+ * deletes no cluster. Throws a Refusal when the port is taken, the cluster does not answer, or it has another port or
+ * number of nodes than asked for.
  */
 export async function ensureCluster(
   name: string,

@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
-import { secretName } from '../k8s/names.ts';
+import { secretName } from '../manifest/names.ts';
 import { requireTools } from '../tools/doctor/tools.ts';
 import { target } from '../tools/terminal/make-target.ts';
 import { Failed, output, run } from '../tools/terminal/programs.ts';

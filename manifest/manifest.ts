@@ -1,5 +1,4 @@
 import type { z } from 'zod';
-import { objectName } from '../k8s/names.ts';
 import {
   DocumentError,
   lineAt,
@@ -19,6 +18,7 @@ import { applyEnvironment } from './environment.ts';
 import { everyField, type Fields, schemaOf, type WorkloadType, workloadTypes } from './fields.ts';
 import { interpolate } from './interpolation.ts';
 import { type NotCarried, nearestField, notCarried } from './mapping.ts';
+import { objectName } from './names.ts';
 import { violations } from './rules.ts';
 import { fillEmptyTexts, toleratedValue } from './tolerance.ts';
 

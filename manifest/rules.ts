@@ -1,7 +1,7 @@
 import { BlockList, isIP } from 'node:net';
-import { objectName } from '../k8s/names.ts';
 import type { Path } from './document.ts';
 import type { Fields, WorkloadType } from './fields.ts';
+import { objectName } from './names.ts';
 import { scheduleProblem } from './schedule.ts';
 
 export interface Violation {

@@ -9,8 +9,6 @@ import { type Credentials, createKnex, RenewableCredentials } from './connection
 import { isStatementError, needsNoPreparation, unavailableReason } from './errors.ts';
 import { runWithin, StatementTimeout } from './statement.ts';
 
-export { codeOf } from './errors.ts';
-
 export interface DatabaseStatistics {
   /** Connections that are running a statement. */
   readonly used: number;

@@ -35,7 +35,7 @@ import {
   TracerProvider,
 } from '@opentelemetry/sdk-trace';
 import type { DatabaseSettings, TracingSettings } from '../config.ts';
-import { codeOf } from '../database/database.ts';
+import { codeOf } from '../database/errors.ts';
 import { Unavailable } from '../http/problems.ts';
 import { PROBES } from './health.ts';
 import type { Logger } from './logging.ts';

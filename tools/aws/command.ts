@@ -65,8 +65,7 @@ export function readTarget(env: NodeJS.ProcessEnv): Target {
 export async function confirm(question: string, answer: 'yes' | string): Promise<void> {
   if (process.env.YES === '1' && answer === 'yes') return;
   if (process.env.YES === answer) return;
-  if (!process.stdin.isTTY)
-    throw new Refusal(`${question} Nobody is here to answer: set YES=${answer === 'yes' ? '1' : answer}`);
+  if (!process.stdin.isTTY) throw new Refusal(`${question} Not a terminal: set YES=${answer === 'yes' ? '1' : answer}`);
   const terminal = createInterface({ input: process.stdin, output: process.stdout });
   const given = await terminal.question(`${question} (${answer}) `);
   terminal.close();

@@ -110,7 +110,7 @@ describe('the rehearsal', function () {
     });
 
     it('infra-create changes nothing without an answer', async () => {
-      expect(await refuses('tools/aws/infra-create.ts')).to.contain('Nobody is here to answer: set YES=1');
+      expect(await refuses('tools/aws/infra-create.ts')).to.contain('Not a terminal: set YES=1');
       expect(await cloud.applicationTags(target)).to.equal(undefined);
     });
 
@@ -346,7 +346,7 @@ describe('the rehearsal', function () {
 
   describe('infra-destroy', () => {
     it('changes nothing without an answer', async () => {
-      expect(await refuses('tools/aws/infra-destroy.ts')).to.contain('Are you sure? Nobody is here to answer');
+      expect(await refuses('tools/aws/infra-destroy.ts')).to.contain('Are you sure? Not a terminal');
     });
 
     it('takes more than YES=1 for prod', async () => {

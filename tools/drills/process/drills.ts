@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { codeOf } from '../../../src/database/database.ts';
+import { codeOf } from '../../../src/database/errors.ts';
 import { startPrivateDatabase } from '../../process/database.ts';
 import { migrate, startProcess } from '../../process/service.ts';
 import type { ParameterStore } from '../../process/ssm.ts';
