@@ -1,14 +1,14 @@
 import type { NotCarried } from '../manifest/mapping.ts';
 import { type Container, containersOf } from './containers.ts';
 import { acceptsPast399 } from './probes.ts';
-import type { Release } from './release.ts';
+import type { Workload } from './workload.ts';
 
 /** A field that has an effect here, but another one than on AWS: which one, and why. */
 export type Adapted = NotCarried;
 
 /** What is written otherwise than the manifest says, so that it works in a cluster. */
-export function adaptedOf(release: Release): Adapted[] {
-  const { fields, type } = release.manifest;
+export function adaptedOf(workload: Workload): Adapted[] {
+  const { fields, type } = workload.manifest;
   const { count, http } = fields;
   const found: Adapted[] = [];
   const least = count && 'range' in count ? count.range?.min : undefined;
@@ -26,12 +26,12 @@ export function adaptedOf(release: Release): Adapted[] {
         reason:
           'not essential, and with no port: it runs to its end before the service starts. If it keeps running, leave out "essential: false"',
       });
-    found.push(...localNames(release, container));
+    found.push(...localNames(workload, container));
   }
   return found;
 }
 
-function localNames(release: Release, { at, variables = {}, command = [], entrypoint = [] }: Container): Adapted[] {
+function localNames(workload: Workload, { at, variables = {}, command = [], entrypoint = [] }: Container): Adapted[] {
   const texts = [
     ...Object.entries(variables).map(([name, value]) => [`${at}variables.${name}`, value] as const),
     ...command.map((word) => [`${at}command`, word] as const),
@@ -40,23 +40,23 @@ function localNames(release: Release, { at, variables = {}, command = [], entryp
   return texts.flatMap(([path, text]) =>
     typeof text !== 'string'
       ? []
-      : [...text.matchAll(localName(release))].map(([name]) => ({
+      : [...text.matchAll(localName(workload))].map(([name]) => ({
           path,
-          reason: `${name} resolves on AWS only: it is ${withClusterNames(release, name)} here`,
+          reason: `${name} resolves on AWS only: it is ${withClusterNames(workload, name)} here`,
         })),
   );
 }
 
 /** A text in which the names of AWS service discovery, `api.test.shop.local`, are those of the cluster's Services. */
-export function withClusterNames(release: Release, text: string): string {
+export function withClusterNames(workload: Workload, text: string): string {
   return text.replaceAll(
-    localName(release),
+    localName(workload),
     (_, service?: string) =>
-      `${(service ?? '').toLowerCase().replaceAll('_', '-')}${release.namespace}.svc.cluster.local`,
+      `${(service ?? '').toLowerCase().replaceAll('_', '-')}${workload.namespace}.svc.cluster.local`,
   );
 }
 
 /** https://aws.github.io/copilot-cli/docs/developing/svc-to-svc-communication/#service-discovery */
-function localName({ environment, application }: Release): RegExp {
+function localName({ environment, application }: Workload): RegExp {
   return new RegExp(`(?<![\\w.-])([\\w-]+\\.)?${environment}\\.${application}\\.local(?![\\w-]|\\.\\w)`, 'gi');
 }

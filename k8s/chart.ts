@@ -19,13 +19,13 @@ import { declaredUser, exceptions, presentImage, spreadPods, standsForLoadBalanc
 import { builtImages } from './images.ts';
 import { claimName, fileSystemOf, isShared, type Pod, podOf } from './pod.ts';
 import { listeningPorts, servicePorts } from './ports.ts';
-import type { Release } from './release.ts';
 import type { Route } from './routes.ts';
 import { type Scaling, scalingOf, scheduleScaling } from './scaling.ts';
-import { maybeRoot, type SecurityLevel, securityLevel } from './security.ts';
+import { maybeRoot, securityLevel } from './security.ts';
 import { secretKeys } from './variables.ts';
+import type { SecurityLevel, Workload } from './workload.ts';
 
-/** A release as Kubernetes objects. */
+/** A workload as Kubernetes objects. */
 export interface Synthesis {
   app: App;
   charts: Chart[];
@@ -50,34 +50,34 @@ export interface Shared {
 }
 
 /**
- * The Kubernetes objects of a release: a chart with the namespace, which every workload of the application shares,
- * and a chart with the workload. Alone, the namespace enforces what the release takes, and no Ingress leads to it.
+ * The Kubernetes objects of a workload: a chart with the namespace, which every workload of the application shares,
+ * and a chart with the workload. Alone, the namespace enforces what the workload takes, and no Ingress leads to it.
  */
-export function synthesize(release: Release, { level, routed }: Shared = aloneOf(release)): Synthesis {
+export function synthesize(workload: Workload, { level, routed }: Shared = aloneOf(workload)): Synthesis {
   const app = new App();
-  const { namespace } = release;
-  const adapted = adaptedOf(release);
-  const shared = namespaceChart(app, release, level);
-  const pod = podOf(release);
-  const workload = new Workload(app, release, pod);
-  workload.addDependency(shared);
+  const { namespace } = workload;
+  const adapted = adaptedOf(workload);
+  const shared = namespaceChart(app, workload, level);
+  const pod = podOf(workload);
+  const chart = new WorkloadChart(app, workload, pod);
+  chart.addDependency(shared);
   return {
     app,
-    charts: [shared, workload],
+    charts: [shared, chart],
     namespace,
-    builtImages: builtImages(release),
-    secretKeys: secretKeys(release.manifest.fields),
-    maybeRoot: maybeRoot(release),
+    builtImages: builtImages(workload),
+    secretKeys: secretKeys(workload.manifest.fields),
+    maybeRoot: maybeRoot(workload),
     adapted,
     notCarried: [
-      ...release.manifest.notCarried.filter(
+      ...workload.manifest.notCarried.filter(
         ({ path }) =>
           !(routed && /^http\.(.*\.)?(path|alias)$/.test(path)) && !adapted.some((other) => other.path === path),
       ),
       ...pod.notCarried,
-      ...workload.notCarried,
-      ...release.overrides.notCarried,
-      ...release.cloudFormationOnly.map((path) => ({
+      ...chart.notCarried,
+      ...workload.overrides.notCarried,
+      ...workload.cloudFormationOnly.map((path) => ({
         path,
         reason: 'CloudFormation only; what it adds to the environment of the containers --platform-env can say',
       })),
@@ -85,15 +85,15 @@ export function synthesize(release: Release, { level, routed }: Shared = aloneOf
   };
 }
 
-function aloneOf(release: Release): Shared {
-  return { level: securityLevel([release]), routed: false };
+function aloneOf(workload: Workload): Shared {
+  return { level: securityLevel([workload]), routed: false };
 }
 
 /** The namespace and the Ingress of an application, whose workloads all have a Service. */
-export function synthesizeRoutes(release: Release, routes: readonly Route[], level: SecurityLevel): App {
+export function synthesizeRoutes(workload: Workload, routes: readonly Route[], level: SecurityLevel): App {
   const app = new App();
-  const { application, environment, namespace } = release;
-  const shared = namespaceChart(app, release, level);
+  const { application, environment, namespace } = workload;
+  const shared = namespaceChart(app, workload, level);
   const chart = new Chart(app, 'routes', {
     namespace,
     disableResourceNameHashes: true,
@@ -126,7 +126,7 @@ export function synthesizeRoutes(release: Release, routes: readonly Route[], lev
   return app;
 }
 
-function namespaceChart(app: App, { application, namespace }: Release, level: SecurityLevel): Chart {
+function namespaceChart(app: App, { application, namespace }: Workload, level: SecurityLevel): Chart {
   const chart = new Chart(app, 'application', { disableResourceNameHashes: true });
   new Namespace(chart, 'namespace', {
     metadata: {
@@ -144,15 +144,15 @@ function namespaceChart(app: App, { application, namespace }: Release, level: Se
   return chart;
 }
 
-class Workload extends Chart {
+class WorkloadChart extends Chart {
   readonly notCarried: NotCarried[] = [];
-  private readonly release: Release;
+  private readonly workload: Workload;
   private readonly pod: Pod;
   /** What tells this workload's pods from all others. */
   private readonly selector: Record<string, string>;
 
-  constructor(scope: Construct, release: Release, pod: Pod) {
-    const { application, environment, namespace, manifest } = release;
+  constructor(scope: Construct, workload: Workload, pod: Pod) {
+    const { application, environment, namespace, manifest } = workload;
     const { name, type } = manifest;
     const selector = { 'app.kubernetes.io/name': name, 'app.kubernetes.io/instance': `${application}-${environment}` };
     super(scope, name, {
@@ -165,7 +165,7 @@ class Workload extends Chart {
         'app.kubernetes.io/managed-by': 'cdk8s',
       },
     });
-    this.release = release;
+    this.workload = workload;
     this.pod = pod;
     this.selector = selector;
 
@@ -178,7 +178,7 @@ class Workload extends Chart {
   }
 
   private deploy() {
-    const { name, type, fields } = this.release.manifest;
+    const { name, type, fields } = this.workload.manifest;
     const scaling = scalingOf(fields);
     const recreate = fields.deployment?.rolling === 'recreate';
     const deployment = k8s.KubeDeployment.manifest({
@@ -214,7 +214,7 @@ class Workload extends Chart {
   }
 
   private schedule() {
-    const { name, fields } = this.release.manifest;
+    const { name, fields } = this.workload.manifest;
     const { on, retries = 0, timeout } = fields;
     const off = on?.schedule === 'none';
     const job = k8s.KubeCronJob.manifest({
@@ -236,7 +236,7 @@ class Workload extends Chart {
   }
 
   private template(extra: Partial<k8s.PodSpec>): k8s.PodTemplateSpec {
-    const annotations = this.release.manifest.fields.image?.labels;
+    const annotations = this.workload.manifest.fields.image?.labels;
     return {
       metadata: { labels: { ...this.labels }, ...(annotations ? { annotations } : {}) },
       spec: { ...this.pod.spec, ...extra },
@@ -249,7 +249,7 @@ class Workload extends Chart {
     object.addJsonPatch(...this.pod.additions.map(({ path, value }) => JsonPatch.add(`${spec}${path}`, value)));
   }
 
-  /** One pod to a node as far as there are nodes, and each release for itself. */
+  /** One pod to a node as far as there are nodes, and each workload for itself. */
   private spread(): Pick<k8s.PodSpec, 'topologySpreadConstraints'> {
     return {
       topologySpreadConstraints: [
@@ -265,7 +265,7 @@ class Workload extends Chart {
   }
 
   private autoscale({ min, max, metrics, cooldown }: Scaling) {
-    const { manifest, overrides, kubectlImage } = this.release;
+    const { manifest, overrides, kubectlImage } = this.workload;
     const { name } = manifest;
     if (overrides.scheduledActions.length > 0) scheduleScaling(this, name, overrides.scheduledActions, kubectlImage);
     new k8s.KubeHorizontalPodAutoscalerV2(this, 'autoscaler', {
@@ -292,12 +292,12 @@ class Workload extends Chart {
   private noteFixedCount({ min, max }: Scaling) {
     const reason = `nothing here to scale by: it stays at ${min}`;
     if (max > min) this.notCarried.push({ path: 'count.range', reason });
-    for (const { name } of this.release.overrides.scheduledActions)
+    for (const { name } of this.workload.overrides.scheduledActions)
       this.notCarried.push({ path: `ScheduledActions.${name}`, reason });
   }
 
   private expose(outside: boolean) {
-    const { manifest, nodePort } = this.release;
+    const { manifest, nodePort } = this.workload;
     const ports = servicePorts(manifest.fields);
     const { connect } = manifest.fields.network ?? {};
     if (ports.length === 0) return;
@@ -320,7 +320,7 @@ class Workload extends Chart {
 
   /** Into the pods comes only what is meant for the ports that they listen on; out goes what they like, as on AWS. */
   private guardPods() {
-    const { name, fields } = this.release.manifest;
+    const { name, fields } = this.workload.manifest;
     const ports = listeningPorts(fields);
     new k8s.KubeNetworkPolicy(this, 'ingress', {
       metadata: { name },
@@ -340,13 +340,13 @@ class Workload extends Chart {
   }
 
   private holdSecrets() {
-    const { manifest, secretValues } = this.release;
+    const { manifest, secretValues } = this.workload;
     if (!secretValues || Object.keys(secretValues).length === 0) return;
     new k8s.KubeSecret(this, 'secrets', { metadata: { name: secretName(manifest.name) }, stringData: secretValues });
   }
 
   private claimVolumes() {
-    const { name, fields } = this.release.manifest;
+    const { name, fields } = this.workload.manifest;
     const claims = Object.entries(fields.storage?.volumes ?? {}).flatMap(([volume, { efs }]) =>
       isShared(efs) ? [[claimName(name, volume, efs), fileSystemOf(efs)] as const] : [],
     );

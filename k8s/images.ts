@@ -1,10 +1,10 @@
 import { isDeepStrictEqual } from 'node:util';
 import { objectName } from '../manifest/names.ts';
 import { type Container, containersOf } from './containers.ts';
-import type { Release } from './release.ts';
+import type { Workload } from './workload.ts';
 
 /** The image of a container: where the manifest says, or the name under which the cluster was given what it builds. */
-export function imageOf({ manifest, image }: Release, container: Container): string {
+export function imageOf({ manifest, image }: Workload, container: Container): string {
   if (container.image?.location) return container.image.location;
   const sameBuild = isDeepStrictEqual(buildOf(container), buildOf({ image: manifest.fields.image }));
   if (container.role === 'main' || sameBuild) return image;
@@ -13,9 +13,9 @@ export function imageOf({ manifest, image }: Release, container: Container): str
 }
 
 /** The images that the cluster has to be given, and the Dockerfile of each. */
-export function builtImages(release: Release): Map<string, string> {
-  const built = containersOf(release.manifest.fields).filter(({ image }) => !image?.location);
-  return new Map(built.map((container) => [imageOf(release, container), dockerfileOf(container)]));
+export function builtImages(workload: Workload): Map<string, string> {
+  const built = containersOf(workload.manifest.fields).filter(({ image }) => !image?.location);
+  return new Map(built.map((container) => [imageOf(workload, container), dockerfileOf(container)]));
 }
 
 /** How the image of a container is built; undefined where it isn't. */

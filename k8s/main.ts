@@ -12,10 +12,10 @@ import { type Synthesis, synthesize, synthesizeRoutes } from './chart.ts';
 import { containersOf } from './containers.ts';
 import { dockerfileUser } from './dockerfile.ts';
 import { buildOf, dockerfileOf } from './images.ts';
-import type { Release } from './release.ts';
 import { type Route, routesOf } from './routes.ts';
 import { secretSkeleton, secretValues } from './secrets.ts';
-import { type SecurityLevel, securityLevel, securityLevels } from './security.ts';
+import { securityLevel } from './security.ts';
+import { type SecurityLevel, securityLevels, type Workload } from './workload.ts';
 
 // A workload's name starts with a letter, so no workload can have these.
 const routesFile = '_routes.k8s.yaml';
@@ -111,7 +111,7 @@ function wholeNumber(option: string, text: string, least: number, most: number):
 
 type Options = ReturnType<typeof readOptions>;
 
-function readReleases(options: Options): Release[] {
+function readWorkloads(options: Options): Workload[] {
   const workspace = openWorkspace(options.workspace);
   const { service } = options;
   if (service !== undefined && !workspace.workloads.includes(service)) {
@@ -124,27 +124,27 @@ function readReleases(options: Options): Release[] {
     throw new MissingInput(`no workload in ${options.workspace}: no folder in it has a manifest.yml`);
   if (options.image !== undefined && services.length > 1)
     throw new UsageError(`--image needs --service: there are ${services.join(', ')}`);
-  const { releases, problems } = collect(services, (name) => readRelease(options, workspace, name));
+  const { workloads, problems } = collect(services, (name) => readWorkload(options, workspace, name));
   if (problems.length > 0) throw new WrongFiles(problems.map(({ message }) => message).join('\n'));
-  return releases;
+  return workloads;
 }
 
 /** All problems of all manifests at once. */
-function collect(services: readonly string[], read: (service: string) => Release) {
-  const releases: Release[] = [];
+function collect(services: readonly string[], read: (service: string) => Workload) {
+  const workloads: Workload[] = [];
   const problems: DocumentError[] = [];
   for (const service of services) {
     try {
-      releases.push(read(service));
+      workloads.push(read(service));
     } catch (error) {
       if (!(error instanceof DocumentError)) throw error;
       problems.push(error);
     }
   }
-  return { releases, problems };
+  return { workloads, problems };
 }
 
-function readRelease(options: Options, workspace: Workspace, service: string): Release {
+function readWorkload(options: Options, workspace: Workspace, service: string): Workload {
   const { environment, reserve, security } = options;
   const folder = join(workspace.folder, service);
   const { text, name } = readText(join(folder, 'manifest.yml'));
@@ -154,7 +154,7 @@ function readRelease(options: Options, workspace: Workspace, service: string): R
   const surroundings = { application, environment, shell: process.env, addedVolumes: overrides.volumes };
   const manifest = readManifest(text, name, surroundings);
   if (options.strict && manifest.warnings.length > 0) throw new StrictError(manifest.warnings.join('\n'));
-  const release: Release = {
+  const workload: Workload = {
     application,
     environment,
     namespace: options.namespace ?? objectName(application),
@@ -175,11 +175,11 @@ function readRelease(options: Options, workspace: Workspace, service: string): R
     reserve,
   };
   const secretsFrom = options['secrets-from'];
-  if (secretsFrom === undefined) return release;
-  const { values, missing } = secretValues(release, readVariables(secretsFrom));
+  if (secretsFrom === undefined) return workload;
+  const { values, missing } = secretValues(workload, readVariables(secretsFrom));
   if (missing.length > 0)
     throw new WrongFiles(`${displayed(secretsFrom)}: ${service} needs a value for ${missing.join(', ')}`);
-  return { ...release, secretValues: values };
+  return { ...workload, secretValues: values };
 }
 
 /** The place among all workloads gives the port, so that two runs for two of them don't ask for the same one. */
@@ -215,7 +215,7 @@ function readVariables(path: string): Map<string, string> {
 }
 
 function report(
-  { manifest, environment }: Release,
+  { manifest, environment }: Workload,
   { namespace, builtImages, secretKeys, maybeRoot, adapted, notCarried }: Synthesis,
   level: SecurityLevel,
   file: string,
@@ -299,28 +299,28 @@ function run(args: string[]): number {
 
 function translate(options: Options) {
   const { output } = options;
-  const releases = readReleases(options);
-  for (const { manifest } of releases) for (const warning of manifest.warnings) console.error(`warning: ${warning}`);
-  const level = securityLevel(releases);
-  const routes = options.routes === 'ingress' ? routesOf(releases) : [];
-  const outputs = releases.map((release) => {
-    const synthesis = synthesize(release, { level, routed: routes.length > 0 });
-    return { release, synthesis, name: `${release.manifest.name}.k8s.yaml`, yaml: synthesis.app.synthYaml() };
+  const workloads = readWorkloads(options);
+  for (const { manifest } of workloads) for (const warning of manifest.warnings) console.error(`warning: ${warning}`);
+  const level = securityLevel(workloads);
+  const routes = options.routes === 'ingress' ? routesOf(workloads) : [];
+  const outputs = workloads.map((workload) => {
+    const synthesis = synthesize(workload, { level, routed: routes.length > 0 });
+    return { workload, synthesis, name: `${workload.manifest.name}.k8s.yaml`, yaml: synthesis.app.synthYaml() };
   });
-  const [first] = releases;
+  const [first] = workloads;
   const ingress = first && routes.length > 0 ? synthesizeRoutes(first, routes, level).synthYaml() : undefined;
-  const skeleton = options['secrets-from'] === undefined ? secretSkeleton(releases) : undefined;
+  const skeleton = options['secrets-from'] === undefined ? secretSkeleton(workloads) : undefined;
 
   const toFile = output !== '-';
   const path = (name: string) => (toFile ? displayed(join(output, name)) : name);
-  const reports = outputs.map(({ release, synthesis, name }) => report(release, synthesis, level, path(name)));
+  const reports = outputs.map(({ workload, synthesis, name }) => report(workload, synthesis, level, path(name)));
   if (ingress) reports.push(reportRoutes(routes, path(routesFile)));
   if (!toFile) {
     console.log([...outputs.map(({ yaml }) => yaml), ...(ingress ? [ingress] : [])].join('---\n').trimEnd());
     console.error(reports.join('\n\n'));
     return;
   }
-  for (const { name, yaml, release } of outputs) write(output, name, yaml, release.secretValues !== undefined);
+  for (const { name, yaml, workload } of outputs) write(output, name, yaml, workload.secretValues !== undefined);
   if (ingress) write(output, routesFile, ingress);
   if (skeleton) {
     // Someone may have filled it in.

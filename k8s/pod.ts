@@ -8,9 +8,9 @@ import { imageOf } from './images.ts';
 import { isCarried, taskOverride, taskOverrideTexts } from './overrides.ts';
 import { listeningPorts } from './ports.ts';
 import { serviceProbes, sidecarProbes } from './probes.ts';
-import type { Release } from './release.ts';
 import { maybeRoot, statedUser } from './security.ts';
 import { unknownVariables, variablesOf } from './variables.ts';
+import type { Workload } from './workload.ts';
 
 /** The pod of a workload. */
 export interface Pod {
@@ -26,18 +26,18 @@ const defaultStopTimeout = 30;
 const defaultDeregistrationDelay = 60;
 
 /** Everything in a manifest that is about the task, as a pod. */
-export function podOf(release: Release): Pod {
-  const { manifest, overrides } = release;
+export function podOf(workload: Workload): Pod {
+  const { manifest, overrides } = workload;
   const { fields } = manifest;
   const containers = containersOf(fields);
   const init = containers.filter(({ role }) => role === 'before' || role === 'along');
   const beside = containers.filter(({ role }) => role === 'main' || role === 'after');
   const drain = drainSeconds(fields);
   const stop = overrides.stopTimeouts.get(0) ?? stopTimeout(fields) ?? defaultStopTimeout;
-  const volumes = volumesOf(release, containers);
+  const volumes = volumesOf(workload, containers);
   const [main] = containers;
-  const user = main && statedUser(release, main);
-  const nonRoot = release.security === 'restricted' || maybeRoot(release).size === 0;
+  const user = main && statedUser(workload, main);
+  const nonRoot = workload.security === 'restricted' || maybeRoot(workload).size === 0;
   const owned = user !== undefined && volumes.some(({ persistentVolumeClaim }) => persistentVolumeClaim);
 
   return {
@@ -52,8 +52,8 @@ export function podOf(release: Release): Pod {
         ...(owned ? { fsGroup: user } : {}),
       },
       ...(fields.platform ? { nodeSelector: { 'kubernetes.io/os': operatingSystem(fields.platform) } } : {}),
-      ...(init.length > 0 ? { initContainers: init.map((container) => containerOf(release, container)) } : {}),
-      containers: beside.map((container) => containerOf(release, container)),
+      ...(init.length > 0 ? { initContainers: init.map((container) => containerOf(workload, container)) } : {}),
+      containers: beside.map((container) => containerOf(workload, container)),
       ...(volumes.length > 0 ? { volumes } : {}),
     },
     additions: [
@@ -63,26 +63,26 @@ export function podOf(release: Release): Pod {
       ),
       ...(drain > 0 ? [{ path: '/containers/0/lifecycle', value: { preStop: { sleep: { seconds: drain } } } }] : []),
     ],
-    notCarried: [...unknownVariables(release), ...looseOrder(fields, containers), ...otherTaskFields(fields)],
+    notCarried: [...unknownVariables(workload), ...looseOrder(fields, containers), ...otherTaskFields(fields)],
   };
 }
 
-function containerOf(release: Release, container: Container): k8s.Container {
-  const { fields } = release.manifest;
+function containerOf(workload: Workload, container: Container): k8s.Container {
+  const { fields } = workload.manifest;
   const { name, role } = container;
   const entrypoint = taskOverrideTexts(fields, container, 'EntryPoint') ?? container.entrypoint;
   const command = taskOverrideTexts(fields, container, 'Command') ?? container.command;
   const ports = listeningPorts(fields).filter((port) => port.container === name);
-  const mounts = mountsOf(release, container);
-  const user = statedUser(release, container);
-  const hardened = release.security === 'restricted' || !maybeRoot(release).has(name);
+  const mounts = mountsOf(workload, container);
+  const user = statedUser(workload, container);
+  const hardened = workload.security === 'restricted' || !maybeRoot(workload).has(name);
   return {
     name: objectName(name),
-    image: imageOf(release, container),
+    image: imageOf(workload, container),
     imagePullPolicy: 'IfNotPresent',
-    ...(entrypoint ? { command: entrypoint.map((word) => withClusterNames(release, word)) } : {}),
-    ...(command ? { args: command.map((word) => withClusterNames(release, word)) } : {}),
-    env: variablesOf(release, container),
+    ...(entrypoint ? { command: entrypoint.map((word) => withClusterNames(workload, word)) } : {}),
+    ...(command ? { args: command.map((word) => withClusterNames(workload, word)) } : {}),
+    env: variablesOf(workload, container),
     ...(ports.length > 0
       ? {
           ports: ports.map(({ port, protocol }) => ({
@@ -92,12 +92,12 @@ function containerOf(release: Release, container: Container): k8s.Container {
           })),
         }
       : {}),
-    resources: resourcesOf(fields, (shareOf(container, fields) * release.reserve) / 100),
+    resources: resourcesOf(fields, (shareOf(container, fields) * workload.reserve) / 100),
     ...(role === 'main' ? serviceProbes(fields) : sidecarProbes(container, fields)),
     securityContext: {
       // A container that starts as root has on ECS, and needs, what Docker gives it: to bind, to chown, to change user.
       ...(hardened ? { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } } : {}),
-      readOnlyRootFilesystem: hasReadonlyRoot(release, container),
+      readOnlyRootFilesystem: hasReadonlyRoot(workload, container),
       ...(user === undefined ? {} : { runAsUser: user }),
     },
     ...(mounts.length > 0 ? { volumeMounts: mounts } : {}),
@@ -146,7 +146,7 @@ export function sizeOf({ cpu = 256, memory = 512 }: Fields): { cpu: number; memo
   return { cpu: Math.ceil((cpu * 1000) / 1024), memory };
 }
 
-function hasReadonlyRoot({ manifest, overrides }: Release, { place }: Container): boolean {
+function hasReadonlyRoot({ manifest, overrides }: Workload, { place }: Container): boolean {
   const stated = taskOverride(manifest.fields, { place }, 'ReadonlyRootFilesystem');
   return (
     overrides.readonlyRoots.get(place) ??
@@ -157,15 +157,15 @@ function hasReadonlyRoot({ manifest, overrides }: Release, { place }: Container)
 }
 
 /** A read-only root comes with a place for temporary files, each container's own. */
-function mountsOf(release: Release, container: Container): k8s.VolumeMount[] {
-  const added = release.overrides.mounts.filter(({ place }) => place === container.place);
+function mountsOf(workload: Workload, container: Container): k8s.VolumeMount[] {
+  const added = workload.overrides.mounts.filter(({ place }) => place === container.place);
   const stated = [...container.mounts, ...added].map(({ volume, path, readOnly }) => ({
     name: objectName(volume),
     mountPath: path,
     readOnly,
   }));
   const hasTmp = stated.some(({ mountPath }) => mountPath === '/tmp');
-  if (hasTmp || !hasReadonlyRoot(release, container)) return stated;
+  if (hasTmp || !hasReadonlyRoot(workload, container)) return stated;
   return [...stated, { name: temporaryVolume(container), mountPath: '/tmp' }];
 }
 
@@ -173,17 +173,17 @@ function temporaryVolume({ name }: Container): string {
   return objectName(`tmp-${name}`);
 }
 
-function volumesOf(release: Release, containers: readonly Container[]): k8s.Volume[] {
-  const { name, fields } = release.manifest;
+function volumesOf(workload: Workload, containers: readonly Container[]): k8s.Volume[] {
+  const { name, fields } = workload.manifest;
   const stated = Object.entries(fields.storage?.volumes ?? {}).map(([volume, { efs }]) => {
     if (!isShared(efs)) return { name: objectName(volume), emptyDir: {} };
     return { name: objectName(volume), persistentVolumeClaim: { claimName: claimName(name, volume, efs) } };
   });
-  const added = [...new Set(release.overrides.volumes.map(objectName))]
+  const added = [...new Set(workload.overrides.volumes.map(objectName))]
     .filter((volume) => !stated.some((known) => known.name === volume))
     .map((volume) => ({ name: volume, emptyDir: {} }));
   const temporary = containers
-    .map((container) => ({ wanted: temporaryVolume(container), mounts: mountsOf(release, container) }))
+    .map((container) => ({ wanted: temporaryVolume(container), mounts: mountsOf(workload, container) }))
     .filter(({ wanted, mounts }) => mounts.some((mount) => mount.name === wanted))
     .map(({ wanted }) => ({ name: wanted, emptyDir: {} }));
   return [...stated, ...added, ...temporary];

@@ -1,6 +1,6 @@
 import type { Fields } from '../manifest/fields.ts';
 import { servicePorts, targetPort } from './ports.ts';
-import type { Release } from './release.ts';
+import type { Workload } from './workload.ts';
 
 /** Where the load balancer of an application sends a request. */
 export interface Route {
@@ -18,14 +18,14 @@ type Rule = Pick<Exclude<NonNullable<Fields['http']>, boolean>, 'path' | 'alias'
  * host before what doesn't, then longer paths first, so that `/` comes last. An internal load balancer is no way in from outside.
  * https://github.com/aws/copilot-cli/blob/v1.34.1/cf-custom-resources/lib/alb-rule-priority-generator.js
  */
-export function routesOf(releases: readonly Release[]): Route[] {
-  return releases.flatMap(routesOfOne).toSorted((a, b) => {
+export function routesOf(workloads: readonly Workload[]): Route[] {
+  return workloads.flatMap(routesOfOne).toSorted((a, b) => {
     const byHost = Number(a.host === undefined) - Number(b.host === undefined);
     return byHost || (a.host ?? '').localeCompare(b.host ?? '') || b.path.length - a.path.length;
   });
 }
 
-function routesOfOne({ manifest }: Release): Route[] {
+function routesOfOne({ manifest }: Workload): Route[] {
   const { name, fields, type } = manifest;
   const [entry] = servicePorts(fields);
   if (!entry || type === 'Backend Service') return [];

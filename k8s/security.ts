@@ -1,41 +1,37 @@
 import { type Container, containersOf } from './containers.ts';
 import { taskOverride } from './overrides.ts';
-import type { Release } from './release.ts';
-
-/** https://kubernetes.io/docs/concepts/security/pod-security-standards/ */
-export const securityLevels = ['restricted', 'baseline', 'privileged'] as const;
-export type SecurityLevel = (typeof securityLevels)[number];
+import type { SecurityLevel, Workload } from './workload.ts';
 
 /** The number of the user that a container runs as: as the task definition says; undefined where it says none. */
-export function statedUser(release: Release, container: Container): number | undefined {
-  const stated = taskOverride(release.manifest.fields, container, 'User');
+export function statedUser(workload: Workload, container: Container): number | undefined {
+  const stated = taskOverride(workload.manifest.fields, container, 'User');
   const number = typeof stated === 'string' ? /^(\d+)(:\d+)?$/.exec(stated)?.[1] : undefined;
-  return release.overrides.users.get(container.place) ?? (number === undefined ? undefined : Number(number));
+  return workload.overrides.users.get(container.place) ?? (number === undefined ? undefined : Number(number));
 }
 
 /** The containers that may run as root, as far as anyone can tell beforehand, each with the reason. */
-export function maybeRoot(release: Release): Map<string, string> {
+export function maybeRoot(workload: Workload): Map<string, string> {
   return new Map(
-    containersOf(release.manifest.fields).flatMap((container) => {
-      const reason = whyMaybeRoot(release, container);
+    containersOf(workload.manifest.fields).flatMap((container) => {
+      const reason = whyMaybeRoot(workload, container);
       return reason ? [[container.name, reason]] : [];
     }),
   );
 }
 
-function whyMaybeRoot(release: Release, container: Container): string | undefined {
-  const stated = statedUser(release, container);
+function whyMaybeRoot(workload: Workload, container: Container): string | undefined {
+  const stated = statedUser(workload, container);
   if (stated !== undefined) return stated === 0 ? 'the task definition has it run as root' : undefined;
   if (container.image?.location) return `nothing here says which user ${container.image.location} runs as`;
-  const user = release.imageUsers.get(container.name);
+  const user = workload.imageUsers.get(container.name);
   if (user === undefined) return 'its Dockerfile has no USER, or is not there';
   if (!/^\d+$/.test(user)) return `USER ${user} of its Dockerfile is a name, which Kubernetes can't tell from root`;
   return Number(user) === 0 ? `USER ${user} of its Dockerfile is root` : undefined;
 }
 
 /** The Pod Security Standard that the namespace of these workloads enforces. */
-export function securityLevel(releases: readonly Release[]): SecurityLevel {
-  const stated = releases.map(({ security }) => security).find((level) => level !== undefined);
+export function securityLevel(workloads: readonly Workload[]): SecurityLevel {
+  const stated = workloads.map(({ security }) => security).find((level) => level !== undefined);
   if (stated) return stated;
-  return releases.every((release) => maybeRoot(release).size === 0) ? 'restricted' : 'baseline';
+  return workloads.every((workload) => maybeRoot(workload).size === 0) ? 'restricted' : 'baseline';
 }

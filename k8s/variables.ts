@@ -5,14 +5,14 @@ import { secretName } from '../manifest/names.ts';
 import { withClusterNames } from './adapted.ts';
 import { type Container, containersOf } from './containers.ts';
 import { servicePorts } from './ports.ts';
-import type { Release } from './release.ts';
+import type { Workload } from './workload.ts';
 
 /**
  * The environment of a container. Of several that say the same name the later one wins, as on ECS: the platform, the
  * env file, the manifest, what Copilot adds, secrets.
  */
-export function variablesOf(release: Release, container: Container): k8s.EnvVar[] {
-  const { manifest, platformVariables, environmentFiles } = release;
+export function variablesOf(workload: Workload, container: Container): k8s.EnvVar[] {
+  const { manifest, platformVariables, environmentFiles } = workload;
   const stated = Object.entries(container.variables ?? {}).flatMap(([name, value]) =>
     typeof value === 'string' ? [[name, value] as const] : [],
   );
@@ -20,12 +20,12 @@ export function variablesOf(release: Release, container: Container): k8s.EnvVar[
     ...platformVariables,
     ...(environmentFiles.get(container.env_file ?? '') ?? []),
     ...stated,
-    ...addedByCopilot(release, container),
+    ...addedByCopilot(workload, container),
   ]);
   const secrets = Object.keys(container.secrets ?? {});
   for (const secret of secrets) values.delete(secret);
   return [
-    ...[...values].map(([name, value]) => ({ name, value: withClusterNames(release, value) })),
+    ...[...values].map(([name, value]) => ({ name, value: withClusterNames(workload, value) })),
     ...secrets.map((name) => {
       const key = secretKey(container, name);
       return { name, valueFrom: { secretKeyRef: { name: secretName(manifest.name), key } } };
@@ -35,7 +35,7 @@ export function variablesOf(release: Release, container: Container): k8s.EnvVar[
 
 /** https://aws.github.io/copilot-cli/docs/developing/environment-variables/#what-are-the-default-environment-variables */
 function addedByCopilot(
-  { manifest, application, environment, namespace }: Release,
+  { manifest, application, environment, namespace }: Workload,
   { mounts }: Container,
 ): [string, string][] {
   const { type, fields } = manifest;
@@ -75,7 +75,7 @@ function sourceText(source: string | { from_cfn: string } | { secretsmanager: st
 }
 
 /** The variables whose value only CloudFormation knows, unless the platform says what they are here. */
-export function unknownVariables({ manifest, platformVariables }: Release): NotCarried[] {
+export function unknownVariables({ manifest, platformVariables }: Workload): NotCarried[] {
   return containersOf(manifest.fields).flatMap(({ at, variables = {} }) =>
     Object.entries(variables).flatMap(([name, value]) => {
       if (typeof value === 'string' || platformVariables.has(name)) return [];

@@ -44,7 +44,7 @@ export function list(items: readonly KubernetesObject[]): string {
 }
 
 /** All containers of all workloads, those that come before the others included. */
-export function containersOf(objects: readonly KubernetesObject[]): Container[] {
+export function allContainers(objects: readonly KubernetesObject[]): Container[] {
   return objects.flatMap(({ spec }) => {
     const pod = spec?.template?.spec;
     return pod ? [...pod.initContainers, ...pod.containers] : [];
@@ -54,14 +54,14 @@ export function containersOf(objects: readonly KubernetesObject[]): Container[] 
 /** A copy in which every container that has the image `from` has the image `to`. */
 export function withImage(objects: readonly KubernetesObject[], from: string, to: string): KubernetesObject[] {
   const copy = structuredClone([...objects]);
-  for (const one of containersOf(copy)) if (one.image === from) one.image = to;
+  for (const one of allContainers(copy)) if (one.image === from) one.image = to;
   return copy;
 }
 
 /** A copy in which every variable that comes from the Secret `from` comes from the Secret `to`. */
 export function withSecret(objects: readonly KubernetesObject[], from: string, to: string): KubernetesObject[] {
   const copy = structuredClone([...objects]);
-  for (const { env } of containersOf(copy)) {
+  for (const { env } of allContainers(copy)) {
     for (const { valueFrom } of env) {
       if (valueFrom?.secretKeyRef?.name === from) valueFrom.secretKeyRef.name = to;
     }

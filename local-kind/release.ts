@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { type Cluster, keepImages } from './cluster.ts';
-import { containersOf, type KubernetesObject, kubernetesObject, list } from './objects.ts';
+import { allContainers, type KubernetesObject, kubernetesObject, list } from './objects.ts';
 import { rolledOut } from './rollout.ts';
 
 const NAMESPACE = 'plusone';
@@ -99,7 +99,7 @@ async function keep({ kubectl }: Cluster, release: Release): Promise<void> {
 
 /** Removes the Secrets of releases other than these. */
 async function keepSecrets({ kubectl }: Cluster, releases: readonly Release[]): Promise<void> {
-  const variables = releases.flatMap(({ manifests }) => containersOf(manifests)).flatMap(({ env }) => env);
+  const variables = releases.flatMap(({ manifests }) => allContainers(manifests)).flatMap(({ env }) => env);
   const kept = new Set(variables.map(({ valueFrom }) => valueFrom?.secretKeyRef?.name));
   const present = await kubectl(['get', 'secrets', '-n', NAMESPACE, '-l', PART_OF, '-o', 'name']);
   const obsolete = present.split('\n').filter((name) => name !== '' && !kept.has(name.replace('secret/', '')));

@@ -12,7 +12,7 @@ import { Failed, output, run } from '../tools/terminal/programs.ts';
 import { duration, say, step } from '../tools/terminal/progress.ts';
 import { Refusal } from '../tools/terminal/refusal.ts';
 import { type Cluster, ensureCluster, type Image, loadImage, loadImages, presentImages } from './cluster.ts';
-import { containersOf, type KubernetesObject, list, parseObjects, withImage, withSecret } from './objects.ts';
+import { allContainers, type KubernetesObject, list, parseObjects, withImage, withSecret } from './objects.ts';
 import { release } from './release.ts';
 import { rolledOut } from './rollout.ts';
 import { readSecretValues, type SecretVariable } from './secrets.ts';
@@ -117,7 +117,7 @@ async function revision(): Promise<string> {
 async function startStandIns(cluster: Cluster, manifests: KubernetesObject[], tell: (what: string) => void) {
   const { kubectl } = cluster;
   const standIns = parseObjects(await output('kubectl', ['kustomize', 'local-kind']));
-  await loadImages(cluster, await presentImages(containersOf(standIns).map(({ image }) => image)));
+  await loadImages(cluster, await presentImages(allContainers(standIns).map(({ image }) => image)));
   // A Job runs once; this one has to look every time whether all parameters are there.
   await kubectl(['delete', 'job', 'seed', '-n', NAMESPACE, '--ignore-not-found']);
   await kubectl(['apply', '-f', '-'], list([...manifests.filter(({ kind }) => kind === 'Namespace'), ...standIns]));
@@ -131,7 +131,7 @@ async function startStandIns(cluster: Cluster, manifests: KubernetesObject[], te
 
 /** The variables of the service's containers that the manifest lists as `secrets`. */
 function secretVariables(manifests: KubernetesObject[]): SecretVariable[] {
-  return containersOf(manifests).flatMap(({ name: container, env }) =>
+  return allContainers(manifests).flatMap(({ name: container, env }) =>
     env.flatMap(({ name: variable, valueFrom }) => {
       const source = valueFrom?.secretKeyRef;
       return source?.name === SECRET ? [{ container, variable, key: source.key }] : [];

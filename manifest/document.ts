@@ -13,7 +13,7 @@ import {
 import { nearest } from './nearest.ts';
 
 /** Something wrong in a file, at a line that counts from 1. */
-export interface Problem {
+export interface Diagnostic {
   line: number;
   message: string;
 }
@@ -21,9 +21,9 @@ export interface Problem {
 /** One file that says something it may not say; the message has a line `file:line: what` for each problem. */
 export class DocumentError extends Error {
   readonly file: string;
-  readonly problems: readonly Problem[];
+  readonly problems: readonly Diagnostic[];
 
-  constructor(file: string, problems: readonly Problem[]) {
+  constructor(file: string, problems: readonly Diagnostic[]) {
     const sorted = problems.toSorted((a, b) => a.line - b.line);
     super(sorted.map(({ line, message }) => `${file}:${line}: ${message}`).join('\n'));
     this.file = file;
@@ -58,11 +58,11 @@ export class Sequence {
 }
 
 /** `undefined` is a key without a value: Copilot takes it as absent, in a map of texts as the empty text. */
-export class Mapping {
+export class YamlMapping {
   readonly entries: ReadonlyMap<string, { key: number; value: Node | undefined }>;
   readonly line: number;
 
-  constructor(entries: Mapping['entries'], line: number) {
+  constructor(entries: YamlMapping['entries'], line: number) {
     this.entries = entries;
     this.line = line;
   }
@@ -72,16 +72,16 @@ export class Mapping {
   }
 }
 
-export type Node = Scalar | Sequence | Mapping;
+export type Node = Scalar | Sequence | YamlMapping;
 export type Path = readonly PropertyKey[];
 
 /**
  * A YAML file as a tree that knows its lines, with anchors and `<<` resolved.
  * `file` is how messages name it. Throws a DocumentError when it is no YAML or its top is not a map.
  */
-export function parse(text: string, file: string): Mapping {
+export function parse(text: string, file: string): YamlMapping {
   const root = parseAny(text, file);
-  if (root instanceof Mapping) return root;
+  if (root instanceof YamlMapping) return root;
   throw new DocumentError(file, [{ line: root?.line ?? 1, message: 'expected a map of fields' }]);
 }
 
@@ -166,14 +166,17 @@ function parseTree(text: string, file: string): Node | undefined {
     }
     if (isMap(node)) {
       const entries = new Map<string, { key: number; value: Node | undefined }>();
-      const inherited: Mapping[] = [];
+      const inherited: YamlMapping[] = [];
       for (const { key, value } of node.items) {
         if (!isScalar(key))
           throw new DocumentError(file, [{ line: lineOf(node), message: 'a key has to be plain text' }]);
         const converted = convert(value as YamlNode | null);
-        if (key.value === '<<' && (isAlias(value) || converted instanceof Mapping || converted instanceof Sequence)) {
+        if (
+          key.value === '<<' &&
+          (isAlias(value) || converted instanceof YamlMapping || converted instanceof Sequence)
+        ) {
           for (const source of converted instanceof Sequence ? converted.items : [converted]) {
-            if (source instanceof Mapping) inherited.push(source);
+            if (source instanceof YamlMapping) inherited.push(source);
           }
         } else {
           entries.set(String(key.source ?? key.value), { key: lineOf(key), value: converted });
@@ -182,7 +185,7 @@ function parseTree(text: string, file: string): Node | undefined {
       for (const source of inherited) {
         for (const [key, entry] of source.entries) if (!entries.has(key)) entries.set(key, entry);
       }
-      return new Mapping(entries, lineOf(node));
+      return new YamlMapping(entries, lineOf(node));
     }
     if (isScalar(node) && node.value !== null) {
       return new Scalar(
@@ -212,7 +215,7 @@ export function lineAt(root: Node, path: Path): number {
   let node: Node = root;
   let line = root.line;
   for (const step of path) {
-    const entry = node instanceof Mapping ? node.entries.get(String(step)) : undefined;
+    const entry = node instanceof YamlMapping ? node.entries.get(String(step)) : undefined;
     const next = node instanceof Sequence ? node.items[Number(step)] : entry?.value;
     line = entry?.key ?? next?.line ?? line;
     if (!next) break;
@@ -225,7 +228,7 @@ export function lineAt(root: Node, path: Path): number {
 export function nodeAt(root: Node | undefined, path: Path): Node | undefined {
   let node = root;
   for (const step of path) {
-    if (node instanceof Mapping) node = node.get(String(step));
+    if (node instanceof YamlMapping) node = node.get(String(step));
     else if (node instanceof Sequence) node = node.items[Number(step)];
     else return undefined;
   }
@@ -258,7 +261,7 @@ export function replaceAt(node: Node, [step, ...rest]: Path, value: Node | undef
     });
     return new Sequence(items, node.line);
   }
-  if (!(node instanceof Mapping)) return node;
+  if (!(node instanceof YamlMapping)) return node;
   const entries = new Map(node.entries);
   const entry = entries.get(String(step));
   if (!entry) return node;
@@ -266,5 +269,5 @@ export function replaceAt(node: Node, [step, ...rest]: Path, value: Node | undef
     entries.set(String(step), { ...entry, value: replaceAt(entry.value, rest, value) });
   } else if (value) entries.set(String(step), { ...entry, value });
   else entries.delete(String(step));
-  return new Mapping(entries, node.line);
+  return new YamlMapping(entries, node.line);
 }

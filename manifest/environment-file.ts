@@ -1,4 +1,4 @@
-import { DocumentError, type Problem } from './document.ts';
+import { type Diagnostic, DocumentError } from './document.ts';
 
 /**
  * The variables of an env file as ECS reads it: a `NAME=value` on each line, lines that start with `#` skipped,
@@ -7,7 +7,7 @@ import { DocumentError, type Problem } from './document.ts';
  */
 export function readEnvironmentFile(text: string, file: string): Map<string, string> {
   const variables = new Map<string, string>();
-  const problems: Problem[] = [];
+  const problems: Diagnostic[] = [];
   for (const [i, line] of text.split(/\r?\n/).entries()) {
     if (line.startsWith('#') || line.trim() === '') continue;
     const [, name, value] = /^([A-Za-z_][A-Za-z0-9_.-]*)=(.*)$/.exec(line) ?? [];

@@ -1,4 +1,4 @@
-import { Mapping, type Node, type Path } from './document.ts';
+import { type Node, type Path, YamlMapping } from './document.ts';
 
 /**
  * Fields of which only one side may be set: what the environment sets on one side removes the other side that the
@@ -30,27 +30,29 @@ const exclusive: readonly { at: readonly string[]; sides: readonly (readonly str
  * merge key by key, lists and single values are replaced, a key without a value changes nothing. An environment that
  * the manifest does not name gets the manifest as it is.
  */
-export function applyEnvironment(manifest: Mapping, name: string): Mapping {
-  const rest = new Mapping(new Map([...manifest.entries].filter(([key]) => key !== 'environments')), manifest.line);
+export function applyEnvironment(manifest: YamlMapping, name: string): YamlMapping {
+  const rest = new YamlMapping(new Map([...manifest.entries].filter(([key]) => key !== 'environments')), manifest.line);
   const environments = manifest.get('environments');
-  const overrides = environments instanceof Mapping ? environments.get(name) : undefined;
-  return overrides instanceof Mapping ? mergeMappings(rest, overrides, []) : rest;
+  const overrides = environments instanceof YamlMapping ? environments.get(name) : undefined;
+  return overrides instanceof YamlMapping ? mergeMappings(rest, overrides, []) : rest;
 }
 
 function merge(base: Node | undefined, override: Node, path: Path): Node {
-  return base instanceof Mapping && override instanceof Mapping ? mergeMappings(base, override, path) : override;
+  return base instanceof YamlMapping && override instanceof YamlMapping
+    ? mergeMappings(base, override, path)
+    : override;
 }
 
-function mergeMappings(base: Mapping, override: Mapping, path: Path): Mapping {
+function mergeMappings(base: YamlMapping, override: YamlMapping, path: Path): YamlMapping {
   const entries = new Map(base.entries);
   for (const key of ousted(override, path)) entries.delete(key);
   for (const [name, { key, value }] of override.entries) {
     if (value) entries.set(name, { key, value: merge(base.get(name), value, [...path, name]) });
   }
-  return new Mapping(entries, base.line);
+  return new YamlMapping(entries, base.line);
 }
 
-function ousted(override: Mapping, path: Path): string[] {
+function ousted(override: YamlMapping, path: Path): string[] {
   const rule = exclusive.find(
     ({ at }) => at.length === path.length && at.every((step, i) => step === '*' || step === path[i]),
   );

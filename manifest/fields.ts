@@ -4,28 +4,28 @@ import { splitWords } from './words.ts';
 
 /**
  * The one table: every field of Copilot's manifests (v1.34), what it may hold, and what becomes of it in Kubernetes.
- * A field without an entry of its own shares the fate of the field that it is part of.
+ * A field without an entry of its own shares the mapping of the field that it is part of.
  *
  * Sources: https://aws.github.io/copilot-cli/docs/manifest/overview/ and, where that page is silent, the structs of
  * https://github.com/aws/copilot-cli/tree/v1.34.1/internal/pkg/manifest
  */
-export type Fate =
+export type Mapping =
   /** Carried over, as what. */
   | { readonly becomes: string }
   /** Not applicable locally, and why. `except` are the values that say what is so here anyway. */
   | { readonly absent: string; readonly except?: readonly string[] };
 
-export const fates = z.registry<Fate>();
+export const mappings = z.registry<Mapping>();
 
 function becomes<S extends z.ZodType>(what: string, schema: S) {
   const field = schema.optional();
-  fates.add(field, { becomes: what });
+  mappings.add(field, { becomes: what });
   return field;
 }
 
 function absent<S extends z.ZodType>(reason: string, schema: S, ...except: string[]) {
   const field = schema.optional();
-  fates.add(field, { absent: reason, except });
+  mappings.add(field, { absent: reason, except });
   return field;
 }
 

@@ -1,4 +1,4 @@
-import { DocumentError, Mapping, type Node, type Problem, Scalar, Sequence } from './document.ts';
+import { type Diagnostic, DocumentError, type Node, Scalar, Sequence, YamlMapping } from './document.ts';
 
 /**
  * The tree with every `${NAME}` in its texts replaced, as Copilot does it before it reads anything else, so also in
@@ -9,12 +9,12 @@ import { DocumentError, Mapping, type Node, type Problem, Scalar, Sequence } fro
  * Throws a DocumentError that names every variable that is not set.
  */
 export function interpolate(
-  root: Mapping,
+  root: YamlMapping,
   file: string,
   predefined: Readonly<Record<string, string>>,
   environment: Readonly<Record<string, string | undefined>>,
-): Mapping {
-  const problems: Problem[] = [];
+): YamlMapping {
+  const problems: Diagnostic[] = [];
 
   function replace(scalar: Scalar): string {
     return scalar.text.replaceAll(/(\\?)\$\{([_a-zA-Z][_a-zA-Z0-9]*)\}/g, (match, backslash: string, name: string) => {
@@ -33,7 +33,7 @@ export function interpolate(
   }
 
   function visit(node: Node): Node {
-    if (node instanceof Mapping) return visitMapping(node);
+    if (node instanceof YamlMapping) return visitMapping(node);
     if (node instanceof Sequence) return new Sequence(node.items.map(visit), node.line);
     if (node.kind !== 'text') return node;
     const text = replace(node);
@@ -46,11 +46,11 @@ export function interpolate(
     return new Scalar(text, 'text', node.line, node.literal);
   }
 
-  function visitMapping(node: Mapping): Mapping {
+  function visitMapping(node: YamlMapping): YamlMapping {
     const entries = [...node.entries].map(
       ([name, { key, value }]) => [name, { key, value: value && visit(value) }] as const,
     );
-    return new Mapping(new Map(entries), node.line);
+    return new YamlMapping(new Map(entries), node.line);
   }
 
   const replaced = visitMapping(root);

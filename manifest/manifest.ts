@@ -1,18 +1,18 @@
 import type { z } from 'zod';
 import {
+  type Diagnostic,
   DocumentError,
   lineAt,
-  Mapping,
   type Node,
   nodeAt,
   type Path,
-  type Problem,
   parse,
   pathText,
   plain,
   replaceAt,
   Scalar,
   Sequence,
+  YamlMapping,
 } from './document.ts';
 import { applyEnvironment } from './environment.ts';
 import { everyField, type Fields, schemaOf, type WorkloadType, workloadTypes } from './fields.ts';
@@ -78,7 +78,7 @@ export function readManifest(
 }
 
 /** A Request-Driven Web Service comes out as a web service with a route of every path. */
-function fieldsOf(type: WorkloadType, manifest: Mapping): Fields {
+function fieldsOf(type: WorkloadType, manifest: YamlMapping): Fields {
   if (type !== 'Request-Driven Web Service') return everyField.parse(plain(manifest));
   // App Runner knows no health check of containers; the others have another form there than elsewhere.
   const without: Path[] = [['count'], ['network'], ['http', 'private'], ['image', 'healthcheck']];
@@ -88,7 +88,7 @@ function fieldsOf(type: WorkloadType, manifest: Mapping): Fields {
 }
 
 /** The problems of a manifest as one environment sees it: of its values, else of the rules that tie them together. */
-function problemsOf(type: WorkloadType, manifest: Mapping, addedVolumes: readonly string[]): Problem[] {
+function problemsOf(type: WorkloadType, manifest: YamlMapping, addedVolumes: readonly string[]): Diagnostic[] {
   const schema = schemaFindings(schemaOf(type, 'of one environment'), manifest);
   if (schema.length > 0) return schema.map(({ line, message }) => ({ line, message }));
   const fields = fieldsOf(type, manifest);
@@ -97,12 +97,12 @@ function problemsOf(type: WorkloadType, manifest: Mapping, addedVolumes: readonl
 
 function otherEnvironments(
   type: WorkloadType,
-  whole: Mapping,
+  whole: YamlMapping,
   environment: string,
   addedVolumes: readonly string[],
-): Problem[] {
+): Diagnostic[] {
   const environments = whole.get('environments');
-  const names = environments instanceof Mapping ? [...environments.entries.keys()] : [];
+  const names = environments instanceof YamlMapping ? [...environments.entries.keys()] : [];
   return names
     .filter((name) => name !== environment)
     .flatMap((name) =>
@@ -113,14 +113,14 @@ function otherEnvironments(
     );
 }
 
-function unique(problems: readonly Problem[]): Problem[] {
+function unique(problems: readonly Diagnostic[]): Diagnostic[] {
   return [...new Map(problems.map((problem) => [`${problem.line} ${problem.message}`, problem])).values()];
 }
 
 /** Reads the manifest as Copilot decodes it: without the fields it ignores, and the zero value where it drops an error. */
-function tolerate(type: WorkloadType, stated: Mapping) {
+function tolerate(type: WorkloadType, stated: YamlMapping) {
   let manifest = stated;
-  const warnings: Problem[] = [];
+  const warnings: Diagnostic[] = [];
   const schema = schemaOf(type, 'whole');
   for (;;) {
     const findings = schemaFindings(schema, manifest);
@@ -133,12 +133,12 @@ function tolerate(type: WorkloadType, stated: Mapping) {
     for (const { line, message, path, repair } of changes) {
       warnings.push({ line, message });
       const changed = replaceAt(manifest, path, repair?.value);
-      if (changed instanceof Mapping) manifest = changed;
+      if (changed instanceof YamlMapping) manifest = changed;
     }
   }
 }
 
-function typeOf(manifest: Mapping, file: string): WorkloadType {
+function typeOf(manifest: YamlMapping, file: string): WorkloadType {
   const node = manifest.get('type');
   const stated = node instanceof Scalar ? node.text : undefined;
   const type = (Object.keys(workloadTypes) as WorkloadType[]).find((known) => known === stated);
@@ -150,7 +150,7 @@ function typeOf(manifest: Mapping, file: string): WorkloadType {
   ]);
 }
 
-interface Finding extends Problem {
+interface Finding extends Diagnostic {
   path: Path;
   /** Whether the value is of another type, which Copilot refuses as it decodes, in whichever environment. */
   isTypeError: boolean;
@@ -160,7 +160,7 @@ interface Finding extends Problem {
 
 const types = /^(a whole number|a number|true or false|a duration.*|a text|a list|a map)( or (a text|a list|a map))*$/;
 
-function schemaFindings(schema: z.ZodType, manifest: Mapping): Finding[] {
+function schemaFindings(schema: z.ZodType, manifest: YamlMapping): Finding[] {
   const result = schema.safeParse(plain(manifest));
   if (result.success) return [];
 

@@ -1,22 +1,22 @@
 import { z } from 'zod';
-import { Mapping, type Node, type Path, pathText, plain, Scalar, Sequence } from './document.ts';
-import { type Fate, fates, schemaOf, type WorkloadType } from './fields.ts';
+import { type Node, type Path, pathText, plain, Scalar, Sequence, YamlMapping } from './document.ts';
+import { type Mapping, mappings, schemaOf, type WorkloadType } from './fields.ts';
 import { nearest } from './nearest.ts';
 
 type Schema = z.core.$ZodType;
 
 /** The table of a type of workload, flat: a row for every field that may stand in its manifest, `<name>` for a free key. */
-export function rows(type: WorkloadType): { path: string; fate: Fate | undefined }[] {
-  const all = new Map<string, Fate | undefined>();
-  function visit(schema: Schema, path: string, inherited: Fate | undefined) {
-    const own = fates.get(schema);
-    const fate = inherited && 'absent' in inherited ? inherited : (own ?? inherited);
-    if (path && !all.has(path)) all.set(path, fate);
+export function rows(type: WorkloadType): { path: string; mapping: Mapping | undefined }[] {
+  const all = new Map<string, Mapping | undefined>();
+  function visit(schema: Schema, path: string, inherited: Mapping | undefined) {
+    const own = mappings.get(schema);
+    const mapping = inherited && 'absent' in inherited ? inherited : (own ?? inherited);
+    if (path && !all.has(path)) all.set(path, mapping);
     for (const [step, child] of children(schema))
-      visit(child, `${path}${path && step && !step.startsWith('[') ? '.' : ''}${step}`, fate);
+      visit(child, `${path}${path && step && !step.startsWith('[') ? '.' : ''}${step}`, mapping);
   }
   visit(schemaOf(type, 'of one environment'), '', undefined);
-  return [...all].map(([path, fate]) => ({ path, fate }));
+  return [...all].map(([path, mapping]) => ({ path, mapping }));
 }
 
 export interface NotCarried {
@@ -25,13 +25,13 @@ export interface NotCarried {
 }
 
 /** What a manifest sets that has no meaning in the cluster, each with the reason that the table gives. */
-export function notCarried(type: WorkloadType, manifest: Mapping): NotCarried[] {
+export function notCarried(type: WorkloadType, manifest: YamlMapping): NotCarried[] {
   const found: NotCarried[] = [];
   function visit(schema: Schema, node: Node, path: Path) {
-    const fate = fates.get(schema);
-    if (fate && 'absent' in fate) {
-      const isSame = node instanceof Scalar && fate.except?.includes(node.text);
-      if (!isSame) found.push({ path: pathText(path), reason: fate.absent });
+    const mapping = mappings.get(schema);
+    if (mapping && 'absent' in mapping) {
+      const isSame = node instanceof Scalar && mapping.except?.includes(node.text);
+      if (!isSame) found.push({ path: pathText(path), reason: mapping.absent });
       return;
     }
     const inner = chosen(schema, node);
@@ -39,7 +39,7 @@ export function notCarried(type: WorkloadType, manifest: Mapping): NotCarried[] 
     else if (node instanceof Sequence) {
       for (const [i, item] of node.items.entries())
         for (const [, child] of children(schema)) visit(child, item, [...path, i]);
-    } else if (node instanceof Mapping) {
+    } else if (node instanceof YamlMapping) {
       const fields = new Map(children(schema));
       for (const [key, { value }] of node.entries) {
         const child = fields.get(key) ?? fields.get('<name>');

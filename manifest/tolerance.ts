@@ -1,4 +1,4 @@
-import { Mapping, type Path, Scalar } from './document.ts';
+import { type Path, Scalar, YamlMapping } from './document.ts';
 
 /**
  * What Copilot takes though it is not what was meant: https://github.com/aws/copilot-cli/tree/v1.34.1/internal/pkg/manifest
@@ -15,18 +15,18 @@ const textMaps: readonly Path[] = [
 ];
 
 /** The manifest in which a variable, label or build argument without a value is the empty text. */
-export function fillEmptyTexts(manifest: Mapping): Mapping {
+export function fillEmptyTexts(manifest: YamlMapping): YamlMapping {
   const inEnvironments = textMaps.map((path): Path => ['environments', '*', ...path]);
   return [...textMaps, ...inEnvironments].reduce(fillAt, manifest);
 }
 
-function fillAt(node: Mapping, [step, ...rest]: Path): Mapping {
+function fillAt(node: YamlMapping, [step, ...rest]: Path): YamlMapping {
   const filled = [...node.entries].map(([name, { key, value }]) => {
     if (step === undefined) return [name, { key, value: value ?? new Scalar('', 'text', key) }] as const;
     const isOnPath = step === '*' || step === name;
-    return [name, { key, value: isOnPath && value instanceof Mapping ? fillAt(value, rest) : value }] as const;
+    return [name, { key, value: isOnPath && value instanceof YamlMapping ? fillAt(value, rest) : value }] as const;
   });
-  return new Mapping(new Map(filled), node.line);
+  return new YamlMapping(new Map(filled), node.line);
 }
 
 /** Maps that Copilot reads in two ways, a map or a single value, and whose errors of type it drops where the map holds something. */

@@ -1,7 +1,7 @@
 import { Testing } from 'cdk8s';
 import type { k8s } from 'cdk8s-plus-27';
 import { synthesize } from '../../k8s/chart.ts';
-import type { Release } from '../../k8s/release.ts';
+import type { Workload } from '../../k8s/workload.ts';
 import { type Manifest, readManifest } from '../../manifest/manifest.ts';
 import type { Overrides } from '../../manifest/overrides.ts';
 
@@ -42,11 +42,11 @@ export function webService(...lines: string[]): string {
 type Synthesized = ReturnType<typeof Testing.synth>[number];
 
 /** The objects that a manifest becomes. */
-export function objectsOf(text: string, release: Partial<Release> = {}): Synthesized[] {
-  return synthesisOf(text, release).objects;
+export function objectsOf(text: string, input: Partial<Workload> = {}): Synthesized[] {
+  return synthesisOf(text, input).objects;
 }
 
-export function synthesisOf(text: string, release: Partial<Release> = {}) {
+export function synthesisOf(text: string, input: Partial<Workload> = {}) {
   const synthesis = synthesize({
     application: 'shop',
     environment: 'test',
@@ -63,7 +63,7 @@ export function synthesisOf(text: string, release: Partial<Release> = {}) {
     secretValues: undefined,
     kubectlImage: 'kubectl:test',
     reserve: 10,
-    ...release,
+    ...input,
   });
   const objects: Synthesized[] = synthesis.charts.flatMap((chart) => Testing.synth(chart));
   return { ...synthesis, objects };
@@ -81,8 +81,8 @@ export function only(objects: readonly Synthesized[], kind: string, name?: strin
 }
 
 /** The pod of the Deployment or CronJob that a manifest of the workload `api` becomes. */
-export function podOf(text: string, release: Partial<Release> = {}): k8s.PodSpec {
-  const objects = objectsOf(text, release);
+export function podOf(text: string, input: Partial<Workload> = {}): k8s.PodSpec {
+  const objects = objectsOf(text, input);
   const workload = objects.find(
     ({ kind, metadata }) => ['Deployment', 'CronJob'].includes(kind) && metadata.name === 'api',
   );
@@ -90,8 +90,8 @@ export function podOf(text: string, release: Partial<Release> = {}): k8s.PodSpec
 }
 
 /** The main container of that pod, or another one by its name. */
-export function containerOf(text: string, release: Partial<Release> = {}, name = 'api'): k8s.Container {
-  const { containers, initContainers = [] } = podOf(text, release);
+export function containerOf(text: string, input: Partial<Workload> = {}, name = 'api'): k8s.Container {
+  const { containers, initContainers = [] } = podOf(text, input);
   const container = [...containers, ...initContainers].find((candidate) => candidate.name === name);
   if (!container) throw new Error(`no container ${name}`);
   return container;

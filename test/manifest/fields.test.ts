@@ -45,7 +45,7 @@ describe('the table of fields', () => {
     });
 
     it(`says of every field of a ${type} what becomes of it`, () => {
-      const undecided = rows(type).filter(({ fate }) => fate === undefined);
+      const undecided = rows(type).filter(({ mapping }) => mapping === undefined);
       expect(undecided).to.deep.equal([]);
     });
   }

@@ -6,7 +6,7 @@
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Cluster, ensureCluster, loadImages, presentImages } from '../../local-kind/cluster.ts';
-import { containersOf, parseObjects } from '../../local-kind/objects.ts';
+import { allContainers, parseObjects } from '../../local-kind/objects.ts';
 import { rolledOut } from '../../local-kind/rollout.ts';
 import { requireTools } from '../doctor/tools.ts';
 import { freePort, isFree } from '../process/port.ts';
@@ -75,7 +75,7 @@ async function interrupted(): Promise<void> {
 
 /** Gives the node those images that this machine has. */
 async function loadPresentImages(cluster: Cluster, manifests: string, tell: (what: string) => void): Promise<void> {
-  const present = await presentImages(containersOf(parseObjects(manifests)).map(({ image }) => image));
+  const present = await presentImages(allContainers(parseObjects(manifests)).map(({ image }) => image));
   await loadImages(cluster, present);
   tell(present.length === 0 ? 'pulled by the cluster' : present.join(', '));
 }

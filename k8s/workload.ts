@@ -1,9 +1,12 @@
 import type { Manifest } from '../manifest/manifest.ts';
 import type { Overrides } from '../manifest/overrides.ts';
-import type { SecurityLevel } from './security.ts';
+
+/** https://kubernetes.io/docs/concepts/security/pod-security-standards/ */
+export const securityLevels = ['restricted', 'baseline', 'privileged'] as const;
+export type SecurityLevel = (typeof securityLevels)[number];
 
 /** One workload of one application in one environment, and how this cluster takes it. */
-export interface Release {
+export interface Workload {
   application: string;
   environment: string;
   /** The namespace of its objects. */
@@ -16,7 +19,7 @@ export interface Release {
   image: string;
   /** The `USER` of the Dockerfile of each container that is built and names one, by the container's name. */
   imageUsers: ReadonlyMap<string, string>;
-  /** The Pod Security Standard that someone asked for. */
+  /** The Pod Security Standard that was asked for. */
   security: SecurityLevel | undefined;
   /** The variables of each env file, by its path in the manifest. */
   environmentFiles: ReadonlyMap<string, ReadonlyMap<string, string>>;
