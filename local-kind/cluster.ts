@@ -4,7 +4,7 @@ import { parse, stringify } from 'yaml';
 import { z } from 'zod';
 import { output, run } from '../tools/terminal/programs.ts';
 import { Refusal } from '../tools/terminal/refusal.ts';
-import { requireFreePort } from './port.ts';
+import { requireFreePort } from './port-holder.ts';
 
 /** Where kind writes how to reach its clusters; the person's own kubeconfig and context stay as they are. */
 export const KUBECONFIG = '.local/kubeconfig';

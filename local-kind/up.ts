@@ -6,11 +6,11 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { secretName } from '../manifest/names.ts';
-import { requireTools } from '../tools/doctor/tools.ts';
-import { target } from '../tools/terminal/make-target.ts';
+import { makeTarget } from '../tools/terminal/make-target.ts';
 import { Failed, output, run } from '../tools/terminal/programs.ts';
 import { duration, say, step } from '../tools/terminal/progress.ts';
 import { Refusal } from '../tools/terminal/refusal.ts';
+import { requireTools } from '../tools/terminal/requirements.ts';
 import { type Cluster, ensureCluster, type Image, loadImage, loadImages, presentImages } from './cluster.ts';
 import { allContainers, type KubernetesObject, list, parseObjects, withImage, withSecret } from './objects.ts';
 import { release } from './release.ts';
@@ -162,4 +162,4 @@ async function readyPods({ kubectl }: Cluster): Promise<string> {
   return await kubectl(['get', 'deployment', SERVICE, '-n', NAMESPACE, '-o', ready]);
 }
 
-await target('make up', up);
+await makeTarget('make up', up);

@@ -5,13 +5,13 @@ import packageJson from '../package.json' with { type: 'json' };
 import { type Config, ConfigError, readConfig, secretsPath } from './config.ts';
 import { type Database, openDatabase } from './database/database.ts';
 import { migrate, schemaIsCurrent } from './database/migrations/index.ts';
-import { Unavailable } from './http/problems.ts';
 import { Health } from './operations/health.ts';
 import { createLog, type Logger, type LogRequest } from './operations/logging.ts';
 import { createMetrics, createMetricsServer } from './operations/metrics.ts';
 import { exitOnSignals } from './operations/shutdown.ts';
 import { readSecrets, SecretsError } from './secrets.ts';
 import { createServer } from './server.ts';
+import { Unavailable } from './unavailable.ts';
 import { createUserRepository } from './users/repository.ts';
 
 const USAGE = `usage: node src/main.ts serve|migrate

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { Overloaded, Unavailable } from '../src/http/problems.ts';
+import { Overloaded, Unavailable } from '../src/unavailable.ts';
 import type { OpenApi } from '../src/web/openapi.ts';
 import { serving } from './serving.ts';
 

@@ -1,6 +1,6 @@
 import knex, { type Knex } from 'knex';
+import type { Logger } from 'pino';
 import type { DatabaseSettings } from '../config.ts';
-import type { Logger } from '../operations/logging.ts';
 import { codeOf } from './errors.ts';
 
 /** The part of the settings that can change while the process runs. */

@@ -1,9 +1,9 @@
 import type { Span } from '@opentelemetry/api';
 import type { Knex } from 'knex';
 import type { Connection, QueryResult } from 'mysql2';
+import type { Logger } from 'pino';
 import type { DatabaseSettings } from '../config.ts';
-import { Unavailable } from '../http/problems.ts';
-import type { Logger } from '../operations/logging.ts';
+import { Unavailable } from '../unavailable.ts';
 import { AbandonedSessions } from './abandoned.ts';
 import { type Credentials, createKnex, RenewableCredentials } from './connection.ts';
 import { isStatementError, needsNoPreparation, unavailableReason } from './errors.ts';

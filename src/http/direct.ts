@@ -1,11 +1,26 @@
-import type { ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Request } from 'restify';
-import type { RecordResponse } from '../operations/record.ts';
-import type { Tracing } from '../operations/tracing.ts';
 import { respondWithProblem } from './problems.ts';
 
 /** Answers a request for the resource of that name; what it throws is for `toProblem`. */
 type Handler = (request: Request, response: ServerResponse, name: string) => Promise<void>;
+
+/** Records how a request was answered: one log line, one count and the end of its span. */
+export type RecordResponse = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  route: string,
+  error: unknown,
+) => void;
+
+/** Runs the work of a request in such a way that its statements are known to be for that one. */
+interface RequestContext {
+  forRequest<Args extends unknown[], Result>(
+    request: IncomingMessage,
+    work: (...args: Args) => Result,
+    ...args: Args
+  ): Result;
+}
 
 /**
  * Answers requests of one route without restify's router, which takes longer than all of our own work. The function it
@@ -15,7 +30,7 @@ export function directRoute(
   route: string,
   handlers: Readonly<Record<string, Handler>>,
   record: RecordResponse,
-  tracing: Tracing | undefined,
+  tracing: RequestContext | undefined,
 ): (request: Request, response: ServerResponse, name: string) => boolean {
   const byMethod = new Map(Object.entries(handlers));
 

@@ -1,4 +1,5 @@
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
+import { Overloaded, Unavailable } from '../unavailable.ts';
 import { send } from './answers.ts';
 
 /** One field that was refused; `pointer` is a JSON Pointer into the request's body (RFC 6901), as a URI fragment. */
@@ -28,14 +29,6 @@ export class Problem extends Error {
 
 /** A request that is refused before the router. `message` is fixed text that quotes nothing of it: it may be logged. */
 export class MalformedRequest extends Problem {}
-
-/** The service cannot do this now; the client may try again: the database is unavailable or the queue is full. */
-export class Unavailable extends Error {
-  override readonly name = 'Unavailable';
-}
-
-/** The queue is full: the request was rejected at once. */
-export class Overloaded extends Unavailable {}
 
 const RETRY_AFTER_SECONDS = '1';
 

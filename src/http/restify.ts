@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module';
+import type { Logger } from 'pino';
 import type { Request, Response, Server } from 'restify';
-import type { Logger } from '../operations/logging.ts';
 
 declare module 'restify' {
   interface Server {

@@ -2,7 +2,8 @@ import type { Span, SpanContext } from '@opentelemetry/api';
 import { type DestinationStream, destination, type Logger, pino } from 'pino';
 import type { LogLevel } from '../config.ts';
 import type { Received } from '../http/answers.ts';
-import { MalformedRequest, Unavailable } from '../http/problems.ts';
+import { MalformedRequest } from '../http/problems.ts';
+import { Unavailable } from '../unavailable.ts';
 import { PROBES } from './health.ts';
 
 export type { Logger } from 'pino';

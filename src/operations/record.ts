@@ -1,5 +1,6 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ServerResponse } from 'node:http';
 import type { Received } from '../http/answers.ts';
+import type { RecordResponse } from '../http/direct.ts';
 import type { MalformedRequest } from '../http/problems.ts';
 import type { LogRequest } from './logging.ts';
 import type { Metrics } from './metrics.ts';
@@ -9,14 +10,6 @@ import type { Tracing } from './tracing.ts';
 export const NO_ROUTE = 'none';
 /** The status, in the log and the metrics, when the client closed the connection before the answer; as nginx has it. */
 const CLIENT_CLOSED_REQUEST = 499;
-
-/** Records how a request was answered: one log line, one count and the end of its span. */
-export type RecordResponse = (
-  request: IncomingMessage,
-  response: ServerResponse,
-  route: string,
-  error: unknown,
-) => void;
 
 /** Where answers are recorded. */
 export interface Recorder {

@@ -36,7 +36,7 @@ import {
 } from '@opentelemetry/sdk-trace';
 import type { DatabaseSettings, TracingSettings } from '../config.ts';
 import { codeOf } from '../database/errors.ts';
-import { Unavailable } from '../http/problems.ts';
+import { Unavailable } from '../unavailable.ts';
 import { PROBES } from './health.ts';
 import type { Logger } from './logging.ts';
 import { KNOWN_METHODS } from './metrics.ts';

@@ -1,5 +1,5 @@
 import type { Span } from '@opentelemetry/api';
-import { Overloaded, Unavailable } from '../http/problems.ts';
+import { Overloaded, Unavailable } from '../unavailable.ts';
 
 /** What a coalescer asks of the traces, when they are on. */
 export interface RequestTracing {

@@ -1,7 +1,7 @@
 import type { ResultSetHeader, RowDataPacket } from 'mysql2';
 import type { Database } from '../database/database.ts';
 import { codeOf } from '../database/errors.ts';
-import { Unavailable } from '../http/problems.ts';
+import { Unavailable } from '../unavailable.ts';
 import type { CalendarDate } from './birthday.ts';
 import { Coalescer, type RequestTracing } from './coalescing.ts';
 import { User } from './user.ts';

@@ -1,9 +1,9 @@
 import { type ExecFileException, execFile } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { KUBECONFIG } from '../../local-kind/cluster.ts';
-import { requireTools } from '../../tools/doctor/tools.ts';
-import { freePort } from '../../tools/process/port.ts';
+import { freePort } from '../../tools/process/free-port.ts';
 import { Refusal } from '../../tools/terminal/refusal.ts';
+import { requireTools } from '../../tools/terminal/requirements.ts';
 
 /** The cluster of the tests: their own, gone afterwards; or TEST_CLUSTER=name, which stays. */
 export const CLUSTER = process.env.TEST_CLUSTER || 'plusone-test';

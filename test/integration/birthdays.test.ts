@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { ask, jsonOf } from './contract.ts';
-import { newName, START_MILLISECONDS, target, utcDate } from './service.ts';
+import { newName, START_MILLISECONDS, serviceUnderTest, utcDate } from './service.ts';
 
 const put = (name: string, dateOfBirth: unknown) => ask('PUT', `/hello/${name}`, { json: { dateOfBirth } });
 const get = (name: string) => ask('GET', `/hello/${name}`);
@@ -21,7 +21,7 @@ function daysUntil(dateOfBirth: string, today: string): number {
 describe('a birthday over HTTP', () => {
   before(async function () {
     this.timeout(START_MILLISECONDS);
-    await target();
+    await serviceUnderTest();
   });
 
   it('is saved, read, replaced and deleted', async () => {

@@ -1,6 +1,6 @@
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
-import { findChromium } from '../../tools/doctor/tools.ts';
-import { authorization, target } from './service.ts';
+import { findChromium } from '../../tools/doctor/machine.ts';
+import { authorization, serviceUnderTest } from './service.ts';
 
 /** Without a sandbox, since tests also run as root in a container; without whatever Chromium asks of the world. */
 const ARGUMENTS = [
@@ -33,7 +33,7 @@ export async function launch(): Promise<Browser | undefined> {
 
 /** Opens a path of the service in a fresh profile; American English, so that dates are typed month first. */
 export async function visit(browser: Browser, path: string, options: BrowserContextOptions = {}): Promise<Visit> {
-  const { url } = await target();
+  const { url } = await serviceUnderTest();
   const context = await browser.newContext({
     baseURL: url,
     locale: 'en-US',

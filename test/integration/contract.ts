@@ -2,7 +2,7 @@ import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
 import { expect } from 'chai';
 import type { Response as Documented, OpenApi, Operation } from '../../src/web/openapi.ts';
-import { authorization, target } from './service.ts';
+import { authorization, serviceUnderTest } from './service.ts';
 
 /** What came back, read to its end. */
 export interface Answer {
@@ -25,7 +25,7 @@ const TIMEOUT_MILLISECONDS = 8_000;
  * type and body. Throws an AssertionError where they differ.
  */
 export async function ask(method: string, path: string, { headers, json, body }: Ask = {}): Promise<Answer> {
-  const { url } = await target();
+  const { url } = await serviceUnderTest();
   const response = await fetch(url + path, {
     method,
     headers: { ...authorization(), ...(json !== undefined && { 'content-type': 'application/json' }), ...headers },
@@ -49,7 +49,7 @@ let reading: Promise<Contract> | undefined;
 
 /** The service's OpenAPI document, and what checks answers with it. */
 export function contract(): Promise<Contract> {
-  reading ??= target()
+  reading ??= serviceUnderTest()
     .then(({ url }) => fetch(`${url}/openapi.json`))
     .then(async (response) => new Contract((await response.json()) as OpenApi));
   return reading;

@@ -1,7 +1,7 @@
 import { gzipSync } from 'node:zlib';
 import { expect } from 'chai';
 import { ask, contract, jsonOf } from './contract.ts';
-import { authorization, newName, START_MILLISECONDS, skip, target } from './service.ts';
+import { authorization, newName, START_MILLISECONDS, serviceUnderTest, skip } from './service.ts';
 import { answerIn, say } from './wire.ts';
 
 const LARGEST_BODY = 16 * 1024;
@@ -13,7 +13,7 @@ const alive = async () => expect((await ask('GET', '/livez')).status).to.equal(2
 describe('HTTP', () => {
   before(async function () {
     this.timeout(START_MILLISECONDS);
-    await target();
+    await serviceUnderTest();
   });
 
   it('answers HEAD as GET, without the body', async () => {
@@ -112,7 +112,7 @@ describe('HTTP', () => {
   it('tells whoever sends megabytes that they are too many, every time', async function () {
     this.timeout(15_000);
     // A load balancer that is still passing the body on may say 502 when the service has answered and closed.
-    if (!(await target()).direct) this.skip();
+    if (!(await serviceUnderTest()).direct) this.skip();
     for (let round = 0; round < 10; round++) {
       const answer = await ask('PUT', `/hello/${newName()}`, { headers: json, body: birthday.padEnd(3_000_000, ' ') });
       expect(answer.status).to.equal(413);
@@ -200,7 +200,7 @@ describe('the request id', () => {
 
 describe('what is not quite HTTP', () => {
   before(async function () {
-    const { direct } = await target();
+    const { direct } = await serviceUnderTest();
     if (!direct) skip(this, 'a load balancer answers these itself, or makes good requests of them');
   });
   afterEach(alive);
@@ -271,7 +271,7 @@ describe('what is not quite HTTP', () => {
 
   it('may end in the middle of a body', async () => {
     const name = newName();
-    const { url } = await target();
+    const { url } = await serviceUnderTest();
     const gone = new AbortController();
     const half = new ReadableStream({
       start(controller) {

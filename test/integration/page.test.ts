@@ -4,7 +4,7 @@ import { expect } from 'chai';
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { launch, PATIENCE_MILLISECONDS, type Visit, visit } from './browser.ts';
 import { ask } from './contract.ts';
-import { newName, START_MILLISECONDS, skip, target, utcDate } from './service.ts';
+import { newName, START_MILLISECONDS, serviceUnderTest, skip, utcDate } from './service.ts';
 
 const SCREENSHOT = process.env.SCREENSHOT;
 const WEIGHT = 30 * 1024;
@@ -73,7 +73,7 @@ describe('in a browser', function () {
       return skip(this, 'there is no Chromium on this machine; install it, or say where it is with CHROMIUM');
     }
     browser = launched;
-    await target();
+    await serviceUnderTest();
   });
   after(() => browser?.close());
   afterEach(async () => {
@@ -268,7 +268,7 @@ describe('in a browser', function () {
 
     it('weighs at most 30 KiB and asks no other host', async () => {
       const loads = await (await opened('/')).loads();
-      const { url } = await target();
+      const { url } = await serviceUnderTest();
       expect(loads.filter((load) => !load.url.startsWith(`${url}/`))).to.deep.equal([]);
       const weight = loads.reduce((sum, { bytes }) => sum + bytes, 0);
       expect(weight).to.be.above(5_000).and.below(WEIGHT);
@@ -372,7 +372,7 @@ describe('in a browser', function () {
 
     it('weighs at most 30 KiB and asks no other host', async () => {
       const loads = await (await opened('/docs')).loads();
-      const { url } = await target();
+      const { url } = await serviceUnderTest();
       expect(loads.filter((load) => !load.url.startsWith(`${url}/`))).to.deep.equal([]);
       expect(loads.reduce((sum, { bytes }) => sum + bytes, 0))
         .to.be.above(5_000)

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { ask, contract, jsonOf } from './contract.ts';
-import { newName, START_MILLISECONDS, skip, target } from './service.ts';
+import { newName, START_MILLISECONDS, serviceUnderTest, skip } from './service.ts';
 
 const html = { accept: 'text/html' };
 const ASSETS: [path: string, type: string][] = [
@@ -14,7 +14,7 @@ const ASSETS: [path: string, type: string][] = [
 describe('the service about itself', () => {
   before(async function () {
     this.timeout(START_MILLISECONDS);
-    await target();
+    await serviceUnderTest();
   });
 
   it('is alive and ready', async () => {
@@ -65,7 +65,7 @@ describe('the service about itself', () => {
   });
 
   it('serves what its pages need itself, typed and with a tag', async () => {
-    const { url } = await target();
+    const { url } = await serviceUnderTest();
     for (const [path, type] of ASSETS) {
       const answer = await fetch(url + path);
       await answer.arrayBuffer();
@@ -82,7 +82,7 @@ describe('the service about itself', () => {
   });
 
   it('names no other host in any of its pages', async () => {
-    const { url } = await target();
+    const { url } = await serviceUnderTest();
     for (const path of ['/', '/docs', ...ASSETS.map(([path]) => path)]) {
       const text = await (await fetch(url + path, { headers: { accept: 'text/html,*/*' } })).text();
       const hosts = text.match(/\b(?:https?:)?\/\/[\w.-]+/g) ?? [];
@@ -119,7 +119,7 @@ const NO_METRICS = 'METRICS_URL does not say where that port can be reached; it 
 
 describe('the metrics port', () => {
   it('has metrics of the routes that were used, by pattern', async function () {
-    const { metricsUrl } = await target();
+    const { metricsUrl } = await serviceUnderTest();
     if (metricsUrl === undefined) return skip(this, NO_METRICS);
     const name = newName();
     await ask('GET', `/hello/${name}`);
@@ -133,7 +133,7 @@ describe('the metrics port', () => {
   });
 
   it('does not serve the API', async function () {
-    const { metricsUrl } = await target();
+    const { metricsUrl } = await serviceUnderTest();
     if (metricsUrl === undefined) return skip(this, NO_METRICS);
     expect((await fetch(`${metricsUrl}/hello/ann`)).status).to.equal(404);
   });

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { startService } from '../../tools/process/service.ts';
 
 /** The service that the black-box tests ask. */
-export interface Target {
+export interface ServiceUnderTest {
   /** Without a slash at the end. */
   readonly url: string;
   /** Where `/metrics` is; undefined when that port cannot be reached from here. */
@@ -17,17 +17,17 @@ export const START_MILLISECONDS = 60_000;
 const DAY_MILLISECONDS = 86_400_000;
 const LONGEST_USERNAME = 64;
 
-let starting: Promise<Target> | undefined;
+let starting: Promise<ServiceUnderTest> | undefined;
 let stop: (() => Promise<unknown>) | undefined;
 const made = new Set<string>();
 
 /** The service at BASE_URL, or one that is started for these tests, once, and stopped after them. */
-export function target(): Promise<Target> {
+export function serviceUnderTest(): Promise<ServiceUnderTest> {
   starting ??= find();
   return starting;
 }
 
-async function find(): Promise<Target> {
+async function find(): Promise<ServiceUnderTest> {
   const { BASE_URL, METRICS_URL } = process.env;
   if (BASE_URL !== undefined) {
     const { origin, hostname } = new URL(BASE_URL);

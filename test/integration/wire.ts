@@ -1,7 +1,7 @@
 import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { type Answer, holdToContract } from './contract.ts';
-import { target } from './service.ts';
+import { serviceUnderTest } from './service.ts';
 
 const QUIET_MILLISECONDS = 5_000;
 
@@ -40,7 +40,7 @@ export async function answerIn(wire: string): Promise<Answer> {
 }
 
 async function open(): Promise<Socket> {
-  const { protocol, hostname, port } = new URL((await target()).url);
+  const { protocol, hostname, port } = new URL((await serviceUnderTest()).url);
   const host = hostname.replace(/^\[|\]$/g, '');
   return protocol === 'https:'
     ? connectTls({ host, servername: host, port: Number(port || 443) })

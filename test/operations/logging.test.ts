@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { pino } from 'pino';
-import { Unavailable } from '../../src/http/problems.ts';
 import { createRequestLog, withoutData } from '../../src/operations/logging.ts';
+import { Unavailable } from '../../src/unavailable.ts';
 
 /** A place for lines, with those that came. */
 function sink() {

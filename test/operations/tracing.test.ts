@@ -11,8 +11,8 @@ import {
 } from '@opentelemetry/sdk-trace';
 import { expect } from 'chai';
 import { pino } from 'pino';
-import { Unavailable } from '../../src/http/problems.ts';
 import { Tracing } from '../../src/operations/tracing.ts';
+import { Unavailable } from '../../src/unavailable.ts';
 
 const SELECT_FOUR = 'select `username`, `date_of_birth` from `users` where `username` in (?, ?, ?, ?)';
 const UPSERT_TWO =

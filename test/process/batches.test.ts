@@ -1,8 +1,9 @@
 import { expect } from 'chai';
 import type { Connection } from 'mysql2/promise';
 import type { PrivateDatabase } from '../../tools/process/database.ts';
+import { eventually } from '../../tools/process/eventually.ts';
 import { killAll, type Service, startServing } from '../../tools/process/service.ts';
-import { eventually, find, letters, save, send } from './requests.ts';
+import { find, letters, save, send } from './requests.ts';
 import { sharedDatabase } from './shared-database.ts';
 
 const CALLERS = 20;

@@ -2,8 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import type { Connection } from 'mysql2/promise';
 import type { PrivateDatabase } from '../../tools/process/database.ts';
+import { eventually } from '../../tools/process/eventually.ts';
 import { type Service, startServing } from '../../tools/process/service.ts';
-import { eventually, save, send } from './requests.ts';
+import { save, send } from './requests.ts';
 import { sharedDatabase } from './shared-database.ts';
 
 describe('beside another writer', function () {

@@ -6,7 +6,7 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import { expect } from 'chai';
 import { parse } from 'yaml';
 import { z } from 'zod';
-import { freePort } from '../../tools/process/port.ts';
+import { freePort } from '../../tools/process/free-port.ts';
 import { serving } from '../serving.ts';
 
 const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');

@@ -1,7 +1,8 @@
 import { expect } from 'chai';
 import { type PrivateDatabase, startPrivateDatabase } from '../../tools/process/database.ts';
+import { eventually } from '../../tools/process/eventually.ts';
 import { migrate, startProcess, startServing } from '../../tools/process/service.ts';
-import { eventually, save } from './requests.ts';
+import { save } from './requests.ts';
 import { emptySchema, sharedDatabase } from './shared-database.ts';
 
 describe('migrations', function () {

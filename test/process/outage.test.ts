@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { type PrivateDatabase, startPrivateDatabase } from '../../tools/process/database.ts';
+import { eventually } from '../../tools/process/eventually.ts';
 import { migrate, type Service, startServing } from '../../tools/process/service.ts';
 import { type Load, startLoad } from './load.ts';
-import { eventually, find, save, send } from './requests.ts';
+import { find, save, send } from './requests.ts';
 
 interface RequestLine {
   readonly route: string;

@@ -81,13 +81,3 @@ export async function beginSaving(
     },
   };
 }
-
-/** Tries until `what` holds. Throws when it does not within `seconds`; gives back the milliseconds it took. */
-export async function eventually(what: () => Promise<boolean>, seconds = 10): Promise<number> {
-  const from = performance.now();
-  while (!(await what())) {
-    if (performance.now() - from > seconds * 1000) throw new Error(`not within ${seconds} s: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-  return performance.now() - from;
-}

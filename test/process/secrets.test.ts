@@ -2,11 +2,12 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { expect } from 'chai';
 import { type PrivateDatabase, startPrivateDatabase } from '../../tools/process/database.ts';
-import { freePort } from '../../tools/process/port.ts';
+import { eventually } from '../../tools/process/eventually.ts';
+import { freePort } from '../../tools/process/free-port.ts';
 import { NoProgram } from '../../tools/process/pypi.ts';
 import { killAll, migrate, type ServiceProcess, startProcess, startServing } from '../../tools/process/service.ts';
 import { type ParameterStore, startParameterStore } from '../../tools/process/ssm.ts';
-import { eventually, find, save } from './requests.ts';
+import { find, save } from './requests.ts';
 
 const CONFIG = 78;
 

@@ -3,7 +3,7 @@ import { pino } from 'pino';
 import { readConfig } from '../../src/config.ts';
 import { type Database, openDatabase } from '../../src/database/database.ts';
 import { migrate } from '../../src/database/migrations/index.ts';
-import { Unavailable } from '../../src/http/problems.ts';
+import { Unavailable } from '../../src/unavailable.ts';
 import { createUserRepository } from '../../src/users/repository.ts';
 import { type PrivateDatabase, startPrivateDatabase } from '../../tools/process/database.ts';
 

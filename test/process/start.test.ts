@@ -5,7 +5,8 @@ import { availableParallelism, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { type PrivateDatabase, startPrivateDatabase } from '../../tools/process/database.ts';
-import { freePort } from '../../tools/process/port.ts';
+import { eventually } from '../../tools/process/eventually.ts';
+import { freePort } from '../../tools/process/free-port.ts';
 import {
   killAll,
   migrate,
@@ -14,7 +15,7 @@ import {
   startServing,
   untilReady,
 } from '../../tools/process/service.ts';
-import { eventually, find, save, send } from './requests.ts';
+import { find, save, send } from './requests.ts';
 import { emptySchema, sharedDatabase } from './shared-database.ts';
 
 const USAGE = 64;

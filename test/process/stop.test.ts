@@ -4,9 +4,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import type { PrivateDatabase } from '../../tools/process/database.ts';
 import { startPrivateDatabase } from '../../tools/process/database.ts';
-import { freePort } from '../../tools/process/port.ts';
+import { eventually } from '../../tools/process/eventually.ts';
+import { freePort } from '../../tools/process/free-port.ts';
 import { killAll, migrate, type Service, startProcess, startServing } from '../../tools/process/service.ts';
-import { beginSaving, eventually, find, isRefused, save, send } from './requests.ts';
+import { beginSaving, find, isRefused, save, send } from './requests.ts';
 import { sharedDatabase } from './shared-database.ts';
 
 describe('stopping the process', function () {

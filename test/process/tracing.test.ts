@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { type PrivateDatabase, startPrivateDatabase } from '../../tools/process/database.ts';
-import { freePort } from '../../tools/process/port.ts';
+import { eventually } from '../../tools/process/eventually.ts';
+import { freePort } from '../../tools/process/free-port.ts';
 import {
   killAll,
   migrate,
@@ -10,7 +11,7 @@ import {
   startServing,
 } from '../../tools/process/service.ts';
 import { type Collector, type ReceivedSpan, startCollector } from './collector.ts';
-import { eventually, find, letters, save, send } from './requests.ts';
+import { find, letters, save, send } from './requests.ts';
 import { sharedDatabase } from './shared-database.ts';
 
 const CALLER = { traceId: '4bf92f3577b34da6a3ce929d0e0e4736', spanId: '00f067aa0ba902b7' };

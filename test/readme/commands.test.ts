@@ -1,8 +1,8 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { expect } from 'chai';
-import { freePort } from '../../tools/process/port.ts';
-import { eventually } from '../process/requests.ts';
+import { eventually } from '../../tools/process/eventually.ts';
+import { freePort } from '../../tools/process/free-port.ts';
 import { commands } from './markdown.ts';
 import { commandsTypedBy, PROVED_OTHERWISE, README, shellBlocks, TYPED_BY } from './readme.ts';
 import { type Running, Shell } from './shell.ts';

@@ -1,7 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { Unavailable } from '../../src/http/problems.ts';
+import { Unavailable } from '../../src/unavailable.ts';
 import { Coalescer } from '../../src/users/coalescing.ts';
 
 const settings = fc.record({

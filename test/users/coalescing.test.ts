@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
-import { Unavailable } from '../../src/http/problems.ts';
+import { Unavailable } from '../../src/unavailable.ts';
 import { Coalescer, type Coalescing } from '../../src/users/coalescing.ts';
 
 /** A coalescer of numbers whose batches wait for `open`, so that a test decides when each is done. */

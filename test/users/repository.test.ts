@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import knex from 'knex';
 import type { Database } from '../../src/database/database.ts';
-import { Unavailable } from '../../src/http/problems.ts';
+import { Unavailable } from '../../src/unavailable.ts';
 import { createUserRepository } from '../../src/users/repository.ts';
 import { idleDatabase } from '../idle.ts';
 

@@ -1,10 +1,10 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline/promises';
 import { parse } from 'yaml';
-import { requireTools, type ToolName } from '../doctor/tools.ts';
-import { target } from '../terminal/make-target.ts';
+import { makeTarget } from '../terminal/make-target.ts';
 import { duration, remark, step } from '../terminal/progress.ts';
 import { Refusal } from '../terminal/refusal.ts';
+import { requireTools, type ToolName } from '../terminal/requirements.ts';
 import { identity } from './credentials.ts';
 
 /** What a command works on. */
@@ -25,7 +25,7 @@ export async function command(
   work: (target: Target, account: string) => Promise<void>,
 ): Promise<void> {
   const started = performance.now();
-  await target(`make ${name}`, async () => {
+  await makeTarget(`make ${name}`, async () => {
     const what = readTarget(process.env);
     // Copilot, the AWS CLI and the SDK of every language read it from here.
     process.env.AWS_REGION = process.env.AWS_DEFAULT_REGION = what.region;

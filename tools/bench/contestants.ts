@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { lastWill } from '../process/cleanup-watchdog.ts';
-import { freePort } from '../process/port.ts';
+import { freePort } from '../process/free-port.ts';
 import { output as ask, Failed, run } from '../terminal/programs.ts';
 import { remark, step } from '../terminal/progress.ts';
 import { Refusal } from '../terminal/refusal.ts';

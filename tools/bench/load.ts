@@ -1,11 +1,11 @@
 /** The load: wrk with load.lua. */
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
-import { lookAtTool, requireTools } from '../doctor/tools.ts';
 import { findProgram } from '../process/server-program.ts';
 import { agreesToInstall } from '../terminal/install.ts';
 import { output, run } from '../terminal/programs.ts';
 import { step } from '../terminal/progress.ts';
+import { lookAtTool, requireTools } from '../terminal/requirements.ts';
 
 const SCRIPT = fileURLToPath(new URL('./load.lua', import.meta.url));
 

@@ -11,7 +11,7 @@ import { parseArgs } from 'node:util';
 import type { RowDataPacket } from 'mysql2';
 import { lastWill } from '../process/cleanup-watchdog.ts';
 import { type PrivateDatabase, startPrivateDatabase } from '../process/database.ts';
-import { target } from '../terminal/make-target.ts';
+import { makeTarget } from '../terminal/make-target.ts';
 import { output } from '../terminal/programs.ts';
 import { remark, say, step } from '../terminal/progress.ts';
 import { Refusal } from '../terminal/refusal.ts';
@@ -57,7 +57,7 @@ const MANY = 6;
 const PATH = `/hello/${username(0)}`;
 
 const extent = readExtent();
-await target('make bench', async () => {
+await makeTarget('make bench', async () => {
   const results = await bench(extent);
   say(report(results));
   if (extent === FULL) publish(results);

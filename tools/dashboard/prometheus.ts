@@ -7,7 +7,7 @@ import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { lastWill } from '../process/cleanup-watchdog.ts';
-import { freePort } from '../process/port.ts';
+import { freePort } from '../process/free-port.ts';
 import { output, run } from '../terminal/programs.ts';
 import { step } from '../terminal/progress.ts';
 import { Refusal } from '../terminal/refusal.ts';

@@ -8,12 +8,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Cluster, ensureCluster, loadImages, presentImages } from '../../local-kind/cluster.ts';
 import { allContainers, parseObjects } from '../../local-kind/objects.ts';
 import { rolledOut } from '../../local-kind/rollout.ts';
-import { requireTools } from '../doctor/tools.ts';
-import { freePort, isFree } from '../process/port.ts';
-import { target } from '../terminal/make-target.ts';
+import { freePort, isFree } from '../process/free-port.ts';
+import { makeTarget } from '../terminal/make-target.ts';
 import { Failed, output, stopAll } from '../terminal/programs.ts';
 import { remark, say, step } from '../terminal/progress.ts';
 import { Refusal } from '../terminal/refusal.ts';
+import { requireTools } from '../terminal/requirements.ts';
 
 const DEFAULT_CLUSTER = 'plusone';
 const NAMESPACE = 'monitoring';
@@ -103,5 +103,5 @@ async function forward({ connection }: Cluster, program: keyof typeof PORTS, por
   }
 }
 
-await target('make dashboard', dashboard);
+await makeTarget('make dashboard', dashboard);
 process.exit(0);

@@ -1,9 +1,10 @@
-/** Room on this machine: its disk and memory, and what Docker has of both. */
-import { statfsSync } from 'node:fs';
+/** This machine: Node, a browser, disk and memory, and what Docker has of both. */
+import { existsSync, statfsSync } from 'node:fs';
 import { hostname, tmpdir, totalmem } from 'node:os';
 import { availableMemory } from 'node:process';
+import { fileURLToPath } from 'node:url';
+import { type Finding, good, note, type Source, wrong } from '../terminal/finding.ts';
 import { Failed, output } from '../terminal/programs.ts';
-import { type Finding, good, note, wrong } from './finding.ts';
 
 const GB = 1e9;
 /** The dependencies take 0.4 GB, a private database 0.2 GB. */
@@ -13,6 +14,32 @@ const MEMORY = 0.5 * GB;
 const DOCKER_DISK = 4 * GB;
 /** Kubernetes itself, MySQL and two pods take 1.5 GB; the rest is for building the image. */
 const DOCKER_MEMORY = 2.5 * GB;
+
+const NODE = fileURLToPath(new URL('./node.sh', import.meta.url));
+
+/** Node and npm, as the Makefile looks for them before it can do anything. */
+export async function lookAtNode(): Promise<Finding> {
+  try {
+    return good(await output('/bin/sh', [NODE]));
+  } catch (error) {
+    if (!(error instanceof Failed)) throw error;
+    const [says = '', ...remedy] = error.stderr.split('\n');
+    return wrong(says, ...remedy.map((line) => line.trim()));
+  }
+}
+
+const BROWSERS = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
+
+export const chromium: Source = {
+  debian: 'sudo apt-get install chromium  (Ubuntu: chromium-browser)',
+  macos:
+    'brew install --cask google-chrome, and CHROMIUM="/Applications/Google Chrome.app/Contents/MacOS/Google Chrome" make test',
+};
+
+/** The path of the Chromium of this machine, or undefined; CHROMIUM names another. */
+export function findChromium(): string | undefined {
+  return process.env.CHROMIUM || BROWSERS.find((path) => existsSync(path));
+}
 
 /** The free disk of this folder and of the temporary one. */
 export function lookAtDisk(): Finding {

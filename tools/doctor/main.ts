@@ -3,11 +3,12 @@
  * missing. FOR=dev, kind or aws looks at what one purpose needs. Ends with 1 when something is wrong with that, or with
  * what `make dev` and `make test` need. It runs before anything is installed, so nothing here uses a dependency.
  */
+
+import { type Finding, late, note, remedyHere, wrong } from '../terminal/finding.ts';
 import { Failed } from '../terminal/programs.ts';
-import { type Finding, late, note, remedyHere, wrong } from './finding.ts';
-import { lookAtDisk, lookAtDockerRoom, lookAtMemory } from './machine.ts';
+import { lookAtTool, type ToolName } from '../terminal/requirements.ts';
+import { chromium, findChromium, lookAtDisk, lookAtDockerRoom, lookAtMemory, lookAtNode } from './machine.ts';
 import { lookAtCluster, lookAtCredentials, lookAtDatabase, lookAtDependencies, lookAtPort } from './state.ts';
-import { chromium, findChromium, lookAtNode, lookAtTool, type ToolName } from './tools.ts';
 
 /** As in sysexits.h. */
 const USAGE_ERROR = 64;

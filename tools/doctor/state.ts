@@ -1,12 +1,12 @@
 /** What is there of Plusone itself: its dependencies, a database to run on, its ports, its cluster, its account. */
 import { existsSync, readFileSync, statSync } from 'node:fs';
-import { type Holder, holderOf } from '../../local-kind/port.ts';
+import { type Holder, holderOf } from '../../local-kind/port-holder.ts';
 import { identity } from '../aws/credentials.ts';
 import { findServer, IMAGE, installation, server } from '../process/server-program.ts';
+import { type Finding, good, note, remedyHere, wrong } from '../terminal/finding.ts';
 import { output } from '../terminal/programs.ts';
-import { type Finding, good, note, remedyHere, wrong } from './finding.ts';
+import { lookAtTool } from '../terminal/requirements.ts';
 import { withoutDocker } from './machine.ts';
-import { lookAtTool } from './tools.ts';
 
 const INSTALLED = 'node_modules/.package-lock.json';
 const NODE = 'node_modules/node/package.json';

@@ -14,7 +14,7 @@ import { output, run } from '../terminal/programs.ts';
 import { step } from '../terminal/progress.ts';
 import { Refusal } from '../terminal/refusal.ts';
 import { lastWill } from './cleanup-watchdog.ts';
-import { freePort } from './port.ts';
+import { freePort } from './free-port.ts';
 import { findProgram, findServer, IMAGE, installServer } from './server-program.ts';
 
 const DATABASE = 'plusone';

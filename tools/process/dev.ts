@@ -6,7 +6,7 @@ import { Failed } from '../terminal/programs.ts';
 import { step } from '../terminal/progress.ts';
 import { Refusal } from '../terminal/refusal.ts';
 import { type Database, startDatabase } from './database.ts';
-import { isFree } from './port.ts';
+import { isFree } from './free-port.ts';
 import { migrate, ServiceError, type ServiceProcess, startProcess, untilReady } from './service.ts';
 
 const SOURCE = fileURLToPath(new URL('../../src', import.meta.url));

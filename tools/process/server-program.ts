@@ -1,7 +1,7 @@
 /** The MariaDB or MySQL server of this machine as a program: where it is, and how it comes here. */
 import { accessSync, constants } from 'node:fs';
 import { join } from 'node:path';
-import { remedyHere, type Source } from '../doctor/finding.ts';
+import { remedyHere, type Source } from '../terminal/finding.ts';
 import { agreesToInstall } from '../terminal/install.ts';
 import { type Failed, output, run } from '../terminal/programs.ts';
 import { step } from '../terminal/progress.ts';

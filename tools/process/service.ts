@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { lastWill } from './cleanup-watchdog.ts';
 import { type Database, startDatabase } from './database.ts';
-import { freePort } from './port.ts';
+import { freePort } from './free-port.ts';
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 const START_SECONDS = 30;

@@ -7,9 +7,9 @@ import {
   PutParameterCommand,
   SSMClient,
 } from '@aws-sdk/client-ssm';
-import { eventually } from '../../test/process/requests.ts';
 import { lastWill } from './cleanup-watchdog.ts';
-import { freePort } from './port.ts';
+import { eventually } from './eventually.ts';
+import { freePort } from './free-port.ts';
 import { programFromPyPI } from './pypi.ts';
 
 /** The version that stands in for SSM in the kind cluster as well. */

@@ -6,7 +6,7 @@ import { Refusal } from './refusal.ts';
  * Does the work of a make target such as "make up". When that fails it says why and what to try next, ends what is
  * still running, and ends this process with 1.
  */
-export async function target(name: string, work: () => Promise<void>): Promise<void> {
+export async function makeTarget(name: string, work: () => Promise<void>): Promise<void> {
   try {
     await work();
   } catch (error) {

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Knex } from 'knex';
 import type { RowDataPacket } from 'mysql2';
+import type { Logger } from 'pino';
 import type { DatabaseSettings } from '../../config.ts';
-import type { Logger } from '../../operations/logging.ts';
 import { createKnex } from '../connection.ts';
 import type { Database } from '../database.ts';
 import { unavailableReason } from '../errors.ts';

@@ -5,7 +5,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { expect } from 'chai';
-import { freePort } from '../../../tools/process/port.ts';
+import { freePort } from '../../../tools/process/free-port.ts';
 import { findProgram } from '../../../tools/process/server-program.ts';
 
 const ID = 'AKIAIOSFODNN7EXAMPLE';

@@ -7,7 +7,8 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { startPrivateDatabase } from '../../../tools/process/database.ts';
-import { eventually, isRefused } from '../../process/requests.ts';
+import { eventually } from '../../../tools/process/eventually.ts';
+import { isRefused } from '../../process/requests.ts';
 
 const MODULE = fileURLToPath(new URL('../../../tools/process/database.ts', import.meta.url));
 

@@ -6,8 +6,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
-import { freePort } from '../../../tools/process/port.ts';
-import { eventually, find, isRefused, save } from '../../process/requests.ts';
+import { eventually } from '../../../tools/process/eventually.ts';
+import { freePort } from '../../../tools/process/free-port.ts';
+import { find, isRefused, save } from '../../process/requests.ts';
 
 const DEV = fileURLToPath(new URL('../../../tools/process/dev.ts', import.meta.url));
 

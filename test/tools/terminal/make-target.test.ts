@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { runScript } from './script.ts';
 
-const FAILING = `await target('make up', async () => { await run('sh', ['-c', 'echo no room >&2; exit 3']) });`;
+const FAILING = `await makeTarget('make up', async () => { await run('sh', ['-c', 'echo no room >&2; exit 3']) });`;
 
 describe('a make target that fails', () => {
   it('ends with 1, after the last that its tool said and what to try next', async () => {
@@ -16,7 +16,7 @@ describe('a make target that fails', () => {
 
   it('says no more than what to put right when that is known', async () => {
     const { code, stderr } = await runScript(
-      `await target('make up', async () => { throw new Refusal('TAG=-: expected letters') });`,
+      `await makeTarget('make up', async () => { throw new Refusal('TAG=-: expected letters') });`,
     );
     expect({ code, stderr }).to.deep.equal({ code: 1, stderr: '\nmake up: TAG=-: expected letters\n' });
   });
@@ -24,7 +24,7 @@ describe('a make target that fails', () => {
   it('does not wait for what still runs', async () => {
     const started = performance.now();
     const { code } = await runScript(
-      `await target('make up', async () => {
+      `await makeTarget('make up', async () => {
         run('sleep', ['8']).catch(() => {});
         throw new Refusal('no');
       });`,

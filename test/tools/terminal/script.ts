@@ -12,7 +12,7 @@ export async function runScript(script: string, env: NodeJS.ProcessEnv = {}, bef
     .map((name) => `...(await import('${FOLDER}${name}.ts'))`)
     .join(', ');
   const source = `${before};
-    const { step, say, duration, output, run, Refusal, target } = { ${load} };
+    const { step, say, duration, output, run, Refusal, makeTarget } = { ${load} };
     ${script}`;
   const { VERBOSE: _, ...rest } = process.env;
   const child = spawn(process.execPath, ['--input-type=module', '--eval', source], {

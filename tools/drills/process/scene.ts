@@ -1,6 +1,6 @@
 import { cpus, type } from 'node:os';
 import { type PrivateDatabase, startPrivateDatabase } from '../../process/database.ts';
-import { freePort } from '../../process/port.ts';
+import { freePort } from '../../process/free-port.ts';
 import { NoProgram } from '../../process/pypi.ts';
 import { killAll, migrate, type Service, startServing } from '../../process/service.ts';
 import { type ParameterStore, startParameterStore } from '../../process/ssm.ts';

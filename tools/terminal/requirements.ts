@@ -1,9 +1,8 @@
 /** The programs of other people that the make targets need: how to see that they work, and how to get them. */
-import { existsSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
-import { Failed, output } from '../terminal/programs.ts';
-import { Refusal } from '../terminal/refusal.ts';
+
 import { type Finding, good, late, remedyHere, type Source, wrong } from './finding.ts';
+import { Failed, output } from './programs.ts';
+import { Refusal } from './refusal.ts';
 
 const PATIENCE_MILLISECONDS = 30_000;
 const goArch = process.arch === 'arm64' ? 'arm64' : 'amd64';
@@ -132,30 +131,4 @@ function engineProblem({ message, stderr }: Failed): Finding {
     ? ['Debian, Ubuntu: sudo usermod -aG docker $USER, then log in again']
     : [remedyHere({ debian: 'sudo systemctl start docker', macos: 'open -a Docker' })];
   return wrong(`is installed, but its engine does not answer: ${stderr || message}`, ...remedy);
-}
-
-const NODE = fileURLToPath(new URL('./node.sh', import.meta.url));
-
-/** Node and npm, as the Makefile looks for them before it can do anything. */
-export async function lookAtNode(): Promise<Finding> {
-  try {
-    return good(await output('/bin/sh', [NODE]));
-  } catch (error) {
-    if (!(error instanceof Failed)) throw error;
-    const [says = '', ...remedy] = error.stderr.split('\n');
-    return wrong(says, ...remedy.map((line) => line.trim()));
-  }
-}
-
-const BROWSERS = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
-
-export const chromium: Source = {
-  debian: 'sudo apt-get install chromium  (Ubuntu: chromium-browser)',
-  macos:
-    'brew install --cask google-chrome, and CHROMIUM="/Applications/Google Chrome.app/Contents/MacOS/Google Chrome" make test',
-};
-
-/** The path of the Chromium of this machine, or undefined; CHROMIUM names another. */
-export function findChromium(): string | undefined {
-  return process.env.CHROMIUM || BROWSERS.find((path) => existsSync(path));
 }
