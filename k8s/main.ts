@@ -1,7 +1,6 @@
 import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
-import { DocumentError } from '../manifest/document.ts';
+import { DocumentError, located } from '../manifest/document.ts';
 import { readEnvironmentFile } from '../manifest/environment-file.ts';
 import { type Manifest, readManifest } from '../manifest/manifest.ts';
 import type { NotCarried } from '../manifest/mapping.ts';
@@ -11,6 +10,7 @@ import { displayed, MissingInput, openWorkspace, readText, type Workspace } from
 import { type Synthesis, synthesize, synthesizeRoutes } from './chart.ts';
 import { containersOf } from './containers.ts';
 import { dockerfileUser } from './dockerfile.ts';
+import { StrictError, UsageError, WrongFiles } from './errors.ts';
 import { buildOf, dockerfileOf } from './images.ts';
 import { type Route, routesOf } from './routes.ts';
 import { secretSkeleton, secretValues } from './secrets.ts';
@@ -23,64 +23,33 @@ const skeletonFile = '_secrets.env';
 const localNodePort = 30500;
 const defaultKubectlImage = 'registry.k8s.io/kubectl:v1.34.2';
 
-const usage = `Turns the workloads of a Copilot workspace into Kubernetes manifests.
+/** What can be asked for, as typed: see `synthOptions` in tools/cli/synth.ts. */
+export interface SynthValues {
+  workspace?: string | undefined;
+  service?: string | undefined;
+  environment?: string | undefined;
+  output?: string | undefined;
+  image?: string | undefined;
+  'platform-env'?: string | undefined;
+  'node-port'?: string | undefined;
+  namespace?: string | undefined;
+  security?: string | undefined;
+  routes?: string | undefined;
+  'secrets-from'?: string | undefined;
+  'kubectl-image'?: string | undefined;
+  reserve?: string | undefined;
+  strict?: boolean | undefined;
+  json?: boolean | undefined;
+}
 
-Usage: npm run synth -- [options]
-
-  --workspace DIR       the copilot folder, or the one around it (default: copilot)
-  --service NAME        one workload (default: all of the workspace)
-  --environment NAME    whose section of the manifests counts (default: local)
-  --namespace NAME      the namespace of all objects (default: the name of the application); two environments on one
-                        cluster need two
-  --output DIR          where NAME.k8s.yaml is written for each workload, and ${routesFile} with the Ingress, if there
-                        is one (default: k8s/dist); - writes all of it to standard output, and the report to standard error
-  --image IMAGE         the image that stands for image.build of --service (default: NAME:dev)
-  --security LEVEL      restricted, baseline or privileged: the Pod Security Standard that the namespace enforces
-                        (default: restricted where every image or declaration has a numeric user, else baseline)
-  --secrets-from FILE   the values of the Secrets, a NAME=value on each line (default: no Secret is written, but
-                        ${skeletonFile}, a FILE to fill in)
-  --platform-env FILE   variables that the platform gives every container, a NAME=value on each line
-  --routes KIND         ingress or none (default: none in the environment local, else ingress)
-  --node-port PORT      the port of the node for the first Load Balanced Web Service, the next port for the next one
-                        (default: ${localNodePort} in the environment local, else the cluster chooses)
-  --reserve PERCENT     how much of cpu and memory a pod reserves; it may use all of it (default: 10)
-  --kubectl-image IMAGE the image that scheduled scaling runs kubectl from (default: ${defaultKubectlImage})
-  --strict              refuse what Copilot only ignores, and what is wrong in another environment
-  --help                this text
-
-Exit code: 0 done, 64 wrong usage, 65 something wrong in a file, 66 a file is missing, 73 the output can't be written.
-With any other than 0 nothing is written, unless it is 73.`;
-
-const exitCodes = { usage: 64, data: 65, noInput: 66, cannotCreate: 73 } as const;
-
-class UsageError extends Error {}
-
-class WrongFiles extends Error {}
-
-/** Warnings, where --strict makes them errors. */
-class StrictError extends Error {}
-
-function readOptions(args: string[]) {
-  const { values } = parseArgs({
-    args,
-    options: {
-      workspace: { type: 'string', default: 'copilot' },
-      service: { type: 'string' },
-      environment: { type: 'string', default: 'local' },
-      output: { type: 'string', default: 'k8s/dist' },
-      image: { type: 'string' },
-      'platform-env': { type: 'string' },
-      'node-port': { type: 'string' },
-      namespace: { type: 'string' },
-      security: { type: 'string' },
-      routes: { type: 'string' },
-      'secrets-from': { type: 'string' },
-      'kubectl-image': { type: 'string', default: defaultKubectlImage },
-      reserve: { type: 'string', default: '10' },
-      strict: { type: 'boolean', default: false },
-      help: { type: 'boolean', default: false },
-    },
-  });
+function readOptions(given: SynthValues) {
+  const values = {
+    ...given,
+    environment: given.environment ?? 'local',
+    'kubectl-image': given['kubectl-image'] ?? defaultKubectlImage,
+    strict: given.strict ?? false,
+    json: given.json ?? false,
+  };
   const local = values.environment === 'local';
   const port = values['node-port'];
   if (values.namespace !== undefined && !/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(values.namespace))
@@ -93,7 +62,7 @@ function readOptions(args: string[]) {
     routes: oneOf('routes', values.routes ?? (local ? 'none' : 'ingress'), ['ingress', 'none']),
     // https://kubernetes.io/docs/concepts/services-networking/service/#type-nodeport
     nodePort: port === undefined ? (local ? localNodePort : undefined) : wholeNumber('node-port', port, 30000, 32767),
-    reserve: wholeNumber('reserve', values.reserve, 1, 100),
+    reserve: wholeNumber('reserve', values.reserve ?? '10', 1, 100),
   };
 }
 
@@ -121,7 +90,7 @@ function readWorkloads(options: Options): Workload[] {
   }
   const services = service === undefined ? workspace.workloads : [service];
   if (services.length === 0)
-    throw new MissingInput(`no workload in ${options.workspace}: no folder in it has a manifest.yml`);
+    throw new MissingInput(`no workload in ${displayed(workspace.folder)}: no folder in it has a manifest.yml`);
   if (options.image !== undefined && services.length > 1)
     throw new UsageError(`--image needs --service: there are ${services.join(', ')}`);
   const { workloads, problems } = collect(services, (name) => readWorkload(options, workspace, name));
@@ -153,7 +122,8 @@ function readWorkload(options: Options, workspace: Workspace, service: string): 
   const overrides = readOverrides(patches, displayed(patches));
   const surroundings = { application, environment, shell: process.env, addedVolumes: overrides.volumes };
   const manifest = readManifest(text, name, surroundings);
-  if (options.strict && manifest.warnings.length > 0) throw new StrictError(manifest.warnings.join('\n'));
+  if (options.strict && manifest.warnings.length > 0)
+    throw new StrictError(located(name, manifest.warnings).join('\n'));
   const workload: Workload = {
     application,
     environment,
@@ -278,29 +248,16 @@ function write(directory: string, name: string, text: string, secret = false) {
   if (secret) chmodSync(file, 0o600);
 }
 
-/** Runs the command and gives back the exit code of the process. */
-function run(args: string[]): number {
-  try {
-    const options = readOptions(args);
-    if (options.help) {
-      console.log(usage);
-      return 0;
-    }
-    translate(options);
-    return 0;
-  } catch (error) {
-    if (!(error instanceof Error)) throw error;
-    const code = exitCode(error);
-    if (code === undefined) throw error;
-    console.error(code === exitCodes.usage ? `${error.message}\n\n${usage}` : error.message);
-    return code;
-  }
-}
-
-function translate(options: Options) {
-  const { output } = options;
+/**
+ * Turns the workloads of a workspace into Kubernetes objects: a file for each, and one for the routes, or all of it on
+ * stdout. Throws a UsageError, WrongFiles, StrictError, DocumentError or MissingInput before anything is written.
+ */
+export function synth(values: SynthValues) {
+  const options = readOptions(values);
+  const output = options.output ?? join(openWorkspace(options.workspace).root, 'k8s', 'dist');
   const workloads = readWorkloads(options);
-  for (const { manifest } of workloads) for (const warning of manifest.warnings) console.error(`warning: ${warning}`);
+  for (const { manifest } of workloads)
+    for (const warning of located(manifest.file, manifest.warnings)) console.error(`warning: ${warning}`);
   const level = securityLevel(workloads);
   const routes = options.routes === 'ingress' ? routesOf(workloads) : [];
   const outputs = workloads.map((workload) => {
@@ -327,17 +284,18 @@ function translate(options: Options) {
     if (!existsSync(join(output, skeletonFile))) write(output, skeletonFile, skeleton, true);
     reports.push(`${path(skeletonFile)}: the keys of the Secrets, to be filled in for --secrets-from`);
   }
-  console.log(reports.join('\n\n'));
-}
+  console.log(options.json ? JSON.stringify(outputs.map(jsonReport), undefined, 2) : reports.join('\n\n'));
 
-function exitCode(error: Error): number | undefined {
-  const code = 'code' in error ? String(error.code) : '';
-  if (error instanceof UsageError || code.startsWith('ERR_PARSE_ARGS')) return exitCodes.usage;
-  if (error instanceof DocumentError || error instanceof WrongFiles || error instanceof StrictError)
-    return exitCodes.data;
-  if (error instanceof MissingInput) return exitCodes.noInput;
-  if (['EACCES', 'EEXIST', 'ENOTDIR', 'EROFS', 'ENOSPC', 'EISDIR'].includes(code)) return exitCodes.cannotCreate;
-  return undefined;
+  function jsonReport({ workload, synthesis, name }: (typeof outputs)[number]) {
+    const { namespace, builtImages, secretKeys, adapted, notCarried } = synthesis;
+    return {
+      workload: workload.manifest.name,
+      file: path(name),
+      namespace,
+      images: Object.fromEntries(builtImages),
+      secrets: Object.fromEntries(secretKeys),
+      adapted,
+      notCarried,
+    };
+  }
 }
-
-process.exitCode = run(process.argv.slice(2));

@@ -86,7 +86,14 @@ function readSettings(env: NodeJS.ProcessEnv) {
 
 async function synthesize(image: string): Promise<KubernetesObject[]> {
   try {
-    await output(process.execPath, ['k8s/main.ts', '--image', image, '--platform-env', 'local-kind/platform.env']);
+    await output(process.execPath, [
+      'tools/cli.ts',
+      'synth',
+      '--image',
+      image,
+      '--platform-env',
+      'local-kind/platform.env',
+    ]);
   } catch (error) {
     // It says the file, the line and what would be right: how we asked is of no interest.
     throw error instanceof Failed ? new Refusal(error.stderr) : error;

@@ -18,17 +18,27 @@ export interface Diagnostic {
   message: string;
 }
 
-/** One file that says something it may not say; the message has a line `file:line: what` for each problem. */
+/**
+ * One file that says something it may not say; the message has a line `file:line: what` for each problem, and for each
+ * warning, which is often the reason for a problem.
+ */
 export class DocumentError extends Error {
   readonly file: string;
   readonly problems: readonly Diagnostic[];
+  readonly warnings: readonly Diagnostic[];
 
-  constructor(file: string, problems: readonly Diagnostic[]) {
-    const sorted = problems.toSorted((a, b) => a.line - b.line);
-    super(sorted.map(({ line, message }) => `${file}:${line}: ${message}`).join('\n'));
+  constructor(file: string, problems: readonly Diagnostic[], warnings: readonly Diagnostic[] = []) {
+    super(located(file, [...problems, ...warnings]).join('\n'));
     this.file = file;
-    this.problems = sorted;
+    this.problems = problems.toSorted((a, b) => a.line - b.line);
+    this.warnings = warnings.toSorted((a, b) => a.line - b.line);
   }
+}
+
+/** A line `file:line: what` for each problem, by line and each once. */
+export function located(file: string, problems: readonly Diagnostic[]): string[] {
+  const lines = problems.toSorted((a, b) => a.line - b.line).map(({ line, message }) => `${file}:${line}: ${message}`);
+  return [...new Set(lines)];
 }
 
 /** A value as the file writes it: `1.10` stays `1.10`, whatever YAML makes of it. */

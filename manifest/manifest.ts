@@ -24,6 +24,8 @@ import { fillEmptyTexts, toleratedValue } from './tolerance.ts';
 
 /** A manifest as one environment sees it. */
 export interface Manifest {
+  /** How messages name the file. */
+  file: string;
   /** The workload's name as Kubernetes allows it. */
   name: string;
   type: WorkloadType;
@@ -33,8 +35,8 @@ export interface Manifest {
   notCarried: NotCarried[];
   /** Whether it has a section for this environment. */
   namesEnvironment: boolean;
-  /** What Copilot takes and hardly anyone means, and problems of other environments: `file:line: what`, by line. */
-  warnings: readonly string[];
+  /** What Copilot takes and hardly anyone means, and problems of other environments, by line. */
+  warnings: readonly Diagnostic[];
 }
 
 export interface Surroundings {
@@ -64,16 +66,17 @@ export function readManifest(
   const manifest = applyEnvironment(whole, environment);
   const problems = [...errors, ...problemsOf(type, manifest, addedVolumes)];
   // An ignored field is often the reason why another one is missing.
-  if (problems.length > 0) throw new DocumentError(file, unique([...problems, ...warnings]));
+  if (problems.length > 0) throw new DocumentError(file, unique(problems), unique(warnings));
   const all = unique([...warnings, ...otherEnvironments(type, whole, environment, addedVolumes)]);
   const fields = fieldsOf(type, manifest);
   return {
+    file,
     name: objectName(fields.name ?? ''),
     type,
     fields,
     notCarried: notCarried(type, manifest),
     namesEnvironment: nodeAt(whole, ['environments', environment]) !== undefined,
-    warnings: all.toSorted((a, b) => a.line - b.line).map(({ line, message }) => `${file}:${line}: ${message}`),
+    warnings: all.toSorted((a, b) => a.line - b.line),
   };
 }
 

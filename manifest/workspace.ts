@@ -18,15 +18,17 @@ export class MissingInput extends Error {}
 
 /**
  * The workspace in that folder: the `copilot` folder itself or the one around it, told by the `.workspace` file that
- * Copilot keeps. Throws MissingInput when there is none, and DocumentError when `.workspace` names no application.
+ * Copilot keeps. Without a path, the workspace that the current folder is somewhere in. Throws MissingInput when there is none, and DocumentError when `.workspace` names no application.
  */
-export function openWorkspace(path: string): Workspace {
-  const folder = [path, join(path, 'copilot')]
-    .map((candidate) => resolve(candidate))
-    .find((candidate) => existsSync(join(candidate, '.workspace')));
+export function openWorkspace(path?: string): Workspace {
+  const folder = path === undefined ? folderAround(process.cwd()) : folderIn(path);
+  if (!folder && path === undefined)
+    throw new MissingInput(
+      `no Copilot workspace in ${process.cwd()} or a folder around it: looked for copilot/.workspace, which \`copilot app init\` makes`,
+    );
   if (!folder)
     throw new MissingInput(
-      `no Copilot workspace in ${path}: neither ${join(path, '.workspace')} nor ${join(path, 'copilot', '.workspace')} is there`,
+      `no Copilot workspace in ${path}: neither ${join(path ?? '', '.workspace')} nor ${join(path ?? '', 'copilot', '.workspace')} is there`,
     );
   const file = join(folder, '.workspace');
   const application = parse(readFileSync(file, 'utf8'), displayed(file)).get('application');
@@ -37,6 +39,17 @@ export function openWorkspace(path: string): Workspace {
     .map(({ name }) => name)
     .toSorted();
   return { folder, root: dirname(folder), application: application.text, workloads };
+}
+
+function folderIn(path: string): string | undefined {
+  return [path, join(path, 'copilot')]
+    .map((candidate) => resolve(candidate))
+    .find((candidate) => existsSync(join(candidate, '.workspace')));
+}
+
+function folderAround(path: string): string | undefined {
+  const found = folderIn(path);
+  return found || dirname(path) === path ? found : folderAround(dirname(path));
 }
 
 /**

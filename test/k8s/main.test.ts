@@ -7,16 +7,16 @@ import { expect } from 'chai';
 import { parseAllDocuments } from 'yaml';
 import { webService } from './workload.ts';
 
-const synth = fileURLToPath(new URL('../../k8s/main.ts', import.meta.url));
+const cli = fileURLToPath(new URL('../../tools/cli.ts', import.meta.url));
 const ours = fileURLToPath(new URL('../../', import.meta.url));
 const snapshot = fileURLToPath(new URL('./fixtures/plusone.k8s.yaml', import.meta.url));
 
 function run(cwd: string, ...args: string[]) {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [synth, ...args], { cwd, encoding: 'utf8' });
+  const { status, stdout, stderr } = spawnSync(process.execPath, [cli, 'synth', ...args], { cwd, encoding: 'utf8' });
   return { status, stdout, stderr };
 }
 
-describe('npm run synth', function () {
+describe('plusone synth', function () {
   this.timeout(20_000);
   let folder = '';
   beforeEach(() => {
@@ -101,10 +101,10 @@ describe('npm run synth', function () {
     [['--reserve', 'all'], '--reserve all: expected a whole number from 1 to 100'],
     [['api'], 'Unexpected argument'],
   ] as const) {
-    it(`exits with 64 and the usage on ${args.join(' ')}`, () => {
+    it(`exits with 64 and names the help on ${args.join(' ')}`, () => {
       const { status, stderr } = run(folder, ...args);
       expect(status).to.equal(64);
-      expect(stderr).to.contain(message).and.contain('Usage: npm run synth');
+      expect(stderr).to.contain(message).and.contain('Usage: plusone synth --help');
     });
   }
 
@@ -168,7 +168,7 @@ describe('npm run synth', function () {
   it('takes less than 3 seconds of the processor, which a busy machine does not change', () => {
     const tell =
       'process.on("exit", () => { const { user, system } = process.cpuUsage(); console.error(user + system) })';
-    const args = ['--import', `data:text/javascript,${tell}`, synth, '--output', join(folder, 'out')];
+    const args = ['--import', `data:text/javascript,${tell}`, cli, 'synth', '--output', join(folder, 'out')];
     const { stderr } = spawnSync(process.execPath, args, { cwd: ours, encoding: 'utf8' });
     expect(Number(stderr) / 1e6).to.be.within(0.01, 3);
   });

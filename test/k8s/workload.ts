@@ -2,6 +2,7 @@ import { Testing } from 'cdk8s';
 import type { k8s } from 'cdk8s-plus-27';
 import { synthesize } from '../../k8s/chart.ts';
 import type { Workload } from '../../k8s/workload.ts';
+import { located } from '../../manifest/document.ts';
 import { type Manifest, readManifest } from '../../manifest/manifest.ts';
 import type { Overrides } from '../../manifest/overrides.ts';
 
@@ -15,8 +16,13 @@ export const noOverrides: Overrides = {
   notCarried: [],
 };
 
-/** The manifest of that text as the environment `test` of the application `shop` sees it. */
-export function read(text: string, environment = 'test', shell: Record<string, string> = {}): Manifest {
+/** The manifest of that text as the environment `test` of the application `shop` sees it, with its warnings as lines. */
+export function read(text: string, environment = 'test', shell: Record<string, string> = {}) {
+  const manifest = manifestOf(text, environment, shell);
+  return { ...manifest, warnings: located(manifest.file, manifest.warnings) };
+}
+
+function manifestOf(text: string, environment = 'test', shell: Record<string, string> = {}): Manifest {
   return readManifest(text, 'manifest.yml', { application: 'shop', environment, shell });
 }
 
@@ -51,7 +57,7 @@ export function synthesisOf(text: string, input: Partial<Workload> = {}) {
     application: 'shop',
     environment: 'test',
     namespace: 'shop',
-    manifest: read(text),
+    manifest: manifestOf(text),
     overrides: noOverrides,
     cloudFormationOnly: [],
     image: 'api:dev',

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { parseAllDocuments } from 'yaml';
 
-const synth = fileURLToPath(new URL('../../k8s/main.ts', import.meta.url));
+const cli = fileURLToPath(new URL('../../tools/cli.ts', import.meta.url));
 
 const service = (name: string, ...lines: string[]) =>
   [
@@ -17,7 +17,7 @@ const service = (name: string, ...lines: string[]) =>
     ...lines,
   ].join('\n');
 
-describe('npm run synth of a whole workspace', function () {
+describe('plusone synth of a whole workspace', function () {
   this.timeout(20_000);
   let folder = '';
   beforeEach(() => {
@@ -35,7 +35,10 @@ describe('npm run synth of a whole workspace', function () {
 
   function run(...args: string[]) {
     const all = ['--environment', 'test', '--output', 'out', ...args];
-    const { status, stdout, stderr } = spawnSync(process.execPath, [synth, ...all], { cwd: folder, encoding: 'utf8' });
+    const { status, stdout, stderr } = spawnSync(process.execPath, [cli, 'synth', ...all], {
+      cwd: folder,
+      encoding: 'utf8',
+    });
     return { status, stdout, stderr };
   }
 

@@ -199,7 +199,7 @@ describe('the rehearsal', function () {
         const which = ['--name', 'plusone', '--env', environment, '--tag', 'parity', '--upload-assets'];
         await succeeds('copilot', {}, ['svc', 'package', ...which, ...into]);
         const { Parameters } = packaged.parse(readJson(join(folder, `plusone-${environment}.params.json`)));
-        const synth = ['k8s/main.ts', '--environment', environment, '--output', join(folder, environment)];
+        const synth = ['tools/cli.ts', 'synth', '--environment', environment, '--output', join(folder, environment)];
         await succeeds(process.execPath, {}, [...synth, '--image', Parameters.ContainerImage]);
       }
     });

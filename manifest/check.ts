@@ -1,0 +1,155 @@
+/** What is wrong in a workspace, or is about to be, without deploying it. */
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Diagnostic, DocumentError, type Node, parseAny, Scalar, Sequence, YamlMapping } from './document.ts';
+import { readManifest } from './manifest.ts';
+import { readOverrides } from './overrides.ts';
+import { runtimeProblem } from './runtimes.ts';
+import { readText, type Workspace } from './workspace.ts';
+
+export type Level = 'error' | 'warning' | 'note';
+
+/** What there is to find, how bad it is, and what it is about. */
+export const rules = {
+  'copilot-refuses': { level: 'error', summary: 'Copilot refuses to deploy this' },
+  'copilot-ignores': { level: 'warning', summary: 'Copilot takes this and ignores it, or reads something else' },
+  'lambda-runtime': { level: 'warning', summary: 'AWS Lambda refuses this runtime, or is about to' },
+  'copilots-functions': {
+    level: 'note',
+    summary: 'Copilot writes Lambda functions on a runtime that AWS is about to refuse',
+  },
+} as const satisfies Record<string, { level: Level; summary: string }>;
+
+export type Rule = keyof typeof rules;
+
+export interface Finding extends Diagnostic {
+  rule: Rule;
+  level: Level;
+  /** The absolute path. */
+  file: string;
+}
+
+/**
+ * Everything that a linter can say of a workspace, by file and line: what Copilot 1.34.1 refuses in any environment,
+ * what it ignores, and Lambda runtimes that AWS refuses or is about to. `shell` has the variables for `${NAME}`.
+ */
+export function checkWorkspace(workspace: Workspace, shell: NodeJS.ProcessEnv): Finding[] {
+  const deployed = folders(join(workspace.folder, 'environments'));
+  const found = [
+    ...workspace.workloads.flatMap((name) => checkWorkload(workspace, name, deployed, shell)),
+    ...['environments', ...workspace.workloads].flatMap((part) => checkRuntimes(join(workspace.folder, part))),
+  ];
+  const unique = new Map(found.map((finding) => [`${finding.file}:${finding.line}: ${finding.message}`, finding]));
+  return [...unique.values()].toSorted((a, b) => a.file.localeCompare(b.file) || a.line - b.line);
+}
+
+function finding(rule: Rule, file: string, { line, message }: Diagnostic): Finding {
+  return { rule, level: rules[rule].level, file, line, message };
+}
+
+function checkWorkload(
+  { folder, application }: Workspace,
+  name: string,
+  deployed: readonly string[],
+  shell: NodeJS.ProcessEnv,
+): Finding[] {
+  const file = join(folder, name, 'manifest.yml');
+  const overrides = join(folder, name, 'overrides');
+  const patches = join(overrides, 'cfn.patches.yml');
+  const { text } = readText(file);
+  const found: Finding[] = [];
+  if (existsSync(overrides) && readdirSync(overrides).length === 0)
+    found.push(finding('copilot-refuses', overrides, { line: 1, message: 'an overrides folder with no file in it' }));
+  const added = attempt(() => readOverrides(patches, patches));
+  if (added instanceof DocumentError)
+    found.push(...added.problems.map((problem) => finding('copilot-refuses', patches, problem)));
+  const addedVolumes = added instanceof DocumentError ? [] : added.volumes;
+
+  // Every environment for itself: Copilot checks only the one that it deploys.
+  const environments = [...new Set([...statedEnvironments(text), ...deployed])];
+  const inAll = new Map<string, { finding: Finding; environments: string[] }>();
+  for (const environment of environments.length > 0 ? environments : ['test']) {
+    const surroundings = { application, environment, shell, addedVolumes };
+    const manifest = attempt(() => readManifest(text, file, surroundings));
+    const errors = manifest instanceof DocumentError ? manifest.problems : [];
+    // Of the others this loop says more.
+    const warnings = manifest.warnings.filter(({ message }) => !message.startsWith('in environment "'));
+    const all = [
+      ...errors.map((problem) => finding('copilot-refuses', file, problem)),
+      ...warnings.map((problem) => finding('copilot-ignores', file, problem)),
+    ];
+    for (const one of all) {
+      const key = `${one.line} ${one.message}`;
+      const known = inAll.get(key) ?? { finding: one, environments: [] };
+      inAll.set(key, { finding: known.finding, environments: [...known.environments, environment] });
+    }
+  }
+  for (const { finding: one, environments: where } of inAll.values()) {
+    const everywhere = where.length === Math.max(1, environments.length);
+    found.push(everywhere ? one : { ...one, message: `in environment "${where.join('", "')}": ${one.message}` });
+  }
+  const replaced = existsSync(patches) && /Runtime/.test(readFileSync(patches, 'utf8'));
+  const type = /^type:\s*["']?([A-Z][A-Za-z -]+?)["']?\s*(#.*)?$/m.exec(text)?.[1] ?? '';
+  if (!replaced && !existsSync(join(overrides, 'cdk.json')) && functionsOf[type]) {
+    const message = `Copilot 1.34.1 writes ${functionsOf[type]} on nodejs20.x, on which AWS Lambda creates no function from 2027-02-01: patch their Runtime in overrides/cfn.patches.yml`;
+    found.push(finding('copilots-functions', file, { line: 1, message }));
+  }
+  return found;
+}
+
+/** The functions of Copilot's own that a type of workload comes with: internal/pkg/template/templates/workloads of v1.34.1. */
+const functionsOf: Readonly<Record<string, string>> = {
+  'Load Balanced Web Service': 'EnvControllerFunction, RulePriorityFunction and DynamicDesiredCountFunction',
+  'Backend Service': 'EnvControllerFunction and DynamicDesiredCountFunction',
+  'Worker Service':
+    'EnvControllerFunction, DynamicDesiredCountFunction and, for a queue, BacklogPerTaskCalculatorFunction',
+  'Request-Driven Web Service': 'EnvControllerFunction and CustomDomainFunction',
+};
+
+function attempt<T>(read: () => T): T | DocumentError {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof DocumentError) return error;
+    throw error;
+  }
+}
+
+function statedEnvironments(text: string): string[] {
+  const root = attempt(() => parseAny(text, ''));
+  const environments = root instanceof YamlMapping ? root.get('environments') : undefined;
+  return environments instanceof YamlMapping ? [...environments.entries.keys()] : [];
+}
+
+function folders(path: string): string[] {
+  if (!existsSync(path)) return [];
+  return readdirSync(path, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory() && existsSync(join(path, entry.name, 'manifest.yml')))
+    .map(({ name }) => name);
+}
+
+/** The runtimes of functions that addons and overrides bring. */
+function checkRuntimes(folder: string): Finding[] {
+  return [join(folder, 'addons'), join(folder, 'overrides')].flatMap((part) => {
+    if (!existsSync(part)) return [];
+    const files = readdirSync(part).filter((name) => /\.ya?ml$/.test(name));
+    return files.flatMap((name) => {
+      const file = join(part, name);
+      const root = attempt(() => parseAny(readFileSync(file, 'utf8'), file));
+      if (root instanceof DocumentError)
+        return root.problems.map((problem) => finding('copilot-refuses', file, problem));
+      return root ? runtimesIn(root).map((problem) => finding('lambda-runtime', file, problem)) : [];
+    });
+  });
+}
+
+function runtimesIn(node: Node): Diagnostic[] {
+  if (node instanceof Scalar) return [];
+  if (node instanceof Sequence) return node.items.flatMap(runtimesIn);
+  const path = node.get('path');
+  return [...node.entries].flatMap(([key, { key: line, value }]) => {
+    const isRuntime = key === 'Runtime' || (key === 'value' && path instanceof Scalar && /\/Runtime$/.test(path.text));
+    const message = isRuntime && value instanceof Scalar ? runtimeProblem(value.text) : undefined;
+    return message === undefined ? (value ? runtimesIn(value) : []) : [{ line, message }];
+  });
+}

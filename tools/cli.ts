@@ -1,0 +1,89 @@
+#!/usr/bin/env node
+import { nearest } from '../manifest/nearest.ts';
+/** `plusone`: one program for everything that can be done with a Copilot workspace. */
+import { checkCommand } from './cli/check.ts';
+import { type Command, helpOf, table } from './cli/command.ts';
+import { completionCommand, completionsOf } from './cli/completion.ts';
+import { exitCodeOf, exitCodes, exitCodeTable } from './cli/exit.ts';
+import { synthCommand } from './cli/synth.ts';
+import { version } from './cli/version.ts';
+
+/** The commands as the help groups them. */
+const groups: readonly (readonly [title: string, commands: readonly Command[]])[] = [
+  ['Look and translate', [checkCommand, synthCommand]],
+  ['Other', [completionCommand]],
+];
+const commands = groups.flatMap(([, group]) => group);
+
+function help(): string {
+  return [
+    'Run an AWS Copilot application on your own machine, check it, or take it to Kubernetes.',
+    '',
+    'Usage: plusone <command> [options]',
+    ...groups.flatMap(([title, group]) => ['', title, ...table(group.map(({ name, summary }) => [name, summary]))]),
+    '',
+    'Options',
+    ...table([
+      ['-h, --help', 'this text; after a command, the help of that command'],
+      ['-v, --version', 'the version'],
+    ]),
+    '',
+    'Exit codes',
+    ...table(exitCodeTable),
+    '',
+    'Every command works from any folder of a workspace.',
+  ].join('\n');
+}
+
+/** Runs a command line, without the program's own name, and gives back the exit code. */
+export async function main(args: readonly string[]): Promise<number> {
+  const [first = ''] = args;
+  if (['', 'help', '-h', '--help'].includes(first)) {
+    const about = find(args.slice(1));
+    console.log(about ? helpOf(about) : help());
+    return first === '' ? exitCodes.usage : exitCodes.done;
+  }
+  if (['-v', '--version'].includes(first)) {
+    console.log(version);
+    return exitCodes.done;
+  }
+  if (first === 'complete') {
+    console.log(completionsOf(commands, args.slice(args.indexOf('--') + 1)).join('\n'));
+    return exitCodes.done;
+  }
+  const command = find(args);
+  if (!command) {
+    console.error(unknown(args));
+    return exitCodes.usage;
+  }
+  const rest = args.slice(command.name.split(' ').length);
+  const own = rest.includes('--') ? rest.slice(0, rest.indexOf('--')) : rest;
+  if (own.includes('--help') || own.includes('-h')) {
+    console.log(helpOf(command));
+    return exitCodes.done;
+  }
+  try {
+    return await command.main(rest);
+  } catch (error) {
+    const code = exitCodeOf(error);
+    if (code === undefined || !(error instanceof Error)) throw error;
+    const more = code === exitCodes.usage ? `\n\nUsage: plusone ${command.name} --help explains it` : '';
+    console.error(`${error.message}${more}`);
+    return code;
+  }
+}
+
+function find(args: readonly string[]): Command | undefined {
+  return commands.find(({ name }) => name.split(' ').every((word, i) => args[i] === word));
+}
+
+function unknown(args: readonly string[]): string {
+  const names = commands.map(({ name }) => name);
+  const [first = ''] = args;
+  const below = names.filter((name) => name.startsWith(`${first} `));
+  if (below.length > 0) return `"${first}" needs one more word: ${below.map((name) => `plusone ${name}`).join(', ')}`;
+  const meant = nearest(first, names);
+  return `there is no command "${first}"${meant ? `; did you mean "plusone ${meant}"?` : ''}\n\nplusone --help lists them`;
+}
+
+if (import.meta.main) process.exitCode = await main(process.argv.slice(2));

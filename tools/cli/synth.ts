@@ -1,0 +1,87 @@
+import { command, workspaceOptions } from './command.ts';
+
+const { workspace, help } = workspaceOptions;
+
+export const synthCommand = command({
+  name: 'synth',
+  summary: 'Write the workloads of the workspace as Kubernetes objects',
+  details:
+    'One file for each workload, and one for the Ingress if there is one. Nothing is written unless all of it can be.',
+  options: {
+    workspace,
+    service: { type: 'string', value: 'NAME', help: 'one workload (default: all of the workspace)' },
+    environment: {
+      type: 'string',
+      short: 'e',
+      value: 'NAME',
+      help: 'whose section of the manifests counts (default: local)',
+    },
+    namespace: {
+      type: 'string',
+      short: 'n',
+      value: 'NAME',
+      help: 'the namespace of all objects (default: the name of the application); two environments on one cluster need two',
+    },
+    output: {
+      type: 'string',
+      short: 'o',
+      value: 'DIR',
+      help: 'where the files are written (default: k8s/dist of the workspace); - writes all to stdout, and the report to stderr',
+    },
+    image: {
+      type: 'string',
+      value: 'IMAGE',
+      help: 'the image that stands for image.build of --service (default: NAME:dev)',
+    },
+    security: {
+      type: 'string',
+      value: 'LEVEL',
+      choices: ['restricted', 'baseline', 'privileged'],
+      help: 'the Pod Security Standard that the namespace enforces (default: restricted where every image or declaration has a numeric user, else baseline)',
+    },
+    'secrets-from': {
+      type: 'string',
+      value: 'FILE',
+      help: 'the values of the Secrets, a NAME=value on each line (default: no Secret is written, but _secrets.env, a FILE to fill in)',
+    },
+    'platform-env': {
+      type: 'string',
+      value: 'FILE',
+      help: 'variables that the platform gives every container, a NAME=value on each line',
+    },
+    routes: {
+      type: 'string',
+      value: 'KIND',
+      choices: ['ingress', 'none'],
+      help: 'what the routes become (default: none in the environment local, else ingress)',
+    },
+    'node-port': {
+      type: 'string',
+      value: 'PORT',
+      help: 'the port of the node for the first Load Balanced Web Service, the next port for the next one (default: 30500 in the environment local, else the cluster chooses)',
+    },
+    reserve: {
+      type: 'string',
+      value: 'PERCENT',
+      help: 'how much of cpu and memory a pod reserves; it may use all of it (default: 10)',
+    },
+    'kubectl-image': {
+      type: 'string',
+      value: 'IMAGE',
+      help: 'the image that scheduled scaling runs kubectl from (default: registry.k8s.io/kubectl:v1.34.2)',
+    },
+    strict: { type: 'boolean', help: 'refuse what Copilot only ignores, and what is wrong in another environment' },
+    json: { type: 'boolean', help: 'the report as JSON' },
+    help,
+  },
+  examples: [
+    ['plusone synth -e test -o out', 'as it runs in test, into the folder out'],
+    ['plusone synth -o - | kubectl apply -f -', 'right into a cluster'],
+  ],
+  async run(values) {
+    // It loads cdk8s, which no other command needs.
+    const { synth } = await import('../../k8s/main.ts');
+    synth(values);
+    return 0;
+  },
+});
