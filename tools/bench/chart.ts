@@ -10,6 +10,16 @@ const TITLE_HEIGHT = 44;
 const ROW_HEIGHT = 24;
 const BAR_HEIGHT = 14;
 
+/** Colours are attributes, which every renderer knows; the style has only those of a dark page. */
+const PAINT = {
+  ground: 'class="ground" fill="#ffffff"',
+  text: 'class="text" fill="#1f2328"',
+  faint: 'class="faint" fill="#59636e"',
+  own: 'class="own" fill="#0969da"',
+  other: 'class="other" fill="#afb8c1"',
+  range: 'class="range" stroke="#1f2328"',
+};
+
 const PANELS = [
   { title: 'GET, 64 connections: requests per second', load: GET_64, quantity: 'perSecond', unit: '' },
   { title: 'PUT, 64 connections: requests per second', load: PUT_64, quantity: 'perSecond', unit: '' },
@@ -17,7 +27,7 @@ const PANELS = [
 ] as const;
 
 /**
- * An SVG with bars for the medians and lines for the ranges. It has a ground of its own, so that it can be read on a
+ * An SVG with bars for the medians and lines for the ranges. It has a background of its own, so that it can be read on a
  * light and on a dark page, and follows what the reader's system prefers.
  */
 export function chart(results: Results): string {
@@ -28,14 +38,12 @@ export function chart(results: Results): string {
   <title id="title">Requests per second and response times of the servers that were compared</title>
   <desc id="description">${escaped(description)}</desc>
   <style>
-    .ground { fill: #ffffff } .text { fill: #1f2328 } .faint { fill: #59636e }
-    .own { fill: #0969da } .other { fill: #afb8c1 } .range { stroke: #1f2328 }
     @media (prefers-color-scheme: dark) {
       .ground { fill: #151b23 } .text { fill: #f0f6fc } .faint { fill: #9198a1 }
       .own { fill: #4493f8 } .other { fill: #4c5560 } .range { stroke: #f0f6fc }
     }
   </style>
-  <rect class="ground" width="${WIDTH}" height="${height}" rx="8"/>
+  <rect ${PAINT.ground} width="${WIDTH}" height="${height}" rx="8"/>
 ${PANELS.map((panel, at) => drawPanel(panel, results.servers, MARGIN / 2 + at * panelHeight)).join('\n')}
 </svg>
 `;
@@ -54,14 +62,14 @@ function drawPanel(panel: Panel, servers: readonly ServerResults[], top: number)
     const middle = top + TITLE_HEIGHT + at * ROW_HEIGHT;
     const isOwn = server.name === SERVICE.name;
     return [
-      `  <text class="text" x="${left - 10}" y="${middle + 4}" text-anchor="end"${isOwn ? ' font-weight="600"' : ''}>${escaped(server.name)}</text>`,
-      `  <rect class="${isOwn ? 'own' : 'other'}" x="${left}" y="${middle - BAR_HEIGHT / 2}" width="${round(end - left)}" height="${BAR_HEIGHT}" rx="2"/>`,
-      `  <path class="range" d="M${round(from)} ${middle}H${round(to)}M${round(from)} ${middle - 4}v8M${round(to)} ${middle - 4}v8" fill="none"/>`,
-      `  <text class="faint" x="${round(Math.max(end, to) + 8)}" y="${middle + 4}">${format(median(values))}${panel.unit}</text>`,
+      `  <text ${PAINT.text} x="${left - 10}" y="${middle + 4}" text-anchor="end"${isOwn ? ' font-weight="600"' : ''}>${escaped(server.name)}</text>`,
+      `  <rect ${isOwn ? PAINT.own : PAINT.other} x="${left}" y="${middle - BAR_HEIGHT / 2}" width="${round(end - left)}" height="${BAR_HEIGHT}" rx="2"/>`,
+      `  <path ${PAINT.range} d="M${round(from)} ${middle}H${round(to)}M${round(from)} ${middle - 4}v8M${round(to)} ${middle - 4}v8" fill="none"/>`,
+      `  <text ${PAINT.faint} x="${round(Math.max(end, to) + 8)}" y="${middle + 4}">${format(median(values))}${panel.unit}</text>`,
     ].join('\n');
   });
   return [
-    `  <text class="text" x="${MARGIN}" y="${top + 20}" font-weight="600">${escaped(panel.title)}</text>`,
+    `  <text ${PAINT.text} x="${MARGIN}" y="${top + 20}" font-weight="600">${escaped(panel.title)}</text>`,
     ...rows,
   ].join('\n');
 }

@@ -22,12 +22,23 @@ const PANEL = { width: 370, height: 224 };
 const PLOT = { left: 58, right: 10, top: 32, height: 120 };
 const SECTION_HEIGHT = 30;
 const LEGEND = { rows: 3, columns: 2, height: 14, letters: 48 };
-const COLOURS = 8;
+const LIGHT_LINES = ['#0969da', '#bc4c00', '#1a7f37', '#8250df', '#9a6700', '#bf3989', '#1b7c83', '#57606a'];
+const DARK_LINES = ['#4493f8', '#f0883e', '#3fb950', '#ab7df8', '#d29922', '#db61a2', '#39c5cf', '#9198a1'];
+/** Colours are attributes, which every renderer knows; the style has only those of a dark page. */
+const PAINT = {
+  ground: 'class="ground" fill="#f6f8fa"',
+  panel: 'class="panel" fill="#ffffff" stroke="#d1d9e0"',
+  text: 'class="text" fill="#1f2328"',
+  faint: 'class="faint" fill="#59636e"',
+  grid: 'class="grid" stroke="#e1e6eb"',
+  limit: 'class="limit" stroke="#cf222e" stroke-dasharray="5 4"',
+  limitText: 'class="limitText" fill="#cf222e"',
+};
 /** Two points that are further apart have a hole between them. */
 const HOLE_SECONDS = 15;
 
 /**
- * The panels from `from` to `to` (seconds since 1970). The picture has a ground of its own, so that it can be read on
+ * The panels from `from` to `to` (seconds since 1970). The picture has a background of its own, so that it can be read on
  * a light and on a dark page, and follows what the reader's system prefers.
  */
 export function picture(panels: readonly DrawnPanel[], from: number, to: number): string {
@@ -36,7 +47,7 @@ export function picture(panels: readonly DrawnPanel[], from: number, to: number)
   for (const section of SECTIONS) {
     const inSection = panels.filter((panel) => panel.section === section);
     if (inSection.length === 0) continue;
-    drawn.push(`<text class="text" x="${MARGIN}" y="${y + 18}" font-size="15" font-weight="600">${section}</text>`);
+    drawn.push(`<text ${PAINT.text} x="${MARGIN}" y="${y + 18}" font-size="15" font-weight="600">${section}</text>`);
     y += SECTION_HEIGHT;
     inSection.forEach((panel, at) => {
       const column = at % COLUMNS;
@@ -54,24 +65,16 @@ export function picture(panels: readonly DrawnPanel[], from: number, to: number)
 <title id="title">The dashboard of Plusone, ${new Date(from * 1000).toISOString()} to ${new Date(to * 1000).toISOString()}</title>
 <desc id="description">${escaped(description)}</desc>
 <style>
-.ground { fill: #f6f8fa } .panel { fill: #ffffff; stroke: #d1d9e0 } .text { fill: #1f2328 } .faint { fill: #59636e }
-.grid { stroke: #e1e6eb } .limit { stroke: #cf222e; stroke-dasharray: 5 4 } .limitText { fill: #cf222e }
-path.line { fill: none; stroke-width: 1.6; stroke-linejoin: round }
-${paint(['#0969da', '#bc4c00', '#1a7f37', '#8250df', '#9a6700', '#bf3989', '#1b7c83', '#57606a'])}
 @media (prefers-color-scheme: dark) {
 .ground { fill: #0d1117 } .panel { fill: #151b23; stroke: #3d444d } .text { fill: #f0f6fc } .faint { fill: #9198a1 }
 .grid { stroke: #2a313c } .limit { stroke: #f85149 } .limitText { fill: #f85149 }
-${paint(['#4493f8', '#f0883e', '#3fb950', '#ab7df8', '#d29922', '#db61a2', '#39c5cf', '#9198a1'])}
+${DARK_LINES.map((colour, at) => `path.c${at} { stroke: ${colour} } rect.c${at} { fill: ${colour} }`).join('\n')}
 }
 </style>
-<rect class="ground" width="${width}" height="${height}" rx="8"/>
+<rect ${PAINT.ground} width="${width}" height="${height}" rx="8"/>
 ${drawn.join('\n')}
 </svg>
 `;
-}
-
-function paint(colours: readonly string[]): string {
-  return colours.map((colour, at) => `path.c${at} { stroke: ${colour} } rect.c${at} { fill: ${colour} }`).join('\n');
 }
 
 function drawPanel({ title, graph, lines }: DrawnPanel, left: number, top: number, from: number, to: number): string {
@@ -82,40 +85,43 @@ function drawPanel({ title, graph, lines }: DrawnPanel, left: number, top: numbe
   const x = (at: number) => round(x0 + ((at - from) / (to - from)) * plotWidth);
   const y = (value: number) => round(y0 + PLOT.height * (1 - scale.part(value)));
   const parts = [
-    `<rect class="panel" x="${left}" y="${top}" width="${PANEL.width}" height="${PANEL.height}" rx="6"/>`,
-    `<text class="text" x="${left + 12}" y="${top + 20}" font-size="12.5" font-weight="600">${escaped(title)}</text>`,
+    `<rect ${PAINT.panel} x="${left}" y="${top}" width="${PANEL.width}" height="${PANEL.height}" rx="6"/>`,
+    `<text ${PAINT.text} x="${left + 12}" y="${top + 20}" font-size="12.5" font-weight="600">${escaped(title)}</text>`,
     ...scale.ticks.map(
       (value) =>
-        `<path class="grid" d="M${x0} ${y(value)}h${plotWidth}"/><text class="faint" x="${x0 - 6}" y="${y(value) + 4}" text-anchor="end">${format(value, unit)}</text>`,
+        `<path ${PAINT.grid} d="M${x0} ${y(value)}h${plotWidth}"/><text ${PAINT.faint} x="${x0 - 6}" y="${y(value) + 4}" text-anchor="end">${format(value, unit)}</text>`,
     ),
     ...timeTicks(from, to).map(
       (seconds) =>
-        `<text class="faint" x="${x(from + seconds)}" y="${y0 + PLOT.height + 16}" text-anchor="middle">${clock(seconds)}</text>`,
+        `<text ${PAINT.faint} x="${x(from + seconds)}" y="${y0 + PLOT.height + 16}" text-anchor="middle">${clock(seconds)}</text>`,
     ),
   ];
   if (limit) {
     parts.push(
-      `<path class="limit" d="M${x0} ${y(limit.value)}h${plotWidth}"/><text class="limitText" x="${x0 + plotWidth}" y="${y(limit.value) - 4}" text-anchor="end">${escaped(limit.label)}</text>`,
+      `<path ${PAINT.limit} d="M${x0} ${y(limit.value)}h${plotWidth}"/><text ${PAINT.limitText} x="${x0 + plotWidth}" y="${y(limit.value) - 4}" text-anchor="end">${escaped(limit.label)}</text>`,
     );
   }
   if (lines.length === 0) {
     parts.push(
-      `<text class="faint" x="${x0 + plotWidth / 2}" y="${y0 + PLOT.height / 2}" text-anchor="middle">not measured in this run</text>`,
+      `<text ${PAINT.faint} x="${x0 + plotWidth / 2}" y="${y0 + PLOT.height / 2}" text-anchor="middle">not measured in this run</text>`,
     );
   }
   const most = LEGEND.rows * LEGEND.columns;
   // A few names have the whole width.
   const columns = lines.length > LEGEND.rows ? LEGEND.columns : 1;
   lines.forEach(({ name, points }, at) => {
-    parts.push(`<path class="line c${at % COLOURS}" d="${trace(points, x, y)}"/>`);
+    const colour = LIGHT_LINES[at % LIGHT_LINES.length];
+    parts.push(
+      `<path class="line c${at % LIGHT_LINES.length}" fill="none" stroke="${colour}" stroke-width="1.6" stroke-linejoin="round" d="${trace(points, x, y)}"/>`,
+    );
     const isRest = at === most - 1 && lines.length > most;
     if (at >= most) return;
     const legendX = left + 14 + (at % columns) * (PANEL.width / columns);
     const legendY = y0 + PLOT.height + 34 + Math.floor(at / columns) * LEGEND.height;
     parts.push(
       isRest
-        ? `<text class="faint" x="${legendX}" y="${legendY}">and ${lines.length - most + 1} more</text>`
-        : `<rect class="c${at % COLOURS}" x="${legendX}" y="${legendY - 7}" width="9" height="7" rx="1"/><text class="faint" x="${legendX + 14}" y="${legendY}">${escaped(shortened(name, LEGEND.letters / columns))}</text>`,
+        ? `<text ${PAINT.faint} x="${legendX}" y="${legendY}">and ${lines.length - most + 1} more</text>`
+        : `<rect class="c${at % LIGHT_LINES.length}" fill="${colour}" x="${legendX}" y="${legendY - 7}" width="9" height="7" rx="1"/><text ${PAINT.faint} x="${legendX + 14}" y="${legendY}">${escaped(shortened(name, LEGEND.letters / columns))}</text>`,
     );
   });
   return parts.join('\n');
