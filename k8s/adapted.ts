@@ -9,7 +9,7 @@ export type Adapted = NotCarried;
 /** What is written otherwise than the manifest says, so that it works in a cluster. */
 export function adaptedOf(workload: Workload): Adapted[] {
   const { fields, type } = workload.manifest;
-  const { count, http } = fields;
+  const { count, http, nlb } = fields;
   const found: Adapted[] = [];
   const least = count && 'range' in count ? count.range?.min : undefined;
   if (least === 0 && type !== 'Scheduled Job')
@@ -19,6 +19,13 @@ export function adaptedOf(workload: Workload): Adapted[] {
       path: 'http.healthcheck.success_codes',
       reason: 'an HTTP probe fails from status 400 on: the probe is a TCP connect, which no status decides',
     });
+  for (const [i, listener] of (nlb ? [nlb, ...(nlb.additional_listeners ?? [])] : []).entries()) {
+    if (listener.port?.protocol === 'tls')
+      found.push({
+        path: i === 0 ? 'nlb.port' : `nlb.additional_listeners[${i - 1}].port`,
+        reason: `the load balancer ends TLS on AWS; here port ${listener.port.port} passes on what it gets: end TLS in front of it`,
+      });
+  }
   for (const container of containersOf(fields)) {
     if (container.oneShot)
       found.push({

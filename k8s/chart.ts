@@ -1,28 +1,21 @@
-import { ApiObject, App, Chart, JsonPatch, Size } from 'cdk8s';
-import {
-  k8s,
-  Namespace,
-  PersistentVolumeAccessMode,
-  PersistentVolumeClaim,
-  Pods,
-  Protocol,
-  Service,
-  ServiceAccount,
-  ServiceType,
-} from 'cdk8s-plus-27';
+import { ApiObject, App, Chart, JsonPatch } from 'cdk8s';
+import { k8s, Namespace, Pods, Protocol, Service, ServiceAccount, ServiceType } from 'cdk8s-plus-27';
 import type { Construct } from 'constructs';
 import type { NotCarried } from '../manifest/mapping.ts';
 import { objectName, secretName } from '../manifest/names.ts';
 import { cronJobSchedule } from '../manifest/schedule.ts';
 import { type Adapted, adaptedOf } from './adapted.ts';
 import { declaredUser, exceptions, presentImage, spreadPods, standsForLoadBalancer } from './exceptions.ts';
+import { addExternalSecret } from './external-secrets.ts';
 import { builtImages } from './images.ts';
-import { claimName, fileSystemOf, isShared, type Pod, podOf } from './pod.ts';
-import { listeningPorts, servicePorts } from './ports.ts';
-import type { Route } from './routes.ts';
+import { type Inputs, inputs } from './inputs.ts';
+import { type Pod, podOf } from './pod.ts';
+import { listenerPorts, listeningPorts, type ServicePort, servicePorts } from './ports.ts';
+import { addHttpRoutes, addIngress, type Route } from './routes.ts';
 import { type Scaling, scalingOf, scheduleScaling } from './scaling.ts';
 import { maybeRoot, securityLevel } from './security.ts';
-import { secretKeys } from './variables.ts';
+import { secretInputs, valueInputs } from './variables.ts';
+import { claimsOf } from './volumes.ts';
 import type { SecurityLevel, Workload } from './workload.ts';
 
 /** A workload as Kubernetes objects. */
@@ -32,8 +25,10 @@ export interface Synthesis {
   namespace: string;
   /** The images that the cluster has to be given, and the Dockerfile of each. */
   builtImages: ReadonlyMap<string, string>;
-  /** The keys that the Secret of the workload has to hold, and where AWS keeps the value of each. */
-  secretKeys: ReadonlyMap<string, string>;
+  /** The keys that the Secret of the workload has to hold. */
+  secrets: Inputs;
+  /** The variables that only CloudFormation knows the values of. */
+  variables: Inputs;
   /** The containers that may run as root, each with the reason. */
   maybeRoot: ReadonlyMap<string, string>;
   /** What has another effect than on AWS. */
@@ -66,7 +61,8 @@ export function synthesize(workload: Workload, { level, routed }: Shared = alone
     charts: [shared, chart],
     namespace,
     builtImages: builtImages(workload),
-    secretKeys: secretKeys(workload.manifest.fields),
+    secrets: inputs(secretInputs(workload)),
+    variables: inputs(valueInputs(workload)),
     maybeRoot: maybeRoot(workload),
     adapted,
     notCarried: [
@@ -79,7 +75,9 @@ export function synthesize(workload: Workload, { level, routed }: Shared = alone
       ...workload.overrides.notCarried,
       ...workload.cloudFormationOnly.map((path) => ({
         path,
-        reason: 'CloudFormation only; what it adds to the environment of the containers --platform-env can say',
+        reason: path.endsWith('addons')
+          ? 'CloudFormation only; --values and --secrets-from give containers its outputs'
+          : 'CloudFormation only',
       })),
     ],
   };
@@ -89,8 +87,16 @@ function aloneOf(workload: Workload): Shared {
   return { level: securityLevel([workload]), routed: false };
 }
 
-/** The namespace and the Ingress of an application, whose workloads all have a Service. */
-export function synthesizeRoutes(workload: Workload, routes: readonly Route[], level: SecurityLevel): App {
+/**
+ * The namespace of an application and the routes to its workloads, which all have a Service: HTTPRoutes of that Gateway,
+ * or an Ingress without one.
+ */
+export function synthesizeRoutes(
+  workload: Workload,
+  routes: readonly Route[],
+  level: SecurityLevel,
+  gateway: string | undefined,
+): App {
   const app = new App();
   const { application, environment, namespace } = workload;
   const shared = namespaceChart(app, workload, level);
@@ -104,24 +110,8 @@ export function synthesizeRoutes(workload: Workload, routes: readonly Route[], l
       'app.kubernetes.io/managed-by': 'cdk8s',
     },
   });
-  const hosts = [...new Set(routes.map(({ host }) => host))];
-  new k8s.KubeIngress(chart, 'ingress', {
-    metadata: { name: application },
-    spec: {
-      rules: hosts.map((host) => ({
-        ...(host === undefined ? {} : { host }),
-        http: {
-          paths: routes
-            .filter((route) => route.host === host)
-            .map(({ path, service, port }) => ({
-              path,
-              pathType: 'Prefix',
-              backend: { service: { name: service, port: { number: port } } },
-            })),
-        },
-      })),
-    },
-  });
+  if (gateway === undefined) addIngress(chart, objectName(application), routes);
+  else addHttpRoutes(chart, objectName(application), routes, gateway);
   chart.addDependency(shared);
   return app;
 }
@@ -297,25 +287,33 @@ class WorkloadChart extends Chart {
   }
 
   private expose(outside: boolean) {
-    const { manifest, nodePort } = this.workload;
-    const ports = servicePorts(manifest.fields);
-    const { connect } = manifest.fields.network ?? {};
-    if (ports.length === 0) return;
+    const { manifest, nodePorts } = this.workload;
+    const { fields, name } = manifest;
+    const ports = servicePorts(fields);
+    const listeners = listenerPorts(fields);
+    const { connect } = fields.network ?? {};
+    const { NODE_PORT, CLUSTER_IP, LOAD_BALANCER } = ServiceType;
     const pods = Pods.select(this, 'pods', { labels: this.selector });
-    const { NODE_PORT, CLUSTER_IP } = ServiceType;
-    const serve = (id: string, name: string, type: ServiceType) =>
+    const serve = (id: string, service: string, type: ServiceType, served: readonly ServicePort[], before = 0) =>
       new Service(this, id, {
-        metadata: { name, annotations: type === NODE_PORT ? exceptions(standsForLoadBalancer) : {} },
+        metadata: { name: service, annotations: type === CLUSTER_IP ? {} : exceptions(standsForLoadBalancer) },
         type,
         selector: pods,
-        ports: ports.map(({ protocol, ...port }, i) => ({
+        ports: served.map(({ protocol, ...port }, i) => ({
           ...port,
           protocol: protocol === 'UDP' ? Protocol.UDP : Protocol.TCP,
-          ...(type === NODE_PORT && i === 0 && nodePort !== undefined ? { nodePort } : {}),
+          ...(type === CLUSTER_IP ? {} : nodePort(before + i)),
         })),
       });
-    serve('service', manifest.name, outside ? NODE_PORT : CLUSTER_IP);
-    if (typeof connect === 'object') serve('alias', objectName(connect.alias), CLUSTER_IP);
+    function nodePort(i: number) {
+      const chosen = nodePorts && nodePorts.first + i * nodePorts.step;
+      return chosen !== undefined && chosen <= 32767 ? { nodePort: chosen } : {};
+    }
+    const balanced = outside && fields.http !== false;
+    if (ports.length > 0) serve('service', name, balanced ? NODE_PORT : CLUSTER_IP, ports);
+    const type = this.workload.environment === 'local' ? NODE_PORT : LOAD_BALANCER;
+    if (listeners.length > 0) serve('listeners', `${name}-nlb`, type, listeners, balanced ? ports.length : 0);
+    if (ports.length > 0 && typeof connect === 'object') serve('alias', objectName(connect.alias), CLUSTER_IP, ports);
   }
 
   /** Into the pods comes only what is meant for the ports that they listen on; out goes what they like, as on AWS. */
@@ -340,22 +338,22 @@ class WorkloadChart extends Chart {
   }
 
   private holdSecrets() {
-    const { manifest, secretValues } = this.workload;
-    if (!secretValues || Object.keys(secretValues).length === 0) return;
-    new k8s.KubeSecret(this, 'secrets', { metadata: { name: secretName(manifest.name) }, stringData: secretValues });
+    const { manifest, secretValues, externalSecrets } = this.workload;
+    const name = secretName(manifest.name);
+    if (secretValues && Object.keys(secretValues).length > 0)
+      new k8s.KubeSecret(this, 'secrets', { metadata: { name }, stringData: secretValues });
+    if (externalSecrets) this.notCarried.push(...addExternalSecret(this, name, secretInputs(this.workload)));
   }
 
   private claimVolumes() {
-    const { name, fields } = this.workload.manifest;
-    const claims = Object.entries(fields.storage?.volumes ?? {}).flatMap(([volume, { efs }]) =>
-      isShared(efs) ? [[claimName(name, volume, efs), fileSystemOf(efs)] as const] : [],
-    );
-    for (const [claim, fileSystem] of new Map(claims)) {
-      new PersistentVolumeClaim(this, `volume-${claim}`, {
+    for (const { name, fileSystem, accessMode } of claimsOf(this.workload)) {
+      new k8s.KubePersistentVolumeClaim(this, `volume-${name}`, {
         // The same object from every workload that mounts the file system.
-        metadata: { name: claim, ...(fileSystem ? { labels: { 'app.kubernetes.io/name': fileSystem } } : {}) },
-        accessModes: [PersistentVolumeAccessMode.READ_WRITE_ONCE],
-        storage: Size.gibibytes(1),
+        metadata: { name, ...(fileSystem ? { labels: { 'app.kubernetes.io/name': fileSystem } } : {}) },
+        spec: {
+          accessModes: [accessMode],
+          resources: { requests: { storage: k8s.Quantity.fromString(this.workload.volumeSize) } },
+        },
       });
     }
   }

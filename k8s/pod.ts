@@ -1,15 +1,18 @@
-import { k8s } from 'cdk8s-plus-27';
+import type { k8s } from 'cdk8s-plus-27';
 import type { Fields } from '../manifest/fields.ts';
 import type { NotCarried } from '../manifest/mapping.ts';
 import { objectName } from '../manifest/names.ts';
 import { withClusterNames } from './adapted.ts';
 import { type Container, conditionsOn, containersOf } from './containers.ts';
+import { withoutExpansion } from './expansion.ts';
 import { imageOf } from './images.ts';
 import { isCarried, taskOverride, taskOverrideTexts } from './overrides.ts';
-import { listeningPorts } from './ports.ts';
+import { listeningPorts, portName } from './ports.ts';
 import { serviceProbes, sidecarProbes } from './probes.ts';
+import { resourcesOf } from './resources.ts';
 import { maybeRoot, statedUser } from './security.ts';
-import { unknownVariables, variablesOf } from './variables.ts';
+import { variablesOf } from './variables.ts';
+import { hasReadonlyRoot, mountsOf, volumesOf } from './volumes.ts';
 import type { Workload } from './workload.ts';
 
 /** The pod of a workload. */
@@ -35,10 +38,10 @@ export function podOf(workload: Workload): Pod {
   const drain = drainSeconds(fields);
   const stop = overrides.stopTimeouts.get(0) ?? stopTimeout(fields) ?? defaultStopTimeout;
   const volumes = volumesOf(workload, containers);
-  const [main] = containers;
-  const user = main && statedUser(workload, main);
+  const claims = volumes.some(({ persistentVolumeClaim }) => persistentVolumeClaim);
+  const group = claims ? volumeGroup(workload, containers) : undefined;
   const nonRoot = workload.security === 'restricted' || maybeRoot(workload).size === 0;
-  const owned = user !== undefined && volumes.some(({ persistentVolumeClaim }) => persistentVolumeClaim);
+  const pullSecret = pullSecretOf(workload);
 
   return {
     spec: {
@@ -49,8 +52,9 @@ export function podOf(workload: Workload): Pod {
       securityContext: {
         ...(nonRoot ? { runAsNonRoot: true } : {}),
         seccompProfile: { type: 'RuntimeDefault' },
-        ...(owned ? { fsGroup: user } : {}),
+        ...(group === undefined ? {} : { fsGroup: group }),
       },
+      ...(pullSecret ? { imagePullSecrets: [{ name: pullSecret }] } : {}),
       ...(fields.platform ? { nodeSelector: { 'kubernetes.io/os': operatingSystem(fields.platform) } } : {}),
       ...(init.length > 0 ? { initContainers: init.map((container) => containerOf(workload, container)) } : {}),
       containers: beside.map((container) => containerOf(workload, container)),
@@ -63,8 +67,25 @@ export function podOf(workload: Workload): Pod {
       ),
       ...(drain > 0 ? [{ path: '/containers/0/lifecycle', value: { preStop: { sleep: { seconds: drain } } } }] : []),
     ],
-    notCarried: [...unknownVariables(workload), ...looseOrder(fields, containers), ...otherTaskFields(fields)],
+    notCarried: [...looseOrder(fields, containers), ...otherTaskFields(fields)],
   };
+}
+
+/** The image pull secret of a pod; undefined where no image is in a registry that needs one. */
+export function pullSecretOf({ manifest, pullSecret }: Workload): string | undefined {
+  const { image, sidecars = {} } = manifest.fields;
+  const isPrivate =
+    image?.credentials !== undefined ||
+    Object.values(sidecars).some(({ credentialsParameter }) => credentialsParameter !== undefined);
+  return pullSecret ?? (isPrivate ? 'registry-credentials' : undefined);
+}
+
+/** The group that may write to the claims: that of the main container's user, where it is known and not root. */
+function volumeGroup(workload: Workload, [main]: readonly Container[]): number | undefined {
+  if (!main) return undefined;
+  const inImage = workload.imageUsers.get(main.name) ?? '';
+  const user = statedUser(workload, main) ?? (/^\d+$/.test(inImage) ? Number(inImage) : undefined);
+  return user === 0 ? undefined : user;
 }
 
 function containerOf(workload: Workload, container: Container): k8s.Container {
@@ -76,13 +97,16 @@ function containerOf(workload: Workload, container: Container): k8s.Container {
   const mounts = mountsOf(workload, container);
   const user = statedUser(workload, container);
   const hardened = workload.security === 'restricted' || !maybeRoot(workload).has(name);
+  const env = variablesOf(workload, container);
+  const names = new Set(env.map((variable) => variable.name));
+  const word = (text: string) => withoutExpansion(withClusterNames(workload, text), names);
   return {
     name: objectName(name),
     image: imageOf(workload, container),
     imagePullPolicy: 'IfNotPresent',
-    ...(entrypoint ? { command: entrypoint.map((word) => withClusterNames(workload, word)) } : {}),
-    ...(command ? { args: command.map((word) => withClusterNames(workload, word)) } : {}),
-    env: variablesOf(workload, container),
+    ...(entrypoint ? { command: entrypoint.map(word) } : {}),
+    ...(command ? { args: command.map(word) } : {}),
+    env,
     ...(ports.length > 0
       ? {
           ports: ports.map(({ port, protocol }) => ({
@@ -92,8 +116,8 @@ function containerOf(workload: Workload, container: Container): k8s.Container {
           })),
         }
       : {}),
-    resources: resourcesOf(fields, (shareOf(container, fields) * workload.reserve) / 100),
-    ...(role === 'main' ? serviceProbes(fields) : sidecarProbes(container, fields)),
+    resources: resourcesOf(container, fields, workload.reserve),
+    ...(role === 'main' ? serviceProbes(fields, names) : sidecarProbes(container, fields, names)),
     securityContext: {
       // A container that starts as root has on ECS, and needs, what Docker gives it: to bind, to chown, to change user.
       ...(hardened ? { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } } : {}),
@@ -102,117 +126,6 @@ function containerOf(workload: Workload, container: Container): k8s.Container {
     },
     ...(mounts.length > 0 ? { volumeMounts: mounts } : {}),
   };
-}
-
-/** A name that no other port of the pod has: the same number may be listened on over TCP and over UDP. */
-function portName({ image }: Fields, port: number, protocol: string): string {
-  if (protocol === 'UDP') return `udp-${port}`;
-  return port === image?.port ? 'http' : `port-${port}`;
-}
-
-/**
- * The part of what the pod reserves that is this container's. ECS shares one size among the containers of a task, a
- * pod has to divide it: a tenth for each sidecar that runs beside the service, but never more than half for all.
- */
-function shareOf({ role }: Container, fields: Fields): number {
-  const companions = containersOf(fields).filter((other) => other.role === 'along' || other.role === 'after').length;
-  const each = companions > 0 ? Math.min(0.1, 0.5 / companions) : 0;
-  if (role === 'main') return 1 - companions * each;
-  return role === 'before' ? 1 : each;
-}
-
-function resourcesOf(fields: Fields, reserved: number): k8s.ResourceRequirements {
-  const { cpu, memory } = sizeOf(fields);
-  const amounts = (values: Record<string, string>) =>
-    Object.fromEntries(Object.entries(values).map(([name, value]) => [name, k8s.Quantity.fromString(value)]));
-  return {
-    requests: amounts({
-      cpu: `${Math.ceil(cpu * reserved)}m`,
-      memory: `${Math.ceil(memory * reserved)}Mi`,
-      // Room for /tmp and for what a container logs, which is counted too.
-      'ephemeral-storage': '64Mi',
-    }),
-    limits: amounts({
-      cpu: `${cpu}m`,
-      memory: `${memory}Mi`,
-      // What a task on Fargate has when it asks for nothing.
-      'ephemeral-storage': `${fields.storage?.ephemeral ?? 20}Gi`,
-    }),
-  };
-}
-
-/** The size of a task: CPU in thousandths, memory in MiB. Copilot's defaults are 256 units (of 1024) and 512 MiB. */
-export function sizeOf({ cpu = 256, memory = 512 }: Fields): { cpu: number; memory: number } {
-  return { cpu: Math.ceil((cpu * 1000) / 1024), memory };
-}
-
-function hasReadonlyRoot({ manifest, overrides }: Workload, { place }: Container): boolean {
-  const stated = taskOverride(manifest.fields, { place }, 'ReadonlyRootFilesystem');
-  return (
-    overrides.readonlyRoots.get(place) ??
-    (stated === undefined ? undefined : stated === 'true') ??
-    manifest.fields.storage?.readonly_fs ??
-    false
-  );
-}
-
-/** A read-only root comes with a place for temporary files, each container's own. */
-function mountsOf(workload: Workload, container: Container): k8s.VolumeMount[] {
-  const added = workload.overrides.mounts.filter(({ place }) => place === container.place);
-  const stated = [...container.mounts, ...added].map(({ volume, path, readOnly }) => ({
-    name: objectName(volume),
-    mountPath: path,
-    readOnly,
-  }));
-  const hasTmp = stated.some(({ mountPath }) => mountPath === '/tmp');
-  if (hasTmp || !hasReadonlyRoot(workload, container)) return stated;
-  return [...stated, { name: temporaryVolume(container), mountPath: '/tmp' }];
-}
-
-function temporaryVolume({ name }: Container): string {
-  return objectName(`tmp-${name}`);
-}
-
-function volumesOf(workload: Workload, containers: readonly Container[]): k8s.Volume[] {
-  const { name, fields } = workload.manifest;
-  const stated = Object.entries(fields.storage?.volumes ?? {}).map(([volume, { efs }]) => {
-    if (!isShared(efs)) return { name: objectName(volume), emptyDir: {} };
-    return { name: objectName(volume), persistentVolumeClaim: { claimName: claimName(name, volume, efs) } };
-  });
-  const added = [...new Set(workload.overrides.volumes.map(objectName))]
-    .filter((volume) => !stated.some((known) => known.name === volume))
-    .map((volume) => ({ name: volume, emptyDir: {} }));
-  const temporary = containers
-    .map((container) => ({ wanted: temporaryVolume(container), mounts: mountsOf(workload, container) }))
-    .filter(({ wanted, mounts }) => mounts.some((mount) => mount.name === wanted))
-    .map(({ wanted }) => ({ name: wanted, emptyDir: {} }));
-  return [...stated, ...added, ...temporary];
-}
-
-type FileSystem = NonNullable<NonNullable<Fields['storage']>['volumes']>[string]['efs'];
-
-/** Whether a volume outlives the pod. */
-export function isShared(efs: FileSystem): boolean {
-  return efs !== undefined && efs !== false;
-}
-
-/**
- * The name of the claim for a volume that outlives the pod: that of its file system, which other workloads may mount
- * too, or the workload's own where Copilot makes the file system.
- */
-export function claimName(workload: string, volume: string, efs: FileSystem): string {
-  return fileSystemOf(efs) ?? objectName(`${workload}-${volume}`);
-}
-
-/** The name of a file system that is there already; undefined where Copilot makes one for the workload alone. */
-export function fileSystemOf(efs: FileSystem): string | undefined {
-  const id = typeof efs === 'object' ? efs.id : undefined;
-  const stated = typeof id === 'object' ? id.from_cfn : id;
-  if (stated === undefined || stated === 'copilot' || stated === 'managed') return undefined;
-  return objectName(`efs-${stated}`)
-    .replaceAll(/[^a-z0-9-]+/g, '-')
-    .slice(0, 63)
-    .replace(/-+$/, '');
 }
 
 function operatingSystem({ osfamily = 'linux' }: NonNullable<Fields['platform']>): string {

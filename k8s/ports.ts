@@ -21,37 +21,73 @@ interface Target {
 }
 
 /**
- * The ports of the Service: first where `http` sends its requests (or `image.port` when there is no `http`), then
- * those of the additional rules, then those of `nlb`, then that of the main container. None for a workload that nothing sends to.
+ * The ports of the Service: first where `http` sends its requests (or `image.port` when there is no `http`), then those
+ * of the additional rules, then that of the main container. None for a workload that nothing sends to.
  */
 export function servicePorts(fields: Fields): ServicePort[] {
-  const { image, http, nlb } = fields;
+  const { image, http } = fields;
   const ports: ServicePort[] = [];
-  function add(port: ServicePort) {
-    if (!ports.some((known) => known.port === port.port && known.protocol === port.protocol)) ports.push(port);
+  function add(port: number) {
+    if (ports.some((known) => known.port === port)) return;
+    // The entry is the one that others ask for by its name.
+    const name = ports.length === 0 && typeof http === 'object' ? protocolOf(fields) : portName(fields, port, 'TCP');
+    ports.push({ name, port, targetPort: port, protocol: 'TCP' });
   }
-  const rules =
-    typeof http === 'object'
-      ? [{ ...http, target_container: http.target_container ?? http.targetContainer }, ...(http.additional_rules ?? [])]
-      : [];
-  for (const [i, rule] of (rules.length > 0 || http === false ? rules : [{}]).entries()) {
+  for (const rule of http === false
+    ? []
+    : [typeof http === 'object' ? mainRule(http) : {}, ...additionalRules(fields)]) {
     const port = targetPort(fields, rule) ?? image?.port;
-    if (port) add({ name: i === 0 ? 'http' : `http-${port}`, port, targetPort: port, protocol: 'TCP' });
-  }
-  for (const listener of nlb ? [nlb, ...(nlb.additional_listeners ?? [])] : []) {
-    if (!listener.port) continue;
-    const { port } = listener.port;
-    const protocol = listener.port.protocol === 'udp' ? 'UDP' : 'TCP';
-    add({
-      name: `${protocol.toLowerCase()}-${port}`,
-      port,
-      targetPort: targetPort(fields, listener) ?? port,
-      protocol,
-    });
+    if (port) add(port);
   }
   // On ECS other services reach the main container past a sidecar that the load balancer sends to.
-  if (image?.port) add({ name: `http-${image.port}`, port: image.port, targetPort: image.port, protocol: 'TCP' });
+  if (image?.port) add(image.port);
   return ports;
+}
+
+/** The ports of the network load balancer: none without `nlb`. */
+export function listenerPorts(fields: Fields): ServicePort[] {
+  const { nlb } = fields;
+  return (nlb ? [nlb, ...(nlb.additional_listeners ?? [])] : []).flatMap((listener) => {
+    if (!listener.port) return [];
+    const { port } = listener.port;
+    const protocol = listener.port.protocol === 'udp' ? 'UDP' : 'TCP';
+    const to = targetPort(fields, listener) ?? port;
+    return [{ name: `${listener.port.protocol}-${port}`, port, targetPort: to, protocol }];
+  });
+}
+
+type Http = Exclude<NonNullable<Fields['http']>, boolean>;
+
+function mainRule(http: Http): Http {
+  return { ...http, target_container: http.target_container ?? http.targetContainer };
+}
+
+function additionalRules({ http }: Fields) {
+  return typeof http === 'object' ? (http.additional_rules ?? []) : [];
+}
+
+/** Every rule of `http`, the main one first. */
+export function rulesOf({ http, ...fields }: Fields) {
+  return typeof http === 'object' ? [mainRule(http), ...additionalRules({ http, ...fields })] : [];
+}
+
+function protocolOf({ http }: Fields): string {
+  return typeof http === 'object' && http.version === 'grpc' ? 'grpc' : 'http';
+}
+
+/** Protocols that a port's number tells, as service meshes name them. */
+const knownPorts: Readonly<Record<number, string>> = { 3306: 'mysql', 5432: 'postgres', 6379: 'redis', 27017: 'mongo' };
+
+/**
+ * A name that says what a port is, and that no other port of the pod has: the same number may be listened on over TCP
+ * and over UDP. Where the load balancer sends HTTP, it starts with `http`, else only a well-known number tells.
+ */
+export function portName(fields: Fields, port: number, protocol: 'TCP' | 'UDP'): string {
+  const { image } = fields;
+  if (protocol === 'UDP') return `udp-${port}`;
+  const balanced = rulesOf(fields).some((rule) => (targetPort(fields, rule) ?? image?.port) === port);
+  if (balanced) return port === image?.port ? protocolOf(fields) : `${protocolOf(fields)}-${port}`;
+  return `${knownPorts[port] ?? 'tcp'}-${port}`;
 }
 
 /** Where a rule or a listener sends to, when it says so. A sidecar that is named without a port is meant at its own. */
@@ -65,7 +101,7 @@ export function targetPort(
 
 /** The ports that each container of the workload listens on. */
 export function listeningPorts(fields: Fields): ListeningPort[] {
-  const { name = '', image, http, nlb, sidecars = {} } = fields;
+  const { name = '', image, nlb, sidecars = {} } = fields;
   const ports: ListeningPort[] = [];
   function add(container: string, port: number | undefined, protocol: string | undefined = 'tcp') {
     const transport = protocol === 'udp' ? 'UDP' : 'TCP';
@@ -74,7 +110,7 @@ export function listeningPorts(fields: Fields): ListeningPort[] {
   }
   for (const [sidecar, { port }] of Object.entries(sidecars)) add(sidecar, port?.port, port?.protocol);
   add(name, image?.port);
-  for (const rule of typeof http === 'object' ? [http, ...(http.additional_rules ?? [])] : []) {
+  for (const rule of rulesOf(fields)) {
     add(rule.target_container ?? name, rule.target_port);
   }
   for (const listener of nlb ? [nlb, ...(nlb.additional_listeners ?? [])] : []) {

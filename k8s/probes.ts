@@ -2,7 +2,8 @@ import { k8s } from 'cdk8s-plus-27';
 import type { Fields } from '../manifest/fields.ts';
 import { TARGET_GROUP_DEFAULTS } from '../manifest/health-check.ts';
 import { type Container, conditionsOn } from './containers.ts';
-import { servicePorts } from './ports.ts';
+import { withoutExpansion } from './expansion.ts';
+import { listenerPorts, servicePorts } from './ports.ts';
 
 type Probes = Pick<k8s.Container, 'startupProbe' | 'readinessProbe' | 'livenessProbe'>;
 type Http = Exclude<NonNullable<Fields['http']>, boolean>;
@@ -12,13 +13,15 @@ type HttpHealthcheck = Extract<NonNullable<Http['healthcheck']>, { port?: unknow
  * The probes of the service: readiness is what the load balancer looks at, liveness what ECS looks at itself. Until
  * the first success, or the end of the grace period, neither counts.
  */
-export function serviceProbes(fields: Fields): Probes {
+export function serviceProbes(fields: Fields, variables: ReadonlySet<string>): Probes {
   const { http, nlb, image } = fields;
   const [entry] = servicePorts(fields);
-  const own = image?.healthcheck && execProbe(image.healthcheck);
+  const own = image?.healthcheck && execProbe(image.healthcheck, variables);
   if (http && entry) return balancedProbes(http === true ? {} : http, entry.targetPort, own);
-  if (nlb && entry) {
-    const readinessProbe = { tcpSocket: { port: k8s.IntOrString.fromNumber(entry.targetPort) }, periodSeconds: 10 };
+  // Nothing can ask a UDP port.
+  const listener = listenerPorts(fields).find(({ protocol }) => protocol === 'TCP');
+  if (nlb && listener) {
+    const readinessProbe = { tcpSocket: { port: k8s.IntOrString.fromNumber(listener.targetPort) }, periodSeconds: 10 };
     return { readinessProbe, ...(own ? { livenessProbe: own } : {}) };
   }
   // Nothing but the container's own check says when it is there.
@@ -38,8 +41,12 @@ function balancedProbes(http: Http | Record<string, never>, targetPort: number, 
   } = check;
   const at = { port: k8s.IntOrString.fromNumber(port) };
   const scheme = port === 443 ? { scheme: 'HTTPS' } : {};
-  const connect = http.version === 'grpc' || acceptsPast399(http);
-  const action = connect ? { tcpSocket: at } : { httpGet: { path: absolute(path), ...at, ...scheme } };
+  const action =
+    http.version === 'grpc'
+      ? grpcAction(path, port)
+      : acceptsPast399(http)
+        ? { tcpSocket: at }
+        : { httpGet: { path: absolute(path), ...at, ...scheme } };
   const ask = { ...action, timeoutSeconds: wholeSeconds(timeout) };
   const readinessProbe = { ...ask, periodSeconds: wholeSeconds(interval), failureThreshold: unhealthy_threshold };
   const patient = grace_period > 0;
@@ -48,6 +55,12 @@ function balancedProbes(http: Http | Record<string, never>, targetPort: number, 
     readinessProbe,
     ...(own ? { livenessProbe: patient ? withoutDelay(own) : own } : {}),
   };
+}
+
+/** A call of gRPC's health service where the check names it, else a TCP connect: any status may be the right one. */
+function grpcAction(path: string, port: number): Pick<k8s.Probe, 'grpc' | 'tcpSocket'> {
+  if (/^\/?grpc\.health\.v1\.Health\/Check$/.test(path)) return { grpc: { port } };
+  return { tcpSocket: { port: k8s.IntOrString.fromNumber(port) } };
 }
 
 /** Whether a load balancer takes a status for healthy that no HTTP probe takes, as in `200,404` or `200-499`. */
@@ -63,22 +76,29 @@ function absolute(path: string): string {
 }
 
 /** The probes of a sidecar that keeps running: one more, with time to come up, where something waits for its health. */
-export function sidecarProbes({ name, role, healthcheck }: Container, fields: Fields): Probes {
-  const probe = healthcheck && execProbe(healthcheck);
+export function sidecarProbes(
+  { name, role, healthcheck }: Container,
+  fields: Fields,
+  variables: ReadonlySet<string>,
+): Probes {
+  const probe = healthcheck && execProbe(healthcheck, variables);
   if (!probe || role === 'before') return {};
   if (!conditionsOn(name, fields).includes('healthy')) return { livenessProbe: probe };
   return { startupProbe: { ...probe, failureThreshold: 30 }, livenessProbe: withoutDelay(probe) };
 }
 
-/** A check of ECS as a probe, with Copilot's defaults; undefined for `NONE`. */
-function execProbe(check: NonNullable<Container['healthcheck']>): k8s.Probe | undefined {
+/** A check of ECS as a probe of a container with these variables, with Copilot's defaults; undefined for `NONE`. */
+function execProbe(
+  check: NonNullable<Container['healthcheck']>,
+  variables: ReadonlySet<string>,
+): k8s.Probe | undefined {
   const { command = ['CMD-SHELL', 'curl -f http://localhost/ || exit 1'], interval = 10, timeout = 5 } = check;
   const { retries = 2, start_period = 0 } = check;
   const [kind, ...rest] = command;
   if (kind === 'NONE' || kind === undefined) return undefined;
   const line = kind === 'CMD-SHELL' ? ['/bin/sh', '-c', rest.join(' ')] : kind === 'CMD' ? rest : command;
   return {
-    exec: { command: line },
+    exec: { command: line.map((word) => withoutExpansion(word, variables)) },
     ...(start_period > 0 ? { initialDelaySeconds: wholeSeconds(start_period) } : {}),
     periodSeconds: wholeSeconds(interval),
     timeoutSeconds: wholeSeconds(timeout),

@@ -1,5 +1,6 @@
-import type { Fields } from '../manifest/fields.ts';
-import { servicePorts, targetPort } from './ports.ts';
+import { ApiObject, type Chart } from 'cdk8s';
+import { k8s } from 'cdk8s-plus-27';
+import { rulesOf, servicePorts, targetPort } from './ports.ts';
 import type { Workload } from './workload.ts';
 
 /** Where the load balancer of an application sends a request. */
@@ -10,8 +11,6 @@ export interface Route {
   service: string;
   port: number;
 }
-
-type Rule = Pick<Exclude<NonNullable<Fields['http']>, boolean>, 'path' | 'alias' | 'target_container' | 'target_port'>;
 
 /**
  * The routes of all these workloads, in the order in which a load balancer of Copilot's asks for them: what names a
@@ -32,13 +31,54 @@ function routesOfOne({ manifest }: Workload): Route[] {
   return rulesOf(fields).flatMap((rule) => {
     const path = `/${(rule.path ?? '/').replace(/^\//, '')}`;
     const port = targetPort(fields, rule) ?? fields.image?.port ?? entry.port;
-    const hosts = rule.alias?.map((alias) => alias.name) ?? [undefined];
+    const hosts = rule.alias?.map((alias) => alias.name.toLowerCase()) ?? [undefined];
     return hosts.map((host) => ({ host, path, service: name, port }));
   });
 }
 
-function rulesOf({ http }: Fields): Rule[] {
-  if (typeof http !== 'object') return [];
-  const main = { ...http, target_container: http.target_container ?? http.targetContainer };
-  return [main, ...(http.additional_rules ?? [])];
+/** Adds an Ingress of that name with all routes. */
+export function addIngress(chart: Chart, name: string, routes: readonly Route[]) {
+  new k8s.KubeIngress(chart, 'ingress', {
+    metadata: { name },
+    spec: {
+      rules: [...byHost(routes)].map(([host, ofHost]) => ({
+        ...(host === undefined ? {} : { host }),
+        http: {
+          paths: ofHost.map(({ path, service, port }) => ({
+            path,
+            pathType: 'Prefix',
+            backend: { service: { name: service, port: { number: port } } },
+          })),
+        },
+      })),
+    },
+  });
+}
+
+/**
+ * Adds an HTTPRoute of the Gateway API for each host, on a Gateway that is named as NAME or NAMESPACE/NAME.
+ * https://gateway-api.sigs.k8s.io/reference/api-spec/main/spec/
+ */
+export function addHttpRoutes(chart: Chart, name: string, routes: readonly Route[], gateway: string) {
+  const [parent = '', namespace] = gateway.split('/').toReversed();
+  for (const [host, ofHost] of byHost(routes)) {
+    const suffix = host === undefined ? '' : `-${host.replace('*', 'any').replaceAll('.', '-')}`;
+    new ApiObject(chart, `route${suffix}`, {
+      apiVersion: 'gateway.networking.k8s.io/v1',
+      kind: 'HTTPRoute',
+      metadata: { name: `${name}${suffix}`.slice(0, 253) },
+      spec: {
+        parentRefs: [{ name: parent, ...(namespace === undefined ? {} : { namespace }) }],
+        ...(host === undefined ? {} : { hostnames: [host] }),
+        rules: ofHost.map(({ path, service, port }) => ({
+          matches: [{ path: { type: 'PathPrefix', value: path } }],
+          backendRefs: [{ name: service, port }],
+        })),
+      },
+    });
+  }
+}
+
+function byHost(routes: readonly Route[]): Map<string | undefined, Route[]> {
+  return Map.groupBy(routes, ({ host }) => host);
 }

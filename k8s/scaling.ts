@@ -5,7 +5,7 @@ import { objectName } from '../manifest/names.ts';
 import type { ScheduledAction } from '../manifest/overrides.ts';
 import { cronJobSchedule } from '../manifest/schedule.ts';
 import { exceptions, presentImage } from './exceptions.ts';
-import { sizeOf } from './pod.ts';
+import { sizeOf } from './resources.ts';
 
 export interface Scaling {
   min: number;

@@ -1,35 +1,41 @@
 import type { k8s } from 'cdk8s-plus-27';
-import type { Fields } from '../manifest/fields.ts';
-import type { NotCarried } from '../manifest/mapping.ts';
+import { variableName } from '../manifest/addons.ts';
 import { secretName } from '../manifest/names.ts';
 import { withClusterNames } from './adapted.ts';
 import { type Container, containersOf } from './containers.ts';
+import { withoutExpansion } from './expansion.ts';
 import { servicePorts } from './ports.ts';
 import type { Workload } from './workload.ts';
 
 /**
- * The environment of a container. Of several that say the same name the later one wins, as on ECS: the platform, the
- * env file, the manifest, what Copilot adds, secrets.
+ * The environment of a container. Of several that say the same name the later one wins: the platform, the env file,
+ * what CloudFormation knows on AWS, the manifest, what Copilot adds, secrets.
  */
 export function variablesOf(workload: Workload, container: Container): k8s.EnvVar[] {
-  const { manifest, platformVariables, environmentFiles } = workload;
+  const { manifest, platformVariables, environmentFiles, values: known } = workload;
   const stated = Object.entries(container.variables ?? {}).flatMap(([name, value]) =>
     typeof value === 'string' ? [[name, value] as const] : [],
   );
+  const inputs = valueInputs(workload).filter(({ of }) => of === undefined || of === container.name);
   const values = new Map([
     ...platformVariables,
     ...(environmentFiles.get(container.env_file ?? '') ?? []),
+    ...inputs.flatMap(({ key, name }) => (known[key] === undefined ? [] : [[name, known[key]] as const])),
     ...stated,
     ...addedByCopilot(workload, container),
   ]);
-  const secrets = Object.keys(container.secrets ?? {});
-  for (const secret of secrets) values.delete(secret);
+  const secrets = secretsOf(workload, container);
+  for (const { name } of secrets) values.delete(name);
+  const names = new Set([...values.keys(), ...secrets.map(({ name }) => name)]);
   return [
-    ...[...values].map(([name, value]) => ({ name, value: withClusterNames(workload, value) })),
-    ...secrets.map((name) => {
-      const key = secretKey(container, name);
-      return { name, valueFrom: { secretKeyRef: { name: secretName(manifest.name), key } } };
-    }),
+    ...[...values].map(([name, value]) => ({
+      name,
+      value: withoutExpansion(withClusterNames(workload, value), names),
+    })),
+    ...secrets.map(({ name, key }) => ({
+      name,
+      valueFrom: { secretKeyRef: { name: secretName(manifest.name), key } },
+    })),
   ];
 }
 
@@ -51,36 +57,157 @@ function addedByCopilot(
     const paths = Object.fromEntries(mounts.map(({ volume, path }) => [volume, path]));
     added.unshift(['COPILOT_MOUNT_POINTS', JSON.stringify(paths)]);
   }
-  if (balanced && servicePorts(fields).length > 0) added.push(['COPILOT_LB_DNS', `${manifest.name}.${endpoint}`]);
+  const [entry] = servicePorts(fields);
+  // On AWS it is reached by the ports of HTTP and HTTPS, here by that of the Service.
+  if (balanced && entry) added.push(['COPILOT_LB_DNS', `${manifest.name}.${endpoint}:${entry.port}`]);
   return added;
 }
 
-/** The keys that the workload's Secret has to hold, and where AWS keeps the value of each. */
-export function secretKeys(fields: Fields): Map<string, string> {
-  return new Map(
-    containersOf(fields).flatMap((container) =>
-      Object.entries(container.secrets ?? {}).map(([name, source]) => [secretKey(container, name), sourceText(source)]),
-    ),
-  );
+/** A variable that comes from the Secret of the workload. */
+export interface SecretInput {
+  name: string;
+  /** Its key in the Secret. */
+  key: string;
+  /** Where AWS keeps the value, for people. */
+  source: string;
+  /** The same for a program; undefined where only CloudFormation knows. */
+  remote: RemoteSecret | undefined;
+}
+
+/** A value in Systems Manager, or in Secrets Manager: a secret as a whole, or a property of its JSON. */
+interface RemoteSecret {
+  store: 'ssm' | 'secretsmanager';
+  key: string;
+  property?: string;
+  version?: string;
+}
+
+/** The variables of a container that come from the workload's Secret: those of the manifest, and of addons. */
+function secretsOf({ manifest, addons }: Workload, container: Container): SecretInput[] {
+  const stated = Object.entries(container.secrets ?? {}).map(([name, source]) => ({
+    name,
+    key: keyOf(container, name),
+    source: sourceText(source),
+    remote: remoteSecret(source),
+  }));
+  const isMain = container.name === manifest.fields.name;
+  const outputs = isMain ? addons.filter(({ isSecret }) => isSecret) : [];
+  return [
+    ...stated,
+    ...outputs
+      .map(({ name, at }) => ({ name: variableName(name), source: `the whole secret of the output ${name} of ${at}` }))
+      .filter(({ name }) => !stated.some((secret) => secret.name === name))
+      .map((secret) => ({ ...secret, key: keyOf(container, secret.name), remote: undefined })),
+  ];
+}
+
+/** What the Secret of the workload has to hold, by key. */
+export function secretInputs(workload: Workload): SecretInput[] {
+  return containersOf(workload.manifest.fields).flatMap((container) => secretsOf(workload, container));
 }
 
 /** Two containers may mean different values by the same name. */
-function secretKey({ role, name }: Container, variable: string): string {
+function keyOf({ role, name }: Pick<Container, 'role' | 'name'>, variable: string): string {
   return role === 'main' ? variable : `${name}.${variable}`;
 }
 
-function sourceText(source: string | { from_cfn: string } | { secretsmanager: string }): string {
+function sourceText(source: Source): string {
   if (typeof source === 'string') return `SSM ${source}`;
   return 'from_cfn' in source ? `CloudFormation export ${source.from_cfn}` : `Secrets Manager ${source.secretsmanager}`;
 }
 
-/** The variables whose value only CloudFormation knows, unless the platform says what they are here. */
-export function unknownVariables({ manifest, platformVariables }: Workload): NotCarried[] {
-  return containersOf(manifest.fields).flatMap(({ at, variables = {} }) =>
-    Object.entries(variables).flatMap(([name, value]) => {
-      if (typeof value === 'string' || platformVariables.has(name)) return [];
-      const reason = `the CloudFormation export "${value.from_cfn}" is not here; --platform-env can say what it is`;
-      return [{ path: `${at}variables.${name}`, reason }];
-    }),
+type Source = string | { from_cfn: string } | { secretsmanager: string };
+
+/**
+ * https://aws.github.io/copilot-cli/docs/developing/secrets/ and, for what is behind the name of a secret,
+ * https://docs.aws.amazon.com/AmazonECS/latest/developerguide/secrets-envvar-secrets-manager.html
+ */
+function remoteSecret(source: Source): RemoteSecret | undefined {
+  if (typeof source !== 'string' && 'from_cfn' in source) return undefined;
+  const text = typeof source === 'string' ? source : source.secretsmanager;
+  const [, service = '', rest = ''] = /^arn:[^:]*:(ssm|secretsmanager):[^:]*:[^:]*:(.*)$/.exec(text) ?? [];
+  if (service === 'ssm') return { store: 'ssm', key: rest.replace(/^parameter/, '') };
+  if (typeof source === 'string' && service === '') return { store: 'ssm', key: text };
+  const [key = '', property, stage, id] = (service === '' ? text : rest.replace(/^secret:/, '')).split(':');
+  const version = id ? `uuid/${id}` : stage;
+  return { store: 'secretsmanager', key, ...(property ? { property } : {}), ...(version ? { version } : {}) };
+}
+
+/** A variable whose value is known to CloudFormation alone. */
+export interface ValueInput {
+  /** What a file gives its value under. */
+  key: string;
+  name: string;
+  source: string;
+  /** The container that has it; undefined for all of them. */
+  of: string | undefined;
+}
+
+/** The variables of a workload that need a value: outputs of addons, topics, queues, and exports of other stacks. */
+export function valueInputs(workload: Workload): ValueInput[] {
+  const { manifest, platformVariables } = workload;
+  const containers = containersOf(manifest.fields);
+  const [main] = containers;
+  const everywhere = [...outputInputs(workload), ...messagingInputs(workload)]
+    .filter(({ name }) => main?.variables?.[name] === undefined)
+    .map((input) => ({ ...input, key: input.name, of: undefined }));
+  const own = containers.flatMap((container) =>
+    Object.entries(container.variables ?? {}).flatMap(([name, value]) =>
+      typeof value === 'string'
+        ? []
+        : [{ key: keyOf(container, name), name, source: exportText(workload, value.from_cfn), of: container.name }],
+    ),
   );
+  return [...everywhere, ...own].filter(({ name }) => !platformVariables.has(name));
+}
+
+function outputInputs({ manifest, addons }: Workload): { name: string; source: string }[] {
+  return addons.flatMap(({ name, at, isSecret }) => {
+    if (!isSecret) return [{ name: variableName(name), source: `output ${name} of ${at}` }];
+    // https://github.com/aws/copilot-cli/blob/v1.34.1/internal/pkg/template/templates/workloads/services/rd-web/cf.yml
+    const arn = { name: `${variableName(name)}_ARN`, source: `the ARN of the secret that ${at} outputs as ${name}` };
+    return manifest.type === 'Request-Driven Web Service' ? [arn] : [];
+  });
+}
+
+/** https://aws.github.io/copilot-cli/docs/developing/publish-subscribe/ */
+function messagingInputs({ manifest }: Workload): { name: string; source: string }[] {
+  const { type, fields } = manifest;
+  const topics = (fields.publish?.topics ?? []).flatMap(({ name }) => name ?? []);
+  const queues = (fields.subscribe?.topics ?? [])
+    .filter(({ queue }) => queue)
+    .map(({ name = '', service = '' }) => `${alphanumeric(service)}${titled(alphanumeric(name))}EventsQueue`);
+  const json = (names: readonly string[], value: string) =>
+    JSON.stringify(Object.fromEntries(names.map((name) => [name, value])));
+  return [
+    ...(topics.length > 0
+      ? [{ name: 'COPILOT_SNS_TOPIC_ARNS', source: `the ARNs of its SNS topics, as JSON: ${json(topics, 'ARN')}` }]
+      : []),
+    ...(type === 'Worker Service' ? [{ name: 'COPILOT_QUEUE_URI', source: 'the URL of its SQS queue' }] : []),
+    ...(queues.length > 0
+      ? [
+          {
+            name: 'COPILOT_TOPIC_QUEUE_URIS',
+            source: `the URLs of its SQS queues for one topic each, as JSON: ${json(queues, 'URL')}`,
+          },
+        ]
+      : []),
+  ];
+}
+
+function alphanumeric(text: string): string {
+  return text.replaceAll(/[^a-z0-9]/gi, '');
+}
+
+/** As Go's cases.Title makes one word: only the first letter large. */
+function titled(word: string): string {
+  return word.charAt(0).toUpperCase() + word.slice(1).toLowerCase();
+}
+
+function exportText({ application, environment, environmentAddons }: Workload, name: string): string {
+  const parameters: Readonly<Record<string, string>> = { App: application, Env: environment };
+  const substituted = (text: string) =>
+    text.replaceAll(/\$\{(\w+)\}/g, (match, parameter) => parameters[parameter] ?? match);
+  const output = environmentAddons.find(({ exportName }) => exportName && substituted(exportName) === name);
+  return `CloudFormation export ${name}${output ? `, output ${output.name} of ${output.at}` : ''}`;
 }

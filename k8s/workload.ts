@@ -1,3 +1,4 @@
+import type { AddonOutput } from '../manifest/addons.ts';
 import type { Manifest } from '../manifest/manifest.ts';
 import type { Overrides } from '../manifest/overrides.ts';
 
@@ -25,10 +26,25 @@ export interface Workload {
   environmentFiles: ReadonlyMap<string, ReadonlyMap<string, string>>;
   /** What the platform gives every container, as ECS gives the region and the credentials of the task's role. */
   platformVariables: ReadonlyMap<string, string>;
-  /** The port of every node that leads to a Load Balanced Web Service; without one the cluster chooses. */
-  nodePort: number | undefined;
+  /** The ports of every node for a Load Balanced Web Service: a first one, and how far the next is; undefined: the cluster chooses. */
+  nodePorts: { first: number; step: number } | undefined;
+  /** The outputs of its own addons, and of those of the environment. */
+  addons: readonly AddonOutput[];
+  environmentAddons: readonly AddonOutput[];
+  /** The values of the variables that CloudFormation alone knows, by their key. */
+  values: Readonly<Record<string, string>>;
   /** The values of the keys of its Secret; without them someone else makes the Secret. */
   secretValues: Readonly<Record<string, string>> | undefined;
+  /** Whether External Secrets makes the Secret, from the stores of AWS. */
+  externalSecrets: boolean;
+  /** The names of the claims that other workloads of the workspace mount too. */
+  sharedFileSystems: ReadonlySet<string>;
+  /** Of each claim, such as `1Gi`. */
+  volumeSize: string;
+  /** The access mode that someone asked for. */
+  accessMode: 'ReadWriteOnce' | 'ReadWriteMany' | undefined;
+  /** The image pull secret that someone asked for. */
+  pullSecret: string | undefined;
   /** The image whose kubectl the scheduled scaling runs. */
   kubectlImage: string;
   /** How much of `cpu` and `memory` a pod reserves, in percent; it may use all of it while the node has it to spare. */

@@ -91,12 +91,23 @@ describe('a Load Balanced Web Service', () => {
       'http: false',
       'nlb: { port: 443/tls, target_port: 8080, additional_listeners: [{ port: 53/udp }] }',
     );
-    const { ports } = only(objectsOf(text), 'Service').spec;
+    const { ports, type } = only(objectsOf(text), 'Service', 'api-nlb').spec;
+    expect(type).to.equal('LoadBalancer');
     expect(ports).to.deep.equal([
-      { name: 'tcp-443', port: 443, targetPort: 8080, nodePort: 30500, protocol: 'TCP' },
-      { name: 'udp-53', port: 53, targetPort: 53, protocol: 'UDP' },
-      { name: 'http-8080', port: 8080, targetPort: 8080, protocol: 'TCP' },
+      { name: 'tls-443', port: 443, targetPort: 8080, nodePort: 30500, protocol: 'TCP' },
+      { name: 'udp-53', port: 53, targetPort: 53, nodePort: 30501, protocol: 'UDP' },
     ]);
+  });
+
+  it('is reached by other services at image.port, whatever nlb listens on', () => {
+    const text = webService('http: false', 'nlb: { port: 443/tls, target_port: 8080 }');
+    const { ports, type } = only(objectsOf(text), 'Service', 'api').spec;
+    expect([type, ports[0].port]).to.deep.equal(['ClusterIP', 8080]);
+  });
+
+  it('says that TLS of nlb ends elsewhere', () => {
+    const { adapted } = synthesisOf(webService('nlb: { port: 443/tls, target_port: 8080 }'));
+    expect(adapted[0]?.path).to.equal('nlb.port');
   });
 
   it('is also reached by the alias of network.connect', () => {
@@ -242,7 +253,7 @@ describe('variables', () => {
       COPILOT_SERVICE_DISCOVERY_ENDPOINT: 'shop.svc.cluster.local',
       COPILOT_ENVIRONMENT_NAME: 'test',
       COPILOT_SERVICE_NAME: 'api',
-      COPILOT_LB_DNS: 'api.shop.svc.cluster.local',
+      COPILOT_LB_DNS: 'api.shop.svc.cluster.local:8080',
     });
   });
 
@@ -280,11 +291,34 @@ describe('variables', () => {
     expect(environmentOf(containerOf(text, { platformVariables }, 's'))).to.include({ AWS_REGION: 'eu-west-1' });
   });
 
-  it('from CloudFormation are reported, unless the platform says what they are', () => {
+  it('from CloudFormation are asked for, unless the platform says what they are', () => {
     const text = webService('variables: { BUCKET: { from_cfn: shop-bucket } }');
-    expect(synthesisOf(text).notCarried.map(({ path }) => path)).to.deep.equal(['variables.BUCKET']);
+    expect([...synthesisOf(text).variables]).to.deep.equal([['BUCKET', 'CloudFormation export shop-bucket']]);
     const given = synthesisOf(text, { platformVariables: new Map([['BUCKET', 'local']]) });
-    expect(given.notCarried).to.deep.equal([]);
+    expect(given.variables.size).to.equal(0);
+  });
+
+  it('from CloudFormation have the value that is given', () => {
+    const text = webService('variables: { BUCKET: { from_cfn: shop-bucket } }');
+    expect(environmentOf(containerOf(text, { values: { BUCKET: 'b' } }))).to.include({ BUCKET: 'b' });
+  });
+
+  it('of a worker, of topics and of queues for one topic are asked for', () => {
+    const topics = '[{ name: my-topic, service: api, queue: true }]';
+    const { variables } = synthesisOf(worker(`subscribe: { topics: ${topics} }`, 'publish: { topics: [{ name: t }] }'));
+    expect([...variables.keys()]).to.deep.equal([
+      'COPILOT_SNS_TOPIC_ARNS',
+      'COPILOT_QUEUE_URI',
+      'COPILOT_TOPIC_QUEUE_URIS',
+    ]);
+    expect(variables.get('COPILOT_TOPIC_QUEUE_URIS')).to.contain('{"apiMytopicEventsQueue":"URL"}');
+  });
+
+  it('are what Kubernetes would take for a reference to another one, and is not', () => {
+    const text = webService(`variables: { PORT: '80', A: 'a$$b $(PORT) $(date) $5' }`, `command: ['echo $(PORT)$$']`);
+    const container = containerOf(text);
+    expect(environmentOf(container).A).to.equal('a$$$$b $$(PORT) $(date) $5');
+    expect(container.args).to.deep.equal(['echo $$(PORT)$$$$']);
   });
 });
 
@@ -300,7 +334,7 @@ describe('secrets', () => {
   });
 
   it('are listed with where AWS keeps them', () => {
-    expect(Object.fromEntries(synthesisOf(text).secretKeys)).to.deep.equal({
+    expect(Object.fromEntries(synthesisOf(text).secrets)).to.deep.equal({
       TOKEN: 'SSM /shop/token',
       DB: 'Secrets Manager mysql',
       's.TOKEN': 'SSM other',
@@ -342,7 +376,12 @@ describe('health', () => {
     expect(readinessProbe?.httpGet).to.include({ scheme: 'HTTPS' });
   });
 
-  it('of grpc is a TCP connect', () => {
+  it('of grpc is a call where the path is that of its health service', () => {
+    const http = 'http: { path: /, version: grpc, healthcheck: { path: /grpc.health.v1.Health/Check } }';
+    expect(containerOf(webService(http)).readinessProbe).to.have.nested.property('grpc.port', 8080);
+  });
+
+  it('of grpc is a TCP connect at any other path', () => {
     const { readinessProbe } = containerOf(webService('http: { path: /, version: grpc }'));
     expect(readinessProbe).to.have.nested.property('tcpSocket.port', 8080);
   });
@@ -757,7 +796,8 @@ describe('one port over TCP and UDP', () => {
       { name: 'http', containerPort: 8080, protocol: 'TCP' },
       { name: 'udp-8080', containerPort: 8080, protocol: 'UDP' },
     ]);
-    expect(only(objectsOf(text), 'Service').spec.ports).to.have.length(2);
+    expect(only(objectsOf(text), 'Service', 'api').spec.ports).to.have.length(1);
+    expect(only(objectsOf(text), 'Service', 'api-nlb').spec.ports[0]).to.include({ port: 8080, protocol: 'UDP' });
   });
 });
 

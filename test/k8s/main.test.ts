@@ -58,12 +58,12 @@ describe('plusone synth', function () {
     }
   });
 
-  it('tells what is not carried over, what has to be built, and which secrets there have to be', () => {
+  it('reports what is not supported, what has to be built, and which secrets have to exist', () => {
     workspace({ api: webService('observability: { tracing: awsxray }', 'secrets: { TOKEN: /shop/token }') });
     const { stdout } = run(folder, '--output', 'out', '--image', 'api:7');
-    expect(stdout).to.match(/Not carried over:\n {2}observability {2}no X-Ray here/);
-    expect(stdout).to.match(/Images that the cluster has to be given:\n {2}api:7 {2}built from Dockerfile/);
-    expect(stdout).to.match(/Keys that the Secret "api-secrets" has to hold:\n {2}TOKEN {2}SSM \/shop\/token/);
+    expect(stdout).to.match(/Not supported:\n {2}observability {2}no X-Ray here/);
+    expect(stdout).to.match(/Images to build and load into the cluster:\n {2}api:7 {2}built from Dockerfile/);
+    expect(stdout).to.match(/Keys of the Secret "api-secrets", which has to exist:\n {2}TOKEN {2}SSM \/shop\/token/);
   });
 
   it('says when the manifest has no section for the environment', () => {
@@ -112,7 +112,7 @@ describe('plusone synth', function () {
     workspace({ web: webService() });
     const { status, stderr } = run(folder, '--image', 'api:7');
     expect(status).to.equal(64);
-    expect(stderr).to.contain('--image needs --service: there are api, web');
+    expect(stderr).to.contain('--image needs --service: the workspace has api, web');
   });
 
   it('exits with 65 and file:line when the manifest is wrong, and leaves the old output', () => {
@@ -149,7 +149,7 @@ describe('plusone synth', function () {
 
   for (const [what, args, message] of [
     ['workspace', ['--workspace', 'nowhere'], 'no Copilot workspace in nowhere'],
-    ['workload', ['--service', 'web'], 'no workload "web" in copilot; there are: api'],
+    ['workload', ['--service', 'web'], 'no workload "web" in copilot; found: api'],
     ['platform file', ['--platform-env', 'nothing.env'], 'nothing.env is not there'],
   ] as const) {
     it(`exits with 66 when the ${what} is not there`, () => {
@@ -173,7 +173,7 @@ describe('plusone synth', function () {
     expect(Number(stderr) / 1e6).to.be.within(0.01, 3);
   });
 
-  it("makes of Plusone's own manifest what is committed beside this test (UPDATE_SNAPSHOT=1 writes it anew)", () => {
+  it("makes of Plusone's own manifest what is committed beside this test (UPDATE_SNAPSHOT=1 rewrites it)", () => {
     expect(run(ours, '--environment', 'local', '--image', 'plusone:dev', '--output', folder)).to.include({
       status: 0,
       stderr: '',

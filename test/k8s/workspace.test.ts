@@ -67,7 +67,7 @@ describe('plusone synth of a whole workspace', function () {
         const { stdout } = run();
         expect(enforced('web.k8s.yaml')).to.equal('baseline');
         expect(podSecurity('web.k8s.yaml')).not.to.have.property('runAsNonRoot');
-        expect(stdout).to.contain(reason).and.contain('need a numeric USER');
+        expect(stdout).to.contain(reason).and.contain('a numeric USER');
       });
     }
 
@@ -186,7 +186,7 @@ describe('plusone synth of a whole workspace', function () {
     expect(namespace.metadata.name).to.equal('shop-test');
     expect(new Set(objects.map(({ metadata }) => metadata.namespace))).to.deep.equal(new Set(['shop-test']));
     const [{ env }] = ofKind('api.k8s.yaml', 'Deployment').spec.template.spec.containers;
-    expect(env).to.deep.include({ name: 'COPILOT_LB_DNS', value: 'api.shop-test.svc.cluster.local' });
+    expect(env).to.deep.include({ name: 'COPILOT_LB_DNS', value: 'api.shop-test.svc.cluster.local:8080' });
   });
 
   it('writes to standard output what --output - asks for, and nothing else', () => {

@@ -20,13 +20,19 @@ export const synthCommand = command({
       type: 'string',
       short: 'n',
       value: 'NAME',
-      help: 'the namespace of all objects (default: the name of the application); two environments on one cluster need two',
+      help: 'the namespace of all objects (default: the application in the environments local and test, APPLICATION-ENVIRONMENT in all others)',
     },
     output: {
       type: 'string',
       short: 'o',
       value: 'DIR',
       help: 'where the files are written (default: k8s/dist of the workspace); - writes all to stdout, and the report to stderr',
+    },
+    layout: {
+      type: 'string',
+      value: 'LAYOUT',
+      choices: ['workload', 'kind', 'one'],
+      help: 'one file a workload, which can be applied alone; one file a kind, with kustomization.yaml; or one file (default: workload, and one on stdout)',
     },
     image: {
       type: 'string',
@@ -42,7 +48,16 @@ export const synthCommand = command({
     'secrets-from': {
       type: 'string',
       value: 'FILE',
-      help: 'the values of the Secrets, a NAME=value on each line (default: no Secret is written, but _secrets.env, a FILE to fill in)',
+      help: 'the values of the Secrets, a NAME=value on each line, WORKLOAD.NAME=value for one workload (default: no Secret is written, but _secrets.env, a FILE to fill in)',
+    },
+    'external-secrets': {
+      type: 'boolean',
+      help: 'write an ExternalSecret for each Secret, from the ClusterSecretStores parameter-store and secrets-manager',
+    },
+    values: {
+      type: 'string',
+      value: 'FILE',
+      help: 'the values of variables that only CloudFormation knows (outputs of addons, from_cfn, queues, topics), as in --secrets-from (default: they are left out, and _values.env is a FILE to fill in)',
     },
     'platform-env': {
       type: 'string',
@@ -52,13 +67,34 @@ export const synthCommand = command({
     routes: {
       type: 'string',
       value: 'KIND',
-      choices: ['ingress', 'none'],
-      help: 'what the routes become (default: none in the environment local, else ingress)',
+      choices: ['ingress', 'gateway', 'none'],
+      help: 'what the routes become; gateway is HTTPRoutes of the Gateway API (default: none in the environment local, else ingress)',
+    },
+    gateway: {
+      type: 'string',
+      value: 'NAME',
+      help: 'the Gateway of the HTTPRoutes, as NAME or NAMESPACE/NAME (default: the name of the application)',
     },
     'node-port': {
       type: 'string',
       value: 'PORT',
-      help: 'the port of the node for the first Load Balanced Web Service, the next port for the next one (default: 30500 in the environment local, else the cluster chooses)',
+      help: 'the first of consecutive node ports for the Load Balanced Web Services (default: 30500 in the environment local, else the cluster chooses)',
+    },
+    'volume-size': {
+      type: 'string',
+      value: 'SIZE',
+      help: 'the size of each PersistentVolumeClaim, such as 500Mi or 20Gi (default: 1Gi)',
+    },
+    'access-mode': {
+      type: 'string',
+      value: 'MODE',
+      choices: ['ReadWriteOnce', 'ReadWriteMany'],
+      help: 'the access mode of all claims (default: ReadWriteOnce in the environment local, else ReadWriteMany where several pods mount one)',
+    },
+    'pull-secret': {
+      type: 'string',
+      value: 'NAME',
+      help: 'the image pull secret of every pod (default: registry-credentials, where the manifest names credentials)',
     },
     reserve: {
       type: 'string',

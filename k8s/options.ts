@@ -1,0 +1,99 @@
+import { UsageError } from './errors.ts';
+import { securityLevels } from './workload.ts';
+
+/** Where the routes of a whole workspace are written, and what its Secrets and values lack. */
+export const files = {
+  // A workload's name starts with a letter, so no workload can have these.
+  routes: '_routes.k8s.yaml',
+  secrets: '_secrets.env',
+  values: '_values.env',
+} as const;
+
+const localNodePort = 30500;
+const defaultKubectlImage = 'registry.k8s.io/kubectl:v1.34.2';
+
+/** The options as typed: see tools/cli/synth.ts. */
+export interface SynthValues {
+  workspace?: string | undefined;
+  service?: string | undefined;
+  environment?: string | undefined;
+  output?: string | undefined;
+  layout?: string | undefined;
+  image?: string | undefined;
+  'platform-env'?: string | undefined;
+  'node-port'?: string | undefined;
+  namespace?: string | undefined;
+  security?: string | undefined;
+  routes?: string | undefined;
+  gateway?: string | undefined;
+  'secrets-from'?: string | undefined;
+  'external-secrets'?: boolean | undefined;
+  values?: string | undefined;
+  'volume-size'?: string | undefined;
+  'access-mode'?: string | undefined;
+  'pull-secret'?: string | undefined;
+  'kubectl-image'?: string | undefined;
+  reserve?: string | undefined;
+  strict?: boolean | undefined;
+  json?: boolean | undefined;
+}
+
+export type Options = ReturnType<typeof readOptions>;
+
+/** Checks the options and adds the defaults. Throws a UsageError. */
+export function readOptions(given: SynthValues) {
+  const values = {
+    ...given,
+    environment: given.environment ?? 'local',
+    'kubectl-image': given['kubectl-image'] ?? defaultKubectlImage,
+    'volume-size': given['volume-size'] ?? '1Gi',
+    'external-secrets': given['external-secrets'] ?? false,
+    strict: given.strict ?? false,
+    json: given.json ?? false,
+  };
+  const local = values.environment === 'local';
+  const toFile = values.output !== '-';
+  const port = values['node-port'];
+  const name = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
+  const expectName = 'at most 63 lowercase letters, digits and "-"';
+  matching('namespace', values.namespace, name, expectName);
+  matching('pull-secret', values['pull-secret'], name, expectName);
+  matching('gateway', values.gateway, /^([a-z0-9-]+\/)?[a-z0-9.-]+$/, 'NAME or NAMESPACE/NAME');
+  matching('volume-size', values['volume-size'], /^[1-9]\d*(Mi|Gi|Ti)$/, 'a size such as 500Mi or 20Gi');
+  if (!toFile && values['secrets-from'] !== undefined)
+    throw new UsageError('--secrets-from with --output -: secrets are written to files only');
+  if (values['external-secrets'] && values['secrets-from'] !== undefined)
+    throw new UsageError('--secrets-from with --external-secrets: expected one of them');
+  const layout = oneOf('layout', values.layout ?? (toFile ? 'workload' : 'one'), ['workload', 'kind', 'one']);
+  if (!toFile && layout !== 'one') throw new UsageError(`--layout ${layout} with --output -: expected one`);
+  return {
+    ...values,
+    layout,
+    security: values.security === undefined ? undefined : oneOf('security', values.security, securityLevels),
+    routes: oneOf('routes', values.routes ?? (local ? 'none' : 'ingress'), ['ingress', 'gateway', 'none']),
+    // https://kubernetes.io/docs/concepts/services-networking/service/#type-nodeport
+    nodePort: port === undefined ? (local ? localNodePort : undefined) : wholeNumber('node-port', port, 30000, 32767),
+    accessMode: accessMode(values['access-mode'] ?? (local ? 'ReadWriteOnce' : undefined)),
+    reserve: wholeNumber('reserve', values.reserve ?? '10', 1, 100),
+  };
+}
+
+function accessMode(text: string | undefined) {
+  return text === undefined ? undefined : oneOf('access-mode', text, ['ReadWriteOnce', 'ReadWriteMany']);
+}
+
+function matching(option: string, text: string | undefined, pattern: RegExp, expected: string) {
+  if (text !== undefined && !pattern.test(text)) throw new UsageError(`--${option} ${text}: expected ${expected}`);
+}
+
+function oneOf<const T extends string>(option: string, text: string, allowed: readonly T[]): T {
+  const found = allowed.find((item) => item === text);
+  if (found) return found;
+  throw new UsageError(`--${option} ${text}: expected ${allowed.join(' or ')}`);
+}
+
+function wholeNumber(option: string, text: string, least: number, most: number): number {
+  const number = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+  if (number >= least && number <= most) return number;
+  throw new UsageError(`--${option} ${text}: expected a whole number from ${least} to ${most}`);
+}

@@ -1,0 +1,75 @@
+import type { NotCarried } from '../manifest/mapping.ts';
+import { secretName } from '../manifest/names.ts';
+import type { Synthesis } from './chart.ts';
+import { pullSecretOf } from './pod.ts';
+import type { Route } from './routes.ts';
+import type { SecurityLevel, Workload } from './workload.ts';
+
+type Rows = readonly (readonly [string, string])[];
+
+/** What someone who applies the objects of a workload has to know: what to provide, and what is not as on AWS. */
+export function report(
+  workload: Workload,
+  { namespace, builtImages, secrets, variables, maybeRoot, adapted, notCarried }: Synthesis,
+  level: SecurityLevel,
+  file: string,
+): string {
+  const { manifest, environment, secretValues, values } = workload;
+  const pullSecret = pullSecretOf(workload);
+  const secret = `"${secretName(manifest.name)}"`;
+  const unknown = [...variables].filter(([key]) => values[key] === undefined);
+  const sections: [string, Rows][] = [
+    [
+      'Images to build and load into the cluster:',
+      [...builtImages].map(([image, from]) => [image, `built from ${from}`]),
+    ],
+    [
+      `The namespace enforces "${level}". For "restricted", give these containers a numeric USER in their Dockerfile, or a\nUser in overrides/cfn.patches.yml:`,
+      [...maybeRoot],
+    ],
+    [`Keys of the Secret ${secret}${secretValues ? ', which is written' : ', which has to exist'}:`, [...secrets]],
+    ['Variables that are left out until --values gives them:', unknown],
+    [
+      'Image pull secret, which has to exist (kubectl create secret docker-registry):',
+      pullSecret ? [[pullSecret, 'the credentials of the registry']] : [],
+    ],
+    ['Different from AWS:', reasons(adapted)],
+    ['Not supported:', reasons(notCarried)],
+  ];
+  const lines = [`${file}: ${manifest.name}, as it runs in "${environment}", for the namespace "${namespace}"`];
+  if (!manifest.namesEnvironment)
+    lines.push('', `The manifest has no section for "${environment}": only its common fields apply.`);
+  return [...lines, ...sections.flatMap(([title, rows]) => (rows.length > 0 ? ['', title, ...table(rows)] : []))].join(
+    '\n',
+  );
+}
+
+function reasons(entries: readonly NotCarried[]): Rows {
+  return entries.map(({ path, reason }) => [path, reason]);
+}
+
+/** Which request reaches which Service. */
+export function reportRoutes(routes: readonly Route[], kind: string, file: string): string {
+  const hosts = [...new Set(routes.flatMap(({ host }) => host ?? []))];
+  const rows = routes.map(({ host, path, service, port }) => [`${host ?? '*'}${path}`, `${service}:${port}`] as const);
+  const tls = `Without TLS: ${kind === 'gateway' ? 'give the Gateway a listener' : 'add spec.tls'} with a certificate for ${hosts.join(', ')}.`;
+  return [
+    `${file}: the routes, as ${kind === 'gateway' ? 'HTTPRoutes' : 'an Ingress'}`,
+    '',
+    ...table(rows),
+    ...(hosts.length ? ['', tls] : []),
+  ].join('\n');
+}
+
+/** What is in the cluster once it is all applied, and the way there. */
+export function summary(workloads: readonly Workload[], level: SecurityLevel, output: string): string {
+  const [first] = workloads;
+  const count = `${workloads.length} ${workloads.length === 1 ? 'workload' : 'workloads'}`;
+  const place = `${count} for the namespace "${first?.namespace}", which enforces "${level}"`;
+  return output === '-' ? place : `${place}: kubectl apply -f ${output}`;
+}
+
+function table(rows: Rows): string[] {
+  const width = Math.max(...rows.map(([key]) => key.length));
+  return rows.map(([key, value]) => `  ${key.padEnd(width)}  ${value}`);
+}

@@ -1,0 +1,41 @@
+import { k8s } from 'cdk8s-plus-27';
+import type { Fields } from '../manifest/fields.ts';
+import { type Container, containersOf } from './containers.ts';
+
+/**
+ * The part of what the pod reserves that is this container's. ECS shares one size among the containers of a task, a
+ * pod has to divide it: a tenth for each sidecar that runs beside the service, but never more than half for all.
+ */
+function shareOf({ role }: Container, fields: Fields): number {
+  const companions = containersOf(fields).filter((other) => other.role === 'along' || other.role === 'after').length;
+  const each = companions > 0 ? Math.min(0.1, 0.5 / companions) : 0;
+  if (role === 'main') return 1 - companions * each;
+  return role === 'before' ? 1 : each;
+}
+
+/** What a container requests, which is that percentage of its share of the task's size, and its limits. */
+export function resourcesOf(container: Container, fields: Fields, percent: number): k8s.ResourceRequirements {
+  const reserved = (shareOf(container, fields) * percent) / 100;
+  const { cpu, memory } = sizeOf(fields);
+  const amounts = (values: Record<string, string>) =>
+    Object.fromEntries(Object.entries(values).map(([name, value]) => [name, k8s.Quantity.fromString(value)]));
+  return {
+    requests: amounts({
+      cpu: `${Math.ceil(cpu * reserved)}m`,
+      memory: `${Math.ceil(memory * reserved)}Mi`,
+      // Room for /tmp and for what a container logs, which is counted too.
+      'ephemeral-storage': '64Mi',
+    }),
+    limits: amounts({
+      cpu: `${cpu}m`,
+      memory: `${memory}Mi`,
+      // What a task on Fargate has when it asks for nothing.
+      'ephemeral-storage': `${fields.storage?.ephemeral ?? 20}Gi`,
+    }),
+  };
+}
+
+/** The size of a task: CPU in thousandths, memory in MiB. Copilot's defaults are 256 units (of 1024) and 512 MiB. */
+export function sizeOf({ cpu = 256, memory = 512 }: Fields): { cpu: number; memory: number } {
+  return { cpu: Math.ceil((cpu * 1000) / 1024), memory };
+}
