@@ -1,0 +1,112 @@
+/**
+ * What this knows of Copilot's templates (1.34.1): its custom resources with what their functions do when they are
+ * deleted, and the resources that hold data or that others depend on.
+ * https://github.com/aws/copilot-cli/tree/v1.34.1/cf-custom-resources/lib
+ */
+export interface CustomResource {
+  /** What happens when the resource is deleted without `DeletionPolicy: Retain`. */
+  readonly onDelete: string;
+  /** What takes its place; undefined when this version can't replace it. */
+  readonly replacedBy: string | undefined;
+}
+
+export const customResources: Readonly<Record<string, CustomResource>> = {
+  'Custom::EnvControllerFunction': {
+    onDelete:
+      'takes the service out of every parameter of the environment and updates that stack; when no other service uses them, the load balancer, the NAT gateways, and the EFS file system with its data are deleted',
+    replacedBy: 'Fn::ImportValue of the outputs of the environment',
+  },
+  'Custom::RulePriorityFunction': {
+    onDelete: 'nothing; an update computes another priority',
+    replacedBy: 'the priority as deployed',
+  },
+  'Custom::DynamicDesiredCountFunction': {
+    onDelete: 'nothing',
+    replacedBy: 'no DesiredCount: the running count stays',
+  },
+  'Custom::CertificateValidationFunction': {
+    onDelete: 'deletes the validation records and the certificate',
+    replacedBy: undefined,
+  },
+  'Custom::DNSDelegationFunction': { onDelete: 'deletes the NS records of the subdomain', replacedBy: undefined },
+  'Custom::CustomDomainFunction': { onDelete: 'deletes the A records of the aliases', replacedBy: undefined },
+  'Custom::CertificateReplicatorFunction': {
+    onDelete: 'deletes the certificate in us-east-1; each update requests another one',
+    replacedBy: undefined,
+  },
+  'Custom::BucketCleanerFunction': { onDelete: 'empties the bucket of the access logs', replacedBy: undefined },
+  'Custom::UniqueJSONValuesFunction': { onDelete: 'nothing', replacedBy: undefined },
+  'Custom::TriggerStateMachine': { onDelete: 'nothing', replacedBy: undefined },
+  'Custom::NLBCertValidatorFunction': {
+    onDelete: 'deletes the validation records and the certificate',
+    replacedBy: undefined,
+  },
+  'Custom::NLBCustomDomainFunction': { onDelete: 'deletes the A records of the aliases', replacedBy: undefined },
+};
+
+export function isCustomResource(type: string): boolean {
+  return type.startsWith('Custom::') || type === 'AWS::CloudFormation::CustomResource';
+}
+
+/** Types that get `DeletionPolicy: Retain`: they hold data, carry addresses that others know, or contain other stacks. */
+const retained = new Set([
+  'AWS::ApiGateway::RestApi',
+  'AWS::CertificateManager::Certificate',
+  'AWS::CloudFormation::Stack',
+  'AWS::CloudFront::Distribution',
+  'AWS::Cognito::UserPool',
+  'AWS::DynamoDB::GlobalTable',
+  'AWS::DynamoDB::Table',
+  'AWS::EC2::EIP',
+  'AWS::EC2::NatGateway',
+  'AWS::ECS::Cluster',
+  'AWS::EFS::AccessPoint',
+  'AWS::EFS::FileSystem',
+  'AWS::EFS::MountTarget',
+  'AWS::ElastiCache::CacheCluster',
+  'AWS::ElastiCache::ReplicationGroup',
+  'AWS::ElasticLoadBalancingV2::Listener',
+  'AWS::ElasticLoadBalancingV2::LoadBalancer',
+  'AWS::KMS::Key',
+  'AWS::Kinesis::Stream',
+  'AWS::Logs::LogGroup',
+  'AWS::OpenSearchService::Domain',
+  'AWS::RDS::DBCluster',
+  'AWS::RDS::DBInstance',
+  'AWS::Route53::HostedZone',
+  'AWS::Route53::RecordSet',
+  'AWS::Route53::RecordSetGroup',
+  'AWS::S3::Bucket',
+  'AWS::SNS::Topic',
+  'AWS::SQS::Queue',
+  'AWS::SecretsManager::Secret',
+  'AWS::ServiceDiscovery::PrivateDnsNamespace',
+]);
+
+/** Whether the first step gives resources of this type `DeletionPolicy: Retain`. */
+export function isRetained(type: string): boolean {
+  return isCustomResource(type) || retained.has(type);
+}
+
+/** The version whose templates this knows. */
+export const copilotVersion = 'v1.34.1';
+
+/** Parameters of an environment that Copilot's controller keeps: the services that need each part of it. */
+export const featureParameters = [
+  'ALBWorkloads',
+  'InternalALBWorkloads',
+  'EFSWorkloads',
+  'NATWorkloads',
+  'AppRunnerPrivateWorkloads',
+  'Aliases',
+  'CreateHTTPSListener',
+  'CreateInternalHTTPSListener',
+] as const;
+
+/** The workload types that this takes out of Copilot, as the first words of a template's description name them. */
+export const supportedTypes = [
+  'Load Balanced Web Service',
+  'Backend Service',
+  'Worker Service',
+  'Scheduled Job',
+] as const;

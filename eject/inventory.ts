@@ -1,0 +1,162 @@
+import { z } from 'zod';
+import { copilotVersion, customResources, isCustomResource, supportedTypes } from './copilot-resources.ts';
+import { Template, TemplateError } from './template.ts';
+
+const texts = z.record(z.string(), z.string());
+
+const stackSchema = z.object({
+  name: z.string(),
+  id: z.string(),
+  kind: z.enum(['environment', 'workload', 'nested']),
+  /** The name of the service or job. */
+  workload: z.string().optional(),
+  status: z.string(),
+  /** The template as it was deployed. */
+  template: z.string(),
+  parameters: texts,
+  tags: texts,
+  capabilities: z.array(z.string()),
+  /** The role that CloudFormation works with; undefined when it works with the caller's rights. */
+  role: z.string().optional(),
+  /** The stack policy, or undefined. */
+  policy: z.string().optional(),
+  outputs: z.record(z.string(), z.object({ value: z.string(), exportName: z.string().optional() })),
+  resources: z.record(z.string(), z.object({ type: z.string(), physicalId: z.string() })),
+  /** The priorities of its listener rules, by their logical ids. */
+  priorities: texts,
+});
+
+const inventorySchema = z.object({
+  application: z.string(),
+  environment: z.string(),
+  account: z.string(),
+  region: z.string(),
+  partition: z.string(),
+  /** An ISO 8601 time. */
+  takenAt: z.string(),
+  stacks: z.array(stackSchema),
+  /** The values of all exports of the account and region that these stacks make or use. */
+  exports: texts,
+});
+
+export type DeployedStack = z.output<typeof stackSchema>;
+export type Inventory = z.output<typeof inventorySchema>;
+
+/** Reads the inventory from the text of its file. Throws ZodError or SyntaxError. */
+export function parseInventory(text: string): Inventory {
+  return inventorySchema.parse(JSON.parse(text));
+}
+
+export function environmentStack(inventory: Inventory): DeployedStack {
+  const found = inventory.stacks.find(({ kind }) => kind === 'environment');
+  if (!found) throw new Error(`the inventory has no stack of the environment ${inventory.environment}`);
+  return found;
+}
+
+/** The stacks of services and jobs by the names of these. */
+export function workloadStacks(inventory: Inventory): DeployedStack[] {
+  return inventory.stacks
+    .filter(({ kind }) => kind === 'workload')
+    .toSorted((a, b) => ((a.workload ?? '') < (b.workload ?? '') ? -1 : 1));
+}
+
+/** The type of a workload, by the manifest that Copilot keeps in the template; undefined when it can't be told. */
+export function workloadType(template: Template): string | undefined {
+  return /^type:\s*['"]?([^'"#\n]+?)['"]?\s*(#.*)?$/m.exec(template.metadata('Manifest') ?? '')?.[1];
+}
+
+const settled = /^(CREATE|UPDATE|IMPORT)_COMPLETE$|^UPDATE_ROLLBACK_COMPLETE$/;
+
+/**
+ * Why these stacks can't be taken out of Copilot by this version, each with its stack and resource; empty when they can.
+ * `manifests` are those of the workspace, by the names of the workloads.
+ */
+export function refusals(inventory: Inventory, manifests: ReadonlyMap<string, string>): string[] {
+  return [
+    ...inventory.stacks.flatMap((stack) => [...statusRefusals(stack), ...templateRefusals(stack)]),
+    ...inventory.stacks.flatMap((stack) => tagRefusals(inventory, stack)),
+    ...workloadStacks(inventory).flatMap((stack) => manifestRefusals(stack, manifests)),
+    ...domainRefusals(environmentStack(inventory)),
+  ];
+}
+
+function statusRefusals({ name, status }: DeployedStack): string[] {
+  if (settled.test(status)) return [];
+  if (/_IN_PROGRESS$/.test(status)) return [`${name} is ${status}: a deployment is in progress; wait for it`];
+  return [`${name} is ${status}: bring it to a complete state first`];
+}
+
+function templateRefusals(stack: DeployedStack): string[] {
+  if (stack.kind === 'nested') return [];
+  const { name } = stack;
+  let template: Template;
+  try {
+    template = new Template(stack.template, name);
+  } catch (error) {
+    if (error instanceof TemplateError) return [error.message];
+    throw error;
+  }
+  const found: string[] = [];
+  const version = template.metadata('Version');
+  if (version !== copilotVersion) {
+    const command = stack.kind === 'environment' ? 'env' : 'svc';
+    found.push(
+      `${name}: its template is of Copilot ${version ?? '(unknown)'}; deploy it with Copilot ${copilotVersion} first: copilot ${command} deploy`,
+    );
+  }
+  if (Object.keys(template.section('Transform')).length > 0 || template.node(['Transform']))
+    found.push(`${name}: the template has a Transform, which is not supported`);
+  for (const [id, { type }] of template.resources()) {
+    if (!isCustomResource(type)) continue;
+    const known = customResources[type];
+    if (!known) found.push(`${name}: ${id}: ${type} is not a custom resource of Copilot ${copilotVersion}`);
+    else if (!known.replacedBy && id in stack.resources)
+      found.push(`${name}: ${id}: ${type} can't be replaced by this version (on delete it ${known.onDelete})`);
+  }
+  const type = workloadType(template);
+  if (stack.kind === 'workload' && !supportedTypes.some((supported) => supported === type))
+    found.push(`${name}: the type ${type ?? '(unknown)'} is not supported; supported: ${supportedTypes.join(', ')}`);
+  return found;
+}
+
+function tagRefusals({ application, environment }: Inventory, { name, kind, tags, workload }: DeployedStack): string[] {
+  if (kind === 'nested') return [];
+  const expected: Record<string, string> = { 'copilot-application': application, 'copilot-environment': environment };
+  if (workload) expected['copilot-service'] = workload;
+  return Object.entries(expected)
+    .filter(([key, value]) => tags[key] !== value)
+    .map(
+      ([key, value]) =>
+        `${name}: the tag ${key} is ${tags[key] === undefined ? 'missing' : tags[key]}, expected ${value}: IAM policies depend on it; deploy the stack with Copilot to restore it`,
+    );
+}
+
+function manifestRefusals(stack: DeployedStack, manifests: ReadonlyMap<string, string>): string[] {
+  const { name, workload = '' } = stack;
+  const local = manifests.get(workload);
+  if (local === undefined)
+    return [`${name}: the workspace has no manifest for ${workload}: use the workspace that was deployed`];
+  let deployed: string | undefined;
+  try {
+    deployed = new Template(stack.template, name).metadata('Manifest');
+  } catch {
+    return [];
+  }
+  if (deployed === undefined || trimmed(deployed) === trimmed(local)) return [];
+  return [
+    `${name}: the manifest of ${workload} in the workspace is not the one that was deployed: deploy it with Copilot, or check out the one that was`,
+  ];
+}
+
+function trimmed(text: string): string {
+  return text
+    .split('\n')
+    .map((line) => line.trimEnd())
+    .join('\n')
+    .trim();
+}
+
+function domainRefusals({ name, parameters }: DeployedStack): string[] {
+  const domain = parameters.AppDNSName;
+  return domain ? [`${name}: the application has the domain ${domain}: domains are not supported by this version`] : [];
+}

@@ -1,0 +1,136 @@
+import type { Change } from '@aws-sdk/client-cloudformation';
+import { expect } from 'chai';
+import { difference, judge } from '../../eject/judge.ts';
+import { changes, contextOf, nothing, reversed } from '../../eject/steps.ts';
+import { Template } from '../../eject/template.ts';
+import { inventory } from './stacks.ts';
+
+const deployed = inventory('api', 'web');
+const all = changes(deployed);
+const find = (step: string, stack: string) => {
+  const found = all.find((change) => change.step === step && change.stack.name === stack);
+  if (!found) throw new Error(`no ${step} of ${stack}`);
+  return found;
+};
+const reported = (
+  Action: 'Add' | 'Modify' | 'Remove',
+  LogicalResourceId: string,
+  rest: Change['ResourceChange'] = {},
+): Change => ({
+  ResourceChange: { Action, LogicalResourceId, ResourceType: 'AWS::ECS::TaskDefinition', ...rest },
+});
+const template = (properties: string, type = 'AWS::ElasticLoadBalancingV2::TargetGroup') =>
+  new Template(`Resources:\n  A:\n    Type: ${type}\n    Properties: ${properties}\n`, 't');
+
+describe('the judge', () => {
+  it('finds no fault with any step of two services', () => {
+    for (const change of all) {
+      const { problems } = judge(change, { before: contextOf(deployed, change.stack) }, undefined);
+      expect(problems, `${change.step} of ${change.stack.name}`).to.deep.equal([]);
+    }
+  });
+
+  it('knows that an import has the value that the attribute had', () => {
+    const change = find('detach', 'shop-test-web');
+    const { modified } = difference(change.from, change.to, contextOf(deployed, change.stack));
+    expect([...modified]).to.deep.equal([['Service', ['DesiredCount']]]);
+  });
+
+  it('refuses an import with another value than the attribute had', () => {
+    const change = find('detach', 'shop-test-web');
+    const exports = { ...deployed.exports, 'shop-test-PublicLoadBalancerDNS': 'another' };
+    const before = contextOf({ ...deployed, exports }, change.stack);
+    expect(judge(change, { before }, undefined).problems).to.deep.equal([
+      'TaskDefinition would be changed: ContainerDefinitions',
+      'TaskDefinition would be replaced: ContainerDefinitions',
+    ]);
+  });
+
+  it('takes a replacement that a change set announces for none when no value changes', () => {
+    const change = find('detach', 'shop-test-web');
+    const verdict = judge(change, { before: contextOf(deployed, change.stack) }, [
+      reported('Modify', 'TaskDefinition', { Replacement: 'True' }),
+    ]);
+    expect(verdict.problems).to.deep.equal([]);
+    expect(verdict.notes).to.have.length(1);
+  });
+
+  it('refuses what a change set adds or removes unexpectedly', () => {
+    const change = find('drop', 'shop-test-web');
+    const before = contextOf(deployed, change.stack);
+    const { problems } = judge(change, { before }, [
+      reported('Add', 'New'),
+      reported('Remove', 'Service', { PhysicalResourceId: 'arn' }),
+      reported('Remove', 'EnvControllerAction', { PhysicalResourceId: 'envcontroller' }),
+    ]);
+    expect(problems).to.deep.equal([
+      "New (AWS::ECS::TaskDefinition): CloudFormation's change set says Add",
+      "Service (AWS::ECS::TaskDefinition): CloudFormation's change set says Remove",
+    ]);
+  });
+
+  it('lets a change set remove what its condition never created', () => {
+    const change = find('environment', 'shop-test');
+    const before = contextOf(deployed, change.stack);
+    expect(judge(change, { before }, [reported('Remove', 'FileSystem')]).problems).to.deep.equal([]);
+  });
+
+  it('refuses to remove a custom resource that is not retained', () => {
+    const { stack, to } = find('drop', 'shop-test-web');
+    const detachedOnly = new Template(
+      find('drop', 'shop-test-web').from.text().replaceAll('DeletionPolicy: Retain', 'DeletionPolicy: Delete'),
+      't',
+    );
+    const expected = find('drop', 'shop-test-web').expected;
+    const { problems } = judge({ from: detachedOnly, to, expected }, { before: contextOf(deployed, stack) }, undefined);
+    expect(problems).to.include(
+      'EnvControllerAction would be deleted without DeletionPolicy: Retain, and its function called',
+    );
+  });
+
+  it('refuses to drop or change an export', () => {
+    const { stack, from } = find('pin', 'shop-test');
+    const before = contextOf(deployed, stack);
+    const gone = from.copy();
+    gone.delete(['Outputs', 'HTTPListenerArn']);
+    expect(judge({ from, to: gone, expected: nothing }, { before }, undefined).problems).to.deep.equal([
+      'the export shop-test-HTTPListenerArn would be removed',
+    ]);
+    const other = from.copy();
+    other.set(['Outputs', 'HTTPListenerArn', 'Value'], 'x');
+    expect(judge({ from, to: other, expected: nothing }, { before }, undefined).problems).to.deep.equal([
+      'the export shop-test-HTTPListenerArn would change',
+    ]);
+  });
+
+  it('tells properties that replace a resource from the others, and assumes the worst of unknown types', () => {
+    const { stack } = find('pin', 'shop-test');
+    const before = contextOf(deployed, stack);
+    const replaced = (from: Template, to: Template) => [...difference(from, to, before).replaced];
+    expect(replaced(template('{Port: 80}'), template('{Port: 81}'))).to.deep.equal(['A']);
+    expect(replaced(template('{HealthCheckPath: /a}'), template('{HealthCheckPath: /b}'))).to.deep.equal([]);
+    expect(replaced(template('{X: 1}', 'AWS::New::Thing'), template('{X: 2}', 'AWS::New::Thing'))).to.deep.equal(['A']);
+  });
+
+  it('refuses a step after which another service had taken the load balancer away', () => {
+    const { from, to, stack, expected } = find('pin', 'shop-test');
+    const before = contextOf(deployed, { ...stack, parameters: { ...stack.parameters, ALBWorkloads: '' } });
+    expect(judge({ from, to, expected }, { before }, undefined).problems).to.include(
+      'PublicLoadBalancer would be created',
+    );
+  });
+});
+
+describe('undoing', () => {
+  it('puts each template back, and has the running count asked for again', () => {
+    for (const change of all) {
+      const back = reversed(change, 'another');
+      const before = contextOf(deployed, change.stack);
+      expect(
+        judge(back, { before }, undefined).problems.filter((line) => !line.includes('would be created')),
+      ).to.deep.equal([]);
+    }
+    const { to } = reversed(find('detach', 'shop-test-web'), 'another');
+    expect(to.resources().get('DynamicDesiredCountAction')?.properties.UpdateID).to.equal('another');
+  });
+});

@@ -1,0 +1,194 @@
+import { expect } from 'chai';
+import { contextOf } from '../../eject/steps.ts';
+import { Template } from '../../eject/template.ts';
+import { clean, detach, drop, pin, removable, retain } from '../../eject/transform.ts';
+import { environmentTemplate, inventory, serviceTemplate } from './stacks.ts';
+
+const environment = () => new Template(environmentTemplate, 'shop-test');
+const service = () => new Template(serviceTemplate, 'shop-test-web');
+const facts = {
+  application: 'shop',
+  environment: 'test',
+  environmentExports: {
+    HTTPListenerArn: 'shop-test-HTTPListenerArn',
+    PublicLoadBalancerDNSName: 'shop-test-PublicLoadBalancerDNS',
+  },
+  priorities: { HTTPListenerRule: '50000' },
+};
+
+function context() {
+  const deployed = inventory('web');
+  const [stack] = deployed.stacks;
+  if (!stack) throw new Error('no stack');
+  return contextOf(deployed, stack);
+}
+
+describe('retain', () => {
+  it('keeps what holds data or an address, every custom resource, and nothing else', () => {
+    const kept = [...retain(service()).resources()].filter(([, definition]) => definition.deletionPolicy === 'Retain');
+    expect(kept.map(([id]) => id)).to.deep.equal([
+      'LogGroup',
+      'DynamicDesiredCountAction',
+      'EnvControllerAction',
+      'HTTPRulePriorityAction',
+      'AddonsStack',
+    ]);
+    for (const [, definition] of kept) expect(definition.updateReplacePolicy).to.equal('Retain');
+  });
+
+  it('replaces another policy', () => {
+    const template = new Template('Resources:\n  A:\n    Type: AWS::S3::Bucket\n    DeletionPolicy: Delete\n', 't');
+    expect(retain(template).resources().get('A')).to.include({
+      deletionPolicy: 'Retain',
+      updateReplacePolicy: 'Retain',
+    });
+  });
+
+  it('changes no property', () => {
+    const before = [...service().resources()].map(([id, { properties }]) => [id, properties]);
+    expect([...retain(service()).resources()].map(([id, { properties }]) => [id, properties])).to.deep.equal(before);
+  });
+});
+
+describe('pin', () => {
+  it('makes constants of the conditions as they are, and keeps the parameters', () => {
+    const pinned = pin(environment(), context());
+    expect(pinned.section('Conditions')).to.deep.equal({
+      CreateALB: { 'Fn::Equals': [true, true] },
+      CreateEFS: { 'Fn::Equals': [true, false] },
+      DelegateDNS: { 'Fn::Equals': [true, false] },
+      ExportHTTPSListener: { 'Fn::Equals': [true, false] },
+    });
+    expect(pinned.section('Parameters')).to.deep.equal(environment().section('Parameters'));
+    expect(pinned.section('Outputs')).to.deep.equal(environment().section('Outputs'));
+  });
+
+  it('makes a change that CloudFormation takes for one', () => {
+    expect(pin(environment(), context()).node(['Resources', 'VPC', 'Metadata'])).to.not.equal(undefined);
+  });
+
+  it('refuses a condition that depends on something unknown', () => {
+    const text = environmentTemplate.replace('!Ref EFSWorkloads', '!Select [0, !GetAZs ""]');
+    expect(() => pin(new Template(text, 'shop-test'), context())).to.throw('shop-test: the condition CreateEFS');
+  });
+});
+
+describe('detach', () => {
+  const detached = detach(service(), facts);
+  const properties = (id: string) => detached.resources().get(id)?.properties;
+  const listener = { 'Fn::ImportValue': { 'Fn::Sub': `\${AppName}-\${EnvName}-HTTPListenerArn` } };
+
+  it('imports what the environment exports under its own name there', () => {
+    expect(properties('HTTPListenerRule')?.ListenerArn).to.deep.equal(listener);
+    expect(JSON.stringify(properties('TaskDefinition'))).to.contain(`\${AppName}-\${EnvName}-PublicLoadBalancerDNS`);
+  });
+
+  it('writes the priority as deployed', () => {
+    expect(properties('HTTPListenerRule')?.Priority).to.equal(50000);
+  });
+
+  it('leaves the count to what runs', () => {
+    expect(properties('Service')).to.have.keys('TaskDefinition', 'LaunchType');
+  });
+
+  it('waits for custom resources no longer, but for the others', () => {
+    expect(detached.resources().get('Service')?.dependsOn).to.deep.equal(['HTTPListenerRule']);
+    expect(detached.resources().get('AddonsStack')?.dependsOn).to.deep.equal([]);
+  });
+
+  it('leaves the custom resources exactly as they are, so that their functions are not called', () => {
+    const before = service().resources();
+    for (const id of ['EnvControllerAction', 'HTTPRulePriorityAction', 'DynamicDesiredCountAction'])
+      expect(detached.resources().get(id)).to.deep.equal(before.get(id));
+  });
+
+  it('keeps a fixed count', () => {
+    const text = serviceTemplate.replace('!GetAtt DynamicDesiredCountAction.DesiredCount', '!Ref TaskCount');
+    const count = detach(new Template(text, 't'), facts).resources().get('Service')?.properties.DesiredCount;
+    expect(count).to.deep.equal({ Ref: 'TaskCount' });
+  });
+
+  it('refuses an attribute that has no export, a priority that is not known, and other custom resources', () => {
+    expect(() => detach(service(), { ...facts, environmentExports: {} })).to.throw(
+      'shop-test-web: EnvControllerAction.PublicLoadBalancerDNSName: the environment has no export for this',
+    );
+    expect(() => detach(service(), { ...facts, priorities: {} })).to.throw(
+      'HTTPListenerRule uses HTTPRulePriorityAction.Priority',
+    );
+    const text = serviceTemplate.replace('Custom::RulePriorityFunction', 'Custom::NLBCustomDomainFunction');
+    expect(() => detach(new Template(text, 't'), facts)).to.throw(
+      't: HTTPRulePriorityAction: Custom::NLBCustomDomainFunction',
+    );
+  });
+});
+
+describe('drop', () => {
+  const removed = [
+    'DynamicDesiredCountAction',
+    'DynamicDesiredCountFunction',
+    'DynamicDesiredCountFunctionRole',
+    'EnvControllerAction',
+    'EnvControllerFunction',
+    'EnvControllerRole',
+    'RulePriorityFunction',
+    'RulePriorityFunctionRole',
+    'HTTPRulePriorityAction',
+  ];
+
+  it('removes the custom resources with their functions and roles, and nothing else', () => {
+    const detached = detach(service(), facts);
+    expect(removable(detached)).to.deep.equal(removed);
+    const left = [...drop(detached).resources().keys()];
+    expect(left).to.deep.equal([
+      'LogGroup',
+      'TaskDefinition',
+      'TaskRole',
+      'Service',
+      'HTTPListenerRule',
+      'AddonsStack',
+    ]);
+  });
+
+  it('keeps a function that something else uses', () => {
+    const text = serviceTemplate.replace(
+      '  AddonsStack:',
+      '  Permission:\n    Type: AWS::Lambda::Permission\n    Properties: {FunctionName: !Ref EnvControllerFunction}\n  AddonsStack:',
+    );
+    const left = drop(detach(new Template(text, 't'), facts)).resources();
+    expect(left.has('EnvControllerFunction')).to.equal(true);
+    expect(left.has('EnvControllerRole')).to.equal(true);
+    expect(left.has('EnvControllerAction')).to.equal(false);
+  });
+
+  it('refuses a template that still uses a custom resource', () => {
+    expect(() => drop(service())).to.throw('shop-test-web: something still uses');
+  });
+});
+
+describe('clean', () => {
+  const cleaned = clean(pin(environment(), context()), context());
+
+  it('takes conditions, what they never created, and the parameters of the controller out', () => {
+    expect([...cleaned.resources().keys()]).to.deep.equal(['VPC', 'HttpGroup', 'PublicLoadBalancer', 'HTTPListener']);
+    expect(cleaned.section('Conditions')).to.deep.equal({});
+    expect(Object.keys(cleaned.section('Parameters'))).to.deep.equal(['AppName', 'EnvironmentName', 'AppDNSName']);
+    expect(Object.keys(cleaned.section('Outputs'))).to.deep.equal([
+      'HTTPListenerArn',
+      'PublicLoadBalancerDNSName',
+      'LastForceDeployID',
+    ]);
+  });
+
+  it('puts the branch that holds in the place of Fn::If', () => {
+    expect(cleaned.resources().get('PublicLoadBalancer')?.properties.SecurityGroups).to.deep.equal([
+      { 'Fn::GetAtt': ['HttpGroup', 'GroupId'] },
+    ]);
+  });
+
+  it('refuses a custom resource that exists', () => {
+    const text = environmentTemplate.replace('Condition: DelegateDNS\n    DependsOn', 'DependsOn');
+    expect(() => clean(pin(new Template(text, 'e'), context()), context())).to.throw(
+      'e: HTTPSCert: Custom::CertificateValidationFunction',
+    );
+  });
+});
