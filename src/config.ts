@@ -36,6 +36,14 @@ export interface Config {
   readonly revision: string;
   /** Undefined when no traces are wanted. */
   readonly tracing: TracingSettings | undefined;
+  /** Undefined when it is off. */
+  readonly pulse: PulseSettings | undefined;
+}
+
+/** How often the service logs how busy it is, and the dimensions of these metrics. */
+export interface PulseSettings {
+  readonly seconds: number;
+  readonly dimensions: Readonly<Record<string, string>>;
 }
 
 /** Of which requests traces are made, and how these are sent; where to, the SDK reads by itself. */
@@ -106,6 +114,7 @@ export const VARIABLES = {
   LOG_LEVEL: z.enum(LOG_LEVELS, { error: `one of ${LOG_LEVELS.join(', ')}` }).default('info'),
   SHUTDOWN_DRAIN_SECONDS: wholeNumber(0, 3600).default(5),
   SHUTDOWN_GRACE_SECONDS: wholeNumber(1, 3600).default(25),
+  PULSE_SECONDS: wholeNumber(0, 3600).default(0),
   REVISION: text.default('unknown'),
 };
 
@@ -143,6 +152,13 @@ const OPENTELEMETRY_VARIABLES = z.object({
   OTEL_BSP_MAX_QUEUE_SIZE: wholeNumber(1, 1_000_000).default(2_048),
   OTEL_BSP_MAX_EXPORT_BATCH_SIZE: wholeNumber(1, 1_000_000).default(512),
 });
+
+/** What Copilot tells each of its containers: https://aws.github.io/copilot-cli/docs/developing/environment-variables/ */
+const COPILOT_VARIABLES = {
+  Application: 'COPILOT_APPLICATION_NAME',
+  Environment: 'COPILOT_ENVIRONMENT_NAME',
+  Service: 'COPILOT_SERVICE_NAME',
+} as const;
 
 const SECRET: ReadonlySet<string> = new Set(['DATABASE_PASSWORD', 'WRITE_TOKEN']);
 const schema = z.object(VARIABLES);
@@ -215,7 +231,19 @@ export function readConfig(environment: Environment, secrets: Environment = {}):
     graceSeconds: read.SHUTDOWN_GRACE_SECONDS,
     revision: read.REVISION,
     tracing,
+    pulse: readPulse(read.PULSE_SECONDS, environment),
   });
+}
+
+/** Its metrics have the names of application, environment and service where Copilot gives them, else no dimension. */
+function readPulse(seconds: number, environment: Environment): PulseSettings | undefined {
+  if (seconds === 0) return undefined;
+  const values = present(environment);
+  const named = Object.entries(COPILOT_VARIABLES).flatMap(([dimension, variable]) => {
+    const value = values[variable];
+    return value === undefined ? [] : [[dimension, value] as const];
+  });
+  return Object.freeze({ seconds, dimensions: Object.freeze(Object.fromEntries(named)) });
 }
 
 /** Of the environment alone, as the SDK reads it; what is wrong is added to `lines`. */

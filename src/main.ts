@@ -8,6 +8,7 @@ import { migrate, schemaIsCurrent } from './database/migrations/index.ts';
 import { Health } from './operations/health.ts';
 import { createLog, type Logger, type LogRequest } from './operations/logging.ts';
 import { createMetrics, createMetricsServer } from './operations/metrics.ts';
+import { startPulse } from './operations/pulse.ts';
 import { exitOnSignals } from './operations/shutdown.ts';
 import { readSecrets, SecretsError } from './secrets.ts';
 import { createServer } from './server.ts';
@@ -86,10 +87,9 @@ async function serve(config: Config, log: Logger, logRequest: LogRequest, exit: 
     (await import('./operations/tracing.ts')).startTracing(config.tracing, version, config.database, log);
   const database = openDatabase(config.database, log, () => credentialsNow(config), tracing);
   const users = createUserRepository(database, config.database.queueLimit, tracing);
-  const metrics = createMetrics({ version, revision: config.revision }, () => ({
-    ...database.statistics(),
-    ...users.statistics(),
-  }));
+  const statistics = () => ({ ...database.statistics(), ...users.statistics() });
+  const metrics = createMetrics({ version, revision: config.revision }, statistics);
+  if (config.pulse !== undefined) startPulse(config.pulse, statistics, log);
   const server = createServer({
     users,
     health,

@@ -40,7 +40,21 @@ describe('readConfig', () => {
       graceSeconds: 25,
       revision: 'unknown',
       tracing: undefined,
+      pulse: undefined,
     });
+  });
+
+  it('names the pulse after what Copilot says the service is', () => {
+    const copilot = {
+      COPILOT_APPLICATION_NAME: 'plusone',
+      COPILOT_ENVIRONMENT_NAME: 'test',
+      COPILOT_SERVICE_NAME: 'hello',
+    };
+    expect(readConfig({ ...ENOUGH, ...copilot, PULSE_SECONDS: '60' }).pulse).to.deep.equal({
+      seconds: 60,
+      dimensions: { Application: 'plusone', Environment: 'test', Service: 'hello' },
+    });
+    expect(readConfig({ ...ENOUGH, PULSE_SECONDS: '60' }).pulse).to.deep.equal({ seconds: 60, dimensions: {} });
   });
 
   it('is frozen', () => {

@@ -9,4 +9,4 @@ export const idleDatabase = {
 };
 
 /** The same with the users' queues, as the metrics have it. */
-export const idle = { ...idleDatabase, reads: 0, writes: 0 };
+export const idle = { ...idleDatabase, reads: 0, writes: 0, executing: 0 };

@@ -86,4 +86,4 @@ function unknown(args: readonly string[]): string {
   return `there is no command "${first}"${meant ? `; did you mean "plusone ${meant}"?` : ''}\n\nplusone --help lists them`;
 }
 
-if (import.meta.main) process.exitCode = await main(process.argv.slice(2));
+process.exitCode = await main(process.argv.slice(2));

@@ -66,6 +66,13 @@ export class Coalescer<Item, Result> {
     return this.#size;
   }
 
+  /** Items under way. Counted when asked for, so that the work itself counts nothing for it. */
+  get executing(): number {
+    let count = 0;
+    for (const batch of this.#underWay) for (const { answered } of batch) if (!answered) count += 1;
+    return count;
+  }
+
   /**
    * The result for `item`.
    * @throws {Unavailable} when it had to be given up; {Overloaded} when it was turned away

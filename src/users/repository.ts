@@ -21,6 +21,8 @@ export interface UserRepository {
 export interface UserStatistics {
   readonly reads: number;
   readonly writes: number;
+  /** Those of both whose statement is under way. */
+  readonly executing: number;
 }
 
 interface Change {
@@ -108,7 +110,7 @@ export function createUserRepository(database: Database, queueLimit: number, tra
       await changes.submit({ username, dateOfBirth });
     },
     remove: (username) => changes.submit({ username, dateOfBirth: undefined }),
-    statistics: () => ({ reads: reads.size, writes: changes.size }),
+    statistics: () => ({ reads: reads.size, writes: changes.size, executing: reads.executing + changes.executing }),
   };
 }
 

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import type { Request } from 'restify';
-import { z } from 'zod';
+import type { z } from 'zod';
 import { sendJson, sendNoContent } from '../http/answers.ts';
 import { requireToken } from '../http/authorization.ts';
 import { readJson } from '../http/body.ts';
@@ -8,9 +8,7 @@ import { requireAcceptable } from '../http/negotiation.ts';
 import { type FieldError, Problem } from '../http/problems.ts';
 import { birthDateProblem, type CalendarDate, type Clock, greeting, today } from './birthday.ts';
 import type { UserRepository } from './repository.ts';
-import { LONGEST_USERNAME, USERNAME } from './username.ts';
-
-const WHOLE_USERNAME = new RegExp(`^${USERNAME}$`);
+import { birthdaySchema, USERNAME, USERNAME_RULE, usernameSchema } from './schemas.ts';
 
 /** Where a user is, as the router writes it. */
 export const USER_PATH = '/hello/:username';
@@ -61,32 +59,15 @@ export async function greetingFor(username: string, users: UserRepository, clock
 }
 
 function checkUsername(username: string): void {
-  if (!WHOLE_USERNAME.test(username)) {
-    throw new Problem(400, `The username must be 1 to ${LONGEST_USERNAME} letters, A to Z or a to z.`);
-  }
+  if (!usernameSchema.safeParse(username).success) throw new Problem(400, `The username must be ${USERNAME_RULE}.`);
 }
 
 function unknownUser(username: string): Problem {
   return new Problem(404, `No birthday is known for ${username}.`);
 }
 
-/** Made once: making a schema takes much longer than using it. */
-const BODY = z.strictObject(
-  {
-    dateOfBirth: z.string({
-      error: ({ input }) => (input === undefined ? 'is missing' : 'must be a text such as "2000-02-29"'),
-    }),
-  },
-  {
-    error: ({ code }) =>
-      code === 'invalid_type'
-        ? 'must be an object with the one field dateOfBirth, such as {"dateOfBirth": "2000-02-29"}'
-        : undefined,
-  },
-);
-
 function dateOfBirthIn(body: unknown, onDate: CalendarDate): CalendarDate {
-  const { success, data, error } = BODY.safeParse(body);
+  const { success, data, error } = birthdaySchema.safeParse(body);
   const errors = success ? dateErrors(data.dateOfBirth, onDate) : error.issues.flatMap(fieldErrors);
   if (success && errors.length === 0) return data.dateOfBirth;
   throw new Problem(400, `${errors.map(({ pointer, detail }) => `${nameOf(pointer)} ${detail}`).join('; ')}.`, {

@@ -181,15 +181,19 @@ function fields(schema: Schema): string {
       required ? 'required' : undefined,
     ].filter((rule) => rule !== undefined);
     const pattern = part.pattern === undefined ? '' : ` ${code(part.pattern)}`;
-    const inner = part.items && 'properties' in part.items ? fields(part.items) : '';
+    const inner = isSchema(part.items) && part.items.properties ? fields(part.items) : '';
     return `<dt>${code(name)} <small>${text(rules.join(', '))}</small></dt><dd>${text(part.description ?? '')}${pattern}${inner}</dd>`;
   };
   const about = schema.description === undefined ? '' : `<p>${text(schema.description)}</p>`;
   if (!schema.properties) return `${about}${schema.pattern === undefined ? '' : `<p>${code(schema.pattern)}</p>`}`;
   const rows = Object.entries(schema.properties).map(([name, part]) =>
-    line(name, part, schema.required?.includes(name) === true),
+    isSchema(part) ? line(name, part, schema.required?.includes(name) === true) : '',
   );
   return `${about}<dl>${rows.join('')}</dl>`;
+}
+
+function isSchema(part: Schema['items']): part is Schema {
+  return typeof part === 'object' && !Array.isArray(part);
 }
 
 /** What a `$ref` stands for: this document only refers to its own components. */

@@ -1,5 +1,6 @@
 import { STATUS_CODES } from 'node:http';
-import { LONGEST_USERNAME, USERNAME } from '../users/username.ts';
+import { z } from 'zod';
+import { birthdaySchema, USERNAME, usernameSchema } from '../users/schemas.ts';
 
 /** The parts of OpenAPI 3.1 that this document uses: enough to write it and to render it with the types checked. */
 export interface OpenApi {
@@ -70,23 +71,7 @@ interface Link {
   parameters: Record<string, string>;
 }
 
-export interface Schema {
-  type?: string;
-  description?: string;
-  format?: string;
-  pattern?: string;
-  minLength?: number;
-  maxLength?: number;
-  minimum?: number;
-  maximum?: number;
-  const?: string;
-  enum?: string[];
-  items?: Schema | Reference;
-  properties?: Record<string, Schema | Reference>;
-  required?: string[];
-  additionalProperties?: boolean | Schema;
-  examples?: unknown[];
-}
+export type Schema = z.core.JSONSchema.BaseSchema;
 
 const ref = (path: string): Reference => ({ $ref: `#/components/${path}` });
 
@@ -110,6 +95,12 @@ const failing = (...statuses: number[]): Record<string, Reference> =>
   Object.fromEntries(
     [...statuses, 400, 405, 408, 417, 431, 500].map((status) => [status, ref(`responses/${failures[status]}`)]),
   );
+
+/** A zod schema as the JSON Schema that OpenAPI 3.1 takes. */
+function schemaOf(type: z.ZodType): Schema {
+  const { $schema: _, ...schema } = z.toJSONSchema(type);
+  return schema;
+}
 
 const everywhere = { 'x-request-id': ref('headers/RequestId') };
 
@@ -350,29 +341,8 @@ export function openapi(version: string, { closed }: { closed: boolean } = { clo
         },
       }),
       schemas: {
-        Username: {
-          type: 'string',
-          description: `1 to ${LONGEST_USERNAME} letters, compared exactly: ann is not Ann.`,
-          pattern: `^${USERNAME}$`,
-          minLength: 1,
-          maxLength: LONGEST_USERNAME,
-          examples: ['ann'],
-        },
-        Birthday: {
-          type: 'object',
-          description: 'What is saved for a name.',
-          required: ['dateOfBirth'],
-          additionalProperties: false,
-          properties: {
-            dateOfBirth: {
-              type: 'string',
-              description: 'A real calendar date, from 1000-01-01 to yesterday (UTC).',
-              format: 'date',
-              pattern: '^[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}$',
-              examples: ['2000-02-29'],
-            },
-          },
-        },
+        Username: schemaOf(usernameSchema),
+        Birthday: schemaOf(birthdaySchema),
         Greeting: {
           type: 'object',
           description: 'What is said to a name.',
@@ -481,7 +451,7 @@ export function openapi(version: string, { closed }: { closed: boolean } = { clo
           name: 'username',
           in: 'path',
           required: true,
-          description: `1 to ${LONGEST_USERNAME} letters, compared exactly: ann is not Ann.`,
+          description: String(usernameSchema.description),
           schema: ref('schemas/Username'),
           example: 'ann',
         },

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { USERNAME, USERNAME_RULE } from '../users/schemas.ts';
 import { docs } from './docs.ts';
 import { escapeHtml } from './html.ts';
 import { index, openapi } from './openapi.ts';
@@ -31,7 +32,11 @@ function page(path: string, contentType: string, text: string): Page {
   return { path, contentType, body, etag, headers: { 'cache-control': 'no-cache' } };
 }
 
-const home = asset('page.html');
+const usernameHint = `${USERNAME_RULE}. Capitals count: ann is not Ann.`;
+const home = asset('page.html')
+  .replace('{{username}}', USERNAME)
+  .replace('{{usernameRule}}', USERNAME_RULE)
+  .replace('{{usernameHint}}', usernameHint);
 
 /** The page at `/` before anything was asked, with a field for the token where changes need one. */
 function emptyHomePage(closed: boolean): string {
@@ -57,10 +62,9 @@ export function homePage(lookup: Lookup, { closed }: { closed: boolean } = { clo
   return fill(fill(page, 'data-state="empty"', `data-state="${state}"`), invitation, escapeHtml(answer));
 }
 
-const usernameHint = '1 to 64 letters, A to Z. Capitals count: ann is not Ann.';
 const invitation = 'Type a name to see how many days are left.';
 
-/** The page is a whole page as it lies in its file; here its first `from` becomes `to`. */
+/** The page with its first `from` replaced. Throws when it has none. */
 function fill(html: string, from: string, to: string): string {
   if (!html.includes(from)) throw new Error(`page.html has lost its ${from}`);
   return html.replace(from, () => to);

@@ -159,6 +159,12 @@ describe('starting the process', function () {
     expect((await send('GET', `${service.metricsUrl}/hello/somebody`)).status).to.equal(404);
   });
 
+  it('logs its pulse when that is on', async () => {
+    const service = await startServing({ ...database.env, PULSE_SECONDS: '1' });
+    started.push(service);
+    await eventually(async () => /"Waiting":0,"Executing":0,.*"msg":"pulse"/.test(service.stdout()));
+  });
+
   it('writes JSON lines without a birth date or a secret, whatever was sent and whatever failed', async () => {
     const service = await startServing({ ...database.env, LOG_LEVEL: 'trace' });
     started.push(service);

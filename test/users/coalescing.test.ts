@@ -46,6 +46,20 @@ describe('Coalescer', () => {
     expect(await Promise.all(flood)).to.deep.equal(['done 1', 'done 2']);
   });
 
+  it('tells what is under way from what waits', async () => {
+    const { coalescer, gates } = observed();
+    const all = [coalescer.submit(1)];
+    await soon();
+    all.push(coalescer.submit(2), coalescer.submit(3));
+    expect([coalescer.size, coalescer.executing]).to.deep.equal([3, 1]);
+    gates[0]?.open();
+    await soon();
+    expect([coalescer.size, coalescer.executing]).to.deep.equal([2, 2]);
+    gates[1]?.open();
+    await Promise.all(all);
+    expect([coalescer.size, coalescer.executing]).to.deep.equal([0, 0]);
+  });
+
   it('makes one batch of what arrives while another is under way', async () => {
     const { coalescer, batches, gates } = observed();
     const first = coalescer.submit(1);

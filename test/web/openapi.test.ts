@@ -2,6 +2,7 @@ import { Validator } from '@seriousme/openapi-schema-validator';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
 import { expect } from 'chai';
+import { birthdaySchema, usernameSchema } from '../../src/users/schemas.ts';
 import { docs } from '../../src/web/docs.ts';
 import { type MediaType, type OpenApi, openapi } from '../../src/web/openapi.ts';
 
@@ -44,6 +45,32 @@ describe('the OpenAPI document', () => {
           ? []
           : [example];
       for (const value of values) expect(validator(value), ajv.errorsText(validator.errors)).to.equal(true);
+    }
+  });
+
+  it('accepts and refuses usernames and bodies as the checks of the service do', () => {
+    const ajv = new Ajv2020({ strict: false });
+    addFormats.default(ajv);
+    ajv.addSchema(document, 'openapi');
+    const cases = [
+      { name: 'Username', schema: usernameSchema, values: ['', 'a', 'a'.repeat(64), 'a'.repeat(65), 'a1', 'é', 1] },
+      {
+        name: 'Birthday',
+        schema: birthdaySchema,
+        values: [
+          { dateOfBirth: '2000-02-29' },
+          {},
+          { dateOfBirth: 1 },
+          { dateOfBirth: '2000-01-01', more: 1 },
+          [],
+          null,
+        ],
+      },
+    ];
+    for (const { name, schema, values } of cases) {
+      const documented = ajv.compile({ $ref: `openapi#/components/schemas/${name}` });
+      for (const value of values)
+        expect(documented(value), JSON.stringify(value)).to.equal(schema.safeParse(value).success);
     }
   });
 

@@ -1,4 +1,6 @@
 import { expect } from 'chai';
+import { z } from 'zod';
+import { USERNAME_RULE, usernameSchema } from '../../src/users/schemas.ts';
 import { homePage, pages } from '../../src/web/pages.ts';
 
 const WEIGHT = 30 * 1024;
@@ -45,6 +47,14 @@ describe('the pages', () => {
       const weight = [page, ...files].reduce((sum, { body }) => sum + body.length, 0);
       expect(weight, page.path).to.be.below(WEIGHT).and.above(page.body.length);
     }
+  });
+
+  it('ask for a username by the rule of the service', () => {
+    const html = all.find(({ contentType }) => contentType.startsWith('text/html'))?.body.toString() ?? '';
+    const pattern = / pattern="([^"]+)"/.exec(html)?.[1];
+    expect(`^${pattern}$`).to.equal(z.toJSONSchema(usernameSchema).pattern);
+    expect(html).to.contain(`title="${USERNAME_RULE}"`).and.to.contain(`id="username-hint">${USERNAME_RULE}.`);
+    expect(html).not.to.contain('{{');
   });
 
   it('have another tag when their content is another', () => {

@@ -13,6 +13,7 @@ const READ_BY_PROGRAMS = new Set([
   'METRICS_PORT',
   'NODE_OPTIONS',
   'PORT',
+  'PULSE_SECONDS',
   'QUICK',
   'REVISION',
   'SECRETS_PATH',

@@ -8,7 +8,8 @@ const token = byId('token');
 const answer = byId('answer');
 const remove = byId('delete');
 const hints = new Map([username, dateOfBirth, token].map((field) => [field, byId(`${field.id}-hint`)]));
-const usernameHint = '1 to 64 letters, A to Z. Capitals count: ann is not Ann.';
+// The hint of a page that came with its answer may be an error.
+const usernameHint = `${username.title}. Capitals count: ann is not Ann.`;
 const neutral = new Map([
   [username, usernameHint],
   [dateOfBirth, hints.get(dateOfBirth).textContent],

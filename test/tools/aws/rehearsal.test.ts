@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { setGlobalProxyFromEnv } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,7 +11,6 @@ import { readTarget } from '../../../tools/aws/command.ts';
 import { acceptsAnyone } from '../../../tools/aws/endpoint.ts';
 import { Workspace } from '../../../tools/aws/workspace-copy.ts';
 import { output } from '../../../tools/terminal/programs.ts';
-import { serveParameters } from './parameters.ts';
 import { describeParity, describeTemplates } from './templates.ts';
 
 // The way from nothing to AWS and back, with the real copilot, in the order in which an operator goes it. What stands in
@@ -38,7 +37,6 @@ describe('the rehearsal', function () {
   let workspace: Workspace;
   let account: string;
   let isEmulated: boolean;
-  let parameters: Awaited<ReturnType<typeof serveParameters>> | undefined;
   let isBroken = false;
 
   before(async function () {
@@ -51,11 +49,9 @@ describe('the rehearsal', function () {
     isEmulated = await acceptsAnyone();
     account = (await output('aws', ['sts', 'get-caller-identity', '--query', 'Account', '--output', 'text'])).trim();
     setGlobalProxyFromEnv();
+    if (isEmulated && !process.env.RDS_CA)
+      throw new Error('RDS_CA is missing: an emulator has no certificates of Amazon; name the file (PEM) of its CA');
     workspace = new Workspace();
-    if (isEmulated)
-      workspace.edit('copilot/environments/addons/database.yml', (text) =>
-        text.replace("require_secure_transport: '1'", "require_secure_transport: '0'"),
-      );
   });
 
   // Each step stands on the one before.
@@ -73,7 +69,6 @@ describe('the rehearsal', function () {
         ENV: environment,
         YES: environment === 'prod' ? 'prod' : '1',
       });
-    parameters?.close();
     workspace.remove();
     const images = ['image', 'ls', '--quiet', `${account}.dkr.ecr.${target.region}.amazonaws.com/plusone/plusone`];
     const made = spawnSync('docker', images, { encoding: 'utf8' }).stdout.split('\n').filter(Boolean);
@@ -92,13 +87,13 @@ describe('the rehearsal', function () {
     return result.output;
   }
 
-  async function url(): Promise<string> {
-    return (await cloud.loadBalancer(target)) ?? expect.fail('there is no load balancer');
+  async function url(environment = target.environment): Promise<string> {
+    return (await cloud.loadBalancer({ ...target, environment })) ?? expect.fail('there is no load balancer');
   }
 
   /** The version that whoever answers at the load balancer says it is. */
-  async function version(): Promise<unknown> {
-    const answer = await fetch(await url(), { headers: { accept: 'application/json' } });
+  async function version(environment = target.environment): Promise<unknown> {
+    const answer = await fetch(await url(environment), { headers: { accept: 'application/json' } });
     return Object(await answer.json()).version;
   }
 
@@ -222,7 +217,8 @@ describe('the rehearsal', function () {
     });
 
     it('brings the service up behind the load balancer, tagged with the commit', async () => {
-      if (isEmulated) await standIn();
+      if (process.env.RDS_CA) trustDatabases(process.env.RDS_CA);
+      if (isEmulated) giveCredentials();
       const commit = workspace.commit();
       expect(await succeeds('tools/aws/publish.ts', { AWS_ACCOUNT: account })).to.contain(
         `${commit} is live at http://`,
@@ -250,17 +246,7 @@ describe('the rehearsal', function () {
     });
 
     it('is logged as it happens', async () => {
-      const follower = workspace.start('tools/aws/logs.ts');
-      try {
-        await sleep(3_000);
-        for (let i = 0; i < 20 && !follower.output().includes('rehearsal-follows'); i++) {
-          await fetch(`${await url()}/hello/nobody`, { headers: { 'x-request-id': 'rehearsal-follows' } });
-          await sleep(1_000);
-        }
-        expect(follower.output()).to.contain('rehearsal-follows');
-      } finally {
-        follower.stop();
-      }
+      await follows(workspace.start('tools/aws/logs.ts'), await url(), 'rehearsal-follows');
     });
 
     it('lets an operator in', async () => {
@@ -344,6 +330,42 @@ describe('the rehearsal', function () {
     });
   });
 
+  describe('Copilot by itself, typed as README has it', () => {
+    const deploy = 'copilot deploy --env test';
+    const status = 'copilot svc status --env test';
+    const logs = 'copilot svc logs --env test --follow';
+    const releases = [
+      { name: 'a first release', environment: 'prod', is: '100.0.0' },
+      { name: 'a further release, whose tasks log in with the new password', environment: 'test', is: '101.0.0' },
+    ] as const;
+
+    for (const { name, environment, is } of releases) {
+      const inIt = (line: string) => line.replace('test', environment);
+
+      it(`makes ${name}, tagged with the commit`, async () => {
+        workspace.edit('package.json', (text) => text.replace(/"version": ".*"/, `"version": "${is}"`));
+        const commit = workspace.commit();
+        await types(inIt(deploy));
+        const tags = await output('aws', ['ecr', 'list-images', '--repository-name', 'plusone/plusone']);
+        const found = [...tags.matchAll(/"imageTag": "([^"]+)"/g)].map(([, tag = '']) => tag);
+        expect(
+          found.some((tag) => tag.length < commit.length && commit.startsWith(tag)),
+          tags,
+        ).to.equal(true);
+        await until(async () => expect(await version(environment)).to.equal(is));
+      });
+
+      it(`says how ${name} is`, async () => {
+        await until(async () => expect(await types(inIt(status))).to.match(/\bRUNNING\b.*\bHEALTHY\b/));
+      });
+
+      it(`follows the log of ${name}`, async () => {
+        const [program = '', ...words] = inIt(logs).split(' ');
+        await follows(workspace.start(program, words), await url(environment), `copilot-follows-${environment}`);
+      });
+    }
+  });
+
   describe('infra-destroy', () => {
     it('changes nothing without an answer', async () => {
       expect(await refuses('tools/aws/infra-destroy.ts')).to.contain('Are you sure? Not a terminal');
@@ -365,10 +387,11 @@ describe('the rehearsal', function () {
       for (const name of ['plusone-test', 'plusone-test-plusone', 'plusone-prod', 'plusone-infrastructure-roles']) {
         expect(await cloud.stack(name), name).to.equal(undefined);
       }
-      const left = z.object({ Parameters: z.array(z.unknown()) });
-      expect(await cloud.aws(left, 'ssm', 'get-parameters-by-path', '--recursive', '--path', '/copilot')).to.deep.equal(
-        { Parameters: [] },
-      );
+      // Others may have applications of their own in the account.
+      const parameters = z.object({ Parameters: z.array(z.object({ Name: z.string() })) });
+      const all = await cloud.aws(parameters, 'ssm', 'get-parameters-by-path', '--recursive', '--path', '/copilot');
+      const names = all.Parameters.map(({ Name }) => Name);
+      expect(names.filter((name) => name.split('/').includes(target.application))).to.deep.equal([]);
     });
 
     it('has nothing to do when nothing is there', async () => {
@@ -381,22 +404,40 @@ describe('the rehearsal', function () {
   });
 
   /**
-   * Gives the service and its migrations what tasks on AWS find and those of an emulator don't: a database with a
-   * certificate of Amazon's (so that no TLS is asked for, and none is done), the region, the credentials of their role
-   * (those of nobody will do: see isEmulated), and an SSM that answers while the service is being deployed.
+   * Has the service and its migrations trust this CA (the path of a PEM file) instead of Amazon's, the way that README has
+   * for it: the image takes the file along, and DATABASE_TLS names it.
    */
-  async function standIn(): Promise<void> {
-    parameters = await serveParameters('/copilot/plusone/test/secrets');
-    const given = {
-      DATABASE_TLS: 'off',
-      AWS_REGION: target.region,
-      AWS_ACCESS_KEY_ID: 'nobody',
-      AWS_SECRET_ACCESS_KEY: 'nobody',
-      AWS_ENDPOINT_URL_SSM: parameters.url,
-    };
-    const places = ['environments.test.variables', 'environments.test.sidecars.migrate.variables'];
-    const values = places.flatMap((place) => Object.entries(given).map(([name, value]) => [`${place}.${name}`, value]));
-    workspace.declare(Object.fromEntries(values));
+  function trustDatabases(ca: string): void {
+    writeFileSync(join(workspace.folder, 'src/rds-ca.pem'), readFileSync(ca), { mode: 0o644 });
+    workspace.declare({ 'variables.DATABASE_TLS': 'src/rds-ca.pem' });
+  }
+
+  /**
+   * Gives the tasks credentials that nobody issued. The AWS SDK takes those of a task's role from a fixed address only
+   * (https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html), where no emulator listens.
+   */
+  function giveCredentials(): void {
+    workspace.declare({ 'variables.AWS_ACCESS_KEY_ID': 'nobody', 'variables.AWS_SECRET_ACCESS_KEY': 'nobody' });
+  }
+
+  /** Types a command as README shows it; gives back what it said. */
+  async function types(line: string): Promise<string> {
+    const [program = '', ...words] = line.split(' ');
+    return await succeeds(program, {}, words);
+  }
+
+  /** Requests something until a follower of the log shows it, for 20 seconds; ends the follower. */
+  async function follows(follower: ReturnType<Workspace['start']>, address: string, id: string): Promise<void> {
+    try {
+      await sleep(3_000);
+      for (let i = 0; i < 20 && !follower.output().includes(id); i++) {
+        await fetch(`${address}/hello/nobody`, { headers: { 'x-request-id': id } });
+        await sleep(1_000);
+      }
+      expect(follower.output()).to.contain(id);
+    } finally {
+      follower.stop();
+    }
   }
 
   async function tasks() {

@@ -1,0 +1,89 @@
+import { performance } from 'node:perf_hooks';
+import type { PulseSettings } from '../config.ts';
+import type { DatabaseStatistics } from '../database/database.ts';
+import type { UserStatistics } from '../users/repository.ts';
+import type { Logger } from './logging.ts';
+
+/** What a pulse is made of. */
+export type PulseStatistics = UserStatistics & Pick<DatabaseStatistics, 'statements' | 'statementSeconds'>;
+
+const NAMESPACE = 'Plusone';
+const SAMPLE_MILLISECONDS = 1_000;
+
+/**
+ * Every `settings.seconds`, logs one line in CloudWatch's embedded metric format, which CloudWatch Logs turns into metrics
+ * by itself (https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html):
+ *
+ * - `Waiting`: requests that wait for a statement to begin, the mean of one sample a second.
+ * - `Executing`: requests whose statement is running, likewise.
+ * - `DatabaseMilliseconds`: how long a statement took on average, times the share of the time in which the event loop was
+ *   idle; 0 without statements. When the process itself has too little CPU, statements seem slow because their answers
+ *   wait for the event loop. While the loop is idle, there is nothing to wait for but the database.
+ *
+ * The line is written at every log level. Gives back a function that ends it.
+ */
+export function startPulse(settings: PulseSettings, statistics: () => PulseStatistics, log: Logger): () => void {
+  const { seconds, dimensions } = settings;
+  // A warning's level would leave the scaler without its indicator.
+  const always = log.child({}, { level: 'info' });
+  let samples = 0;
+  let waiting = 0;
+  let executing = 0;
+  let before = statistics();
+  let loopBefore = performance.eventLoopUtilization();
+
+  function sample(): void {
+    const now = statistics();
+    samples += 1;
+    waiting += now.reads + now.writes - now.executing;
+    executing += now.executing;
+  }
+
+  function beat(): void {
+    if (samples === 0) sample();
+    const now = statistics();
+    const loop = performance.eventLoopUtilization();
+    const statements = now.statements - before.statements;
+    const milliseconds = (now.statementSeconds - before.statementSeconds) * 1000;
+    const { utilization } = performance.eventLoopUtilization(loop, loopBefore);
+    always.info(
+      {
+        _aws: {
+          Timestamp: Date.now(),
+          CloudWatchMetrics: [
+            {
+              Namespace: NAMESPACE,
+              Dimensions: [Object.keys(dimensions)],
+              Metrics: [
+                { Name: 'Waiting', Unit: 'Count' },
+                { Name: 'Executing', Unit: 'Count' },
+                { Name: 'DatabaseMilliseconds', Unit: 'Milliseconds' },
+              ],
+            },
+          ],
+        },
+        ...dimensions,
+        Waiting: rounded(waiting / samples),
+        Executing: rounded(executing / samples),
+        DatabaseMilliseconds: rounded(statements === 0 ? 0 : (milliseconds / statements) * (1 - utilization)),
+      },
+      'pulse',
+    );
+    samples = 0;
+    waiting = 0;
+    executing = 0;
+    before = now;
+    loopBefore = loop;
+  }
+
+  const sampling = setInterval(sample, SAMPLE_MILLISECONDS);
+  const beating = setInterval(beat, seconds * 1000);
+  sampling.unref();
+  beating.unref();
+  return () => {
+    clearInterval(sampling);
+    clearInterval(beating);
+  };
+}
+
+const rounded = (value: number) => Math.round(value * 100) / 100;

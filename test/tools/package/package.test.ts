@@ -1,0 +1,90 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect } from 'chai';
+
+const ours = fileURLToPath(new URL('../../../', import.meta.url));
+const read = (path: string) => JSON.parse(readFileSync(join(ours, path), 'utf8'));
+
+describe('the npm package', function () {
+  this.timeout(240_000);
+  let folder = '';
+  let online = true;
+
+  before(() => {
+    folder = mkdtempSync(join(tmpdir(), 'package-'));
+    const packed = execFileSync('npm', ['pack', '--json', '--pack-destination', folder], {
+      cwd: join(ours, 'tools/package'),
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    const { filename } = JSON.parse(packed.slice(packed.indexOf('[')))[0];
+    mkdirSync(join(folder, 'installed'));
+    writeFileSync(join(folder, 'installed/package.json'), '{ "private": true, "allowScripts": { "node": true } }');
+    const install = [
+      'install',
+      '--no-audit',
+      '--no-fund',
+      '--prefer-offline',
+      join(folder, filename),
+      'node22@npm:node@22',
+    ];
+    online = spawnSync('npm', install, { cwd: join(folder, 'installed'), encoding: 'utf8' }).status === 0;
+    const files = {
+      'copilot/.workspace': 'application: shop\n',
+      'copilot/web/manifest.yml':
+        'name: web\ntype: Load Balanced Web Service\nimage: { build: Dockerfile, port: 80 }\nhttp: { path: /, interval: 5s }\n',
+    };
+    mkdirSync(join(folder, 'installed/copilot/web'), { recursive: true });
+    for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, 'installed', name), text);
+  });
+  after(() => rmSync(folder, { recursive: true }));
+
+  function run(node: string, ...args: string[]) {
+    const program = join(folder, 'installed/node_modules/plusone/dist/tools/cli.js');
+    return spawnSync(node, [program, ...args], { cwd: join(folder, 'installed'), encoding: 'utf8' });
+  }
+
+  const nodes = {
+    'this Node': () => process.execPath,
+    'Node 22': () => join(folder, 'installed/node_modules/node22/bin/node'),
+  };
+  for (const [name, path] of Object.entries(nodes)) {
+    it(`checks and translates a workspace on ${name}, installed alone`, function () {
+      if (!online) this.skip();
+      const version = spawnSync(path(), ['--version'], { encoding: 'utf8' }).stdout;
+      expect(version).to.match(name === 'Node 22' ? /^v22\./ : /^v\d+/);
+      const check = run(path(), 'check');
+      expect([check.status, check.stderr]).to.deep.equal([0, '']);
+      expect(check.stdout).to.contain('copilot/web/manifest.yml:4: warning: unknown field "interval" in http');
+      const synth = run(path(), 'synth', '--output', '-');
+      expect(synth.status, synth.stderr).to.equal(0);
+      expect(synth.stdout).to.contain('kind: Deployment');
+    });
+  }
+
+  it('has types that a strict program compiles with', function () {
+    if (!online) this.skip();
+    const program =
+      "import { checkWorkspace, type Finding, openWorkspace } from 'plusone';\nexport const found: Finding[] = checkWorkspace(openWorkspace(), {});\n";
+    writeFileSync(join(folder, 'installed/program.mts'), program);
+    const options = ['--noEmit', '--strict', '--skipLibCheck', '--module', 'nodenext', '--target', 'es2024'];
+    const types = ['--types', 'node', '--typeRoots', join(ours, 'node_modules/@types')];
+    const tsc = spawnSync(join(ours, 'node_modules/.bin/tsc'), [...options, ...types, 'program.mts'], {
+      cwd: join(folder, 'installed'),
+      encoding: 'utf8',
+    });
+    expect(tsc.stdout).to.equal('');
+  });
+
+  it('has the version of this repository, and the versions of its dependencies', () => {
+    const { version, dependencies } = read('tools/package/package.json');
+    const root = read('package.json');
+    expect(version).to.equal(root.version);
+    const all = { ...root.devDependencies, ...root.dependencies };
+    const stated = Object.entries(dependencies).filter(([name, range]) => all[name] !== range);
+    expect(stated).to.deep.equal([]);
+  });
+});
