@@ -4,6 +4,7 @@ import { KUBECONFIG } from '../../local-kind/cluster.ts';
 import { freePort } from '../../tools/process/free-port.ts';
 import { Refusal } from '../../tools/terminal/refusal.ts';
 import { requireTools } from '../../tools/terminal/requirements.ts';
+import { skipWithout } from '../skip.ts';
 
 /** The cluster of the tests: their own, gone afterwards; or TEST_CLUSTER=name, which stays. */
 export const CLUSTER = process.env.TEST_CLUSTER || 'plusone-test';
@@ -22,8 +23,7 @@ before(async function () {
     await requireTools(['docker', 'docker buildx', 'kind', 'kubectl']);
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
-    console.log(`    skipped, there is no way to a cluster: ${error.message.replaceAll('\n', '\n    ')}`);
-    this.skip();
+    skipWithout(this, 'kind', `a cluster needs these programs ${error.message.replaceAll('\n', '\n    ')}`);
   }
   if (OWN) await ended('make', ['down', `CLUSTER=${CLUSTER}`]);
   const { code, stdout, stderr } = await makeUp();

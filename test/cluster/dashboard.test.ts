@@ -4,6 +4,7 @@ import { expect } from 'chai';
 import { z } from 'zod';
 import { PANELS } from '../../tools/dashboard/panels.ts';
 import { queryRange } from '../../tools/dashboard/prometheus.ts';
+import { skipWithout } from '../skip.ts';
 import { linters } from '../tools/aws/linters.ts';
 import { ask, CLUSTER, ended, eventually, kubectl, servicePods, url } from './cluster.ts';
 import { kubeScore } from './kube-score.ts';
@@ -31,8 +32,7 @@ describe('make dashboard', function () {
       if ((await ended('docker', ['image', 'inspect', image])).code === 0) continue;
       const { code, stderr } = await ended('timeout', [`${PULL_SECONDS}`, 'docker', 'pull', '--quiet', image]);
       if (code === 0) continue;
-      console.log(`    skipped: ${image} cannot be pulled: ${stderr.trim()}`);
-      this.skip();
+      skipWithout(this, image.replace(/:.*/, ''), `${image} cannot be pulled: ${stderr.trim()}`);
     }
     running = spawn('make', ['--no-print-directory', 'dashboard', `CLUSTER=${CLUSTER}`], {
       stdio: ['ignore', 'pipe', 'inherit'],
@@ -103,8 +103,7 @@ describe('make dashboard', function () {
 
   it('brings the dashboard into Grafana, without a login', async function () {
     if (address('Grafana') === '') {
-      console.log('      skipped: the image of Grafana is not to be had here');
-      this.skip();
+      skipWithout(this, 'grafana/grafana', 'the image of Grafana cannot be pulled');
     }
     const response = await fetch(`${address('Grafana')}/api/dashboards/uid/plusone`);
     const { dashboard } = z
@@ -128,20 +127,14 @@ describe('make dashboard', function () {
 
   it('leaves kube-score nothing to find', function () {
     const score = kubeScore();
-    if (!score) {
-      console.log('      skipped: kube-score is built with Go, and there is none');
-      this.skip();
-    }
+    if (!score) return skipWithout(this, 'go', 'kube-score is built with Go, which is not installed');
     // With the service, whose pods one of the policies is for.
     expect(score(['k8s/dist/plusone.k8s.yaml', ...MANIFESTS])).to.deep.equal([]);
   });
 
   it('leaves checkov nothing to find', function () {
     const tools = linters();
-    if (!tools) {
-      console.log('      skipped: checkov is installed with Python 3, and there is none');
-      this.skip();
-    }
+    if (!tools) return skipWithout(this, 'python3', 'checkov needs python3 with venv');
     const files = MANIFESTS.flatMap((file) => ['-f', file]);
     const words = ['--framework', 'kubernetes', '--quiet', '--compact', '--skip-download', ...files];
     const { code, output } = tools.run('checkov', words);

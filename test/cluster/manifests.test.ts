@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { skipWithout } from '../skip.ts';
 import { linters } from '../tools/aws/linters.ts';
 import { ended, kubectl } from './cluster.ts';
 import { kubeScore } from './kube-score.ts';
@@ -33,20 +34,14 @@ describe('the manifests in the cluster', () => {
   it('leave kube-score nothing to find', async function () {
     this.timeout(300_000);
     const score = kubeScore();
-    if (!score) {
-      console.log('      skipped: kube-score is built with Go, and there is none');
-      this.skip();
-    }
+    if (!score) return skipWithout(this, 'go', 'kube-score is built with Go, which is not installed');
     expect(score([DECLARATION, ...STAND_INS])).to.deep.equal([]);
   });
 
   it('leave checkov nothing to find', async function () {
     this.timeout(300_000);
     const tools = linters();
-    if (!tools) {
-      console.log('      skipped: checkov is installed with Python 3, and there is none');
-      this.skip();
-    }
+    if (!tools) return skipWithout(this, 'python3', 'checkov needs python3 with venv');
     const files = [DECLARATION, ...STAND_INS].flatMap((file) => ['-f', file]);
     const words = ['--framework', 'kubernetes', '--quiet', '--compact', '--skip-download', ...files];
     const { code, output } = tools.run('checkov', words);

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { NoProgram, programFromPyPI } from '../../tools/process/pypi.ts';
 import { type Service, startService } from '../../tools/process/service.ts';
+import { skipWithout } from '../skip.ts';
 
 const PACKAGE = 'schemathesis==4.32.5';
 const CONFIG = fileURLToPath(new URL('./schemathesis.toml', import.meta.url));
@@ -26,8 +27,7 @@ describe('fuzzing with Schemathesis', function () {
       program = await programFromPyPI(PACKAGE, 'st');
     } catch (error) {
       if (!(error instanceof NoProgram)) throw error;
-      console.log(`      skipped: ${error.message}`);
-      this.skip();
+      skipWithout(this, 'python3', error.message);
     }
   });
   afterEach(async () => {

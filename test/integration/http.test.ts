@@ -1,7 +1,8 @@
 import { gzipSync } from 'node:zlib';
 import { expect } from 'chai';
+import { skip } from '../skip.ts';
 import { ask, contract, jsonOf } from './contract.ts';
-import { authorization, newName, START_MILLISECONDS, serviceUnderTest, skip } from './service.ts';
+import { authorization, newName, START_MILLISECONDS, serviceUnderTest } from './service.ts';
 import { answerIn, say } from './wire.ts';
 
 const LARGEST_BODY = 16 * 1024;
@@ -112,7 +113,7 @@ describe('HTTP', () => {
   it('tells whoever sends megabytes that they are too many, every time', async function () {
     this.timeout(15_000);
     // A load balancer that is still passing the body on may say 502 when the service has answered and closed.
-    if (!(await serviceUnderTest()).direct) this.skip();
+    if (!(await serviceUnderTest()).direct) skip(this, 'a load balancer is between');
     for (let round = 0; round < 10; round++) {
       const answer = await ask('PUT', `/hello/${newName()}`, { headers: json, body: birthday.padEnd(3_000_000, ' ') });
       expect(answer.status).to.equal(413);

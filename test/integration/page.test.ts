@@ -2,9 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { AxeBuilder } from '@axe-core/playwright';
 import { expect } from 'chai';
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
+import { skipWithout } from '../skip.ts';
 import { launch, PATIENCE_MILLISECONDS, type Visit, visit } from './browser.ts';
 import { ask } from './contract.ts';
-import { newName, START_MILLISECONDS, serviceUnderTest, skip, utcDate } from './service.ts';
+import { newName, START_MILLISECONDS, serviceUnderTest, utcDate } from './service.ts';
 
 const SCREENSHOT = process.env.SCREENSHOT;
 const WEIGHT = 30 * 1024;
@@ -70,7 +71,11 @@ describe('in a browser', function () {
     this.timeout(START_MILLISECONDS);
     const launched = await launch();
     if (launched === undefined) {
-      return skip(this, 'there is no Chromium on this machine; install it, or say where it is with CHROMIUM');
+      return skipWithout(
+        this,
+        'chromium',
+        'there is no Chromium on this machine; install it, or say where it is with CHROMIUM',
+      );
     }
     browser = launched;
     await serviceUnderTest();

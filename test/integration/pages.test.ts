@@ -1,6 +1,7 @@
 import { expect } from 'chai';
+import { skip } from '../skip.ts';
 import { ask, contract, jsonOf } from './contract.ts';
-import { newName, START_MILLISECONDS, serviceUnderTest, skip } from './service.ts';
+import { newName, START_MILLISECONDS, serviceUnderTest } from './service.ts';
 
 const html = { accept: 'text/html' };
 const ASSETS: [path: string, type: string][] = [

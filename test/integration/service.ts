@@ -67,12 +67,6 @@ export async function utcDate(days = 0): Promise<string> {
   return new Date(Date.now() + days * DAY_MILLISECONDS).toISOString().slice(0, 10);
 }
 
-/** Skips the test or suite, and says why where its name is printed. */
-export function skip(context: Mocha.Context, reason: string): never {
-  console.log(`    skipped: ${reason}`);
-  return context.skip();
-}
-
 // A hook at the root: it runs once, at the very end, however many files import this one.
 after(async function () {
   this.timeout(START_MILLISECONDS);

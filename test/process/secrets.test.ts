@@ -7,6 +7,7 @@ import { freePort } from '../../tools/process/free-port.ts';
 import { NoProgram } from '../../tools/process/pypi.ts';
 import { killAll, migrate, type ServiceProcess, startProcess, startServing } from '../../tools/process/service.ts';
 import { type ParameterStore, startParameterStore } from '../../tools/process/ssm.ts';
+import { skipWithout } from '../skip.ts';
 import { find, save } from './requests.ts';
 
 const CONFIG = 78;
@@ -27,8 +28,7 @@ describe('secrets from SSM', function () {
       store = await startParameterStore();
     } catch (error) {
       if (!(error instanceof NoProgram)) throw error;
-      console.log(`      skipped: ${error.message}`);
-      this.skip();
+      skipWithout(this, 'python3', error.message);
     }
     silent.listen(0, '127.0.0.1');
     await once(silent, 'listening');

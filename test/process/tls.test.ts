@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { type PrivateDatabase, startPrivateDatabase } from '../../tools/process/database.ts';
 import { migrate, startProcess, startServing } from '../../tools/process/service.ts';
+import { skipWithout } from '../skip.ts';
 import { save } from './requests.ts';
 
 /** mysql2 compares a certificate with names only: an address counts as "localhost" for it. */
@@ -34,8 +35,7 @@ describe('the connection to MySQL over TLS', function () {
     try {
       execFileSync('openssl', ['version'], { stdio: 'pipe' });
     } catch {
-      console.log('      skipped: there is no openssl to make certificates with');
-      this.skip();
+      skipWithout(this, 'openssl', 'openssl is not installed');
     }
   });
   beforeEach(() => {
@@ -51,8 +51,7 @@ describe('the connection to MySQL over TLS', function () {
   async function start(options: readonly string[], context: Mocha.Context): Promise<PrivateDatabase> {
     database = await startPrivateDatabase(options).catch((error) => {
       if (!String(error).includes('Docker')) throw error;
-      console.log('      skipped: a database in Docker does not see the certificates');
-      return context.skip();
+      return skipWithout(context, 'mariadb', 'a database in Docker does not see the certificates');
     });
     await database.query(`ALTER USER '${database.env.DATABASE_USERNAME}'@'%' REQUIRE SSL`);
     return database;

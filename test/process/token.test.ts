@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import type { Browser } from 'playwright-core';
 import { killAll, type Service, startServing } from '../../tools/process/service.ts';
 import { launch, PATIENCE_MILLISECONDS } from '../integration/browser.ts';
-import { skip } from '../integration/service.ts';
+import { skipWithout } from '../skip.ts';
 import { find } from './requests.ts';
 import { sharedDatabase } from './shared-database.ts';
 
@@ -15,7 +15,7 @@ describe('with WRITE_TOKEN, in a browser', function () {
 
   before(async function () {
     const launched = await launch();
-    if (launched === undefined) return skip(this, 'there is no Chromium on this machine');
+    if (launched === undefined) return skipWithout(this, 'chromium', 'there is no Chromium on this machine');
     browser = launched;
     const database = await sharedDatabase();
     started.push(await startServing({ ...database.env, WRITE_TOKEN: TOKEN }));

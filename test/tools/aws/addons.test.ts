@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { parse } from 'yaml';
+import { skipWithout } from '../../skip.ts';
 import { linters } from './linters.ts';
 
 const addons = [
@@ -16,11 +17,7 @@ describe('the addons of the environment and of the service', function () {
 
   before(function () {
     const found = linters();
-    if (!found) {
-      process.stdout.write('    skipped: cfn-lint and checkov need python3 with venv\n');
-      this.skip();
-    }
-    tools = found;
+    tools = found ?? skipWithout(this, 'python3', 'cfn-lint and checkov need python3 with venv');
   });
 
   it('have nothing that cfn-lint minds', () => {

@@ -11,6 +11,7 @@ import { readTarget } from '../../../tools/aws/command.ts';
 import { acceptsAnyone } from '../../../tools/aws/endpoint.ts';
 import { Workspace } from '../../../tools/aws/workspace-copy.ts';
 import { output } from '../../../tools/terminal/programs.ts';
+import { skip, skipWithout } from '../../skip.ts';
 import { describeParity, describeTemplates } from './templates.ts';
 
 // The way from nothing to AWS and back, with the real copilot, in the order in which an operator goes it. What stands in
@@ -41,10 +42,7 @@ describe('the rehearsal', function () {
 
   before(async function () {
     const reason = await missing();
-    if (reason) {
-      process.stdout.write(`    skipped: ${reason}\n`);
-      return this.skip();
-    }
+    if (reason) return skipWithout(this, 'aws', reason);
     process.env.AWS_REGION = process.env.AWS_DEFAULT_REGION = target.region;
     isEmulated = await acceptsAnyone();
     account = (await output('aws', ['sts', 'get-caller-identity', '--query', 'Account', '--output', 'text'])).trim();
@@ -56,7 +54,7 @@ describe('the rehearsal', function () {
 
   // Each step stands on the one before.
   beforeEach(function () {
-    if (isBroken) this.skip();
+    if (isBroken) skip(this, 'a step before it failed');
   });
   afterEach(function () {
     if (this.currentTest?.state === 'failed') isBroken = true;
@@ -186,7 +184,7 @@ describe('the rehearsal', function () {
     let folder = '';
 
     before(async function () {
-      if (isBroken) return this.skip();
+      if (isBroken) return skip(this, 'a step before it failed');
       folder = mkdtempSync(join(tmpdir(), 'plusone-templates-'));
       for (const environment of environments) {
         const into = ['--output-dir', folder];

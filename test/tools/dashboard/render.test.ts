@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { installedPrometheus, queryRange, startPrometheus } from '../../../tools/dashboard/prometheus.ts';
+import { skipWithout } from '../../skip.ts';
 
 describe('npm run dashboard:render', () => {
   for (const [words, complaint] of [
@@ -35,8 +36,7 @@ describe('a Prometheus of one’s own', function () {
 
   before(async function () {
     if ((await installedPrometheus()) === undefined) {
-      console.log('    skipped: there is no Prometheus here; npm run dashboard:render builds one');
-      this.skip();
+      skipWithout(this, 'prometheus', 'Prometheus is not installed (npm run dashboard:render builds one)');
     }
     metrics = createServer((_, response) => {
       count += 10;

@@ -3,6 +3,7 @@ import { conduct, type Place } from '../../../tools/drills/drill.ts';
 import { processDrills } from '../../../tools/drills/process/drills.ts';
 import { openProcessPlace, type ProcessScene } from '../../../tools/drills/process/scene.ts';
 import { describe as tell } from '../../../tools/drills/report.ts';
+import { skipWithout } from '../../skip.ts';
 
 /** One drill after the other, each with a short fault; `npm run drill -- all` has the long ones and the figures. */
 describe('the promises of the service, in a quick drill', function () {
@@ -21,10 +22,7 @@ describe('the promises of the service, in a quick drill', function () {
   for (const drill of processDrills.filter(({ lasts }) => lasts.quick !== undefined)) {
     it(`are kept: ${drill.fault}`, async function () {
       const result = await conduct(drill, place, { quick: true });
-      if (result.skipped !== undefined) {
-        console.log(`      skipped: ${result.skipped}`);
-        this.skip();
-      }
+      if (result.skipped !== undefined) skipWithout(this, drill.name, result.skipped);
       const broken = result.promises.filter(({ kept }) => !kept);
       expect(broken, tell(result)).to.deep.equal([]);
     });

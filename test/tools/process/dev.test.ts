@@ -9,6 +9,7 @@ import { expect } from 'chai';
 import { eventually } from '../../../tools/process/eventually.ts';
 import { freePort } from '../../../tools/process/free-port.ts';
 import { find, isRefused, save } from '../../process/requests.ts';
+import { skipWithout } from '../../skip.ts';
 
 const DEV = fileURLToPath(new URL('../../../tools/process/dev.ts', import.meta.url));
 
@@ -64,7 +65,7 @@ describe('make dev', function () {
     // The directory has the server's process id only where the server is a program of this machine.
     const [directory = ''] = readdirSync(temporary);
     const pidFile = join(temporary, directory, 'server.pid');
-    if (!existsSync(pidFile)) this.skip();
+    if (!existsSync(pidFile)) skipWithout(this, 'mariadb', 'the database runs in Docker');
     process.kill(Number(readFileSync(pidFile, 'utf8')), 'SIGKILL');
     await eventually(async () => output.includes('the database had ended, and is back'), 30);
     await eventually(async () => (await find(url, 'ann')).status === 200);
