@@ -9,9 +9,8 @@ import { requireFreePort } from './port-holder.ts';
 /** Where kind writes how to reach its clusters; the person's own kubeconfig and context stay as they are. */
 export const KUBECONFIG = '.local/kubeconfig';
 
-const START_SECONDS = 120;
-/** Enough for a node that was only stopped. */
-const LAST_CHANCE_SECONDS = 30;
+/** How long an existing cluster may take to answer: a stopped node on a busy machine needs most of it. */
+const ANSWER_SECONDS = 120;
 
 /** What kubectl says of these is for people; of others it may be a secret. */
 const TOLD = ['apply', 'delete'];
@@ -41,7 +40,7 @@ export interface Cluster {
 }
 
 /** What was asked for; undefined: as the cluster has it, else as in the configuration. */
-interface Wishes {
+interface Options {
   PORT?: number | undefined;
   /** Nodes beside the control plane, which runs nothing of the service then. */
   WORKERS?: number | undefined;
@@ -49,13 +48,15 @@ interface Wishes {
 
 /**
  * Creates the cluster, or uses the one of that name: a stopped node is started, a lost kubeconfig is exported again. It
- * deletes no cluster. Throws a Refusal when the port is taken, the cluster does not answer, or it has another port or
- * number of nodes than asked for.
+ * never deletes a cluster.
+ * @throws {Refusal} when the port is in use, the cluster does not answer within `answerSeconds`, or it has another port
+ * or number of nodes than asked for
  */
 export async function ensureCluster(
   name: string,
-  { PORT: port, WORKERS: workers }: Wishes,
+  { PORT: port, WORKERS: workers }: Options,
   tell: (what: string) => void,
+  answerSeconds = ANSWER_SECONDS,
 ): Promise<Cluster> {
   const config = kindConfig.parse(parse(readFileSync('local-kind/cluster.yaml', 'utf8')));
   const [mapping] = config.nodes[0].extraPortMappings;
@@ -69,32 +70,24 @@ export async function ensureCluster(
     const published = await publishedPort(name, nodePort);
     if (port !== undefined && port !== published)
       throw new Refusal(
-        `the cluster ${name} has port ${published}, and a cluster keeps its port: leave PORT out, or make down first`,
+        `the cluster ${name} has port ${published}, and a cluster keeps its port: leave PORT out, or make down CLUSTER=${name} first`,
       );
     if (workers !== undefined && workers !== there.length - 1)
       throw new Refusal(
-        `the cluster ${name} has ${there.length - 1} workers, and a cluster keeps its nodes: leave WORKERS out, or make down first`,
+        `the cluster ${name} has ${there.length - 1} workers, and a cluster keeps its nodes: leave WORKERS out, or make down CLUSTER=${name} first`,
       );
     const cluster = { name, port: published, nodePort, nodes: nodesOfTheService(name, there), connection, kubectl };
-    // kind writes the kubeconfig last: without it, the cluster is half made, or a clone's, or only this file was lost.
-    const finished = await kubectl(['config', 'get-contexts', `kind-${name}`]).then(
-      () => true,
-      () => false,
-    );
     await startNodes(there, published);
-    if (await answers(cluster, finished ? START_SECONDS : LAST_CHANCE_SECONDS)) {
-      tell(`${name} is there`);
+    if (await answers(cluster, answerSeconds)) {
+      tell(`${name} exists`);
       return cluster;
     }
-    const waited = finished ? START_SECONDS : LAST_CHANCE_SECONDS;
-    // It may hold data, so it is not for us to delete.
+    // It may hold data: only the user may delete it.
     throw new Refusal(
-      `the cluster ${name} does not answer after ${waited} s. make up CLUSTER=${name} tries again; ` +
+      `the cluster ${name} does not answer after ${answerSeconds} s. make up CLUSTER=${name} tries again; ` +
         `make down CLUSTER=${name} deletes it with its data, and the next make up creates it`,
     );
   }
-  // There is no cluster: an entry left in the kubeconfig would make the next one look finished from the start.
-  await output('kind', ['delete', 'cluster', '--name', name, '--kubeconfig', KUBECONFIG]);
 
   const image = process.env.KIND_NODE_IMAGE || config.nodes[0].image;
   mapping.hostPort = port ?? mapping.hostPort;

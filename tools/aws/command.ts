@@ -5,7 +5,7 @@ import { makeTarget } from '../terminal/make-target.ts';
 import { duration, remark, step } from '../terminal/progress.ts';
 import { Refusal } from '../terminal/refusal.ts';
 import { requireTools, type ToolName } from '../terminal/requirements.ts';
-import { identity } from './credentials.ts';
+import { identity, regionOf } from './credentials.ts';
 
 /** What a command works on. */
 export interface Target {
@@ -57,7 +57,7 @@ export function readTarget(env: NodeJS.ProcessEnv): Target {
     application: workspace.application,
     service: 'plusone',
     environment,
-    region: env.AWS_REGION || env.AWS_DEFAULT_REGION || 'us-west-2',
+    region: regionOf(env),
   };
 }
 

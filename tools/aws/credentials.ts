@@ -8,6 +8,11 @@ export interface Identity {
   arn: string;
 }
 
+/** The region that the commands work in. */
+export function regionOf(env: NodeJS.ProcessEnv): string {
+  return env.AWS_REGION || env.AWS_DEFAULT_REGION || 'us-west-2';
+}
+
 /**
  * Whose the credentials are, by asking AWS; for `limitMilliseconds` at most. Throws Refusal when there are none, when
  * they are no good, or when AWS does not answer.

@@ -4,9 +4,11 @@
  * what `make dev` and `make test` need. It runs before anything is installed, so nothing here uses a dependency.
  */
 
+import { regionOf } from '../aws/credentials.ts';
 import { type Finding, late, note, remedyHere, wrong } from '../terminal/finding.ts';
 import { Failed } from '../terminal/programs.ts';
 import { lookAtTool, type ToolName } from '../terminal/requirements.ts';
+import { lookAtCertificates } from './certificates.ts';
 import { chromium, findChromium, lookAtDisk, lookAtDockerRoom, lookAtMemory, lookAtNode } from './machine.ts';
 import { lookAtCluster, lookAtCredentials, lookAtDatabase, lookAtDependencies, lookAtPort } from './state.ts';
 
@@ -80,6 +82,7 @@ const purposes = {
       tool('aws'),
       tool('docker'),
       check('credentials', () => lookAtCredentials(LIMIT_MILLISECONDS)),
+      check('RDS CA', () => lookAtCertificates(regionOf(process.env))),
     ],
   },
   bench: {

