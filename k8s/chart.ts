@@ -200,7 +200,7 @@ class WorkloadChart extends Chart {
         spec: { maxUnavailable: k8s.IntOrString.fromNumber(1), selector: { matchLabels: this.selector } },
       });
     }
-    this.expose(type === 'Load Balanced Web Service');
+    this.expose(['Load Balanced Web Service', 'Request-Driven Web Service'].includes(type));
   }
 
   private schedule() {
