@@ -1,10 +1,13 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { text } from 'node:stream/consumers';
 import { expect } from 'chai';
 import type { Browser } from 'playwright-core';
-import { killAll, type Service, startServing } from '../../tools/process/service.ts';
+import { killAll, migrate, type Service, startServing } from '../../tools/process/service.ts';
 import { launch, PATIENCE_MILLISECONDS } from '../integration/browser.ts';
 import { skipWithout } from '../skip.ts';
 import { find } from './requests.ts';
-import { sharedDatabase } from './shared-database.ts';
+import { emptySchema, sharedDatabase } from './shared-database.ts';
 
 const TOKEN = 'a-token-of-twenty-characters';
 
@@ -55,5 +58,30 @@ describe('with WRITE_TOKEN, in a browser', function () {
     await section.getByLabel('Token').fill(TOKEN);
     await section.getByRole('button', { name: 'Send' }).click();
     await section.getByText(': 204 No Content').waitFor();
+  });
+});
+
+describe('with WRITE_TOKEN, the integration tests', function () {
+  this.timeout(240_000);
+
+  it('pass against a service in use if the environment has the token', async () => {
+    const database = await sharedDatabase();
+    const env = await emptySchema(database);
+    await migrate(env);
+    const service = await startServing({ ...env, WRITE_TOKEN: TOKEN });
+    try {
+      const child = spawn(process.execPath, ['node_modules/mocha/bin/mocha.js', 'test/integration/*.test.ts'], {
+        env: { ...process.env, BASE_URL: service.url, METRICS_URL: service.metricsUrl, WRITE_TOKEN: TOKEN },
+        stdio: ['ignore', 'pipe', 'pipe'],
+      });
+      const [output, [code]] = await Promise.all([text(child.stdout), once(child, 'close')]);
+      expect(code, output).to.equal(0);
+      expect(output).to.match(/\d+ passing/);
+      // They delete what they have saved.
+      const [left] = await database.query(`SELECT COUNT(*) AS users FROM ${env.DATABASE_NAME}.users`);
+      expect(left).to.deep.include({ users: 0 });
+    } finally {
+      await killAll([service]);
+    }
   });
 });

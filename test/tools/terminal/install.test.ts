@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { expect } from 'chai';
 import { findProgram } from '../../../tools/process/server-program.ts';
 import { agreesToInstall } from '../../../tools/terminal/install.ts';
+import { skip, skipWithout } from '../../skip.ts';
 
 describe('installing packages', () => {
   const before = { INSTALL: process.env.INSTALL, CI: process.env.CI };
@@ -39,8 +40,8 @@ describe('installing packages on a terminal', () => {
   const INSTALL = new URL('../../../tools/terminal/install.ts', import.meta.url).href;
 
   before(function () {
-    // macOS has a program of that name with other options.
-    if (process.platform !== 'linux' || findProgram('script') === undefined) this.skip();
+    if (process.platform !== 'linux') skip(this, 'script has other options on this system');
+    if (findProgram('script') === undefined) skipWithout(this, 'script', 'there is no program script on this machine');
   });
 
   /** What the terminal shows when that answer is typed to the question; `agreed: true` or `agreed: false` at its end. */
