@@ -132,7 +132,7 @@ const containerHealthcheck = map({
 const image = map({
   build: becomes('the image that the cluster was given under the name of --image', build),
   location: becomes('image', text),
-  credentials: absent('the cluster has the image already and pulls nothing', text),
+  credentials: becomes('imagePullSecrets: the Secret registry-credentials, or --pull-secret', text),
   labels: becomes('annotations of the pod', textMap),
   depends_on: becomes(
     'init containers: run to the end (success, complete) or kept running (start, healthy)',
@@ -292,7 +292,7 @@ const storage = map({
       map({
         ...mount,
         efs: becomes(
-          'a PersistentVolumeClaim of the default storage class: 1 GiB, one node',
+          'a PersistentVolumeClaim of the default storage class: --volume-size, --access-mode',
           z.union([
             boolean,
             map({
@@ -345,7 +345,7 @@ const sidecar = map({
   ),
   essential: becomes('nothing to set: Kubernetes restarts whatever ends and should not', boolean),
   port: becomes('container port', portMapping),
-  credentialsParameter: absent('the cluster has the image already and pulls nothing', text),
+  credentialsParameter: becomes('imagePullSecrets: the Secret registry-credentials, or --pull-secret', text),
   variables: becomes('env', variables),
   env_file: becomes('env', environmentFile),
   secrets: becomes('env, from the Secret of the service', secrets),
@@ -392,11 +392,11 @@ const fields = {
   image: becomes('the main container', image),
   http: becomes('Service of type NodePort (of a Backend Service: ClusterIP)', z.union([boolean, http])),
   nlb: becomes(
-    'ports of the Service',
+    'Service of type LoadBalancer, NAME-nlb (in the environment local: NodePort)',
     map({
       ...listener,
       alias: absent(noNames, aliases),
-      additional_listeners: becomes('ports of the Service', z.array(map(listener))),
+      additional_listeners: becomes('ports of that Service', z.array(map(listener))),
     }),
   ),
   entrypoint: becomes('command', words),
@@ -436,7 +436,7 @@ const fields = {
     }),
   ),
   subscribe: absent(
-    'no SNS topics and SQS queues here, so no COPILOT_QUEUE_URI',
+    'topics and queues are not created: --values gives COPILOT_QUEUE_URI and COPILOT_TOPIC_QUEUE_URIS',
     map({
       topics: z
         .array(
@@ -455,7 +455,7 @@ const fields = {
   retries: becomes('backoffLimit', integer),
   timeout: becomes('activeDeadlineSeconds', duration),
   publish: absent(
-    'no SNS topics here, so no COPILOT_SNS_TOPIC_ARNS',
+    'topics are not created: --values gives COPILOT_SNS_TOPIC_ARNS',
     map({
       topics: z
         .array(
