@@ -79,9 +79,14 @@ describe('the pool of connections', function () {
 
   it('closes when a statement under way has ended', async () => {
     const database = openWith(1);
-    const running = database.execute('SELECT SLEEP(0.2)', []);
+    let hasEnded = false;
+    const running = database.execute('SELECT SLEEP(0.2)', []).then(() => {
+      hasEnded = true;
+    });
     await sleep(50);
-    await Promise.all([running, database.close()]);
+    await database.close();
+    expect(hasEnded).to.equal(true);
+    await running;
   });
 
   it('closes connections that are not used any more', async () => {

@@ -1,10 +1,9 @@
-import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { expect } from 'chai';
 import { eventually } from '../../tools/process/eventually.ts';
 import { freePort } from '../../tools/process/free-port.ts';
 import { commands } from './markdown.ts';
-import { commandsTypedBy, PROVED_OTHERWISE, README, shellBlocks, TYPED_BY } from './readme.ts';
+import { commandsTypedBy, PROVED_OTHERWISE, programOf, README, shellBlocks, TYPED_BY } from './readme.ts';
 import { type Running, Shell } from './shell.ts';
 
 describe('the commands of the README', function () {
@@ -30,18 +29,12 @@ describe('the commands of the README', function () {
     });
   });
 
+  // The rehearsal checks at its end that it ran all of them.
   describe('for AWS', () => {
-    const rehearsal = readFileSync('test/tools/aws/rehearsal.test.ts', 'utf8');
-
     for (const command of commandsTypedBy('test/tools/aws/rehearsal.test.ts')) {
-      it(`run in the rehearsal: ${command}`, () => {
-        if (command.startsWith('copilot ')) return expect(rehearsal).to.include(`'${command}'`);
-        const [, target = ''] = /^(?:[A-Z_]+=\w+ )*make (\S+)$/.exec(command) ?? [];
-        expect(target, 'a target of the Makefile').not.to.equal('');
-        const recipe = execFileSync('make', ['--dry-run', target], { encoding: 'utf8' });
-        const [program] =
-          /tools\/aws\/[\w-]+\.ts/.exec(recipe) ?? expect.fail(`make ${target} runs none of tools/aws/: ${recipe}`);
-        expect(rehearsal).to.include(`'${program}'`);
+      it(`run a program that is there: ${command}`, () => {
+        const program = programOf(command);
+        expect(program.startsWith('copilot ') || existsSync(program), program).to.equal(true);
       });
     }
   });

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { type Block, commands, parseMarkdown } from './markdown.ts';
 
@@ -22,6 +23,19 @@ export const PROVED_OTHERWISE: Readonly<Record<string, string>> = {
 };
 
 export const README = parseMarkdown(readFileSync('README.md', 'utf8'));
+
+/**
+ * The program that a command runs, with its arguments: `make publish` is `tools/aws/publish.ts`, other commands are
+ * themselves. Throws when a target of the Makefile runs none of tools/aws/.
+ */
+export function programOf(command: string): string {
+  const [, target] = /^(?:[A-Z_]+=\w+ )*make (\S+)$/.exec(command) ?? [];
+  if (target === undefined) return command;
+  const recipe = execFileSync('make', ['--dry-run', target], { encoding: 'utf8' });
+  const [program] = /tools\/aws\/[\w-]+\.ts/.exec(recipe) ?? [];
+  if (program === undefined) throw new Error(`make ${target} runs none of tools/aws/: ${recipe}`);
+  return program;
+}
 
 /** The shell blocks of the README. */
 export const shellBlocks: readonly Block[] = README.blocks.filter(({ language }) => language === 'sh');

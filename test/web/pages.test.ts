@@ -40,8 +40,14 @@ describe('the page with the answer to a lookup', () => {
 
 describe('the pages', () => {
   const all = pages('1.2.3');
+  const html = all.filter(({ contentType }) => contentType.startsWith('text/html'));
+
+  it('are two with HTML: the page and the documentation', () => {
+    expect(html.map(({ path }) => path)).to.deep.equal(['/', '/docs']);
+  });
+
   it('weigh at most 30 KiB with all that they load, uncompressed', () => {
-    for (const page of all.filter(({ contentType }) => contentType.startsWith('text/html'))) {
+    for (const page of html) {
       const loaded = [...page.body.toString().matchAll(/"(\/assets\/[^"]*)/g)].map(([, path]) => path);
       const files = all.filter(({ path }) => loaded.includes(path));
       const weight = [page, ...files].reduce((sum, { body }) => sum + body.length, 0);
@@ -50,11 +56,11 @@ describe('the pages', () => {
   });
 
   it('ask for a username by the rule of the service', () => {
-    const html = all.find(({ contentType }) => contentType.startsWith('text/html'))?.body.toString() ?? '';
-    const pattern = / pattern="([^"]+)"/.exec(html)?.[1];
+    const page = html[0]?.body.toString() ?? '';
+    const pattern = / pattern="([^"]+)"/.exec(page)?.[1];
     expect(`^${pattern}$`).to.equal(z.toJSONSchema(usernameSchema).pattern);
-    expect(html).to.contain(`title="${USERNAME_RULE}"`).and.to.contain(`id="username-hint">${USERNAME_RULE}.`);
-    expect(html).not.to.contain('{{');
+    expect(page).to.contain(`title="${USERNAME_RULE}"`).and.to.contain(`id="username-hint">${USERNAME_RULE}.`);
+    expect(page).not.to.contain('{{');
   });
 
   it('have another tag when their content is another', () => {
@@ -64,14 +70,14 @@ describe('the pages', () => {
 
   it('need nothing that is not among them', () => {
     const paths = all.map(({ path }) => path);
-    for (const { body, contentType } of all.filter((page) => page.contentType.startsWith('text/html'))) {
+    for (const { body, contentType } of html) {
       const needed = [...body.toString().matchAll(/(?:src|href)="(\/[^"#]*)/g)].map(([, path]) => path);
       expect(paths, contentType).to.include.members(needed);
     }
   });
 
   it('have neither script nor style inline, which their policy forbids', () => {
-    for (const { body } of all.filter((page) => page.contentType.startsWith('text/html'))) {
+    for (const { body } of html) {
       expect(body.toString()).not.to.match(/<style|<script(?![^>]* src=)| style=| on\w+=/);
     }
   });

@@ -8,6 +8,8 @@ import { cleanEnvironment } from '../process/clean-environment.ts';
 /** A copy of this tree, a git repository of its own, in which commands run and files are changed. */
 export class Workspace {
   readonly folder = mkdtempSync(join(tmpdir(), 'plusone-rehearsal-'));
+  /** The programs that were started here, with their arguments. */
+  readonly started: string[] = [];
 
   constructor() {
     const files = execFileSync('git', ['ls-files', '-zco', '--exclude-standard'], { encoding: 'utf8' }).split('\0');
@@ -64,6 +66,7 @@ export class Workspace {
 
   /** The same, while it goes on. */
   start(program: string, words: string[] = [], variables: NodeJS.ProcessEnv = {}) {
+    this.started.push([program, ...words].join(' '));
     const line = program.endsWith('.ts') ? [process.execPath, program, ...words] : [program, ...words];
     const [file = '', ...rest] = line;
     const env = { ...cleanEnvironment(), ...variables };

@@ -11,6 +11,7 @@ import { readTarget } from '../../../tools/aws/command.ts';
 import { acceptsAnyone } from '../../../tools/aws/endpoint.ts';
 import { Workspace } from '../../../tools/aws/workspace-copy.ts';
 import { output } from '../../../tools/terminal/programs.ts';
+import { commandsTypedBy, programOf } from '../../readme/readme.ts';
 import { skip, skipWithout } from '../../skip.ts';
 import { describeParity, describeTemplates } from './templates.ts';
 
@@ -398,6 +399,14 @@ describe('the rehearsal', function () {
 
     it('leaves the workspace as it was', () => {
       expect(existsSync(join(workspace.folder, 'copilot/.workspace'))).to.equal(true);
+    });
+  });
+
+  describe('all of it', () => {
+    it('ran every command that README has for AWS', () => {
+      const programs = commandsTypedBy('test/tools/aws/rehearsal.test.ts').map(programOf);
+      expect(programs).to.not.be.empty;
+      expect(programs.filter((program) => !workspace.started.includes(program))).to.deep.equal([]);
     });
   });
 
