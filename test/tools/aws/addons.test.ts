@@ -6,9 +6,11 @@ import { linters } from './linters.ts';
 
 const addons = [
   'environments/addons/database.yml',
+  'environments/addons/logs.yml',
   'plusone/addons/access.yml',
   'plusone/addons/alarms.yml',
   'plusone/addons/dashboard.yml',
+  'plusone/addons/logs.yml',
 ].map((file) => `copilot/${file}`);
 
 describe('the addons of the environment and of the service', function () {

@@ -1,0 +1,33 @@
+import { AwsV4Signer } from 'aws4fetch';
+import type { IntakeRequest } from './intakes.ts';
+
+/** Credentials of AWS, as Lambda puts them into the environment of a function. */
+export interface Credentials {
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+  readonly sessionToken?: string;
+}
+
+/** The credentials in an environment; undefined where there are none, as beside an OpenSearch that asks for none. */
+export function credentialsIn(environment: Readonly<Record<string, string | undefined>>): Credentials | undefined {
+  const { AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN } = environment;
+  if (!AWS_ACCESS_KEY_ID || !AWS_SECRET_ACCESS_KEY) return undefined;
+  return {
+    accessKeyId: AWS_ACCESS_KEY_ID,
+    secretAccessKey: AWS_SECRET_ACCESS_KEY,
+    ...(AWS_SESSION_TOKEN ? { sessionToken: AWS_SESSION_TOKEN } : {}),
+  };
+}
+
+/** The same request with the headers of AWS' Signature Version 4, which a domain's access policy is checked by. */
+export async function signed(request: IntakeRequest, credentials: Credentials, region: string): Promise<IntakeRequest> {
+  const signer = new AwsV4Signer({
+    ...request,
+    headers: { ...request.headers },
+    ...credentials,
+    region,
+    service: 'es',
+  });
+  const { headers } = await signer.sign();
+  return { ...request, headers: Object.fromEntries(headers) };
+}

@@ -1,0 +1,169 @@
+import { execFileSync } from 'node:child_process';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect } from 'chai';
+import { openSearch } from '../../functions/intakes.ts';
+import { readLogEvents } from '../../functions/log-events.ts';
+import { preparations } from '../../functions/search-index.ts';
+import { ship } from '../../functions/shipping.ts';
+import { freePort } from '../../tools/process/free-port.ts';
+import { delivery, requestLine } from '../functions/log-delivery.ts';
+
+const IMAGE = 'opensearchproject/opensearch:2.19.6';
+const NAME = 'plusone-log-search';
+const INDEX = 'logs-plusone-test-2026.11.29';
+
+/** The shipper against a real OpenSearch, in a container of its own. */
+describe('logs in OpenSearch', function () {
+  this.timeout('3m');
+  let endpoint: string;
+  const docker = (...words: string[]) => execFileSync('docker', words, { encoding: 'utf8', stdio: 'pipe' }).trim();
+
+  async function call(method: string, path: string, body?: object) {
+    const response = await fetch(new URL(path, endpoint), {
+      method,
+      headers: { 'content-type': 'application/json' },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    return { status: response.status, body: Object(await response.json()) };
+  }
+
+  function world(milliseconds = 60_000) {
+    const end = Date.now() + milliseconds;
+    return {
+      remaining: () => end - Date.now(),
+      sleep: (pause: number) => sleep(pause),
+      async send({ url, method, headers, body }: Parameters<Parameters<typeof ship>[2]['send']>[0]) {
+        const response = await fetch(url, { method, headers, body, signal: AbortSignal.timeout(20_000) });
+        return { status: response.status, body: await response.text() };
+      },
+    };
+  }
+
+  const send = (messages: string[], prefix: string, milliseconds?: number) =>
+    ship(readLogEvents(delivery(messages, prefix)), openSearch(endpoint, 'plusone-test'), world(milliseconds));
+
+  async function find(query: object) {
+    await call('POST', `/${INDEX}/_refresh`);
+    const { body } = await call('POST', `/${INDEX}/_search`, { size: 10_000, query });
+    return body.hits.hits.map(({ _source }: { _source: object }) => _source);
+  }
+
+  async function ready() {
+    for (let tries = 0; tries < 240; tries++, await sleep(500)) {
+      const answer = await fetch(endpoint).catch(() => undefined);
+      if (answer?.ok) return;
+    }
+    throw new Error('OpenSearch does not answer');
+  }
+
+  before(async function () {
+    try {
+      docker('image', 'inspect', IMAGE);
+    } catch {
+      process.stdout.write(`    skipped: it needs Docker and the image ${IMAGE}\n`);
+      this.skip();
+    }
+    const port = await freePort();
+    endpoint = `http://127.0.0.1:${port}`;
+    const heap = 'OPENSEARCH_JAVA_OPTS=-Xms256m -Xmx256m';
+    docker(
+      'run',
+      '--rm',
+      '--detach',
+      '--name',
+      NAME,
+      '--publish',
+      `127.0.0.1:${port}:9200`,
+      '--env',
+      heap,
+      '--env',
+      'discovery.type=single-node',
+      '--env',
+      'DISABLE_SECURITY_PLUGIN=true',
+      IMAGE,
+    );
+    await ready();
+    for (const { url, body } of preparations(endpoint, 'plusone-test', 30)) {
+      const { status } = await call('PUT', new URL(url).pathname, JSON.parse(String(body)));
+      // An OpenSearch without the plugin for policies has no such path.
+      expect(status, url).to.be.oneOf(url.includes('_ism') ? [200, 201, 400] : [200]);
+    }
+  });
+
+  after(() => {
+    try {
+      docker('rm', '--force', NAME);
+    } catch {
+      // It was skipped.
+    }
+  });
+
+  it('finds each request by its id, once, however often it is delivered', async () => {
+    const lines = Array.from({ length: 2_000 }, (_, at) => requestLine(`once-${at}`));
+    const first = await send(lines, 'once');
+    const second = await send(lines, 'once');
+    expect([first.stored, first.again, second.stored, second.again]).to.deep.equal([2000, 0, 2000, 2000]);
+    const found = await find({ prefix: { requestId: 'once-' } });
+    expect(new Set(found.map(({ requestId }: { requestId: string }) => requestId)).size).to.equal(2000);
+    expect(found).to.have.length(2000);
+  });
+
+  it('finds lines that are no JSON, and lines whose fields contradict the index', async () => {
+    const outcome = await send(
+      ['Error: out of memory', '{"err":"text","msg":"odd"}', '{"status":"two hundred","requestId":"odd-status"}'],
+      'odd',
+    );
+    expect(outcome).to.include({ stored: 3, plain: 1 });
+    expect(await find({ match: { message: 'memory' } })).to.have.length(1);
+    expect((await find({ match: { shipping: 'mapper_parsing_exception' } }))[0].message).to.include('"odd"');
+    expect(await find({ term: { requestId: 'odd-status' } })).to.have.length(1);
+  });
+
+  it('takes a line of a megabyte', async () => {
+    expect(
+      await send([`{"msg":"large","requestId":"large-1","reason":"${'x'.repeat(1_000_000)}"}`], 'large'),
+    ).to.include({ stored: 1 });
+    expect(await find({ term: { requestId: 'large-1' } })).to.have.length(1);
+  });
+
+  it('waits for an index that is read-only, as a full disk makes it', async () => {
+    const block = (on: boolean) =>
+      call('PUT', `/${INDEX}/_settings`, { 'index.blocks.read_only_allow_delete': on ? true : null });
+    await block(true);
+    const { failed } = await send([requestLine('blocked-1')], 'blocked', 1_500);
+    expect(failed[0]?.reason).to.include('read-only');
+    const sending = send([requestLine('blocked-1')], 'blocked');
+    await sleep(1_000);
+    await block(false);
+    expect(await sending).to.include({ stored: 1 });
+  });
+
+  it('outlasts an OpenSearch that is restarted meanwhile', async () => {
+    docker('stop', '--time', '1', NAME);
+    // `--rm` removed it, so a new and empty one takes its place.
+    const port = new URL(endpoint).port;
+    const sending = send(
+      Array.from({ length: 100 }, (_, at) => requestLine(`away-${at}`)),
+      'away',
+      120_000,
+    );
+    await sleep(3_000);
+    docker(
+      'run',
+      '--rm',
+      '--detach',
+      '--name',
+      NAME,
+      '--publish',
+      `127.0.0.1:${port}:9200`,
+      '--env',
+      'OPENSEARCH_JAVA_OPTS=-Xms256m -Xmx256m',
+      '--env',
+      'discovery.type=single-node',
+      IMAGE,
+    );
+    const { stored, retries } = await sending;
+    expect(stored).to.equal(100);
+    expect(retries).to.be.greaterThan(2);
+  });
+});
