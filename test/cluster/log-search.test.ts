@@ -7,6 +7,7 @@ import { preparations } from '../../functions/search-index.ts';
 import { ship } from '../../functions/shipping.ts';
 import { freePort } from '../../tools/process/free-port.ts';
 import { delivery, requestLine } from '../functions/log-delivery.ts';
+import { skipWithout } from '../skip.ts';
 
 const IMAGE = 'opensearchproject/opensearch:2.19.6';
 const NAME = 'plusone-log-search';
@@ -60,8 +61,7 @@ describe('logs in OpenSearch', function () {
     try {
       docker('image', 'inspect', IMAGE);
     } catch {
-      process.stdout.write(`    skipped: it needs Docker and the image ${IMAGE}\n`);
-      this.skip();
+      skipWithout(this, 'opensearchproject/opensearch', `it needs Docker and the image ${IMAGE}`);
     }
     const port = await freePort();
     endpoint = `http://127.0.0.1:${port}`;
