@@ -9,8 +9,10 @@ import {
   parseDocument,
   visit,
   type Node as YamlNode,
+  type Scalar as YamlScalar,
 } from 'yaml';
 import { nearest } from './nearest.ts';
+import { kindOf } from './scalars.ts';
 
 /** Something wrong in a file, at a line that counts from 1. */
 export interface Diagnostic {
@@ -197,27 +199,18 @@ function parseTree(text: string, file: string): Node | undefined {
       }
       return new YamlMapping(entries, lineOf(node));
     }
-    if (isScalar(node) && node.value !== null) {
-      return new Scalar(
-        scalarText(node.value, node.source),
-        kindOf(node.value),
-        lineOf(node),
-        node.type === 'BLOCK_LITERAL',
-      );
-    }
+    if (isScalar(node)) return scalarOf(node, lineOf(node));
     return undefined;
   }
   return convert(document.contents);
 }
 
-function scalarText(value: unknown, source: string | undefined): string {
-  return typeof value === 'string' ? value : (source ?? String(value));
-}
-
-function kindOf(value: unknown): Scalar['kind'] {
-  if (typeof value === 'boolean') return 'boolean';
-  if (typeof value === 'bigint' || Number.isInteger(value)) return 'integer';
-  return typeof value === 'number' ? 'number' : 'text';
+/** Undefined for a null, which is a key without a value. */
+function scalarOf({ value, source, type, tag }: YamlScalar, line: number): Scalar | undefined {
+  const text = typeof value === 'string' ? value : (source ?? String(value));
+  const isQuoted = type !== 'PLAIN' || tag === 'tag:yaml.org,2002:str';
+  const kind = isQuoted && value !== null ? 'text' : kindOf(text);
+  return kind === 'nothing' ? undefined : new Scalar(text, kind, line, type === 'BLOCK_LITERAL');
 }
 
 /** The line of what is at the path: of its key if it has one, else of the nearest thing around it that is there. */

@@ -29,32 +29,83 @@ function absent<S extends z.ZodType>(reason: string, schema: S, ...except: strin
   return field;
 }
 
+/** The Go type into which Copilot decodes a single value; `any` is whatever stands there. */
+export type ScalarType = 'string' | 'int' | 'uint16' | 'uint32' | 'float64' | 'bool' | 'duration' | 'any';
+
+/**
+ * How Copilot decodes what is no plain struct, map or list. `either` tries the long form, drops its type errors where
+ * that holds something, and else reads the short form; `union` takes the short form, else the long one, and drops nothing.
+ */
+export type Decoding =
+  | { readonly type: ScalarType; readonly expected: string }
+  | { readonly form: 'either' | 'texts' | 'union'; readonly short: z.core.$ZodType; readonly long: z.core.$ZodType };
+
+export const decodings = new WeakMap<z.core.$ZodType, Decoding>();
+
 // What a single value may be. Copilot reads YAML into Go types, so `5000` is a text where a text is asked for, and
 // `"5000"` is no number where a number is.
 
-function value<T>(expected: string, read: (scalar: Scalar) => T | undefined) {
-  return z.unknown().transform((input, context): T => {
+function value<T>(expected: string, type: ScalarType, read: (scalar: Scalar) => T | undefined) {
+  const schema = z.unknown().transform((input, context): T => {
     const result = input instanceof Scalar ? read(input) : undefined;
     if (result !== undefined) return result;
     context.addIssue({ code: 'custom', message: `expected ${expected}` });
     return z.NEVER;
   });
+  decodings.set(schema, { type, expected });
+  return schema;
 }
 
-const text = value('a text', ({ text }) => text);
-const integer = value('a whole number', (scalar) => wholeNumber(scalar));
-const port = value('a port from 1 to 65535', (scalar) => within(wholeNumber(scalar), 1, 65535));
-const percentage = value('a percentage from 0 to 100', (scalar) => within(wholeNumber(scalar), 0, 100));
-const decimal = value('a number', ({ kind, text }) =>
+/** A short and a long form of one field, of which Copilot reads the long one first. */
+function either<A extends z.ZodType, B extends z.ZodType>(short: A, long: B) {
+  const schema = z.union([short, long]);
+  decodings.set(schema, { form: 'either', short, long });
+  return schema;
+}
+
+/** As `either`, but where neither form fits, a form around it may drop the error. */
+function textOrList<A extends z.ZodType, B extends z.ZodType>(short: A, long: B) {
+  const schema = z.union([short, long]);
+  decodings.set(schema, { form: 'texts', short, long });
+  return schema;
+}
+
+/** A short and a long form of one field, of which exactly one has to fit and to hold something. */
+function union<A extends z.ZodType, B extends z.ZodType>(short: A, long: B) {
+  const schema = z.union([short, long]);
+  decodings.set(schema, { form: 'union', short, long });
+  return schema;
+}
+
+const text = value('a text', 'string', ({ text }) => text);
+const integer = value('a whole number', 'int', (scalar) => wholeNumber(scalar));
+const id = value('a whole number', 'uint32', (scalar) => wholeNumber(scalar));
+const tries = value('a whole number from 0 to 65535', 'uint16', (scalar) => wholeNumber(scalar));
+const port = value('a port from 1 to 65535', 'uint16', (scalar) => within(wholeNumber(scalar), 1, 65535));
+const wideport = value('a port from 1 to 65535', 'int', (scalar) => within(wholeNumber(scalar), 1, 65535));
+const percentage = value('a percentage from 0 to 100', 'int', (scalar) => within(wholeNumber(scalar), 0, 100));
+const decimal = value('a number', 'float64', ({ kind, text }) =>
   kind === 'integer' || kind === 'number' ? Number(text) : undefined,
 );
-const boolean = value('true or false', ({ text }) => booleans[text.toLowerCase()]);
-const duration = value('a duration such as 10s, 1m30s or 500ms', ({ text }) => seconds(text));
-const environmentFile = value('a file that ends in .env', ({ text }) => (text.endsWith('.env') ? text : undefined));
-const portMapping = value('a port such as 80 or 80/tcp', ({ text }) => readPortMapping(text));
+const boolean = value('true or false', 'bool', ({ text }) => booleans[text.toLowerCase()]);
+const duration = value('a duration such as 10s, 1m30s or 500ms', 'duration', ({ text }) => positive(seconds(text)));
+const jobTimeout = value('a duration of whole seconds such as 90s or 1h30m', 'string', ({ text }) => {
+  const stated = seconds(text);
+  return stated !== undefined && stated >= 1 && Number.isInteger(stated) ? stated : undefined;
+});
+const environmentFile = value('a file that ends in .env', 'string', ({ text }) =>
+  text.endsWith('.env') ? text : undefined,
+);
+const sidecarPort = value('a port such as 80 or 53/udp', 'string', ({ text }) => {
+  const mapping = readPortMapping(text);
+  return mapping?.protocol === 'tls' ? undefined : mapping;
+});
+const portMapping = value('a port such as 80 or 80/tcp', 'string', ({ text }) => readPortMapping(text));
 
 function oneOf<const T extends string>(...allowed: T[]) {
-  return value(allowed.join(' or '), ({ text }) => allowed.find((item) => item.toLowerCase() === text.toLowerCase()));
+  return value(allowed.join(' or '), 'string', ({ text }) =>
+    allowed.find((item) => item.toLowerCase() === text.toLowerCase()),
+  );
 }
 
 const booleans: Readonly<Record<string, boolean | undefined>> = {
@@ -74,14 +125,30 @@ function within(number: number | undefined, least: number, most: number): number
   return number !== undefined && number >= least && number <= most ? number : undefined;
 }
 
-const secondsIn: Readonly<Record<string, number>> = { h: 3600, m: 60, s: 1, ms: 1e-3, us: 1e-6, µs: 1e-6, ns: 1e-9 };
+const secondsIn: Readonly<Record<string, number>> = {
+  h: 3600,
+  m: 60,
+  s: 1,
+  ms: 1e-3,
+  us: 1e-6,
+  µs: 1e-6,
+  μs: 1e-6,
+  ns: 1e-9,
+};
 
 /** A Go duration (https://pkg.go.dev/time#ParseDuration) in seconds, or undefined. */
 export function seconds(duration: string): number | undefined {
-  if (duration === '0') return 0;
-  if (!/^(\d+(\.\d+)?(h|ms|m|s|us|µs|ns))+$/.test(duration)) return undefined;
-  const parts = duration.matchAll(/([\d.]+)(h|ms|m|s|us|µs|ns)/g);
-  return [...parts].reduce((sum, [, amount, unit]) => sum + Number(amount) * (secondsIn[unit ?? ''] ?? 0), 0);
+  const [, sign, parts] = /^([-+]?)(0|(?:(?:\d+\.?\d*|\.\d+)(?:h|ms|m|s|us|µs|μs|ns))+)$/.exec(duration) ?? [];
+  if (parts === undefined) return undefined;
+  const sum = [...parts.matchAll(/([\d.]+)(h|ms|m|s|us|µs|μs|ns)/g)].reduce(
+    (total, [, amount, unit]) => total + Number(amount) * (secondsIn[unit ?? ''] ?? 0),
+    0,
+  );
+  return sign === '-' ? -sum : sum;
+}
+
+function positive(number: number | undefined): number | undefined {
+  return number !== undefined && number >= 0 ? number : undefined;
 }
 
 function readPortMapping(text: string) {
@@ -101,14 +168,18 @@ function map<S extends z.ZodRawShape>(shape: S) {
 
 const texts = z.array(text);
 const textMap = z.record(z.string(), text);
-const words = z.union([value('a command line whose quotes are all closed', ({ text }) => splitWords(text)), texts]);
-const textOrTexts = z.union([text.transform((item) => [item]), texts]);
+const commandLine = value('a command line whose quotes are all closed', 'string', ({ text }) => splitWords(text));
+const words = either(commandLine, texts);
+const textOrTexts = textOrList(
+  text.transform((item) => [item]),
+  texts,
+);
 const fromStack = map({ from_cfn: text });
-const textOrFromStack = z.union([text, fromStack]);
+const textOrFromStack = either(text, fromStack);
 const variables = z.record(z.string(), textOrFromStack);
-const secrets = z.record(z.string(), z.union([text, fromStack, map({ secretsmanager: text })]));
+const secrets = z.record(z.string(), either(textOrFromStack, map({ secretsmanager: text })));
 
-const build = z.union([
+const build = either(
   text.transform((dockerfile) => ({ dockerfile })),
   map({
     context: text.optional(),
@@ -117,7 +188,7 @@ const build = z.union([
     target: text.optional(),
     cache_from: texts.optional(),
   }),
-]);
+);
 
 const dependencies = z.record(z.string(), oneOf('start', 'complete', 'success', 'healthy'));
 
@@ -129,7 +200,7 @@ const containerHealthcheck = map({
   start_period: becomes('initialDelaySeconds, where no startupProbe covers it', duration),
 });
 
-const image = map({
+const imageFields = {
   build: becomes('the image that the cluster was given under the name of --image', build),
   location: becomes('image', text),
   credentials: becomes('imagePullSecrets: the Secret registry-credentials, or --pull-secret', text),
@@ -138,14 +209,16 @@ const image = map({
     'init containers: run to the end (success, complete) or kept running (start, healthy)',
     dependencies,
   ),
-  port: becomes('container port http, Service', port),
-  healthcheck: becomes('livenessProbe', containerHealthcheck),
-});
+};
 
-const aliases = z.union([
+const imagePort = { port: becomes('container port http, Service', port) };
+const imageHealthcheck = { healthcheck: becomes('livenessProbe', containerHealthcheck) };
+const image = map({ ...imageFields, ...imagePort, ...imageHealthcheck });
+
+const aliases = either(
   textOrTexts.transform((names) => names.map((name) => ({ name }))),
   z.array(map({ name: text, hosted_zone: text.optional() })),
-]);
+);
 
 const noNames = 'no DNS here: the service is reached by host and port';
 const noHttps = 'no TLS here: the load balancer ends it on AWS';
@@ -167,11 +240,11 @@ const routingRule = {
   target_port: becomes('the targetPort of the Service', port),
 };
 
-const httpHealthcheck = z.union([
+const httpHealthcheck = union(
   text.transform((path) => ({ path })),
   map({
     path: becomes('httpGet.path', text),
-    port: becomes('httpGet.port', port),
+    port: becomes('httpGet.port', wideport),
     success_codes: absent('the kubelet takes any status from 200 to 399', text, '200'),
     healthy_threshold: absent(
       'a pod is ready at its first success, as a new target is, and later needs no more',
@@ -182,7 +255,7 @@ const httpHealthcheck = z.union([
     interval: becomes('periodSeconds', duration),
     grace_period: becomes('startupProbe: failureThreshold, at a period of one second', duration),
   }),
-]);
+);
 
 const http = map({
   ...routingRule,
@@ -207,7 +280,7 @@ const listener = {
   healthcheck: absent(
     'a TCP connect to the first target port decides on its own terms',
     map({
-      port: port.optional(),
+      port: wideport.optional(),
       healthy_threshold: integer.optional(),
       unhealthy_threshold: integer.optional(),
       timeout: duration.optional(),
@@ -216,7 +289,7 @@ const listener = {
     }),
   ),
   target_container: becomes('the targetPort of the Service: that of the sidecar', text),
-  target_port: becomes('the targetPort of the Service', port),
+  target_port: becomes('the targetPort of the Service', wideport),
   ssl_policy: absent(noHttps, text),
   stickiness: absent(noBalancer, boolean, 'false'),
   deregistration_delay: absent('http.deregistration_delay holds for the pod as a whole', duration),
@@ -225,14 +298,14 @@ const listener = {
 const cooldown = map({ in: duration.optional(), out: duration.optional() });
 
 function target<S extends z.ZodType>(schema: S) {
-  return z.union([
+  return either(
     schema.transform((value) => ({ value, cooldown: undefined })),
     map({ value: schema.optional(), cooldown: cooldown.optional() }),
-  ]);
+  );
 }
 
-const range = z.union([
-  value('a range such as 1-10', ({ text }) => {
+const range = either(
+  value('a range such as 1-10', 'string', ({ text }) => {
     const [, min, max] = /^(\d+)-(\d+)$/.exec(text) ?? [];
     return min && max ? { min: Number(min), max: Number(max) } : undefined;
   }),
@@ -241,9 +314,9 @@ const range = z.union([
     max: becomes('maxReplicas', integer),
     spot_from: absent('no Spot capacity here', integer),
   }),
-]);
+);
 
-const count = z.union([
+const count = either(
   integer.transform((replicas) => ({ replicas })),
   map({
     range: becomes('HorizontalPodAutoscaler: minReplicas and maxReplicas, and no replicas beside it', range),
@@ -265,24 +338,24 @@ const count = z.union([
       }),
     ),
   }),
-]);
+);
 
-const platforms = value('a platform such as linux/arm64', ({ text }) => {
-  const [, osfamily, architecture] = /^(linux|windows)\/(amd64|x86_64|arm|arm64)$/i.exec(text) ?? [];
+const platforms = value('a platform such as linux/arm64', 'string', ({ text }) => {
+  const [, osfamily, architecture] = /^(linux|windows(?=\/(?:amd|x86)))\/(amd64|x86_64|arm|arm64)$/i.exec(text) ?? [];
   return osfamily && architecture
     ? { osfamily: osfamily.toLowerCase(), architecture: architecture.toLowerCase() }
     : undefined;
 });
 
-const mountPath = value('a path of letters, digits and - . _ /', ({ text }) =>
-  /^[\w\-./]{1,242}$/.test(text) ? text : undefined,
+const mountPath = value('a path of letters, digits and - . _ /', 'string', ({ text }) =>
+  /^[\w\-./]*$/.test(text) ? text : undefined,
 );
 const mount = { path: mountPath.optional(), read_only: boolean.optional() };
 
 const storage = map({
   ephemeral: becomes(
     'limit of ephemeral-storage (20 GiB unless stated, as on Fargate)',
-    value('20 to 200 GiB', (scalar) => within(wholeNumber(scalar), 20, 200)),
+    value('20 to 200 GiB', 'int', (scalar) => within(wholeNumber(scalar), 20, 200)),
   ),
   readonly_fs: becomes('readOnlyRootFilesystem, for the sidecars too, with an emptyDir at /tmp', boolean),
   volumes: becomes(
@@ -293,7 +366,7 @@ const storage = map({
         ...mount,
         efs: becomes(
           'a PersistentVolumeClaim of the default storage class: --volume-size, --access-mode',
-          z.union([
+          either(
             boolean,
             map({
               id: absent('the claim is a new, empty volume', textOrFromStack, 'copilot', 'managed'),
@@ -302,35 +375,33 @@ const storage = map({
                 'the claim belongs to the pod alone',
                 map({ iam: boolean.optional(), access_point_id: text.optional() }),
               ),
-              uid: absent('the claim is writable for the image’s own user', integer),
-              gid: absent('the claim is writable for the image’s own user', integer),
+              uid: absent('the claim is writable for the image’s own user', id),
+              gid: absent('the claim is writable for the image’s own user', id),
             }),
-          ]),
+          ),
         ),
       }),
     ),
   ),
 });
 
+const subnets = map({ subnets: either(texts, map({ from_tags: z.record(z.string(), textOrTexts) })).optional() });
+
+function placement(...allowed: string[]) {
+  const read = ({ text }: Scalar) => (allowed.includes(text) ? text : undefined);
+  return either(value(allowed.join(' or '), 'string', read), subnets);
+}
+
 const network = map({
-  connect: becomes('the Service, under the service’s name or its alias', z.union([boolean, map({ alias: text })])),
+  connect: becomes('the Service, under the service’s name or its alias', either(boolean, map({ alias: text }))),
   vpc: absent(
     'a cluster has no subnets and security groups; NetworkPolicies say who reaches the pods',
     map({
-      placement: z
-        .union([
-          oneOf('public', 'private'),
-          map({
-            subnets: z.union([texts, map({ from_tags: z.record(z.string(), textOrTexts) })]).optional(),
-          }),
-        ])
-        .optional(),
-      security_groups: z
-        .union([
-          z.array(textOrFromStack),
-          map({ groups: z.array(textOrFromStack).optional(), deny_default: boolean.optional() }),
-        ])
-        .optional(),
+      placement: placement('public', 'private').optional(),
+      security_groups: either(
+        z.array(textOrFromStack),
+        map({ groups: z.array(textOrFromStack).optional(), deny_default: boolean.optional() }),
+      ).optional(),
     }),
   ),
 });
@@ -338,13 +409,13 @@ const network = map({
 const sidecar = map({
   image: becomes(
     'image',
-    z.union([
+    union(
       text.transform((location) => ({ location })),
       map({ build: build.optional(), location: text.optional() }),
-    ]),
+    ),
   ),
   essential: becomes('nothing to set: Kubernetes restarts whatever ends and should not', boolean),
-  port: becomes('container port', portMapping),
+  port: becomes('container port', sidecarPort),
   credentialsParameter: becomes('imagePullSecrets: the Secret registry-credentials, or --pull-secret', text),
   variables: becomes('env', variables),
   env_file: becomes('env', environmentFile),
@@ -364,22 +435,21 @@ const queue = map({
   retention: duration.optional(),
   delay: duration.optional(),
   timeout: duration.optional(),
-  dead_letter: map({ tries: integer.optional() }).optional(),
-  fifo: z
-    .union([
-      boolean,
-      map({
-        content_based_deduplication: boolean.optional(),
-        deduplication_scope: text.optional(),
-        throughput_limit: text.optional(),
-        high_throughput: boolean.optional(),
-      }),
-    ])
-    .optional(),
+  dead_letter: map({ tries: tries.optional() }).optional(),
+  fifo: either(
+    boolean,
+    map({
+      content_based_deduplication: boolean.optional(),
+      deduplication_scope: text.optional(),
+      throughput_limit: text.optional(),
+      high_throughput: boolean.optional(),
+    }),
+  ).optional(),
 });
 
 /** A part that is no concern of Copilot's either, as plain texts. */
 const anyValue = z.unknown().transform(bare);
+decodings.set(anyValue, { type: 'any', expected: 'a value' });
 
 function bare(input: unknown): unknown {
   if (input instanceof Scalar) return input.text;
@@ -388,9 +458,23 @@ function bare(input: unknown): unknown {
   return Object.fromEntries(Object.entries(input).map(([key, item]) => [key, bare(item)]));
 }
 
+const alarms = { cpu_utilization: decimal.optional(), memory_utilization: decimal.optional() };
+
+function deployment<S extends z.ZodRawShape>(ofAlarms: S) {
+  const noAlarms = 'no CloudWatch alarms here: kubectl rollout undo';
+  const rolling = 'strategy: none unavailable and twice as many at most, or Recreate';
+  return becomes(
+    'strategy',
+    map({
+      rolling: becomes(rolling, oneOf('default', 'recreate')),
+      rollback_alarms: absent(noAlarms, union(texts, map(ofAlarms))),
+    }),
+  );
+}
+
 const fields = {
   image: becomes('the main container', image),
-  http: becomes('Service of type NodePort (of a Backend Service: ClusterIP)', z.union([boolean, http])),
+  http: becomes('Service of type NodePort (of a Backend Service: ClusterIP)', either(boolean, http)),
   nlb: becomes(
     'Service of type LoadBalancer, NAME-nlb (in the environment local: NodePort)',
     map({
@@ -405,36 +489,17 @@ const fields = {
   memory: becomes('limit of memory in MiB; the request is --reserve percent of it', integer),
   platform: becomes(
     'nodeSelector for the operating system; the architecture is that of the image the cluster was given',
-    z.union([platforms, map({ osfamily: text.optional(), architecture: text.optional() })]),
+    either(platforms, map({ osfamily: text.optional(), architecture: text.optional() })),
   ),
   count: becomes('replicas', count),
-  exec: becomes('nothing to set: kubectl exec', z.union([boolean, map({ enable: boolean.optional() })])),
+  exec: becomes('nothing to set: kubectl exec', either(boolean, map({ enable: boolean.optional() }))),
   variables: becomes('env, with the COPILOT_* variables that Copilot adds', variables),
   env_file: becomes('env, below variables of the same name', environmentFile),
   secrets: becomes('env, from a Secret of the service that the platform fills', secrets),
   storage: becomes('volumes', storage),
   sidecars: becomes('init containers', z.record(z.string(), sidecar)),
   network: becomes('Service and NetworkPolicy', network),
-  deployment: becomes(
-    'strategy',
-    map({
-      rolling: becomes(
-        'strategy: none unavailable and twice as many at most, or Recreate',
-        oneOf('default', 'recreate'),
-      ),
-      rollback_alarms: absent(
-        'no CloudWatch alarms here: kubectl rollout undo',
-        z.union([
-          texts,
-          map({
-            cpu_utilization: decimal.optional(),
-            memory_utilization: decimal.optional(),
-            messages_delayed: integer.optional(),
-          }),
-        ]),
-      ),
-    }),
-  ),
+  deployment: deployment({ ...alarms, messages_delayed: integer.optional() }),
   subscribe: absent(
     'topics and queues are not created: --values gives COPILOT_QUEUE_URI and COPILOT_TOPIC_QUEUE_URIS',
     map({
@@ -443,8 +508,8 @@ const fields = {
           map({
             name: text.optional(),
             service: text.optional(),
-            filter_policy: anyValue.optional(),
-            queue: z.union([boolean, queue]).optional(),
+            filter_policy: z.record(z.string(), anyValue).optional(),
+            queue: either(boolean, queue).optional(),
           }),
         )
         .optional(),
@@ -453,7 +518,7 @@ const fields = {
   ),
   on: becomes('CronJob', map({ schedule: becomes('schedule, in UTC; none suspends the job', text) })),
   retries: becomes('backoffLimit', integer),
-  timeout: becomes('activeDeadlineSeconds', duration),
+  timeout: becomes('activeDeadlineSeconds', jobTimeout),
   publish: absent(
     'topics are not created: --values gives COPILOT_SNS_TOPIC_ARNS',
     map({
@@ -461,7 +526,7 @@ const fields = {
         .array(
           map({
             name: text.optional(),
-            fifo: z.union([boolean, map({ content_based_deduplication: boolean.optional() })]).optional(),
+            fifo: either(boolean, map({ content_based_deduplication: boolean.optional() })).optional(),
           }),
         )
         .optional(),
@@ -482,7 +547,7 @@ const fields = {
     }),
   ),
   tags: absent('no AWS resources to tag here', textMap),
-  observability: absent('no X-Ray here', map({ tracing: oneOf('awsxray').optional() })),
+  observability: absent('no X-Ray here', map({ tracing: text.optional() })),
   taskdef_overrides: becomes(
     'terminationGracePeriodSeconds, from StopTimeout of the main container; the other paths mean nothing here',
     z.array(map({ path: text.optional(), value: anyValue.optional() })),
@@ -530,30 +595,47 @@ export const everyField = z.strictObject({
 /** A manifest as Kubernetes needs it: every short form in its long form, durations in seconds. */
 export type Fields = z.output<typeof everyField>;
 
-const jobFields = { ...fields, count: absent('a job runs one pod, as it runs one task on AWS', count) };
+const main = becomes('the main container', map({ ...imageFields, ...imageHealthcheck }));
+
+const webFields = { ...fields, deployment: deployment(alarms) };
+const backendFields = { ...webFields, http: becomes('Service of type ClusterIP', http) };
+const workerFields = { ...fields, image: main };
+const jobFields = { ...workerFields, count: absent('a job runs one pod, as it runs one task on AWS', count) };
 
 const requestDrivenFields = {
   ...fields,
-  command: becomes('args', words),
+  image: becomes('the main container', map({ ...imageFields, ...imagePort })),
+  command: becomes('args', commandLine),
   count: absent('the name of an App Runner scaling configuration, which only AWS has', text),
   network: absent(
     'a cluster has no subnets; NetworkPolicies say who reaches the pods',
     map({
-      vpc: map({ placement: z.union([oneOf('private'), map({ subnets: anyValue.optional() })]).optional() }).optional(),
+      vpc: map({ placement: placement('private').optional() }).optional(),
     }),
   ),
+  observability: absent('no X-Ray here', map({ tracing: oneOf('awsxray').optional() })),
   http: becomes(
     'Service, and a route of every path',
     map({
       healthcheck: becomes('readinessProbe, startupProbe', httpHealthcheck),
       alias: absent(noNames, text),
-      private: absent('no VPC endpoints here', z.union([boolean, map({ endpoint: text.optional() })])),
+      private: absent('no VPC endpoints here', union(boolean, map({ endpoint: text.optional() }))),
     }),
   ),
 };
 
+type Stage = 'whole' | 'of one environment';
+
+const schemas = new Map<string, ReturnType<typeof makeSchema>>();
+
 /** The schema of a manifest of that type: with `environments`, or as one environment sees it. */
-export function schemaOf(type: WorkloadType, stage: 'whole' | 'of one environment') {
+export function schemaOf(type: WorkloadType, stage: Stage) {
+  const known = schemas.get(`${type} ${stage}`) ?? makeSchema(type, stage);
+  schemas.set(`${type} ${stage}`, known);
+  return known;
+}
+
+function makeSchema(type: WorkloadType, stage: Stage) {
   const own = ownFields(type);
   const config = Object.fromEntries(workloadTypes[type].map((name) => [name, own[name]]));
   const { name, type: kind } = everyField.shape;
@@ -562,6 +644,8 @@ export function schemaOf(type: WorkloadType, stage: 'whole' | 'of one environmen
 }
 
 function ownFields(type: WorkloadType) {
-  if (type === 'Scheduled Job') return jobFields;
-  return type === 'Request-Driven Web Service' ? requestDrivenFields : fields;
+  if (type === 'Load Balanced Web Service') return webFields;
+  if (type === 'Backend Service') return backendFields;
+  if (type === 'Worker Service') return workerFields;
+  return type === 'Scheduled Job' ? jobFields : requestDrivenFields;
 }

@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { decode, describe } from './decode.ts';
 import {
   type Diagnostic,
   DocumentError,
@@ -11,7 +12,6 @@ import {
   plain,
   replaceAt,
   Scalar,
-  Sequence,
   YamlMapping,
 } from './document.ts';
 import { applyEnvironment } from './environment.ts';
@@ -20,7 +20,6 @@ import { interpolate } from './interpolation.ts';
 import { type NotCarried, nearestField, notCarried } from './mapping.ts';
 import { objectName } from './names.ts';
 import { violations } from './rules.ts';
-import { fillEmptyTexts, toleratedValue } from './tolerance.ts';
 
 /** A manifest as one environment sees it. */
 export interface Manifest {
@@ -59,12 +58,14 @@ export function readManifest(
   { application, environment, shell, addedVolumes = [] }: Surroundings,
 ): Manifest {
   const predefined = { COPILOT_APPLICATION_NAME: application, COPILOT_ENVIRONMENT_NAME: environment };
-  const stated = fillEmptyTexts(interpolate(parse(text, file), file, predefined, shell));
+  const stated = interpolate(parse(text, file), file, predefined, shell);
   const type = typeOf(stated, file);
-  const { manifest: whole, warnings, errors } = tolerate(type, stated);
+  const decoded = decode(schemaOf(type, 'whole'), stated, (path) => unknownField(type, path));
+  const { manifest: whole, errors, notes: warnings } = decoded;
 
   const manifest = applyEnvironment(whole, environment);
-  const problems = [...errors, ...problemsOf(type, manifest, addedVolumes)];
+  const refused = [...errors, ...exclusiveForms(whole), ...emptySizes(type, stated)];
+  const problems = refused.length > 0 ? refused : problemsOf(type, manifest, addedVolumes);
   // An ignored field is often the reason why another one is missing.
   if (problems.length > 0) throw new DocumentError(file, unique(problems), unique(warnings));
   const all = unique([...warnings, ...otherEnvironments(type, whole, environment, addedVolumes)]);
@@ -92,10 +93,72 @@ function fieldsOf(type: WorkloadType, manifest: YamlMapping): Fields {
 
 /** The problems of a manifest as one environment sees it: of its values, else of the rules that tie them together. */
 function problemsOf(type: WorkloadType, manifest: YamlMapping, addedVolumes: readonly string[]): Diagnostic[] {
-  const schema = schemaFindings(schemaOf(type, 'of one environment'), manifest);
-  if (schema.length > 0) return schema.map(({ line, message }) => ({ line, message }));
+  const values = [...emptyMaps(manifest), ...schemaProblems(schemaOf(type, 'of one environment'), manifest)];
+  if (values.length > 0) return values;
   const fields = fieldsOf(type, manifest);
   return violations(type, fields, addedVolumes).map(({ path, message }) => ({ line: lineAt(manifest, path), message }));
+}
+
+/** Forms that exclude each other in every environment, as Copilot refuses them while it decodes. */
+function exclusiveForms(manifest: YamlMapping): Diagnostic[] {
+  const environments = manifest.get('environments');
+  const sections = environments instanceof YamlMapping ? [...environments.entries.values()] : [];
+  return [manifest, ...sections.map(({ value }) => value)].flatMap((section) => {
+    const volumes = nodeAt(section, ['storage', 'volumes']);
+    const systems = volumes instanceof YamlMapping ? [...volumes.entries.keys()] : [];
+    return [
+      ...excluding(section, ['image'], [['build'], ['location']]),
+      ...systems.flatMap((volume) =>
+        excluding(
+          section,
+          ['storage', 'volumes', volume, 'efs'],
+          [
+            ['uid', 'gid'],
+            ['id', 'root_dir', 'auth'],
+          ],
+        ),
+      ),
+    ];
+  });
+}
+
+/** `cpu:` without a value takes away the default that App Runner needs. */
+function emptySizes(type: WorkloadType, stated: YamlMapping): Diagnostic[] {
+  if (type !== 'Request-Driven Web Service') return [];
+  return ['cpu', 'memory'].flatMap((field) => {
+    const entry = stated.entries.get(field);
+    const message = `${field}: expected a whole number, found nothing: give it a value or remove it`;
+    return entry && !entry.value ? [{ line: entry.key, message }] : [];
+  });
+}
+
+function excluding(section: Node | undefined, path: Path, sides: readonly (readonly string[])[]): Diagnostic[] {
+  const node = nodeAt(section, path);
+  if (!(node instanceof YamlMapping)) return [];
+  const stated = sides.map((side) => side.filter((field) => !isEmptyText(node.get(field))));
+  const [first = [], second = []] = stated;
+  if (first.length === 0 || second.length === 0) return [];
+  const line = node.entries.get(second[0] ?? '')?.key ?? node.line;
+  const names = (fields: readonly string[]) => fields.map((field) => pathText([...path, field])).join(', ');
+  return [{ line, message: `${names(first)} and ${names(second)} exclude each other` }];
+}
+
+function isEmptyText(node: Node | undefined): boolean {
+  return node === undefined || (node instanceof Scalar && node.text === '');
+}
+
+/** Copilot itself crashes on a sidecar or a volume without a value. */
+function emptyMaps(manifest: YamlMapping): Diagnostic[] {
+  return [['sidecars'], ['storage', 'volumes']].flatMap((path) => {
+    const maps = nodeAt(manifest, path);
+    const entries = maps instanceof YamlMapping ? [...maps.entries] : [];
+    return entries
+      .filter(([, { value }]) => value === undefined)
+      .map(([name, { key }]) => ({
+        line: key,
+        message: `${pathText([...path, name])}: expected a map, found nothing`,
+      }));
+  });
 }
 
 function otherEnvironments(
@@ -120,27 +183,6 @@ function unique(problems: readonly Diagnostic[]): Diagnostic[] {
   return [...new Map(problems.map((problem) => [`${problem.line} ${problem.message}`, problem])).values()];
 }
 
-/** Reads the manifest as Copilot decodes it: without the fields it ignores, and the zero value where it drops an error. */
-function tolerate(type: WorkloadType, stated: YamlMapping) {
-  let manifest = stated;
-  const warnings: Diagnostic[] = [];
-  const schema = schemaOf(type, 'whole');
-  for (;;) {
-    const findings = schemaFindings(schema, manifest);
-    const changes = findings.filter(({ repair }) => repair);
-    if (changes.length === 0) {
-      // Copilot decodes every environment, but checks the values of only one.
-      const errors = findings.filter(({ isTypeError }) => isTypeError).map(({ line, message }) => ({ line, message }));
-      return { manifest, warnings, errors };
-    }
-    for (const { line, message, path, repair } of changes) {
-      warnings.push({ line, message });
-      const changed = replaceAt(manifest, path, repair?.value);
-      if (changed instanceof YamlMapping) manifest = changed;
-    }
-  }
-}
-
 function typeOf(manifest: YamlMapping, file: string): WorkloadType {
   const node = manifest.get('type');
   const stated = node instanceof Scalar ? node.text : undefined;
@@ -153,61 +195,36 @@ function typeOf(manifest: YamlMapping, file: string): WorkloadType {
   ]);
 }
 
-interface Finding extends Diagnostic {
-  path: Path;
-  /** Whether the value is of another type, which Copilot refuses as it decodes, in whichever environment. */
-  isTypeError: boolean;
-  /** What Copilot reads instead (nothing for a field that it ignores); undefined where it refuses the value. */
-  repair: { value: Node | undefined } | undefined;
+function unknownField(type: WorkloadType, path: Path): string {
+  const name = String(path.at(-1));
+  const nearest = nearestField(type, path.slice(0, -1), name);
+  const where = path.length > 1 ? ` in ${pathText(path.slice(0, -1))}` : '';
+  const hint = nearest ? `; did you mean "${nearest}"?` : '';
+  return `unknown field "${name}"${where}. Copilot ignores this too: it has never had an effect${hint}`;
 }
 
-const types = /^(a whole number|a number|true or false|a duration.*|a text|a list|a map)( or (a text|a list|a map))*$/;
-
-function schemaFindings(schema: z.ZodType, manifest: YamlMapping): Finding[] {
+/** Values that Copilot decodes and then refuses: not one of those allowed, or out of range. */
+function schemaProblems(schema: z.ZodType, manifest: YamlMapping): Diagnostic[] {
   const result = schema.safeParse(plain(manifest));
   if (result.success) return [];
 
-  function findings(issue: z.core.$ZodIssue, at: Path): Finding[] {
+  function problems(issue: z.core.$ZodIssue, at: Path): Diagnostic[] {
     const path = [...at, ...issue.path];
-    if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => unknownField([...path, key]));
     if (issue.code === 'invalid_union') {
       const closer = issue.errors.filter((branch) => !branch.some(isAboutKind)).at(-1);
-      if (closer) return closer.flatMap((inner) => findings(inner, path));
+      if (closer) return closer.flatMap((inner) => problems(inner, path));
       const expected = new Set(issue.errors.flatMap((branch) => branch.filter(isAboutKind).map(expectation)));
       return [misfit(path, [...expected].join(' or '))];
     }
     return [misfit(path, expectation(issue))];
   }
 
-  function unknownField(path: Path): Finding {
-    const type = typeOf(manifest, '');
-    const name = String(path.at(-1));
-    const nearest = nearestField(type, path.slice(0, -1), name);
-    const where = path.length > 1 ? ` in ${pathText(path.slice(0, -1))}` : '';
-    const hint = nearest ? `; did you mean "${nearest}"?` : '';
-    const message = `unknown field "${name}"${where}. Copilot ignores this too: it has never had an effect${hint}`;
-    return { line: lineAt(manifest, path), message, path, isTypeError: false, repair: { value: undefined } };
+  function misfit(path: Path, expected: string): Diagnostic {
+    const message = `${pathText(path)}: expected ${expected}, found ${describe(nodeAt(manifest, path))}`;
+    return { line: lineAt(manifest, path), message };
   }
 
-  function misfit(path: Path, expected: string): Finding {
-    const node = nodeAt(manifest, path);
-    const line = lineAt(manifest, path);
-    const tolerated = node instanceof Scalar ? toleratedValue(path, expected, node) : undefined;
-    const found =
-      node instanceof Scalar ? describe(node) : node instanceof Sequence ? 'a list' : node ? 'a map' : 'nothing';
-    const message = `${pathText(path)}: expected ${expected}, found ${found}`;
-    if (!tolerated || !(node instanceof Scalar))
-      return { line, message, path, isTypeError: types.test(expected), repair: undefined };
-    const hint = expected.startsWith('a duration') && /^\d+$/.test(node.text) ? `; did you mean ${node.text}s?` : '';
-    const note = `${message}. Copilot takes it and reads ${tolerated.text}${hint}`;
-    return { line, message: note, path, isTypeError: false, repair: { value: tolerated } };
-  }
-
-  return result.error.issues.flatMap((issue) => findings(issue, []));
-}
-
-function describe({ text, kind }: Scalar): string {
-  return kind === 'text' ? JSON.stringify(text) : text;
+  return result.error.issues.flatMap((issue) => problems(issue, []));
 }
 
 /** Whether the value as a whole is of another kind, and not just something inside it wrong. */

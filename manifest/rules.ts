@@ -23,12 +23,14 @@ export function violations(type: WorkloadType, fields: Fields, addedVolumes: rea
     ...imageViolations(type, fields),
     ...httpViolations(type, fields),
     ...countViolations(type, fields),
-    ...alarmViolations(type, fields),
     ...volumeViolations(fields, addedVolumes),
     ...sidecarViolations(fields),
-    ...portViolations(fields),
-    ...platformViolations(fields),
+    ...portViolations(type, fields),
+    ...platformViolations(type, fields),
     ...topicViolations(fields),
+    ...connectViolations(type, fields),
+    ...overrideViolations(type, fields),
+    ...requestDrivenViolations(type, fields),
     ...(type === 'Scheduled Job' ? scheduleViolations(fields) : []),
   ];
 }
@@ -50,17 +52,20 @@ function nameViolations({ name, sidecars = {} }: Fields): Violation[] {
 
 function imageViolations(type: WorkloadType, { image }: Fields): Violation[] {
   const needsPort = type === 'Load Balanced Web Service' || type === 'Request-Driven Web Service';
-  const withoutPort = type === 'Worker Service' || type === 'Scheduled Job';
   return [
-    ...needs(image?.build || image?.location, ['image'], 'image.build or image.location is missing'),
+    ...needs(isBuilt(image?.build) || image?.location, ['image'], 'image.build or image.location is missing'),
     ...needs(
-      !(image?.build && image.location),
+      !(isBuilt(image?.build) && image?.location !== undefined),
       ['image', 'location'],
       'image.build and image.location exclude each other',
     ),
     ...needs(!needsPort || image?.port, ['image', 'port'], 'image.port is missing'),
-    ...needs(!(withoutPort && image?.port), ['image', 'port'], `a ${type} has no image.port`),
   ];
+}
+
+/** `build: ""` is no build to Copilot. */
+function isBuilt(build: NonNullable<Fields['image']>['build']): boolean {
+  return Object.entries(build ?? {}).some(([field, value]) => field !== 'dockerfile' || value !== '');
 }
 
 function httpViolations(type: WorkloadType, { http, nlb, sidecars = {}, name, image }: Fields): Violation[] {
@@ -69,13 +74,13 @@ function httpViolations(type: WorkloadType, { http, nlb, sidecars = {}, name, im
     found.push(...needs(http !== undefined, ['http'], 'http is missing'));
     found.push(...needs(http !== false || nlb, ['http'], 'http is false: then nlb has to be there'));
   }
-  if (type === 'Backend Service')
-    found.push(...needs(typeof http !== 'boolean', ['http'], 'a Backend Service has no http: true or false'));
 
-  function target(path: Path, { target_container }: { target_container?: string | undefined }) {
-    if (target_container === undefined || target_container === name) return;
-    const exposed = sidecars[target_container]?.port;
-    const problem = sidecars[target_container] ? 'exposes no port' : 'is not among the sidecars';
+  function target(path: Path, rule: { target_container?: string | undefined }, oldName?: string) {
+    const target_container = rule.target_container ?? oldName;
+    if (target_container === undefined) return;
+    const isMain = target_container === name;
+    const exposed = isMain ? image?.port : sidecars[target_container]?.port;
+    const problem = isMain || sidecars[target_container] ? 'exposes no port' : 'is not among the sidecars';
     found.push(
       ...needs(exposed, [...path, 'target_container'], `the target container "${target_container}" ${problem}`),
     );
@@ -92,7 +97,7 @@ function httpViolations(type: WorkloadType, { http, nlb, sidecars = {}, name, im
     found.push(...needs(rule.path !== undefined, [...at, 'path'], `${where}.path is missing`));
     found.push(
       ...needs(
-        !rule.hosted_zone || rule.alias,
+        rule.hosted_zone === undefined || rule.alias?.length,
         [...at, 'hosted_zone'],
         `${where}.hosted_zone needs an alias beside it`,
       ),
@@ -110,7 +115,8 @@ function httpViolations(type: WorkloadType, { http, nlb, sidecars = {}, name, im
     const conditions = names + (rule.allowed_source_ips ?? []).length;
     const tooMany = `${where}: ${conditions} aliases and ranges of addresses; with its path, a load balancer rule takes 4`;
     found.push(...needs(conditions < 5, at, tooMany));
-    target(at, rule);
+    const old = at.length === 1 && type === 'Load Balanced Web Service' ? http : undefined;
+    target(at, rule, typeof old === 'object' ? old.targetContainer : undefined);
   }
   if (typeof http === 'object') {
     found.push(
@@ -120,6 +126,7 @@ function httpViolations(type: WorkloadType, { http, nlb, sidecars = {}, name, im
         'http.target_container and its old name targetContainer exclude each other',
       ),
     );
+    // Copilot takes this, and CloudFormation refuses the port -1 that it makes of it.
     found.push(
       ...needs(
         type !== 'Backend Service' || image?.port || http.target_container || http.target_port,
@@ -136,12 +143,39 @@ function httpViolations(type: WorkloadType, { http, nlb, sidecars = {}, name, im
       found.push(...needs(listener.port, [...at, 'port'], `${at.map(String).join('.')}.port is missing`));
       target(at, listener);
     }
+    for (const [i, alias] of (nlb.alias ?? []).entries()) {
+      const zone = 'hosted_zone' in alias ? alias.hosted_zone : undefined;
+      const path = ['nlb', 'alias', i, 'hosted_zone'];
+      found.push(...needs(zone === undefined, path, 'a Network Load Balancer supports no hosted_zone: remove it'));
+    }
   }
-  return found;
+  return type === 'Load Balanced Web Service' ? [...found, ...gracePeriodViolations({ http, nlb })] : found;
+}
+
+/** A service has one grace period, which covers all its target groups. */
+function gracePeriodViolations({ http, nlb }: Pick<Fields, 'http' | 'nlb'>): Violation[] {
+  const rules = typeof http === 'object' ? routingRules(http).filter(([, rule]) => hasGracePeriod(rule)) : [];
+  const stated = nlb ? listeners(nlb).filter(([, listener]) => hasGracePeriod(listener)) : [];
+  const inMore = [...rules, ...stated].filter(([at]) => at.length > 1);
+  return [
+    ...inMore.map(([at]) => {
+      const message = `grace_period belongs into ${String(at[0])}.healthcheck only: it covers the whole service`;
+      return { path: [...at, 'healthcheck', 'grace_period'], message };
+    }),
+    ...needs(
+      !(rules.some(([at]) => at.length === 1) && stated.some(([at]) => at.length === 1)),
+      ['nlb', 'healthcheck', 'grace_period'],
+      'http.healthcheck.grace_period and nlb.healthcheck.grace_period exclude each other',
+    ),
+  ];
+}
+
+function hasGracePeriod({ healthcheck }: { healthcheck?: object | undefined }): boolean {
+  return healthcheck !== undefined && 'grace_period' in healthcheck && healthcheck.grace_period !== undefined;
 }
 
 /** The protocol and container of every port, as Copilot collects them; a port has one container and one protocol. */
-function portViolations({ name = '', image, sidecars = {}, http, nlb }: Fields): Violation[] {
+function portViolations(type: WorkloadType, { name = '', image, sidecars = {}, http, nlb }: Fields): Violation[] {
   const found: Violation[] = [];
   const exposed = new Map<number, { container: string; protocol: string }>();
   function expose(path: Path, port: number, protocol: string | undefined, container: string | undefined) {
@@ -170,17 +204,19 @@ function portViolations({ name = '', image, sidecars = {}, http, nlb }: Fields):
     expose([...at, target_port ? 'target_port' : 'port'], target_port ?? port.port, protocol, target_container);
   }
   if (image?.port) expose(['image', 'port'], image.port, undefined, name);
-  function healthcheck(path: Path, port: number | undefined) {
+  function healthcheck(at: Path, check: object | undefined, target: number | undefined) {
+    const stated = check && 'port' in check && typeof check.port === 'number' ? check.port : undefined;
+    const port = stated ?? target;
     const protocol = port === undefined ? undefined : exposed.get(port)?.protocol;
-    const message = `the health check needs TCP, but port ${port} is exposed as ${protocol}`;
-    found.push(...needs(protocol === undefined || protocol === 'tcp', path, message));
+    const message = `the health check needs TCP, but port ${port} is exposed as ${protocol}: set healthcheck.port to a TCP port`;
+    found.push(...needs(protocol === undefined || protocol === 'tcp', [...at, 'healthcheck', 'port'], message));
   }
+  if (type === 'Request-Driven Web Service') return found;
   if (typeof http === 'object') {
-    for (const [at, { healthcheck: check }] of routingRules(http))
-      healthcheck([...at, 'healthcheck', 'port'], check && 'port' in check ? check.port : undefined);
+    for (const [at, rule] of routingRules(http)) healthcheck(at, rule.healthcheck, rule.target_port ?? image?.port);
   }
-  for (const [at, item] of nlb ? listeners(nlb) : [])
-    healthcheck([...at, 'healthcheck', 'port'], item.healthcheck?.port);
+  for (const [at, { healthcheck: check, target_port, port }] of nlb ? listeners(nlb) : [])
+    healthcheck(at, check, target_port ?? port?.port);
   return found;
 }
 
@@ -203,36 +239,69 @@ function listeners(nlb: Nlb): [Path, Nlb | NonNullable<Nlb['additional_listeners
   return [[['nlb'], nlb], ...more];
 }
 
-/** https://github.com/aws/copilot-cli/blob/v1.34.1/internal/pkg/manifest/validate.go (TaskConfig, validateWindows) */
-function platformViolations({ platform, count, storage, network }: Fields): Violation[] {
-  const { osfamily = '', architecture = '' } = platform ?? {};
-  const isWindows = osfamily.toLowerCase().startsWith('windows');
-  const isArm = architecture.toLowerCase().startsWith('arm');
-  const spot = count && 'spot' in count ? count.spot : undefined;
-  const spotFrom = count && 'range' in count ? count.range : undefined;
-  const usesSpot = spot !== undefined || (spotFrom && 'spot_from' in spotFrom && spotFrom.spot_from !== undefined);
+const WINDOWS = ['windows', 'windows_server_2019_core', 'windows_server_2019_full', 'windows_server_2022_core'];
+const OS_FAMILIES: Readonly<Record<string, readonly string[]>> = {
+  linux: ['x86_64', 'amd64', 'arm', 'arm64'],
+  ...Object.fromEntries([...WINDOWS, 'windows_server_2022_full'].map((family) => [family, ['x86_64', 'amd64']])),
+};
+
+/** https://github.com/aws/copilot-cli/blob/v1.34.1/internal/pkg/manifest/validate.go (PlatformArgs, validateWindows) */
+function platformViolations(type: WorkloadType, { platform, storage, network }: Fields): Violation[] {
+  if (!platform) return [];
+  const { osfamily, architecture } = platform;
+  if (osfamily === undefined || architecture === undefined)
+    return [{ path: ['platform'], message: 'platform needs both osfamily and architecture, or neither' }];
+  const allowed = OS_FAMILIES[osfamily.toLowerCase()] ?? [];
+  if (!allowed.includes(architecture.toLowerCase())) {
+    const message = `platform ${osfamily}/${architecture}: expected linux with x86_64 or arm64, or windows, windows_server_2019_core, …_full, windows_server_2022_core or …_full with x86_64`;
+    return [{ path: ['platform'], message }];
+  }
+  if (!osfamily.toLowerCase().startsWith('windows')) return [];
   const files = Object.entries(storage?.volumes ?? {}).filter(([, { efs }]) => efs !== undefined && efs !== false);
+  const isConnected = network?.connect && (type === 'Load Balanced Web Service' || type === 'Backend Service');
   return [
-    ...needs(
-      (platform?.osfamily === undefined) === (platform?.architecture === undefined),
-      ['platform'],
-      'platform needs both osfamily and architecture, or neither',
-    ),
-    ...needs(!(isArm && usesSpot), ['count'], 'Fargate Spot is not supported on ARM: remove spot, or use x86_64'),
-    ...needs(
-      !(isWindows && storage?.readonly_fs),
-      ['storage', 'readonly_fs'],
-      'storage.readonly_fs is not supported on Windows',
-    ),
-    ...files.flatMap(([volume]) =>
-      needs(!isWindows, ['storage', 'volumes', volume, 'efs'], 'EFS is not supported on Windows'),
-    ),
-    ...needs(
-      !(isWindows && network?.connect),
-      ['network', 'connect'],
-      'network.connect (Service Connect) is not supported on Windows',
-    ),
+    ...needs(!storage?.readonly_fs, ['storage', 'readonly_fs'], 'storage.readonly_fs is not supported on Windows'),
+    ...files.map(([volume]) => {
+      return { path: ['storage', 'volumes', volume, 'efs'], message: 'EFS is not supported on Windows' };
+    }),
+    ...needs(!isConnected, ['network', 'connect'], 'network.connect (Service Connect) is not supported on Windows'),
   ];
+}
+
+function connectViolations(type: WorkloadType, { network, http, image }: Fields): Violation[] {
+  const alias = typeof network?.connect === 'object' ? network.connect.alias : undefined;
+  if (alias === undefined || type === 'Load Balanced Web Service' || type === 'Scheduled Job') return [];
+  const isExposed =
+    type === 'Backend Service' && (image?.port || (typeof http === 'object' && http.target_container !== undefined));
+  return needs(
+    isExposed,
+    ['network', 'connect', 'alias'],
+    'network.connect.alias needs a port that the service exposes',
+  );
+}
+
+/** https://github.com/aws/copilot-cli/blob/v1.34.1/internal/pkg/template/override/rule.go */
+function overrideViolations(type: WorkloadType, { variables = {}, taskdef_overrides = [] }: Fields): Violation[] {
+  const found: Violation[] = [];
+  for (const [i, { path = '' }] of taskdef_overrides.entries()) {
+    const at = ['taskdef_overrides', i, 'path'];
+    const isForbidden = /^(Family|ContainerDefinitions\[\d+\].Name)$/.test(path);
+    found.push(...needs(!isForbidden, at, `taskdef_overrides can't change ${path}: Copilot sets it`));
+    const wrong = path.split('.').find((segment) => !/^[\w-]+(\[(\d+|-)\])?$/.test(segment));
+    const message = `"${wrong}": expected a path of keys and places, such as ContainerDefinitions[0].Ulimits[-]`;
+    found.push(...needs(wrong === undefined, at, message));
+  }
+  for (const [name, value] of Object.entries(variables)) {
+    const isNamed = typeof value === 'string' || value.from_cfn !== '' || type === 'Request-Driven Web Service';
+    found.push(...needs(isNamed, ['variables', name, 'from_cfn'], 'from_cfn is empty: expected the name of an export'));
+  }
+  return found;
+}
+
+/** https://github.com/aws/copilot-cli/blob/v1.34.1/internal/pkg/manifest/validate.go (AppRunnerInstanceConfig) */
+function requestDrivenViolations(type: WorkloadType, { platform }: Fields): Violation[] {
+  const message = 'Copilot refuses every platform of a Request-Driven Web Service, linux/amd64 too: remove it';
+  return needs(type !== 'Request-Driven Web Service' || !platform, ['platform'], message);
 }
 
 type Queue = NonNullable<NonNullable<Fields['subscribe']>['queue']>;
@@ -336,9 +405,16 @@ function countViolations(type: WorkloadType, { count, http }: Fields): Violation
       'count.range: the minimum is above the maximum',
     ),
     ...needs(
-      !(http === false && (count.requests || count.response_time)),
+      !((http === false || (!http && type === 'Backend Service')) && (count.requests || count.response_time)),
       ['count'],
-      'http is false: nothing to scale by requests or response_time',
+      'nothing to scale by requests or response_time without http',
+    ),
+    ...(['cpu_percentage', 'memory_percentage'] as const).flatMap((field) =>
+      needs(
+        count[field] === undefined || count[field].value !== undefined,
+        ['count', field],
+        `count.${field}.value is missing`,
+      ),
     ),
     ...needs(
       !queue_delay || (queue_delay.acceptable_latency && queue_delay.msg_processing_time),
@@ -351,13 +427,6 @@ function countViolations(type: WorkloadType, { count, http }: Fields): Violation
       'count.queue_delay: msg_processing_time is longer than acceptable_latency',
     ),
   ];
-}
-
-function alarmViolations(type: WorkloadType, { deployment }: Fields): Violation[] {
-  const alarms = deployment?.rollback_alarms;
-  const queued = alarms && 'messages_delayed' in alarms;
-  const path = ['deployment', 'rollback_alarms', 'messages_delayed'];
-  return needs(!queued || type === 'Worker Service', path, `a ${type} has no queue whose messages could be delayed`);
 }
 
 type Volume = NonNullable<NonNullable<Fields['storage']>['volumes']>[string];
@@ -385,6 +454,7 @@ function volumeViolations({ storage, sidecars = {} }: Fields, addedVolumes: read
       ...needs((efs.uid === undefined) === (efs.gid === undefined), [...at, 'efs'], 'uid and gid go together'),
     );
     found.push(...needs(efs.uid !== 0, [...at, 'efs', 'uid'], 'uid must not be 0'));
+    found.push(...accessPointViolations([...at, 'efs'], efs));
   }
   for (const [sidecar, { mount_points = [] }] of Object.entries(sidecars)) {
     for (const [i, { source_volume, path }] of mount_points.entries()) {
@@ -403,15 +473,36 @@ function volumeViolations({ storage, sidecars = {} }: Fields, addedVolumes: read
   return found;
 }
 
-function sidecarViolations({ name = '', image, sidecars = {} }: Fields): Violation[] {
+function accessPointViolations(
+  at: Path,
+  { root_dir = '', auth }: Exclude<Volume['efs'], boolean | undefined>,
+): Violation[] {
+  if (auth?.access_point_id === undefined) {
+    const message = `root_dir "${root_dir}": expected a path of letters, digits and - . _ /`;
+    return needs(/^[\w\-./]*$/.test(root_dir), [...at, 'root_dir'], message);
+  }
+  return [
+    ...needs(
+      root_dir === '' || root_dir === '/',
+      [...at, 'root_dir'],
+      'root_dir has to be / or absent beside access_point_id',
+    ),
+    ...needs(auth.iam !== false, [...at, 'auth', 'iam'], 'auth.iam has to be true or absent beside access_point_id'),
+  ];
+}
+
+function sidecarViolations({ name = '', image, sidecars = {}, logging }: Fields): Violation[] {
   const found: Violation[] = [];
   const containers = new Map([[name, { at: ['image'], depends_on: image?.depends_on ?? {}, essential: true }]]);
+  const { retention: _, ...router } = logging ?? {};
+  if (Object.values(router).some((value) => value !== undefined))
+    containers.set('firelens_log_router', { at: ['logging'], depends_on: {}, essential: false });
   for (const [sidecar, { depends_on = {}, essential = true }] of Object.entries(sidecars)) {
     containers.set(sidecar, { at: ['sidecars', sidecar], depends_on, essential });
   }
   for (const [sidecar, { image: own }] of Object.entries(sidecars)) {
     const at = ['sidecars', sidecar];
-    const stated = [own && 'build' in own && own.build, own?.location].filter(Boolean).length;
+    const stated = [isBuilt(own && 'build' in own ? own.build : undefined), own?.location].filter(Boolean).length;
     found.push(...needs(stated > 0, at, `${at.join('.')}.image is missing`));
     found.push(...needs(stated < 2, [...at, 'image'], 'image.build and image.location exclude each other'));
   }

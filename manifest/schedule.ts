@@ -1,3 +1,5 @@
+import { seconds } from './fields.ts';
+
 /**
  * A schedule of Copilot's or EventBridge's, in UTC, as a CronJob takes it (both read `@daily`, `@every 1h` and five
  * fields alike). Throws a SyntaxError for what only EventBridge can say.
@@ -11,11 +13,56 @@ export function cronJobSchedule(schedule: string): string {
   const [, fields] = /^cron\((.+)\)$/.exec(schedule) ?? [];
   if (fields) return fromEventBridge(fields.trim().split(/\s+/), schedule);
 
-  const known = /^@(yearly|annually|monthly|weekly|daily|midnight|hourly|every \S+)$/.test(schedule);
-  if (known || schedule.trim().split(/\s+/).length === 5) return schedule;
-  throw new SyntaxError(
-    `"${schedule}" is no schedule: expected @daily, @every 1h, rate(5 minutes) or five fields of cron`,
-  );
+  const every = /^@every (.+)$/.exec(schedule)?.[1];
+  if (every !== undefined) {
+    const interval = seconds(every);
+    if (interval !== undefined && interval >= 60 && interval % 60 === 0) return schedule;
+    throw new SyntaxError(`"${schedule}": expected a whole number of minutes or hours, such as @every 90m`);
+  }
+  if (/^@(yearly|annually|monthly|weekly|daily|midnight|hourly)$/.test(schedule)) return schedule;
+  return checkedFields(schedule);
+}
+
+const MONTHS = ['jan', 'feb', 'mar', 'apr', 'may', 'jun', 'jul', 'aug', 'sep', 'oct', 'nov', 'dec'];
+const DAYS = ['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'];
+const FIELDS = [
+  { name: 'minute', least: 0, most: 59, names: [] },
+  { name: 'hour', least: 0, most: 23, names: [] },
+  { name: 'day of the month', least: 1, most: 31, names: [] },
+  { name: 'month', least: 1, most: 12, names: MONTHS },
+  { name: 'day of the week', least: 0, most: 6, names: DAYS },
+];
+
+/** Five fields as Copilot checks them: https://github.com/robfig/cron/blob/v3.0.1/parser.go, and one kind of day only. */
+function checkedFields(schedule: string): string {
+  const fields = schedule.trim().split(/\s+/);
+  if (fields.length !== 5)
+    throw new SyntaxError(
+      `"${schedule}" is no schedule: expected @daily, @every 1h, rate(5 minutes) or five fields of cron`,
+    );
+  for (const [i, { name, least, most, names }] of FIELDS.entries()) {
+    for (const part of fields[i]?.split(',') ?? []) {
+      const [, start, end, step] = /^(\*|\?|\w+)(?:-(\w+))?(?:\/([1-9]\d*))?$/.exec(part) ?? [];
+      const from = start === '*' || start === '?' ? least : position(start, names, least);
+      const to = end === undefined ? from : position(end, names, least);
+      const fits =
+        start !== undefined && from >= least && to <= most && from <= to && (step === undefined || Number(step) > 0);
+      if (!fits)
+        throw new SyntaxError(
+          `"${schedule}": "${part}" is no ${name}: expected a number from ${least} to ${most}, * or a range`,
+        );
+    }
+  }
+  const [, , day = '', , weekday = ''] = fields;
+  if (!/[*?]/.test(day) && !/[*?]/.test(weekday))
+    throw new SyntaxError(`"${schedule}" names both a day of the month and a day of the week: give one of them as *`);
+  return schedule;
+}
+
+function position(text: string | undefined, names: readonly string[], least: number): number {
+  const index = names.indexOf(text?.toLowerCase() ?? '');
+  if (index >= 0) return index + least;
+  return text !== undefined && /^\d+$/.test(text) ? Number(text) : Number.NaN;
 }
 
 function fromEventBridge(fields: string[], schedule: string): string {

@@ -89,7 +89,7 @@ describe('a Load Balanced Web Service', () => {
   it('has a port for each listener of nlb', () => {
     const text = webService(
       'http: false',
-      'nlb: { port: 443/tls, target_port: 8080, additional_listeners: [{ port: 53/udp }] }',
+      'nlb: { port: 443/tls, target_port: 8080, additional_listeners: [{ port: 53/udp, healthcheck: { port: 8080 } }] }',
     );
     const { ports, type } = only(objectsOf(text), 'Service', 'api-nlb').spec;
     expect(type).to.equal('LoadBalancer');
@@ -791,7 +791,10 @@ describe('a file system', () => {
 
 describe('one port over TCP and UDP', () => {
   it('is two ports of the container and of the Service', () => {
-    const text = webService('nlb: { port: 8080/udp }');
+    const text = webService(
+      'http: { path: /, healthcheck: { port: 9000 } }',
+      'nlb: { port: 8080/udp, healthcheck: { port: 9000 } }',
+    );
     expect(containerOf(text).ports).to.deep.equal([
       { name: 'http', containerPort: 8080, protocol: 'TCP' },
       { name: 'udp-8080', containerPort: 8080, protocol: 'UDP' },

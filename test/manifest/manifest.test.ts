@@ -10,8 +10,8 @@ describe('readManifest', () => {
   });
 
   it('says in which map an ignored field stands', () => {
-    const { warnings } = read(webService('http:', '  path: /', '  healthcheck:', '    timout: 3s'));
-    expect(warnings.join()).to.match(/:7: unknown field "timout" in http.healthcheck.*; did you mean "timeout"\?$/);
+    const { warnings } = read(webService('http:', '  path: /', '  healthcheck:', '    path: /ok', '    timout: 3s'));
+    expect(warnings.join()).to.match(/:8: unknown field "timout" in http.healthcheck.*; did you mean "timeout"\?$/);
   });
 
   for (const [lines, meant] of [

@@ -49,16 +49,16 @@ describe("Copilot's rules", () => {
     ],
     [
       webService('http: false', 'nlb: { port: 80 }', 'count: { range: 1-2, requests: 5 }'),
-      'http is false: nothing to scale by requests',
+      'nothing to scale by requests or response_time without http',
     ],
     [
       webService('deployment: { rollback_alarms: { messages_delayed: 5 } }'),
-      'has no queue whose messages could be delayed',
+      'deployment.rollback_alarms: expected a list or a map, found a map without any of its fields',
     ],
     [webService('storage: { volumes: { v: { efs: true } } }'), 'storage.volumes.v.path is missing'],
     [
       webService('storage: { volumes: { v: { path: /v, efs: { uid: 5, gid: 5, id: fs-1 } } } }'),
-      'uid and gid exclude id, root_dir and auth',
+      'storage.volumes.v.efs.uid, storage.volumes.v.efs.gid and storage.volumes.v.efs.id exclude each other',
     ],
     [webService('storage: { volumes: { v: { path: /v, efs: { uid: 5 } } } }'), 'uid and gid go together'],
     [webService('storage: { volumes: { v: { path: /v, efs: { uid: 0, gid: 0 } } } }'), 'uid must not be 0'],
@@ -80,15 +80,11 @@ describe("Copilot's rules", () => {
       webService('sidecars: { s: { image: x, depends_on: { t: start } }, t: { image: x, depends_on: { s: start } } }'),
       'depends_on goes in a circle: s → t → s',
     ],
-    [
-      'name: api\ntype: Backend Service\nimage: { build: D }\nhttp: false',
-      'a Backend Service has no http: true or false',
-    ],
+    ['name: api\ntype: Backend Service\nimage: { build: D }\nhttp: false', 'http: expected a map, found false'],
     [
       'name: api\ntype: Backend Service\nimage: { build: D }\nhttp: { path: / }',
       'http needs an image.port to send requests to',
     ],
-    ['name: api\ntype: Worker Service\nimage: { build: D, port: 80 }', 'a Worker Service has no image.port'],
     [
       'name: api\ntype: Worker Service\nimage: { build: D }\ncount: { range: 1-2, requests: 5 }',
       'a Worker Service does not scale by requests',
@@ -139,11 +135,6 @@ describe("Copilot's rules of ports, platforms and topics", () => {
     ],
     [webService('http: { path: /, alias: [a.b, c.b, d.b, e.b, f.b] }'), 'a load balancer rule takes 4'],
     [webService('platform: { osfamily: linux }'), 'platform needs both osfamily and architecture'],
-    [webService('platform: linux/arm64', 'count: { spot: 1 }'), 'Fargate Spot is not supported on ARM'],
-    [
-      webService('platform: linux/arm64', 'count: { range: { min: 1, max: 2, spot_from: 1 }, cpu_percentage: 5 }'),
-      'Fargate Spot is not supported on ARM',
-    ],
     [
       webService('platform: windows/amd64', 'storage: { readonly_fs: true }'),
       'readonly_fs is not supported on Windows',
@@ -171,10 +162,147 @@ describe("Copilot's rules of ports, platforms and topics", () => {
     webService('nlb: { port: 443/tls, target_port: 8080 }'),
     webService('nlb: { port: 80, target_container: s }', 'sidecars: { s: { image: x, port: 80 } }'),
     webService('http: { path: /, target_port: 9 }', 'sidecars: { s: { image: x, port: 9 } }'),
-    webService('nlb: { port: 8080/udp }'),
+    webService(
+      'nlb: { port: 8080/udp, healthcheck: { port: 9000 } }',
+      'http: { path: /, healthcheck: { port: 9000 } }',
+    ),
   ]) {
     it(`accept: ${text.split('\n').slice(3).join(' ')}`, () => {
       expect(read(text).name).to.equal('api');
+    });
+  }
+});
+
+describe("Copilot's rules of load balancers, file systems and overrides", () => {
+  const sidecar = 'sidecars: { s: { image: x, port: 81 } }';
+  const efs = (fields: string) => webService(`storage: { volumes: { v: { path: /v, efs: { ${fields} } } } }`);
+  const backend = (...lines: string[]) => ['name: api\ntype: Backend Service', ...lines].join('\n');
+  const requestDriven = (...lines: string[]) =>
+    ['name: api\ntype: Request-Driven Web Service\nimage: { location: public.ecr.aws/a/b, port: 80 }', ...lines].join(
+      '\n',
+    );
+  const scheduled = (schedule: string, ...lines: string[]) =>
+    [`${job}\non: { schedule: ${JSON.stringify(schedule)} }`, ...lines].join('\n');
+
+  for (const [text, message] of [
+    [
+      webService(
+        'http: { path: /, healthcheck: { grace_period: 5s } }',
+        'nlb: { port: 81, healthcheck: { grace_period: 5s } }',
+      ),
+      'http.healthcheck.grace_period and nlb.healthcheck.grace_period exclude each other',
+    ],
+    [
+      webService('http: { path: /, additional_rules: [{ path: /a, healthcheck: { grace_period: 5s } }] }'),
+      'grace_period belongs into http.healthcheck only',
+    ],
+    [
+      webService('nlb: { port: 81, additional_listeners: [{ port: 82, healthcheck: { grace_period: 5s } }] }'),
+      'grace_period belongs into nlb.healthcheck only',
+    ],
+    [
+      webService('nlb: { port: 81, alias: [{ name: a.b, hosted_zone: Z }] }'),
+      'a Network Load Balancer supports no hosted_zone',
+    ],
+    [webService('nlb: { port: 8080/udp }'), 'the health check needs TCP, but port 8080 is exposed as udp'],
+    [webService('http: { path: /, targetContainer: s }'), 'the target container "s" is not among the sidecars'],
+    [
+      webService('http: { path: /, target_container: s, targetContainer: s }', sidecar),
+      'http.target_container and its old name targetContainer exclude each other',
+    ],
+    [webService('http: { path: /, hosted_zone: "" }'), 'http.hosted_zone needs an alias beside it'],
+    [
+      webService('sidecars: { s: { image: x, port: 81/tls } }'),
+      'sidecars.s.port: expected a port such as 80 or 53/udp',
+    ],
+    [
+      backend('image: { build: D }', 'http: { path: /, target_container: api }'),
+      'the target container "api" exposes no port',
+    ],
+    [backend('image: { build: D }', 'network: { connect: { alias: a } }'), 'network.connect.alias needs a port'],
+    [
+      'name: w\ntype: Worker Service\nimage: { build: D }\nnetwork: { connect: { alias: a } }',
+      'network.connect.alias needs a port',
+    ],
+    [
+      backend('image: { build: D, port: 80 }', 'count: { range: 1-2, requests: 5 }'),
+      'nothing to scale by requests or response_time without http',
+    ],
+    [
+      efs('id: fs-1, root_dir: /a, auth: { access_point_id: a }'),
+      'root_dir has to be / or absent beside access_point_id',
+    ],
+    [
+      efs('id: fs-1, auth: { iam: false, access_point_id: a }'),
+      'auth.iam has to be true or absent beside access_point_id',
+    ],
+    [efs('id: fs-1, root_dir: "/a b"'), 'root_dir "/a b": expected a path of letters, digits and - . _ /'],
+    [efs('gid: 5'), 'uid and gid go together'],
+    [
+      webService('taskdef_overrides: [{ path: Family, value: x }]'),
+      "taskdef_overrides can't change Family: Copilot sets it",
+    ],
+    [
+      webService('taskdef_overrides: [{ path: "ContainerDefinitions[0].Name", value: x }]'),
+      "taskdef_overrides can't change ContainerDefinitions[0].Name",
+    ],
+    [webService('taskdef_overrides: [{ path: "Volumes[x]", value: x }]'), '"Volumes[x]": expected a path of keys'],
+    [webService('platform: windows/arm64'), 'platform: expected a platform such as linux/arm64'],
+    [
+      webService('platform: { osfamily: windows_server_2019_core, architecture: arm64 }'),
+      'platform windows_server_2019_core/arm64: expected linux',
+    ],
+    [webService('platform: { osfamily: solaris, architecture: amd64 }'), 'platform solaris/amd64: expected linux'],
+    [requestDriven('platform: linux/amd64'), 'Copilot refuses every platform of a Request-Driven Web Service'],
+    [requestDriven('network: { vpc: { placement: public } }'), 'network.vpc.placement: expected private or a map'],
+    [requestDriven('observability: { tracing: jaeger }'), 'observability.tracing: expected awsxray, found "jaeger"'],
+    [requestDriven('cpu:'), 'cpu: expected a whole number, found nothing'],
+    [
+      webService('count: { range: 1-2, cpu_percentage: { cooldown: { in: 1m } } }'),
+      'count.cpu_percentage.value is missing',
+    ],
+    [webService('variables: { A: { from_cfn: "" } }'), 'from_cfn is empty: expected the name of an export'],
+    [webService('network: { vpc: { placement: Private } }'), 'network.vpc.placement: expected public or private'],
+    [
+      webService(
+        'sidecars: { s: { image: x, depends_on: { firelens_log_router: start } } }',
+        'logging: { retention: 7 }',
+      ),
+      'there is no container "firelens_log_router"',
+    ],
+    [scheduled('0 0 1 * 1'), 'names both a day of the month and a day of the week'],
+    [scheduled('@every 30s'), 'expected a whole number of minutes or hours'],
+    [scheduled('0 24 * * *'), '"24" is no hour: expected a number from 0 to 23'],
+    [scheduled('0 0 * * 7'), '"7" is no day of the week'],
+    [scheduled('0 0 * foo *'), '"foo" is no month'],
+    [scheduled('5-1 * * * *'), '"5-1" is no minute'],
+    [scheduled('@daily', 'timeout: 90'), 'timeout: expected a duration of whole seconds such as 90s or 1h30m'],
+    [scheduled('@daily', 'timeout: 500ms'), 'timeout: expected a duration of whole seconds'],
+  ] as const) {
+    it(`refuse: ${message} (${text.split('\n').slice(3).join(' ')})`, () => {
+      expect(refusal(text)).to.contain(message);
+    });
+  }
+
+  for (const text of [
+    webService('platform: linux/arm64', 'count: { spot: 1 }'),
+    webService('platform: { osfamily: Windows_Server_2022_Full, architecture: X86_64 }'),
+    webService('observability: { tracing: jaeger }'),
+    webService('deployment: { rollback_alarms: { cpu_utilization: .nan } }'),
+    webService('logging: { image: x }', 'sidecars: { s: { image: x, depends_on: { firelens_log_router: success } } }'),
+    webService('nlb: { port: 53/udp, healthcheck: { port: 8080 } }'),
+    efs('id: fs-1, root_dir: /, auth: { access_point_id: a }'),
+    requestDriven('variables: { A: { from_cfn: "" } }'),
+    'name: w\ntype: Worker Service\nimage: { build: D }\nplatform: windows/amd64\nnetwork: { connect: true }',
+    backend(
+      'image: { build: D, port: 80 }',
+      'http: { path: /, additional_rules: [{ path: /a, healthcheck: { grace_period: 5s } }] }',
+    ),
+    scheduled('*/5 8-18 * jan-MAR,12 Mon-fri'),
+    scheduled('@every 90m'),
+  ]) {
+    it(`accept: ${text.split('\n').slice(3).join(' ')}`, () => {
+      expect(() => read(text)).not.to.throw();
     });
   }
 });
