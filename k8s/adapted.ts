@@ -1,5 +1,7 @@
 import type { NotCarried } from '../manifest/mapping.ts';
+import { awsNames } from './cluster-names.ts';
 import { type Container, containersOf } from './containers.ts';
+import { rulesOf } from './ports.ts';
 import { acceptsPast399 } from './probes.ts';
 import type { Workload } from './workload.ts';
 
@@ -26,6 +28,19 @@ export function adaptedOf(workload: Workload): Adapted[] {
         reason: `the load balancer ends TLS on AWS; here port ${listener.port.port} passes on what it gets: end TLS in front of it`,
       });
   }
+  for (const [i, { path = '/' }] of rulesOf(fields).entries()) {
+    if (/[*?]/.test(path))
+      found.push({
+        path: i === 0 ? 'http.path' : `http.additional_rules[${i - 1}].path`,
+        reason: `${path}: a route has no wildcards, and takes * and ? as they are`,
+      });
+  }
+  const { connect } = fields.network ?? {};
+  if (typeof connect === 'object' && connect.alias.includes('.'))
+    found.push({
+      path: 'network.connect.alias',
+      reason: `a Service's name has no dots: where this workspace says ${connect.alias}, it is ${workload.manifest.name} here`,
+    });
   for (const container of containersOf(fields)) {
     if (container.oneShot)
       found.push({
@@ -38,8 +53,12 @@ export function adaptedOf(workload: Workload): Adapted[] {
   return found;
 }
 
-function localNames(workload: Workload, { at, variables = {}, command = [], entrypoint = [] }: Container): Adapted[] {
+function localNames(workload: Workload, container: Container): Adapted[] {
+  const { at, variables = {}, command = [], entrypoint = [], env_file } = container;
   const texts = [
+    ...[...(workload.environmentFiles.get(env_file ?? '') ?? [])].map(
+      ([name, value]) => [`${env_file}: ${name}`, value] as const,
+    ),
     ...Object.entries(variables).map(([name, value]) => [`${at}variables.${name}`, value] as const),
     ...command.map((word) => [`${at}command`, word] as const),
     ...entrypoint.map((word) => [`${at}entrypoint`, word] as const),
@@ -47,23 +66,9 @@ function localNames(workload: Workload, { at, variables = {}, command = [], entr
   return texts.flatMap(([path, text]) =>
     typeof text !== 'string'
       ? []
-      : [...text.matchAll(localName(workload))].map(([name]) => ({
+      : awsNames(workload, text).map(({ name, becomes }) => ({
           path,
-          reason: `${name} resolves on AWS only: it is ${withClusterNames(workload, name)} here`,
+          reason: `${name} resolves on AWS only: it is ${becomes} here`,
         })),
   );
-}
-
-/** A text in which the names of AWS service discovery, `api.test.shop.local`, are those of the cluster's Services. */
-export function withClusterNames(workload: Workload, text: string): string {
-  return text.replaceAll(
-    localName(workload),
-    (_, service?: string) =>
-      `${(service ?? '').toLowerCase().replaceAll('_', '-')}${workload.namespace}.svc.cluster.local`,
-  );
-}
-
-/** https://aws.github.io/copilot-cli/docs/developing/svc-to-svc-communication/#service-discovery */
-function localName({ environment, application }: Workload): RegExp {
-  return new RegExp(`(?<![\\w.-])([\\w-]+\\.)?${environment}\\.${application}\\.local(?![\\w-]|\\.\\w)`, 'gi');
 }

@@ -72,6 +72,9 @@ export function synthesize(workload: Workload, { level, routed }: Shared = alone
       ),
       ...pod.notCarried,
       ...chart.notCarried,
+      ...Object.keys(workload.manifest.fields.image?.labels ?? {})
+        .filter((name) => !isAnnotation(name))
+        .map((name) => ({ path: `image.labels.${name}`, reason: 'no name that an annotation may have' })),
       ...workload.overrides.notCarried,
       ...workload.cloudFormationOnly.map((path) => ({
         path,
@@ -132,6 +135,11 @@ function namespaceChart(app: App, { application, namespace }: Workload, level: S
     },
   });
   return chart;
+}
+
+/** https://kubernetes.io/docs/concepts/overview/working-with-objects/annotations/#syntax-and-character-set */
+function isAnnotation(name: string): boolean {
+  return /^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?\/)?[A-Za-z0-9]([-\w.]{0,61}[A-Za-z0-9])?$/.test(name);
 }
 
 class WorkloadChart extends Chart {
@@ -226,9 +234,10 @@ class WorkloadChart extends Chart {
   }
 
   private template(extra: Partial<k8s.PodSpec>): k8s.PodTemplateSpec {
-    const annotations = this.workload.manifest.fields.image?.labels;
+    const labels = Object.entries(this.workload.manifest.fields.image?.labels ?? {});
+    const annotations = Object.fromEntries(labels.filter(([name]) => isAnnotation(name)));
     return {
-      metadata: { labels: { ...this.labels }, ...(annotations ? { annotations } : {}) },
+      metadata: { labels: { ...this.labels }, ...(Object.keys(annotations).length > 0 ? { annotations } : {}) },
       spec: { ...this.pod.spec, ...extra },
     };
   }
@@ -313,7 +322,8 @@ class WorkloadChart extends Chart {
     if (ports.length > 0) serve('service', name, balanced ? NODE_PORT : CLUSTER_IP, ports);
     const type = this.workload.environment === 'local' ? NODE_PORT : LOAD_BALANCER;
     if (listeners.length > 0) serve('listeners', `${name}-nlb`, type, listeners, balanced ? ports.length : 0);
-    if (ports.length > 0 && typeof connect === 'object') serve('alias', objectName(connect.alias), CLUSTER_IP, ports);
+    const alias = typeof connect === 'object' ? objectName(connect.alias) : name;
+    if (ports.length > 0 && alias !== name && !alias.includes('.')) serve('alias', alias, CLUSTER_IP, ports);
   }
 
   /** Into the pods comes only what is meant for the ports that they listen on; out goes what they like, as on AWS. */

@@ -2,7 +2,7 @@ import type { k8s } from 'cdk8s-plus-27';
 import type { Fields } from '../manifest/fields.ts';
 import type { NotCarried } from '../manifest/mapping.ts';
 import { objectName } from '../manifest/names.ts';
-import { withClusterNames } from './adapted.ts';
+import { withClusterNames } from './cluster-names.ts';
 import { type Container, conditionsOn, containersOf } from './containers.ts';
 import { withoutExpansion } from './expansion.ts';
 import { imageOf } from './images.ts';

@@ -36,12 +36,21 @@ export function readWorkloads(options: Options): Workload[] {
     throw new UsageError(`--image needs --service: the workspace has ${services.join(', ')}`);
   const { workloads, problems } = collect(services, (name) => readWorkload(options, workspace, name));
   if (problems.length > 0) throw new WrongFiles(problems.map(({ message }) => message).join('\n'));
-  const mounted = [...workloads, ...othersOf(options, workspace)].map(fileSystemsOf);
-  const shared = new Set(mounted.flat().filter((id) => mounted.filter((ids) => ids.includes(id)).length > 1));
-  return workloads.map((workload) => ({ ...workload, sharedFileSystems: shared }));
+  const all = [...workloads, ...othersOf(options, workspace)];
+  const mounted = all.map(fileSystemsOf);
+  const sharedFileSystems = new Set(
+    mounted.flat().filter((claim) => mounted.filter((claims) => claims.includes(claim)).length > 1),
+  );
+  const dottedAliases = new Map(all.flatMap(dottedAlias));
+  return workloads.map((workload) => ({ ...workload, sharedFileSystems, dottedAliases }));
 }
 
-/** The workloads that were not asked for, but may mount the same file systems; what is wrong in them is not reported. */
+function dottedAlias({ manifest }: Workload): [string, string][] {
+  const { connect } = manifest.fields.network ?? {};
+  return typeof connect === 'object' && connect.alias.includes('.') ? [[connect.alias, manifest.name]] : [];
+}
+
+/** The workloads that were not asked for, but may mount the same file systems or be named; what is wrong in them is not reported. */
 function othersOf(options: Options, workspace: Workspace): Workload[] {
   if (options.service === undefined) return [];
   const others = workspace.workloads.filter((name) => name !== options.service);
@@ -98,6 +107,7 @@ function readWorkload(options: Options, workspace: Workspace, service: string): 
     externalSecrets: options['external-secrets'],
     nodePorts: nodePorts(options, workspace, service),
     sharedFileSystems: new Set(),
+    dottedAliases: new Map(),
     volumeSize: options['volume-size'],
     accessMode: options.accessMode,
     pullSecret: options['pull-secret'],

@@ -39,7 +39,7 @@ export function scalingOf(fields: Fields): Scaling {
       amount: (percent: number) => `${Math.round((memory * percent) / 100)}Mi`,
     },
   ].flatMap(({ name, target, amount }) =>
-    target?.value === undefined ? [] : [{ name, averageValue: k8s.Quantity.fromString(amount(target.value)) }],
+    !target?.value ? [] : [{ name, averageValue: k8s.Quantity.fromString(amount(target.value)) }],
   );
   const stated = [cpu_percentage?.cooldown, memory_percentage?.cooldown, count.cooldown];
   const longest = (side: 'in' | 'out', most: number) => {

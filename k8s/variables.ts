@@ -1,7 +1,7 @@
 import type { k8s } from 'cdk8s-plus-27';
 import { variableName } from '../manifest/addons.ts';
 import { secretName } from '../manifest/names.ts';
-import { withClusterNames } from './adapted.ts';
+import { withClusterNames } from './cluster-names.ts';
 import { type Container, containersOf } from './containers.ts';
 import { withoutExpansion } from './expansion.ts';
 import { servicePorts } from './ports.ts';

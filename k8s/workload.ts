@@ -39,6 +39,8 @@ export interface Workload {
   externalSecrets: boolean;
   /** The names of the claims that other workloads of the workspace mount too. */
   sharedFileSystems: ReadonlySet<string>;
+  /** The aliases of Service Connect in the workspace that have a dot, each with the name of its Service. */
+  dottedAliases: ReadonlyMap<string, string>;
   /** Of each claim, such as `1Gi`. */
   volumeSize: string;
   /** The access mode that someone asked for. */

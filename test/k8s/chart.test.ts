@@ -115,6 +115,43 @@ describe('a Load Balanced Web Service', () => {
     expect(only(objects, 'Service', 'orders').spec.type).to.equal('ClusterIP');
   });
 
+  it('has no second Service for an alias that is its own name, or that no Service can have', () => {
+    for (const alias of ['api', 'api.internal'])
+      expect(
+        only(objectsOf(webService(`network: { connect: { alias: ${alias} } }`)), 'Service').metadata.name,
+      ).to.equal('api');
+  });
+
+  it('is named by its own name where its alias has dots', () => {
+    const { adapted } = synthesisOf(webService('network: { connect: { alias: api.internal } }'));
+    expect(adapted.map(({ path }) => path)).to.deep.equal(['network.connect.alias']);
+    const dottedAliases = new Map([['orders.internal', 'orders']]);
+    const text = webService('variables: { A: "http://orders.internal:80/", B: my.orders.internal }');
+    expect(environmentOf(containerOf(text, { dottedAliases }))).to.include({
+      A: 'http://orders:80/',
+      B: 'my.orders.internal',
+    });
+  });
+
+  it('says that a route takes a wildcard as it is', () => {
+    const { adapted } = synthesisOf(webService('http: { path: "/a*" }'));
+    expect(adapted.map(({ path }) => path)).to.deep.equal(['http.path']);
+  });
+
+  it('keeps those labels of the image that may be annotations', () => {
+    const text = webService('image: { build: D, port: 80, labels: { com.example/team: a, "my label": b, a/b/c: d } }');
+    expect(only(objectsOf(text), 'Deployment').spec.template.metadata.annotations).to.deep.equal({
+      'com.example/team': 'a',
+    });
+    const lost = synthesisOf(text).notCarried.map(({ path }) => path);
+    expect(lost).to.deep.equal(['image.labels.my label', 'image.labels.a/b/c']);
+  });
+
+  it('has no autoscaler for a target of 0 percent, which Kubernetes refuses', () => {
+    const kinds = objectsOf(webService('count: { range: 1-2, cpu_percentage: 0 }')).map(({ kind }) => kind);
+    expect(kinds).not.to.include('HorizontalPodAutoscaler');
+  });
+
   it('lets in what is meant for its ports and nothing else', () => {
     const text = webService('sidecars: { nginx: { image: n, port: 81 } }');
     const { policyTypes, ingress } = only(objectsOf(text), 'NetworkPolicy').spec;

@@ -71,6 +71,7 @@ export function synthesisOf(text: string, input: Partial<Workload> = {}) {
     values: {},
     externalSecrets: false,
     sharedFileSystems: new Set(),
+    dottedAliases: new Map(),
     volumeSize: '1Gi',
     accessMode: undefined,
     pullSecret: undefined,

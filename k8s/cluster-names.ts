@@ -1,0 +1,50 @@
+import type { Workload } from './workload.ts';
+
+interface Rewriting {
+  pattern: RegExp;
+  replacement: (match: string) => string;
+}
+
+/**
+ * A text in which the names that only AWS resolves are those of the cluster's Services: of service discovery,
+ * `api.test.shop.local`, and the aliases of Service Connect that no Service can have.
+ * https://aws.github.io/copilot-cli/docs/developing/svc-to-svc-communication/
+ */
+export function withClusterNames(workload: Workload, text: string): string {
+  return rewritings(workload).reduce(
+    (result, { pattern, replacement }) => result.replaceAll(pattern, replacement),
+    text,
+  );
+}
+
+/** The names in a text that only AWS resolves, each with what it becomes. */
+export function awsNames(workload: Workload, text: string): { name: string; becomes: string }[] {
+  return rewritings(workload).flatMap(({ pattern, replacement }) =>
+    [...text.matchAll(pattern)].map(([name]) => ({ name, becomes: replacement(name) })),
+  );
+}
+
+function rewritings({ environment, application, namespace, dottedAliases }: Workload): Rewriting[] {
+  const suffix = `${environment}.${application}.local`;
+  const discovery: Rewriting = {
+    pattern: whole(`(?:[\\w-]+\\.)?${literal(suffix)}`),
+    replacement: (match) => {
+      const service = match.slice(0, -suffix.length).toLowerCase().replaceAll('_', '-');
+      return `${service}${namespace}.svc.cluster.local`;
+    },
+  };
+  const aliases = [...dottedAliases].map(([alias, service]) => ({
+    pattern: whole(literal(alias)),
+    replacement: () => service,
+  }));
+  return [discovery, ...aliases];
+}
+
+/** Such a name, where it is not a part of a longer one. */
+function whole(pattern: string): RegExp {
+  return new RegExp(`(?<![\\w.-])${pattern}(?![\\w-]|\\.\\w)`, 'gi');
+}
+
+function literal(text: string): string {
+  return text.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&');
+}
