@@ -1,4 +1,8 @@
-import { ApplicationAutoScalingClient, DescribeScalableTargetsCommand } from '@aws-sdk/client-application-auto-scaling';
+import {
+  ApplicationAutoScalingClient,
+  DescribeScalableTargetsCommand,
+  DescribeScalingPoliciesCommand,
+} from '@aws-sdk/client-application-auto-scaling';
 import { CloudWatchClient, GetMetricDataCommand } from '@aws-sdk/client-cloudwatch';
 import {
   DescribeServicesCommand,
@@ -7,7 +11,7 @@ import {
   TagResourceCommand,
   UpdateServiceCommand,
 } from '@aws-sdk/client-ecs';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Reading } from './decide.ts';
 import type { Metric } from './settings.ts';
 
@@ -28,10 +32,21 @@ export interface Cloud {
   findServices(cluster: string, prefix: string): Promise<Service[]>;
   /** The limits of the service's scalable target; undefined when it has none, as with a fixed count. */
   bounds(cluster: string, service: string): Promise<{ min: number; max: number } | undefined>;
-  /** The newest value of each metric by the end of the last whole minute before `now`; none where there is no value. */
-  read(metrics: Readonly<Record<string, Metric>>, now: Date): Promise<Record<string, Reading>>;
+  /** What the target tracking policies of the service follow; none of those that compute their metric. */
+  tracked(cluster: string, service: string): Promise<TrackedMetric[]>;
+  /**
+   * The newest value of each metric by the end of the last whole minute before `now`; none where there is no value. A
+   * minute lasts `minuteSeconds`.
+   */
+  read(metrics: Readonly<Record<string, Metric>>, now: Date, minuteSeconds: number): Promise<Record<string, Reading>>;
   tag(arn: string, key: string, value: string): Promise<void>;
   setDesired(cluster: string, service: string, desired: number): Promise<void>;
+}
+
+/** A metric per task, and where target tracking keeps it. */
+export interface TrackedMetric {
+  readonly metric: Metric;
+  readonly target: number;
 }
 
 /** The part of an SDK client that is used here. */
@@ -42,14 +57,13 @@ interface Sender<Command> {
 /** The clients of the three services; region and credentials are the SDK's own business. */
 export interface Clients {
   readonly ecs: Sender<ListServicesCommand | DescribeServicesCommand | TagResourceCommand | UpdateServiceCommand>;
-  readonly scaling: Sender<DescribeScalableTargetsCommand>;
+  readonly scaling: Sender<DescribeScalableTargetsCommand | DescribeScalingPoliciesCommand>;
   readonly cloudWatch: Sender<GetMetricDataCommand>;
 }
 
 const PERIOD_SECONDS = 60;
-const PERIOD_MILLISECONDS = PERIOD_SECONDS * 1000;
-/** How far back the newest value is looked for, so that a stale one can be told from an absent one. */
-const LOOK_BACK_MILLISECONDS = 10 * PERIOD_MILLISECONDS;
+/** How many minutes back the newest value is looked for, so that a stale one can be told from an absent one. */
+const LOOK_BACK_MINUTES = 10;
 /** DescribeServices takes no more at once: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeServices.html */
 const SERVICES_A_CALL = 10;
 
@@ -71,6 +85,31 @@ const services = z.object({
 });
 const targets = z.object({
   ScalableTargets: z.array(z.object({ MinCapacity: count, MaxCapacity: count })).default([]),
+});
+const policies = z.object({
+  ScalingPolicies: z
+    .array(
+      z.object({
+        TargetTrackingScalingPolicyConfiguration: z
+          .object({
+            TargetValue: z.number(),
+            PredefinedMetricSpecification: z
+              .object({ PredefinedMetricType: z.string(), ResourceLabel: z.string().default('') })
+              .optional(),
+            CustomizedMetricSpecification: z
+              .object({
+                Namespace: z.string(),
+                MetricName: z.string(),
+                Statistic: z.string(),
+                Dimensions: z.array(z.object({ Name: z.string(), Value: z.string() })).default([]),
+              })
+              .optional()
+              .catch(undefined),
+          })
+          .optional(),
+      }),
+    )
+    .default([]),
 });
 const metricData = z.object({
   MetricDataResults: z
@@ -124,14 +163,40 @@ export function awsCloud(clients: Clients = sdkClients()): Cloud {
       return target && { min: target.MinCapacity, max: target.MaxCapacity };
     },
 
-    async read(metrics, now) {
+    async tracked(cluster, service) {
+      const answer = await scaling.send(
+        new DescribeScalingPoliciesCommand({
+          ServiceNamespace: 'ecs',
+          ResourceId: `service/${cluster}/${service}`,
+          ScalableDimension: 'ecs:service:DesiredCount',
+        }),
+      );
+      return policies
+        .parse(answer)
+        .ScalingPolicies.flatMap(({ TargetTrackingScalingPolicyConfiguration: tracking }) => {
+          if (tracking === undefined) return [];
+          const { TargetValue, PredefinedMetricSpecification, CustomizedMetricSpecification: custom } = tracking;
+          const metric =
+            custom === undefined
+              ? predefined(PredefinedMetricSpecification, cluster, service)
+              : {
+                  namespace: custom.Namespace,
+                  name: custom.MetricName,
+                  statistic: custom.Statistic,
+                  dimensions: Object.fromEntries(custom.Dimensions.map(({ Name, Value }) => [Name, Value])),
+                };
+          return metric === undefined ? [] : [{ metric, target: TargetValue }];
+        });
+    },
+
+    async read(metrics, now, minuteSeconds) {
+      const minute = minuteSeconds * 1000;
       // A minute that is not over yet has the samples of its beginning only.
-      const end = Math.floor(now.getTime() / PERIOD_MILLISECONDS) * PERIOD_MILLISECONDS;
+      const end = Math.floor(now.getTime() / minute) * minute;
       const answer = await cloudWatch.send(
         new GetMetricDataCommand({
-          StartTime: new Date(end - LOOK_BACK_MILLISECONDS),
+          StartTime: new Date(end - LOOK_BACK_MINUTES * minute),
           EndTime: new Date(end),
-          ScanBy: 'TimestampDescending',
           MetricDataQueries: Object.entries(metrics).map(([Id, { namespace, name, statistic, dimensions }]) => ({
             Id,
             MetricStat: {
@@ -148,11 +213,14 @@ export function awsCloud(clients: Clients = sdkClients()): Cloud {
       );
       const readings: Record<string, Reading> = {};
       for (const { Id, Timestamps, Values } of metricData.parse(answer).MetricDataResults) {
-        const [timestamp] = Timestamps;
-        const [value] = Values;
-        if (timestamp === undefined || value === undefined) continue;
-        // CloudWatch's timestamp is the beginning of the period.
-        readings[Id] = { value, ageMilliseconds: now.getTime() - timestamp.getTime() - PERIOD_MILLISECONDS };
+        let newest = Number.NEGATIVE_INFINITY;
+        for (const [at, timestamp] of Timestamps.entries()) {
+          const value = Values[at];
+          if (value === undefined || timestamp.getTime() <= newest) continue;
+          newest = timestamp.getTime();
+          // CloudWatch's timestamp is the beginning of the period.
+          readings[Id] = { value, ageMilliseconds: now.getTime() - newest - minute };
+        }
       }
       return readings;
     },
@@ -165,6 +233,41 @@ export function awsCloud(clients: Clients = sdkClients()): Cloud {
       await ecs.send(new UpdateServiceCommand({ cluster, service, desiredCount }));
     },
   };
+}
+
+/**
+ * The metric behind a name that target tracking has for it; undefined for one that is not known here.
+ * https://docs.aws.amazon.com/autoscaling/application/APIReference/API_PredefinedMetricSpecification.html
+ */
+function predefined(
+  specification: { PredefinedMetricType: string; ResourceLabel: string } | undefined,
+  cluster: string,
+  service: string,
+): Metric | undefined {
+  const ecs = (name: string) => ({
+    namespace: 'AWS/ECS',
+    name,
+    statistic: 'Average',
+    dimensions: { ClusterName: cluster, ServiceName: service },
+  });
+  switch (specification?.PredefinedMetricType) {
+    case 'ECSServiceAverageCPUUtilization':
+      return ecs('CPUUtilization');
+    case 'ECSServiceAverageMemoryUtilization':
+      return ecs('MemoryUtilization');
+    case 'ALBRequestCountPerTarget': {
+      // app/<balancer>/<id>/targetgroup/<group>/<id>
+      const [balancer = '', group = ''] = specification.ResourceLabel.split('/targetgroup/');
+      return {
+        namespace: 'AWS/ApplicationELB',
+        name: 'RequestCountPerTarget',
+        statistic: 'Sum',
+        dimensions: { LoadBalancer: balancer, TargetGroup: `targetgroup/${group}` },
+      };
+    }
+    default:
+      return undefined;
+  }
 }
 
 function sdkClients(): Clients {

@@ -13,8 +13,12 @@ export interface Observation {
   readonly executing: Reading | undefined;
   /** The 99th percentile of the response time, in milliseconds. */
   readonly responseMilliseconds: Reading | undefined;
-  /** The CPU of the database in percent; 'none' for a service without a database. */
+  /** The CPU of the database in percent; 'none' when that is not measured, as for a service without a database. */
   readonly databasePercent: Reading | 'none' | undefined;
+  /** How long a statement takes on average, in milliseconds; 'none' likewise. */
+  readonly databaseMilliseconds: Reading | 'none' | undefined;
+  /** What target tracking keeps at a target, beside this scaler. */
+  readonly tracked: readonly Tracked[];
   /** How many tasks the service is told to run. */
   readonly desired: number;
   /** How many tasks run. */
@@ -25,6 +29,14 @@ export interface Observation {
   readonly sinceChangeMilliseconds: number | undefined;
 }
 
+/** A metric per task that target tracking adds tasks for. */
+export interface Tracked {
+  readonly name: string;
+  readonly target: number;
+  /** 0 for a count of which there is none. */
+  readonly reading: Reading | undefined;
+}
+
 /** When to add a task and when to remove one. Between `out` and `in` nothing changes, so that a load at the edge is stable. */
 export interface Thresholds {
   /** Waiting ÷ executing: a task is added above `out` and removed below `in`. */
@@ -33,6 +45,8 @@ export interface Thresholds {
   readonly responseMilliseconds: { readonly out: number; readonly in: number };
   /** At and above this CPU the database counts as the bottleneck, and no task is added. */
   readonly databasePercent: number;
+  /** The same for the average duration of a statement. */
+  readonly databaseMilliseconds: number;
   /** How long after any change the next one out or in may follow. */
   readonly cooldownMilliseconds: { readonly out: number; readonly in: number };
   /** An older reading is not used. */
@@ -42,12 +56,14 @@ export interface Thresholds {
 /**
  * 500 ms and the cooldowns are those of `count` in copilot/plusone/manifest.yml; the database's 80 % is the alarm's in
  * copilot/environments/addons/database.yml. 3 and 1 are Plusone's own: a backlog of three rounds is not a moment's burst,
- * and below one round the next free task takes everything. Three minutes are one period of CloudWatch and its delay.
+ * and below one round the next free task takes everything. A statement by key takes about a millisecond: at 100 the database
+ * or the way to it is slow. Three minutes are one period of CloudWatch and its delay.
  */
 export const DEFAULT_THRESHOLDS: Thresholds = {
   waitingPerExecuting: { out: 3, in: 1 },
   responseMilliseconds: { out: 500, in: 250 },
   databasePercent: 80,
+  databaseMilliseconds: 100,
   cooldownMilliseconds: { out: 30_000, in: 120_000 },
   maximumAgeMilliseconds: 180_000,
 };
@@ -59,19 +75,29 @@ export interface Decision {
   readonly indicated: 'out' | 'in' | 'none';
   /** For people: why it changes, or why not. */
   readonly reason: string;
+  /** More tasks would help, and the maximum is what prevents them. */
+  readonly isAtMaximum: boolean;
 }
+
+/** Target tracking adds a task above its target. Less than this share of it must be left when a task is removed. */
+const TRACKED_SHARE = 0.9;
 
 /**
  * How many tasks a service is to run, by what waits for each that is worked on and by its response time. Pure: the same
  * observation has the same decision. One task at a time, within `min` and `max`, never out while the database is the
- * bottleneck (more tasks only add to its load), and never on readings that are absent, stale or invalid. A `desired`
+ * bottleneck (more tasks only add to its load), never in while target tracking would add the task again, and never on
+ * readings that are absent, stale or invalid. A `desired`
  * outside the bounds was set by someone else, such as an operator who stops the service, and is left as it is.
  */
 export function decide(seen: Observation, thresholds: Thresholds = DEFAULT_THRESHOLDS): Decision {
   const { indicated, reason } = indicate(seen, thresholds);
   const prevented = indicated === 'none' ? undefined : obstacle(indicated, seen, thresholds);
-  const step = prevented !== undefined ? 0 : STEPS[indicated];
-  return { desired: seen.desired + step, indicated, reason: prevented ? `${reason}; no change: ${prevented}` : reason };
+  return {
+    desired: seen.desired + (prevented === undefined ? STEPS[indicated] : 0),
+    indicated,
+    reason: prevented === undefined ? reason : `${reason}; no change: ${prevented}`,
+    isAtMaximum: indicated === 'out' && seen.desired === seen.max && databaseObstacle(seen, thresholds) === undefined,
+  };
 }
 
 const STEPS = { out: 1, in: -1, none: 0 };
@@ -84,6 +110,8 @@ function indicate(seen: Observation, thresholds: Thresholds): Indication {
     executing: seen.executing,
     'response time': seen.responseMilliseconds,
     'database CPU': seen.databasePercent,
+    'statement duration': seen.databaseMilliseconds,
+    ...Object.fromEntries(seen.tracked.map(({ name, reading }) => [name, reading])),
   }).find(([, reading]) => reading !== undefined && reading !== 'none' && !isValid(reading));
   if (invalid) return { indicated: 'none', reason: `no change: invalid reading of ${invalid[0]}: ${show(invalid[1])}` };
 
@@ -126,6 +154,8 @@ function obstacle(direction: 'out' | 'in', seen: Observation, thresholds: Thresh
   }
   if (min === max) return `min and max are both ${min}`;
   if (desired < min || desired > max) return `desired ${desired} was set outside of ${min} to ${max} by someone else`;
+  const database = direction === 'out' ? databaseObstacle(seen, thresholds) : undefined;
+  if (database !== undefined) return database;
   if (direction === 'out' && desired === max) return `already at the maximum of ${max}`;
   if (direction === 'in' && desired === min) return `already at the minimum of ${min}`;
   if (since !== undefined && !(since >= 0)) return 'the time of the last change is invalid or in the future';
@@ -134,20 +164,46 @@ function obstacle(direction: 'out' | 'in', seen: Observation, thresholds: Thresh
     return `cooldown: the last change was ${round(since / 1000)} s ago, ${cooldown / 1000} s must pass`;
   }
   if (direction === 'out') {
-    if (running < desired) return `only ${running} of ${desired} tasks run yet`;
-    return databaseObstacle(seen.databasePercent, thresholds);
+    return running < desired ? `only ${running} of ${desired} tasks run yet` : undefined;
   }
-  return running > desired ? `${running} tasks still run, ${desired} are desired` : undefined;
+  if (running > desired) return `${running} tasks still run, ${desired} are desired`;
+  return trackingObstacle(seen, thresholds);
 }
 
-function databaseObstacle(reading: Observation['databasePercent'], thresholds: Thresholds): string | undefined {
-  if (reading === 'none') return undefined;
-  const percent = fresh(reading, thresholds.maximumAgeMilliseconds);
-  if (percent === undefined) {
-    return `the reading of the database CPU is ${reading === undefined ? 'absent' : 'stale'}`;
+/** Why no task is added for the database's sake: one of its readings is too high, or there is none to go by. */
+function databaseObstacle(seen: Observation, thresholds: Thresholds): string | undefined {
+  const { databasePercent, databaseMilliseconds, maximumAgeMilliseconds } = thresholds;
+  const measured = [
+    { what: 'its CPU is at', unit: '%', limit: databasePercent, reading: seen.databasePercent },
+    { what: 'a statement takes', unit: 'ms', limit: databaseMilliseconds, reading: seen.databaseMilliseconds },
+  ].flatMap(({ reading, ...rest }) => (reading === 'none' ? [] : [{ ...rest, reading }]));
+  const known = measured.flatMap(({ reading, ...rest }) => {
+    const value = fresh(reading, maximumAgeMilliseconds);
+    return value === undefined ? [] : [{ ...rest, value }];
+  });
+  if (measured.length > 0 && known.length === 0) {
+    const how = measured.every(({ reading }) => reading === undefined) ? 'absent' : 'stale';
+    return `what tells the load of the database is ${how}`;
   }
-  if (percent < thresholds.databasePercent) return undefined;
-  return `the database is the bottleneck: its CPU is at ${round(percent)} %, not below ${thresholds.databasePercent}; more tasks would add to its load`;
+  const high = known.find(({ value, limit }) => value >= limit);
+  return (
+    high &&
+    `the database is the bottleneck: ${high.what} ${round(high.value)} ${high.unit}, not below ${high.limit}; more tasks would add to its load`
+  );
+}
+
+/** Why no task is removed for target tracking's sake: with one fewer it would soon add it again. */
+function trackingObstacle({ tracked, desired }: Observation, thresholds: Thresholds): string | undefined {
+  for (const { name, target, reading } of tracked) {
+    const value = fresh(reading, thresholds.maximumAgeMilliseconds);
+    if (value === undefined) return `the reading of ${name} is ${reading === undefined ? 'absent' : 'stale'}`;
+    // Without any task left there is no room for any load.
+    const after = value === 0 ? 0 : (value * desired) / (desired - 1);
+    if (after >= target * TRACKED_SHARE) {
+      return `${name} would rise from ${round(value)} to ${round(after)} per task, and target tracking keeps it at ${target}`;
+    }
+  }
+  return undefined;
 }
 
 /** Also false for a negative age: the clock has jumped, or the reading is of the future. */

@@ -1,6 +1,6 @@
 import { awsCloud, type Cloud, type Service } from './aws.ts';
-import { type Decision, decide, type Observation } from './decide.ts';
-import { type Metric, readSettings, type Settings } from './settings.ts';
+import { type Decision, decide, type Observation, type Reading } from './decide.ts';
+import { type Metric, type Metrics, readSettings, type Settings } from './settings.ts';
 
 /** The tag on the ECS service that has the time of the last change, as ISO 8601 in UTC. */
 export const LAST_CHANGE_TAG = 'scaler:last-change';
@@ -20,7 +20,7 @@ export interface Outcome {
  * @throws {Error} the SDK's own when AWS refuses a call, or when more than one active service has the prefix
  */
 export async function scale(cloud: Cloud, settings: Settings, now: Date): Promise<Outcome> {
-  const { cluster, servicePrefix, metrics, thresholds } = settings;
+  const { cluster, servicePrefix, metrics, thresholds, minuteSeconds } = settings;
   const active = (await cloud.findServices(cluster, servicePrefix)).filter(({ status }) => status === 'ACTIVE');
   const [service] = active;
   if (service === undefined) {
@@ -38,13 +38,26 @@ export async function scale(cloud: Cloud, settings: Settings, now: Date): Promis
     return nothing(service.name, 'no change: the service has no scalable target, so its count is fixed');
   }
 
-  const readings = await cloud.read(present(metrics), now);
+  const tracking = await cloud.tracked(cluster, service.name);
+  const asked = {
+    ...present(metrics),
+    ...Object.fromEntries(tracking.map(({ metric }, at) => [`tracked${at}`, metric])),
+  };
+  const readings = await cloud.read(asked, now, minuteSeconds);
   const response = readings.responseSeconds;
+  const ofDatabase = (name: 'databasePercent' | 'databaseMilliseconds') =>
+    metrics[name] === undefined ? 'none' : readings[name];
   const seen: Observation = {
     waiting: readings.waiting,
     executing: readings.executing,
     responseMilliseconds: response && { ...response, value: response.value * 1000 },
-    databasePercent: metrics.databasePercent === undefined ? 'none' : readings.databasePercent,
+    databasePercent: ofDatabase('databasePercent'),
+    databaseMilliseconds: ofDatabase('databaseMilliseconds'),
+    tracked: tracking.map(({ metric, target }, at) => ({
+      name: metric.name,
+      target,
+      reading: readings[`tracked${at}`] ?? noneOf(metric),
+    })),
     desired: service.desired,
     running: service.running,
     ...bounds,
@@ -67,16 +80,19 @@ let aws: Cloud | undefined;
 
 /**
  * The Lambda function. Whether a schedule or an alarm invokes it, it does the same, so it does not look at the event. It
- * logs one line of JSON, and fails when AWS or the settings do, so that the alarm on its errors tells.
+ * logs one line of JSON, and fails when AWS or the settings do. The line is in CloudWatch's embedded metric format, for the
+ * alarms on the scaler itself: `Failed`, of which there is none either when the function did not run at all, and
+ * `AtMaximum`, each 0 or 1, by `ServicePrefix`.
  */
 export async function handler(): Promise<void> {
   try {
     const settings = readSettings(process.env);
     aws ??= awsCloud();
-    log('info', await scale(aws, settings, new Date()));
+    const outcome = await scale(aws, settings, new Date());
+    log('info', outcome, { Failed: 0, AtMaximum: outcome.decision?.isAtMaximum ? 1 : 0 });
   } catch (error) {
     const { name, message } = error instanceof Error ? error : { name: 'Error', message: String(error) };
-    log('error', { changed: false, reason: `the run failed: ${name}: ${message}` });
+    log('error', { changed: false, reason: `the run failed: ${name}: ${message}` }, { Failed: 1 });
     throw error;
   }
 }
@@ -85,7 +101,12 @@ function nothing(service: string | undefined, reason: string): Outcome {
   return { service, seen: undefined, decision: undefined, changed: false, reason };
 }
 
-function present(metrics: Settings['metrics']): Record<string, Metric> {
+/** ECS always measures tasks that run. Anything else has no value for a minute without requests, which is no load. */
+function noneOf({ namespace }: Metric): Reading | undefined {
+  return namespace === 'AWS/ECS' ? undefined : { value: 0, ageMilliseconds: 0 };
+}
+
+function present(metrics: Metrics): Record<string, Metric> {
   const named: [string, Metric][] = [];
   for (const [name, metric] of Object.entries(metrics)) if (metric !== undefined) named.push([name, metric]);
   return Object.fromEntries(named);
@@ -96,8 +117,17 @@ function sinceChange({ tags }: Service, now: Date): number | undefined {
   return last === undefined ? undefined : now.getTime() - Date.parse(last);
 }
 
-function log(level: 'info' | 'error', line: object): void {
-  process.stdout.write(`${JSON.stringify({ level, time: new Date().toISOString(), ...line })}\n`);
+function log(level: 'info' | 'error', line: object, metrics: Readonly<Record<string, number>>): void {
+  const now = new Date();
+  const embedded = {
+    Timestamp: now.getTime(),
+    CloudWatchMetrics: [
+      { Namespace: 'Scaler', Dimensions: [['ServicePrefix']], Metrics: Object.keys(metrics).map((Name) => ({ Name })) },
+    ],
+  };
+  const ServicePrefix = process.env.SCALER_SERVICE_PREFIX ?? '';
+  const whole = { level, time: now.toISOString(), ...line, ServicePrefix, ...metrics, _aws: embedded };
+  process.stdout.write(`${JSON.stringify(whole)}\n`);
 }
 
 if (import.meta.main) {

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { DEFAULT_THRESHOLDS, type Thresholds } from './decide.ts';
 
 /** A metric of CloudWatch, such as Average of AWS/RDS CPUUtilization. */
@@ -18,6 +18,8 @@ export interface Metrics {
   readonly responseSeconds?: Metric | undefined;
   /** The CPU of the database in percent; absent for a service without a database. */
   readonly databasePercent?: Metric | undefined;
+  /** How long a statement takes on average, in milliseconds. */
+  readonly databaseMilliseconds?: Metric | undefined;
 }
 
 /** What the scaler was told, checked. */
@@ -28,6 +30,8 @@ export interface Settings {
   readonly servicePrefix: string;
   readonly metrics: Metrics;
   readonly thresholds: Thresholds;
+  /** How long a minute of CloudWatch lasts, in seconds: 60, unless an emulator has a faster clock. */
+  readonly minuteSeconds: number;
 }
 
 /** The operator's mistakes, one line each. */
@@ -48,6 +52,7 @@ const metrics = z
     executing: metric.optional(),
     responseSeconds: metric.optional(),
     databasePercent: metric.optional(),
+    databaseMilliseconds: metric.optional(),
   })
   .refine(
     ({ waiting, executing }) => (waiting === undefined) === (executing === undefined),
@@ -70,6 +75,7 @@ const thresholds = z.strictObject({
   waitingPerExecuting: limits(DEFAULT_THRESHOLDS.waitingPerExecuting),
   responseMilliseconds: limits(DEFAULT_THRESHOLDS.responseMilliseconds),
   databasePercent: positive.max(100).default(DEFAULT_THRESHOLDS.databasePercent),
+  databaseMilliseconds: positive.default(DEFAULT_THRESHOLDS.databaseMilliseconds),
   cooldownMilliseconds: z
     .strictObject({
       out: milliseconds.default(DEFAULT_THRESHOLDS.cooldownMilliseconds.out),
@@ -93,11 +99,12 @@ const variables = z.object({
   SCALER_SERVICE_PREFIX: z.string().min(1),
   SCALER_METRICS: json.pipe(metrics),
   SCALER_THRESHOLDS: json.pipe(thresholds).prefault('{}'),
+  SCALER_MINUTE_SECONDS: z.coerce.number().int().min(1).max(60).default(60),
 });
 
 /**
- * The settings in `environment`: SCALER_CLUSTER, SCALER_SERVICE_PREFIX, and as JSON SCALER_METRICS and SCALER_THRESHOLDS
- * (each threshold has its default).
+ * The settings in `environment`: SCALER_CLUSTER, SCALER_SERVICE_PREFIX, as JSON SCALER_METRICS and SCALER_THRESHOLDS (each
+ * threshold has its default), and SCALER_MINUTE_SECONDS, by which times shrink as the emulator's minutes do.
  * @throws {SettingsError} with each variable or field that is missing or invalid
  */
 export function readSettings(environment: Readonly<Record<string, string | undefined>>): Settings {
@@ -109,6 +116,16 @@ export function readSettings(environment: Readonly<Record<string, string | undef
     cluster: data.SCALER_CLUSTER,
     servicePrefix: data.SCALER_SERVICE_PREFIX,
     metrics: data.SCALER_METRICS,
-    thresholds: data.SCALER_THRESHOLDS,
+    thresholds: shortened(data.SCALER_THRESHOLDS, data.SCALER_MINUTE_SECONDS / 60),
+    minuteSeconds: data.SCALER_MINUTE_SECONDS,
+  };
+}
+
+function shortened(thresholds: Thresholds, factor: number): Thresholds {
+  const { cooldownMilliseconds: cooldown, maximumAgeMilliseconds } = thresholds;
+  return {
+    ...thresholds,
+    cooldownMilliseconds: { out: cooldown.out * factor, in: cooldown.in * factor },
+    maximumAgeMilliseconds: maximumAgeMilliseconds * factor,
   };
 }

@@ -116,24 +116,65 @@ describe('awsCloud', () => {
     expect(await cloud.bounds('cluster', NAME)).to.equal(undefined);
   });
 
+  it('has what target tracking follows, by its predefined and by its customized metrics', async () => {
+    const Dimensions = [{ Name: 'TargetGroup', Value: 'targetgroup/web/2' }];
+    const customized = { Namespace: 'AWS/ApplicationELB', MetricName: 'RequestCount', Statistic: 'Sum', Dimensions };
+    const label = { PredefinedMetricType: 'ALBRequestCountPerTarget', ResourceLabel: 'app/web/1/targetgroup/web/2' };
+    const policies = [
+      { TargetValue: 70, PredefinedMetricSpecification: { PredefinedMetricType: 'ECSServiceAverageCPUUtilization' } },
+      {
+        TargetValue: 80,
+        PredefinedMetricSpecification: { PredefinedMetricType: 'ECSServiceAverageMemoryUtilization' },
+      },
+      { TargetValue: 100, PredefinedMetricSpecification: label },
+      { TargetValue: 200, CustomizedMetricSpecification: customized },
+      // Metric math, a type of a later year, and step scaling: nothing that can be read here.
+      { TargetValue: 1, CustomizedMetricSpecification: { Metrics: [{ Id: 'a', Expression: 'b / c' }] } },
+      { TargetValue: 1, PredefinedMetricSpecification: { PredefinedMetricType: 'Other' } },
+      undefined,
+    ];
+    const { cloud, calls } = await answer({
+      DescribeScalingPolicies: {
+        ScalingPolicies: policies.map((policy) => ({ TargetTrackingScalingPolicyConfiguration: policy })),
+      },
+    });
+    const ecs = {
+      namespace: 'AWS/ECS',
+      statistic: 'Average',
+      dimensions: { ClusterName: 'cluster', ServiceName: NAME },
+    };
+    const balancer = { namespace: 'AWS/ApplicationELB', statistic: 'Sum' };
+    const group = { TargetGroup: 'targetgroup/web/2' };
+    expect(await cloud.tracked('cluster', NAME)).to.deep.equal([
+      { target: 70, metric: { ...ecs, name: 'CPUUtilization' } },
+      { target: 80, metric: { ...ecs, name: 'MemoryUtilization' } },
+      {
+        target: 100,
+        metric: { ...balancer, name: 'RequestCountPerTarget', dimensions: { ...group, LoadBalancer: 'app/web/1' } },
+      },
+      { target: 200, metric: { ...balancer, name: 'RequestCount', dimensions: group } },
+    ]);
+    expect(calls[0]?.input).to.have.property('ResourceId', `service/cluster/${NAME}`);
+  });
+
   it('reads the newest value of each metric, and its age since the end of its minute', async () => {
     const now = new Date('2026-03-01T12:00:20Z');
+    const seconds = (time: string) => Date.parse(`2026-03-01T${time}Z`) / 1000;
     const { cloud, calls } = await answer({
       GetMetricData: {
         MetricDataResults: [
-          { Id: 'waiting', Values: [7, 5], Timestamps: [Date.parse('2026-03-01T11:59Z') / 1000, 0] },
+          { Id: 'waiting', Values: [5, 7, 6], Timestamps: ['11:57', '11:59', '11:58'].map(seconds) },
           { Id: 'executing', Values: [], Timestamps: [] },
         ],
       },
     });
     const metric = { namespace: 'AWS/SQS', name: 'Visible', statistic: 'Average', dimensions: { QueueName: 'jobs' } };
-    expect(await cloud.read({ waiting: metric, executing: metric }, now)).to.deep.equal({
+    expect(await cloud.read({ waiting: metric, executing: metric }, now, 60)).to.deep.equal({
       waiting: { value: 7, ageMilliseconds: 20_000 },
     });
     expect(calls[0]?.input).to.deep.include({
       StartTime: Date.parse('2026-03-01T11:50Z') / 1000,
       EndTime: Date.parse('2026-03-01T12:00Z') / 1000,
-      ScanBy: 'TimestampDescending',
     });
     expect(calls[0]?.input)
       .to.have.nested.property('MetricDataQueries[0]')
@@ -163,6 +204,7 @@ describe('the scaler, run as a process', () => {
         ],
       };
     },
+    DescribeScalingPolicies: {},
     TagResource: {},
     UpdateService: {},
   };
@@ -195,9 +237,13 @@ describe('the scaler, run as a process', () => {
       level: 'info',
       service: NAME,
       changed: true,
-      decision: { desired: 3, indicated: 'out', reason: '4 waiting per executing, above 3' },
+      decision: { desired: 3, indicated: 'out', reason: '4 waiting per executing, above 3', isAtMaximum: false },
     });
     expect(line.seen).to.include({ desired: 2, running: 2, min: 1, max: 3 });
+    expect(line).to.include({ Failed: 0, AtMaximum: 0, ServicePrefix: 'shop-test-worker-Service-' });
+    expect(line)
+      .to.have.nested.property('_aws.CloudWatchMetrics[0].Metrics')
+      .that.deep.equals([{ Name: 'Failed' }, { Name: 'AtMaximum' }]);
     const [tag, update] = calls.slice(-2);
     expect(tag?.input).to.have.property('resourceArn', ARN);
     expect(update).to.deep.equal({
@@ -215,6 +261,7 @@ describe('the scaler, run as a process', () => {
       level: 'error',
       changed: false,
       reason: 'the run failed: AccessDeniedException: no UpdateService here',
+      Failed: 1,
     });
   });
 });

@@ -10,6 +10,8 @@ const CALM: Observation = {
   executing: fresh(1),
   responseMilliseconds: fresh(100),
   databasePercent: fresh(20),
+  databaseMilliseconds: fresh(2),
+  tracked: [],
   desired: 3,
   running: 3,
   min: 1,
@@ -30,11 +32,17 @@ describe('decide', () => {
       desired: 4,
       indicated: 'out',
       reason: '3.1 waiting per executing, above 3',
+      isAtMaximum: false,
     });
   });
 
   it('removes a task below one waiting per executing', () => {
-    expect(decide(IDLE)).to.deep.equal({ desired: 2, indicated: 'in', reason: '0.9 waiting per executing, below 1' });
+    expect(decide(IDLE)).to.deep.equal({
+      desired: 2,
+      indicated: 'in',
+      reason: '0.9 waiting per executing, below 1',
+      isAtMaximum: false,
+    });
   });
 
   it('changes nothing at the thresholds themselves', () => {
@@ -73,18 +81,66 @@ describe('decide', () => {
     expect(decision.reason).to.include('the database is the bottleneck: its CPU is at 80 %');
   });
 
+  it('adds no task while statements are slow, and says so', () => {
+    const decision = decide({ ...BUSY, databaseMilliseconds: fresh(300) });
+    expect(decision).to.include({ desired: BUSY.desired, indicated: 'out' });
+    expect(decision.reason).to.include('the database is the bottleneck: a statement takes 300 ms, not below 100');
+    expect(step({ ...BUSY, databaseMilliseconds: fresh(99) })).to.equal(1);
+  });
+
+  it('goes by the one reading of the database that there is', () => {
+    for (const other of ['none', undefined] as const) {
+      expect(step({ ...BUSY, databasePercent: other })).to.equal(1);
+      expect(step({ ...BUSY, databaseMilliseconds: other })).to.equal(1);
+      expect(step({ ...BUSY, databasePercent: other, databaseMilliseconds: fresh(100) })).to.equal(0);
+      expect(step({ ...BUSY, databaseMilliseconds: other, databasePercent: fresh(80) })).to.equal(0);
+    }
+  });
+
   it('removes a task while the database is busy', () => {
     expect(step({ ...IDLE, databasePercent: fresh(100) })).to.equal(-1);
   });
 
   it('adds no task when the load of the database is absent or stale', () => {
-    expect(decide({ ...BUSY, databasePercent: undefined })).to.include({ desired: 3, indicated: 'out' });
-    expect(step({ ...BUSY, databasePercent: { value: 10, ageMilliseconds: 180_001 } })).to.equal(0);
-    expect(step({ ...BUSY, databasePercent: { value: 10, ageMilliseconds: 180_000 } })).to.equal(1);
+    const seen: Observation = { ...BUSY, databaseMilliseconds: 'none' };
+    expect(decide({ ...seen, databasePercent: undefined })).to.include({ desired: 3, indicated: 'out' });
+    expect(step({ ...seen, databasePercent: { value: 10, ageMilliseconds: 180_001 } })).to.equal(0);
+    expect(step({ ...seen, databasePercent: { value: 10, ageMilliseconds: 180_000 } })).to.equal(1);
   });
 
   it('adds a task to a service without a database', () => {
-    expect(step({ ...BUSY, databasePercent: 'none' })).to.equal(1);
+    expect(step({ ...BUSY, databasePercent: 'none', databaseMilliseconds: 'none' })).to.equal(1);
+  });
+
+  it('removes no task that target tracking would add again', () => {
+    const cpu = (value: number) => ({
+      ...IDLE,
+      tracked: [{ name: 'CPUUtilization', target: 70, reading: fresh(value) }],
+    });
+    // 70 × 0.9 × 2 ÷ 3
+    expect(step(cpu(41.9))).to.equal(-1);
+    expect(decide(cpu(42))).to.include({
+      desired: 3,
+      reason:
+        '0.9 waiting per executing, below 1; no change: ' +
+        'CPUUtilization would rise from 42 to 63 per task, and target tracking keeps it at 70',
+    });
+  });
+
+  it('removes no task while what target tracking follows is not known', () => {
+    const tracked = (reading: Reading | undefined) => [{ name: 'CPUUtilization', target: 70, reading }];
+    expect(decide({ ...IDLE, tracked: tracked(undefined) }).reason).to.match(
+      /the reading of CPUUtilization is absent$/,
+    );
+    expect(step({ ...IDLE, tracked: tracked({ value: 1, ageMilliseconds: 180_001 }) })).to.equal(0);
+  });
+
+  it('removes the last task for target tracking as for the rest', () => {
+    const seen = { ...IDLE, desired: 1, running: 1, min: 0 };
+    expect(step({ ...seen, tracked: [{ name: 'RequestCountPerTarget', target: 100, reading: fresh(0) }] })).to.equal(
+      -1,
+    );
+    expect(step({ ...seen, tracked: [{ name: 'RequestCountPerTarget', target: 100, reading: fresh(1) }] })).to.equal(0);
   });
 
   it('changes nothing by absent readings', () => {
@@ -108,7 +164,7 @@ describe('decide', () => {
 
   for (const absurd of [Number.NaN, Number.POSITIVE_INFINITY, -1]) {
     it(`changes nothing by a reading of ${absurd}, or of an age of ${absurd}`, () => {
-      for (const name of ['waiting', 'executing', 'responseMilliseconds', 'databasePercent']) {
+      for (const name of ['waiting', 'executing', 'responseMilliseconds', 'databasePercent', 'databaseMilliseconds']) {
         for (const seen of [BUSY, IDLE]) {
           expect(decide({ ...seen, [name]: fresh(absurd) })).to.deep.include({ desired: 3, indicated: 'none' });
           expect(step({ ...seen, [name]: { value: 20, ageMilliseconds: absurd } })).to.equal(0);
@@ -128,7 +184,13 @@ describe('decide', () => {
       desired: 3,
       indicated: 'out',
       reason: '3.1 waiting per executing, above 3; no change: already at the maximum of 3',
+      isAtMaximum: true,
     });
+  });
+
+  it('does not ask for a higher maximum when more tasks would not help', () => {
+    expect(decide({ ...BUSY, max: 3, databasePercent: fresh(90) })).to.include({ isAtMaximum: false });
+    expect(decide({ ...IDLE, max: 3 })).to.include({ isAtMaximum: false });
   });
 
   it('leaves a count that was set outside the bounds', () => {
@@ -184,12 +246,17 @@ describe('decide, whatever it sees', () => {
   const count = fc.integer({ min: 0, max: 12 });
   const since = fc.option(fc.oneof(number, fc.integer({ min: -200_000, max: 400_000 })), { nil: undefined });
   const rest = { desired: count, running: count, min: count, max: count, sinceChangeMilliseconds: since };
+  const tracked = fc.array(fc.record({ name: fc.constant('CPUUtilization'), target: fc.constant(70), reading }), {
+    maxLength: 1,
+  });
   const anything: fc.Arbitrary<Observation> = fc.oneof(
     fc.record({
       waiting: reading,
       executing: reading,
       responseMilliseconds: reading,
       databasePercent: fc.oneof(reading, fc.constant('none' as const)),
+      databaseMilliseconds: fc.oneof(reading, fc.constant('none' as const)),
+      tracked,
       ...rest,
     }),
     // Readings that do not stop the decision at once, so that the steps are tried too.
@@ -198,6 +265,8 @@ describe('decide, whatever it sees', () => {
       executing: sane(20),
       responseMilliseconds: sane(1000),
       databasePercent: sane(100),
+      databaseMilliseconds: sane(200),
+      tracked,
       ...rest,
     }),
   );

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import type { Cloud, Service } from '../../functions/aws.ts';
+import type { Cloud, Service, TrackedMetric } from '../../functions/aws.ts';
 import { DEFAULT_THRESHOLDS, type Reading } from '../../functions/decide.ts';
 import { LAST_CHANGE_TAG, scale } from '../../functions/scaler.ts';
 import type { Metric, Settings } from '../../functions/settings.ts';
@@ -11,6 +11,7 @@ const SETTINGS: Settings = {
   servicePrefix: 'shop-test-worker-Service-',
   metrics: { waiting: metric('waiting'), executing: metric('executing') },
   thresholds: DEFAULT_THRESHOLDS,
+  minuteSeconds: 60,
 };
 const SERVICE: Service = {
   arn: 'arn:aws:ecs:us-west-2:123456789012:service/cluster/shop-test-worker-Service-abc',
@@ -26,13 +27,14 @@ const BUSY = { waiting: fresh(40), executing: fresh(10) };
 interface World {
   services: Service[];
   bounds: { min: number; max: number } | undefined;
+  tracked: TrackedMetric[];
   readings: Record<string, Reading>;
   update: () => void;
 }
 
 /** AWS as far as the scaler sees it; `calls` has what changed something, in order. */
 function fake(world: Partial<World> = {}) {
-  const { services = [SERVICE], bounds = { min: 1, max: 4 }, readings = BUSY, update = () => {} } = world;
+  const { services = [SERVICE], bounds = { min: 1, max: 4 }, readings = BUSY, tracked = [], update = () => {} } = world;
   const calls: string[] = [];
   const asked: string[][] = [];
   const cloud: Cloud = {
@@ -41,6 +43,7 @@ function fake(world: Partial<World> = {}) {
       return services;
     },
     bounds: async () => ('bounds' in world ? world.bounds : bounds),
+    tracked: async () => tracked,
     read: async (metrics) => {
       asked.push(Object.keys(metrics));
       return readings;
@@ -77,6 +80,8 @@ describe('scale', () => {
       ...BUSY,
       responseMilliseconds: undefined,
       databasePercent: 'none',
+      databaseMilliseconds: 'none',
+      tracked: [],
       desired: 2,
       running: 2,
       min: 1,
@@ -128,8 +133,25 @@ describe('scale', () => {
   it('adds no task when the metric of the database has no value', async () => {
     const settings = { ...SETTINGS, metrics: { ...SETTINGS.metrics, databasePercent: metric('CPUUtilization') } };
     const { cloud, calls } = fake();
-    expect((await scale(cloud, settings, NOW)).reason).to.include('the reading of the database CPU is absent');
+    expect((await scale(cloud, settings, NOW)).reason).to.include('what tells the load of the database is absent');
     expect(calls).to.deep.equal([]);
+  });
+
+  const CALM = { waiting: fresh(0), executing: fresh(10) };
+  const cpu = { metric: { ...metric('CPUUtilization'), namespace: 'AWS/ECS' }, target: 70 };
+  const requests = { metric: { ...metric('RequestCountPerTarget'), namespace: 'AWS/ApplicationELB' }, target: 30_000 };
+
+  it('removes no task that target tracking would add again', async () => {
+    const { cloud, calls } = fake({ tracked: [cpu], readings: { ...CALM, tracked0: fresh(40) } });
+    expect((await scale(cloud, SETTINGS, NOW)).reason).to.include('CPUUtilization would rise from 40 to 80 per task');
+    expect(calls).to.deep.equal([]);
+  });
+
+  it('takes a load balancer without a value for one without requests, and no task without CPU', async () => {
+    const noRequests = fake({ tracked: [cpu, requests], readings: { ...CALM, tracked0: fresh(1) } });
+    expect((await scale(noRequests.cloud, SETTINGS, NOW)).changed).to.equal(true);
+    const noCpu = fake({ tracked: [cpu, requests], readings: { ...CALM, tracked1: fresh(1) } });
+    expect((await scale(noCpu.cloud, SETTINGS, NOW)).reason).to.include('the reading of CPUUtilization is absent');
   });
 
   it('does nothing to a service that is gone or being deleted', async () => {

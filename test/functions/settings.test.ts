@@ -27,6 +27,7 @@ describe('readSettings', () => {
       servicePrefix: 'shop-test-worker-Service-',
       metrics: { waiting, executing },
       thresholds: DEFAULT_THRESHOLDS,
+      minuteSeconds: 60,
     });
   });
 
@@ -40,6 +41,17 @@ describe('readSettings', () => {
       waitingPerExecuting: { out: 10, in: 1 },
       databasePercent: 60,
     });
+  });
+
+  it('shortens times with the minute of an emulator', () => {
+    const { thresholds, minuteSeconds } = readSettings({ ...COMPLETE, SCALER_MINUTE_SECONDS: '15' });
+    expect(minuteSeconds).to.equal(15);
+    expect(thresholds).to.deep.equal({
+      ...DEFAULT_THRESHOLDS,
+      cooldownMilliseconds: { out: 7_500, in: 30_000 },
+      maximumAgeMilliseconds: 45_000,
+    });
+    expect(refusal({ ...COMPLETE, SCALER_MINUTE_SECONDS: '0' })).to.match(/^SCALER_MINUTE_SECONDS: /);
   });
 
   it('names each variable that is missing', () => {

@@ -3,7 +3,7 @@ import { dirname } from 'node:path';
 import { build } from 'esbuild';
 
 /** The functions that an addon deploys, by the names of their files in functions/. */
-export const FUNCTIONS = ['ship'] as const;
+export const FUNCTIONS = ['scaler', 'ship'] as const;
 
 /**
  * Bundles a function of functions/ into the one file that Lambda loads: it takes no TypeScript and has no packages but

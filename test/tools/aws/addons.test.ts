@@ -11,6 +11,7 @@ const addons = [
   'plusone/addons/alarms.yml',
   'plusone/addons/dashboard.yml',
   'plusone/addons/logs.yml',
+  'plusone/addons/scaler.yml',
 ].map((file) => `copilot/${file}`);
 
 describe('the addons of the environment and of the service', function () {
@@ -53,6 +54,26 @@ describe('the addons of the environment and of the service', function () {
         Action: ['ssm:GetParametersByPath', 'ssm:GetParameters'],
         Resource: [secrets, `${secrets}/*`],
       },
+    ]);
+  });
+
+  it('let the scaler change its own service and no other', () => {
+    const scaler = parse(readFileSync('copilot/plusone/addons/scaler.yml', 'utf8'), { logLevel: 'silent' });
+    const statements: { Action: string | string[]; Resource: unknown; Condition?: unknown }[] =
+      scaler.Resources.ScalerRole.Properties.Policies[0].PolicyDocument.Statement;
+    const changing = statements.filter(({ Action }) => /Update|Tag|Delete|Create|Put/.test([Action].flat().join()));
+    expect(changing.map(({ Action, Resource }) => [Action, [Resource].flat()[0]])).to.deep.equal([
+      [
+        ['ecs:DescribeServices', 'ecs:UpdateService', 'ecs:TagResource'],
+        `arn:\${AWS::Partition}:ecs:\${AWS::Region}:\${AWS::AccountId}:service/\${Cluster}/\${App}-\${Env}-\${Name}-Service*`,
+      ],
+      [['logs:CreateLogStream', 'logs:PutLogEvents'], 'ScalerLog.Arn'],
+    ]);
+    const everywhere = statements.filter(({ Resource, Condition }) => Resource === '*' && Condition === undefined);
+    expect(everywhere.flatMap(({ Action }) => Action)).to.deep.equal([
+      'application-autoscaling:DescribeScalableTargets',
+      'application-autoscaling:DescribeScalingPolicies',
+      'cloudwatch:GetMetricData',
     ]);
   });
 });
