@@ -1,9 +1,8 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Request, Response, Server } from 'restify';
 import { receive, sendJson } from './http/answers.ts';
 import { directRoute } from './http/direct.ts';
-import { answerClientErrors, expectationProblem, hostProblem, refuse, urlProblem } from './http/malformed.ts';
-import { type MalformedRequest, respondWithProblem } from './http/problems.ts';
+import { answerRefused, hostProblem, refuse, urlProblem } from './http/malformed.ts';
+import { respondWithProblem } from './http/problems.ts';
 import { createRestify, getAndHead } from './http/restify.ts';
 import type { Health } from './operations/health.ts';
 import type { Logger, LogRequest } from './operations/logging.ts';
@@ -31,20 +30,10 @@ export interface Dependencies {
   tracing?: Tracing | undefined;
 }
 
-/** More than any username has: a longer one is answered with 400 and not with 404. */
-const LONGEST_PARAMETER = 16 * 1024;
-
-/** A request's head has 10 s to arrive and all of it 20 s; checked every 5 s. */
-const HEAD_MILLISECONDS = 10_000;
-const REQUEST_MILLISECONDS = 20_000;
-const CHECK_MILLISECONDS = 5_000;
-/** Longer than a load balancer keeps an idle connection (ALB: 60 s), so that it never reuses one that we are closing. */
-const IDLE_MILLISECONDS = 65_000;
-
 /** The server of the public port with all of its routes, not yet listening. */
 export function createServer(dependencies: Dependencies): Server {
   const { users, health, log, clock, version, writeToken, tracing } = dependencies;
-  const server = createRestify({ name: '', maxParamLength: LONGEST_PARAMETER, log });
+  const server = createRestify(log);
   const record = createRecorder(dependencies);
   const user = userHandlers(users, clock, writeToken);
   const answerDirectly = directRoute(USER_PATH, user, record.response, tracing);
@@ -57,12 +46,13 @@ export function createServer(dependencies: Dependencies): Server {
     const username = PLAIN_USER_PATH.exec(request.url ?? '')?.[1];
     const problem = username === undefined ? urlProblem(request) : hostProblem(request);
     if (problem !== undefined) {
-      refuseAndRecord(request, response, problem);
+      refuse(request, response, problem, record.refusal);
       return false;
     }
     tracing?.beginRequest(request);
     return username === undefined || !answerDirectly(request, response, username);
   });
+  answerRefused(server.server, record.refusal);
   // The rest of the request runs inside `next`.
   if (tracing !== undefined) server.pre((request, _response, next) => tracing.forRequest(request, next));
 
@@ -82,25 +72,6 @@ export function createServer(dependencies: Dependencies): Server {
   server.on('restifyError', respondWithProblem);
   server.on('after', (request: Request, response: Response, _route: unknown, error: unknown) => {
     record.response(request, response, String(request.getRoute()?.path ?? NO_ROUTE), error);
-  });
-
-  function refuseAndRecord(request: IncomingMessage, response: ServerResponse, problem: MalformedRequest): void {
-    refuse(response, problem);
-    record.refusal(request, problem);
-  }
-
-  const { server: http } = server;
-  http.headersTimeout = HEAD_MILLISECONDS;
-  http.requestTimeout = REQUEST_MILLISECONDS;
-  http.keepAliveTimeout = IDLE_MILLISECONDS;
-  // Node's own refusal of a request without Host has no body; urlProblem() handles it instead.
-  Object.assign(http, { connectionsCheckingInterval: CHECK_MILLISECONDS, requireHostHeader: false });
-  // restify accepts upgrades and never answers them; without a listener Node treats them as plain requests.
-  http.removeAllListeners('upgrade');
-  http.on('clientError', answerClientErrors(record.refusal));
-  http.on('checkExpectation', (request, response) => {
-    receive(request);
-    refuseAndRecord(request, response, expectationProblem());
   });
   return server;
 }

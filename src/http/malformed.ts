@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
+import { type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { headersOfAll, type Received } from './answers.ts';
+import { headersOfAll, type Received, receive } from './answers.ts';
 import { MalformedRequest, problemBody, sendProblem } from './problems.ts';
 
 declare module 'node:http' {
@@ -49,22 +49,37 @@ export function hostProblem(request: IncomingMessage): MalformedRequest | undefi
   return problem;
 }
 
-/** What an `Expect` other than 100-continue is answered with. */
-export function expectationProblem(): MalformedRequest {
+/** The answer to an `Expect` other than 100-continue. */
+function expectationProblem(): MalformedRequest {
   return new MalformedRequest(417, 'The only supported expectation is 100-continue.');
 }
 
-/** Answers a request that restify never sees, and closes its connection. */
-export function refuse(response: ServerResponse, problem: MalformedRequest): void {
+/** Answers a request that restify does not see, records the answer and closes the connection. */
+export function refuse(
+  request: IncomingMessage,
+  response: ServerResponse,
+  problem: MalformedRequest,
+  record: RecordRefusal,
+): void {
   response.shouldKeepAlive = false;
   sendProblem(response, problem);
+  record(request, problem);
+}
+
+/** Answers the requests that Node's HTTP server refuses by itself, and records the answers. */
+export function answerRefused(server: Server, record: RecordRefusal): void {
+  server.on('clientError', answerClientErrors(record));
+  server.on('checkExpectation', (request, response) => {
+    receive(request);
+    refuse(request, response, expectationProblem(), record);
+  });
 }
 
 /**
  * A listener for `clientError`: answers what could not be read as HTTP, closes the connection and records the answer.
  * When a request is under way on the connection, the answer takes the place of its response, and is recorded with it.
  */
-export function answerClientErrors(record: RecordRefusal): (error: NodeJS.ErrnoException, socket: Duplex) => void {
+function answerClientErrors(record: RecordRefusal): (error: NodeJS.ErrnoException, socket: Duplex) => void {
   return (error, socket: Connection) => {
     const pending = socket._httpMessage;
     if (error.code === 'ECONNRESET' || !socket.writable || pending?.headersSent === true) {
