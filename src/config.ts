@@ -10,31 +10,31 @@ export interface DatabaseSettings {
   readonly name: string;
   readonly username: string;
   readonly password: string;
-  /** The certificate authorities (PEM) that the server's certificate must come from; undefined means no TLS. */
+  /** The certificate authorities (PEM) that are trusted for the server's certificate; undefined: no TLS. */
   readonly certificateAuthorities: string | undefined;
   readonly poolSize: number;
-  /** Requests that may wait for the database before further ones are turned away. */
+  /** The maximum number of requests that wait for the database; more are rejected. */
   readonly queueLimit: number;
   /** How long `migrate` waits for the database to answer, in seconds. */
   readonly waitSeconds: number;
 }
 
-/** Everything that the process was told, checked once at the start. */
+/** The whole configuration of the process, checked once at its start. */
 export interface Config {
   readonly port: number;
   readonly metricsPort: number;
   readonly database: DatabaseSettings;
   readonly secretsPath: string | undefined;
-  /** The bearer token that changes need; undefined leaves them open to everyone. */
+  /** The bearer token that changes require; undefined: anyone may change users. */
   readonly writeToken: string | undefined;
   readonly logLevel: LogLevel;
-  /** After SIGTERM: how long to go on serving while load balancers notice, in seconds. */
+  /** How long the process continues to serve after SIGTERM while load balancers notice, in seconds. */
   readonly drainSeconds: number;
-  /** After SIGTERM: when the process ends whatever is still under way, in seconds. */
+  /** When the process aborts the remaining requests after SIGTERM, in seconds. */
   readonly graceSeconds: number;
   /** The commit that the code was built from. */
   readonly revision: string;
-  /** Undefined when no traces are wanted. */
+  /** Undefined when tracing is off. */
   readonly tracing: TracingSettings | undefined;
   /** Undefined when it is off. */
   readonly pulse: PulseSettings | undefined;
@@ -46,12 +46,12 @@ export interface PulseSettings {
   readonly dimensions: Readonly<Record<string, string>>;
 }
 
-/** Of which requests traces are made, and how these are sent; where to, the SDK reads by itself. */
+/** Which requests are traced and how spans are sent. The SDK reads the destination by itself. */
 export interface TracingSettings {
   readonly sampler: (typeof SAMPLERS)[number];
-  /** For the samplers that take a share of all traces: from 0 to 1. */
+  /** For the ratio samplers: from 0 to 1. */
   readonly sampledShare: number;
-  /** In the words of the SDK's BatchSpanProcessor. */
+  /** Options of the SDK's BatchSpanProcessor. */
   readonly batches: {
     readonly scheduledDelayMillis: number;
     readonly exportTimeoutMillis: number;
@@ -62,7 +62,7 @@ export interface TracingSettings {
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** The operator's mistakes, one line each, ready for stderr. Never holds the value of a secret. */
+/** Invalid configuration: one line for each variable, for stderr. Contains no value of a secret. */
 export class ConfigError extends Error {
   readonly lines: readonly string[];
 
@@ -89,7 +89,7 @@ function wholeNumber(minimum: number, maximum: number) {
 const port = wholeNumber(1, 65_535);
 const text = z.string();
 
-/** Each variable: how it is read. The README has them all, and a test compares its names and defaults with these. */
+/** How each variable is parsed. A test compares the names and defaults with the README's. */
 export const VARIABLES = {
   PORT: port.default(5000),
   METRICS_PORT: port.default(9464),
@@ -106,10 +106,10 @@ export const VARIABLES = {
     .string()
     .regex(/^\/[\w./-]*[\w.-]$/, 'an SSM path such as /copilot/plusone/test/secrets')
     .optional(),
-  // The characters are those of RFC 6750, 2.1; shorter ones could be guessed.
+  // The characters of RFC 6750, section 2.1; a shorter token could be guessed.
   WRITE_TOKEN: z
     .string()
-    .regex(/^[\w.~+/-]{20,}=*$/, 'at least 20 letters, digits or -._~+/, as a bearer token has them')
+    .regex(/^[\w.~+/-]{20,}=*$/, 'a bearer token of at least 20 letters, digits or -._~+/')
     .optional(),
   LOG_LEVEL: z.enum(LOG_LEVELS, { error: `one of ${LOG_LEVELS.join(', ')}` }).default('info'),
   SHUTDOWN_DRAIN_SECONDS: wholeNumber(0, 3600).default(5),
@@ -131,9 +131,9 @@ const endpoint = z.url({ protocol: /^https?$/, error: 'a URL such as http://loca
 const protocol = z.literal('http/protobuf', { error: 'http/protobuf, the only supported protocol' }).optional();
 
 /**
- * The variables of OpenTelemetry that its SDK leaves to the program or would only warn of, with the defaults of
- * https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/. They count when there is an
- * endpoint. The SDK reads all others by itself: the service's name, attributes, headers, certificates, time limits.
+ * The variables of OpenTelemetry that the SDK leaves to the program or only warns about, with the defaults of
+ * https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/. They apply if there is an
+ * endpoint. The SDK reads all others by itself: service name, attributes, headers, certificates, timeouts.
  */
 const OPENTELEMETRY_VARIABLES = z.object({
   OTEL_EXPORTER_OTLP_ENDPOINT: endpoint,
@@ -163,18 +163,18 @@ const COPILOT_VARIABLES = {
 const SECRET: ReadonlySet<string> = new Set(['DATABASE_PASSWORD', 'WRITE_TOKEN']);
 const schema = z.object(VARIABLES);
 
-/** The value of `SECRETS_PATH`, which has to be known before all else; undefined when it isn't set. */
+/** The value of `SECRETS_PATH`, which is needed before everything else; undefined if it isn't set. */
 export function secretsPath(environment: Environment): string | undefined {
   const value = present(environment).SECRETS_PATH;
   const result = VARIABLES.SECRETS_PATH.safeParse(value);
-  if (!result.success) throw new ConfigError([complaint('SECRETS_PATH', value, reason(result.error))]);
+  if (!result.success) throw new ConfigError([invalid('SECRETS_PATH', value, reason(result.error))]);
   return result.data;
 }
 
 /**
- * Reads the configuration: a variable of `environment`, else the entry of that name in `secrets`, else its default.
- * An empty variable counts as one that isn't set. The result is frozen.
- * @throws {ConfigError} naming each variable that is missing or invalid, the value and what is valid
+ * Reads each variable from `environment`, else from `secrets`, else takes its default. An empty variable counts as unset.
+ * The result is frozen.
+ * @throws {ConfigError} with each variable that is missing or invalid, its value and what is valid
  */
 export function readConfig(environment: Environment, secrets: Environment = {}): Config {
   const values: Record<string, string> = { ...present(secrets), ...present(environment) };
@@ -194,11 +194,11 @@ export function readConfig(environment: Environment, secrets: Environment = {}):
   const host = values.DATABASE_HOST;
   if (certificateAuthorities !== undefined && host !== undefined && isIP(host) !== 0) {
     lines.push(
-      `DATABASE_HOST is ${JSON.stringify(host)}; with DATABASE_TLS it must be a name, which is compared with the certificate's`,
+      `DATABASE_HOST is ${JSON.stringify(host)}; with DATABASE_TLS it must be a host name, which is compared with the certificate`,
     );
   }
   if (result.success && result.data.PORT === result.data.METRICS_PORT) {
-    lines.push(`METRICS_PORT is ${result.data.METRICS_PORT}, which is PORT as well; it must be another port`);
+    lines.push(`METRICS_PORT is ${result.data.METRICS_PORT}, the same as PORT; it must be another port`);
   }
   if (result.success && result.data.SHUTDOWN_GRACE_SECONDS <= result.data.SHUTDOWN_DRAIN_SECONDS) {
     lines.push(
@@ -246,12 +246,12 @@ function readPulse(seconds: number, environment: Environment): PulseSettings | u
   return Object.freeze({ seconds, dimensions: Object.freeze(Object.fromEntries(named)) });
 }
 
-/** Of the environment alone, as the SDK reads it; what is wrong is added to `lines`. */
+/** Reads the environment only, as the SDK does; adds a line to `lines` for each invalid variable. */
 function readTracing(environment: Environment, lines: string[]): TracingSettings | undefined {
   const values = present(environment);
-  const isWanted = 'OTEL_EXPORTER_OTLP_ENDPOINT' in values || 'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT' in values;
+  const isEnabled = 'OTEL_EXPORTER_OTLP_ENDPOINT' in values || 'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT' in values;
   const isDisabled = values.OTEL_SDK_DISABLED?.toLowerCase() === 'true' || values.OTEL_TRACES_EXPORTER === 'none';
-  if (!isWanted || isDisabled) return undefined;
+  if (!isEnabled || isDisabled) return undefined;
   const { success, data: read, error } = OPENTELEMETRY_VARIABLES.safeParse(values);
   if (!success) {
     lines.push(...error.issues.map((issue) => describe(issue, values)));
@@ -273,7 +273,7 @@ function readAuthorities(tls: string): string | undefined {
   if (tls === 'off') return undefined;
   if (tls === 'rds') return profiles.ca.join('\n');
   const file = readFileSync(tls, 'utf8');
-  if (!file.includes('-----BEGIN CERTIFICATE-----')) throw new Error('the file has no certificate in it');
+  if (!file.includes('-----BEGIN CERTIFICATE-----')) throw new Error('the file contains no certificate');
   return file;
 }
 
@@ -286,12 +286,13 @@ function present(variables: Environment): Record<string, string> {
 function describe(issue: z.core.$ZodIssue, values: Environment): string {
   const name = String(issue.path[0]);
   const value = values[name];
-  if (value !== undefined) return complaint(name, value, issue.message);
-  const place = values.SECRETS_PATH === undefined ? '' : ` and there is no parameter ${values.SECRETS_PATH}/${name}`;
+  if (value !== undefined) return invalid(name, value, issue.message);
+  const place =
+    values.SECRETS_PATH === undefined ? '' : `, and there is no SSM parameter ${values.SECRETS_PATH}/${name}`;
   return `${name} is missing: it is not in the environment${place}`;
 }
 
-function complaint(name: string, value: string | undefined, what: string): string {
+function invalid(name: string, value: string | undefined, what: string): string {
   return `${name} is ${SECRET.has(name) ? 'invalid' : JSON.stringify(value)}; it must be ${what}`;
 }
 

@@ -17,11 +17,11 @@ import { createUserRepository } from './users/repository.ts';
 
 const USAGE = `usage: node src/main.ts serve|migrate
 
-  serve    answer requests until SIGTERM
-  migrate  bring the database's schema up to date, then exit
+  serve    serve requests until SIGTERM
+  migrate  update the database schema, then exit
 `;
 
-/** The numbers of sysexits.h, where they have one for the case. */
+/** Exit codes; usage and config are those of sysexits.h. */
 const EXIT = { ok: 0, failure: 1, usage: 64, config: 78 } as const;
 const FIRST_RETRY_MILLISECONDS = 100;
 const LONGEST_RETRY_MILLISECONDS = 1_000;
@@ -31,9 +31,8 @@ await main(process.argv.slice(2));
 
 async function main([command, ...rest]: string[]): Promise<void> {
   if (rest.length > 0 || (command !== 'serve' && command !== 'migrate')) {
-    const complaint =
-      command === undefined ? 'a command is missing' : `unknown command: ${[command, ...rest].join(' ')}`;
-    process.stderr.write(`plusone: ${complaint}\n${USAGE}`);
+    const message = command === undefined ? 'missing command' : `unknown command: ${[command, ...rest].join(' ')}`;
+    process.stderr.write(`plusone: ${message}\n${USAGE}`);
     process.exit(EXIT.usage);
   }
   const config = await configure();
@@ -85,7 +84,7 @@ async function serve(config: Config, log: Logger, logRequest: LogRequest, exit: 
   const tracing =
     config.tracing &&
     (await import('./operations/tracing.ts')).startTracing(config.tracing, version, config.database, log);
-  const database = openDatabase(config.database, log, () => credentialsNow(config), tracing);
+  const database = openDatabase(config.database, log, () => readCredentials(config), tracing);
   const users = createUserRepository(database, config.database.queueLimit, tracing);
   const statistics = () => ({ ...database.statistics(), ...users.statistics() });
   const metrics = createMetrics({ version, revision: config.revision }, statistics);
@@ -114,7 +113,7 @@ async function serve(config: Config, log: Logger, logRequest: LogRequest, exit: 
   await listen(metricsServer, 'METRICS_PORT', config.metricsPort);
   log.info({ port: config.port, metricsPort: config.metricsPort, version, revision: config.revision }, 'listening');
 
-  if (await untilSchemaIsCurrent(database, health, log)) {
+  if (await waitForSchema(database, health, log)) {
     health.becomeReady();
     log.info('ready');
   }
@@ -122,7 +121,7 @@ async function serve(config: Config, log: Logger, logRequest: LogRequest, exit: 
   async function closeServer(): Promise<void> {
     const closed = once(server, 'close');
     server.close();
-    // A connection that was busy when the server closed becomes idle after its response; Node would keep it open.
+    // A connection that is busy when the server closes becomes idle after its response; Node would keep it open.
     const sweep = setInterval(() => server.server.closeIdleConnections(), SWEEP_MILLISECONDS);
     await closed;
     clearInterval(sweep);
@@ -145,8 +144,8 @@ async function listen(server: HttpServer, variable: string, port: number): Promi
   }
 }
 
-/** Waits for the database and its migrations, without a limit; false if a shutdown came first. */
-async function untilSchemaIsCurrent(database: Database, health: Health, log: Logger): Promise<boolean> {
+/** Waits for the database and its migrations, without a time limit; false if a shutdown begins first. */
+async function waitForSchema(database: Database, health: Health, log: Logger): Promise<boolean> {
   for (let pause = FIRST_RETRY_MILLISECONDS; health.phase === 'starting'; ) {
     try {
       if (await schemaIsCurrent(database)) return true;
@@ -161,7 +160,7 @@ async function untilSchemaIsCurrent(database: Database, health: Health, log: Log
   return false;
 }
 
-async function credentialsNow(config: Config): Promise<Config['database']> {
+async function readCredentials(config: Config): Promise<Config['database']> {
   if (config.secretsPath === undefined) return config.database;
   return readConfig(process.env, await readSecrets(config.secretsPath)).database;
 }

@@ -1,6 +1,6 @@
 import type { Environment } from './config.ts';
 
-/** SSM could not be read; the message says from where and why, without any value. */
+/** SSM could not be read. The message has the path and the reason, and no value. */
 export class SecretsError extends Error {
   override readonly name = 'SecretsError';
 }
@@ -10,13 +10,13 @@ const CONNECT_MILLISECONDS = 1_000;
 const ANSWER_MILLISECONDS = 3_000;
 
 /**
- * The parameters directly below `path` in SSM Parameter Store, decrypted, by the last part of their names.
- * Region, credentials and endpoint are the AWS SDK's own business (`AWS_REGION`, the task role,
- * `AWS_ENDPOINT_URL_SSM`). Each request is tried three times and has three seconds to be answered.
+ * The decrypted parameters directly below `path` in SSM Parameter Store, by the last part of their names.
+ * The AWS SDK finds region, credentials and endpoint (`AWS_REGION`, the task role, `AWS_ENDPOINT_URL_SSM`). Each request
+ * is tried three times, for three seconds each.
  * @throws {SecretsError} when SSM cannot be read
  */
 export async function readSecrets(path: string): Promise<Environment> {
-  // Loading the SDK takes longer than the rest of the start, so only those who use it pay for it.
+  // Loading the SDK takes longer than the rest of the start, so it is loaded only if it is used.
   const { paginateGetParametersByPath, SSMClient } = await import('@aws-sdk/client-ssm');
   const client = new SSMClient({
     maxAttempts: ATTEMPTS,
@@ -28,7 +28,7 @@ export async function readSecrets(path: string): Promise<Environment> {
   });
   const secrets: Record<string, string> = {};
   try {
-    // SSM answers at most ten parameters a page.
+    // SSM returns at most ten parameters per page.
     for await (const page of paginateGetParametersByPath({ client }, { Path: path, WithDecryption: true })) {
       for (const { Name, Value } of page.Parameters ?? []) {
         if (Name !== undefined && Value !== undefined) secrets[Name.slice(Name.lastIndexOf('/') + 1)] = Value;
@@ -45,10 +45,10 @@ export async function readSecrets(path: string): Promise<Environment> {
 function explain(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   if (/^Region (is missing|not accepted)/.test(error.message)) {
-    return 'AWS_REGION is not set, or is not a region; it must be one such as us-west-2';
+    return 'AWS_REGION is not set or is not a region; set it, for example to us-west-2';
   }
   if (error.name === 'CredentialsProviderError') {
-    return 'no AWS credentials were found; on ECS they come from the task role, elsewhere from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or a profile';
+    return 'no AWS credentials found; on ECS they come from the task role, elsewhere from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or a profile';
   }
   return `${error.name}: ${error.message}`;
 }

@@ -24,7 +24,7 @@ export interface Dependencies {
   logRequest: LogRequest;
   clock: Clock;
   version: string;
-  /** The bearer token that changes require; undefined leaves them open to everyone. */
+  /** The bearer token that changes require; undefined: anyone may change users. */
   writeToken?: string | undefined;
   /** Undefined when tracing is off. */
   tracing?: Tracing | undefined;
@@ -67,8 +67,8 @@ export function createServer(dependencies: Dependencies): Server {
   server.del(USER_PATH, async (request, response) => user.DELETE(request, response, request.params.username));
   addPages(server, users, clock, version, { closed: writeToken !== undefined });
 
-  // All handlers are async: restify catches only what those throw. It is not told that the error is handled, because
-  // it would then send an answer of its own.
+  // All handlers are async: restify catches only errors of async handlers. The listener does not report the error as
+  // handled, because restify would then send a response of its own.
   server.on('restifyError', respondWithProblem);
   server.on('after', (request: Request, response: Response, _route: unknown, error: unknown) => {
     record.response(request, response, String(request.getRoute()?.path ?? NO_ROUTE), error);

@@ -1,7 +1,7 @@
-/** The service cannot do this now; the client may try again: the database is unavailable or the queue is full. */
+/** The service cannot do this now, and the client may retry: the database is unavailable, or the queue is full. */
 export class Unavailable extends Error {
   override readonly name = 'Unavailable';
 }
 
-/** The queue is full: the request was rejected at once. */
+/** The queue is full; the request was rejected immediately. */
 export class Overloaded extends Unavailable {}

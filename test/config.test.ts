@@ -80,7 +80,7 @@ describe('readConfig', () => {
 
   it('says which parameter is missing as well when there is a path to secrets', () => {
     expect(complaints({ ...ENOUGH, DATABASE_PASSWORD: '', SECRETS_PATH: '/a/b' })).to.deep.equal([
-      'DATABASE_PASSWORD is missing: it is not in the environment and there is no parameter /a/b/DATABASE_PASSWORD',
+      'DATABASE_PASSWORD is missing: it is not in the environment, and there is no SSM parameter /a/b/DATABASE_PASSWORD',
     ]);
   });
 
@@ -104,7 +104,7 @@ describe('readConfig', () => {
 
   it('refuses one port for both servers', () => {
     expect(complaints({ ...ENOUGH, PORT: '9464' })).to.deep.equal([
-      'METRICS_PORT is 9464, which is PORT as well; it must be another port',
+      'METRICS_PORT is 9464, the same as PORT; it must be another port',
     ]);
   });
 
@@ -126,7 +126,7 @@ describe('readConfig', () => {
   it('refuses an address as the host, which no certificate can be compared with', () => {
     for (const host of ['10.0.0.7', '::1']) {
       const [line] = complaints({ ...ENOUGH, DATABASE_TLS: 'rds', DATABASE_HOST: host });
-      expect(line).to.contain(`DATABASE_HOST is "${host}"; with DATABASE_TLS it must be a name`);
+      expect(line).to.contain(`DATABASE_HOST is "${host}"; with DATABASE_TLS it must be a host name`);
     }
   });
 
@@ -152,7 +152,7 @@ describe('readConfig', () => {
     it('says so when it holds no certificate', () => {
       const file = join(directory, 'empty.pem');
       writeFileSync(file, 'nothing');
-      expect(complaints({ ...ENOUGH, DATABASE_TLS: file })[0]).to.contain('the file has no certificate in it');
+      expect(complaints({ ...ENOUGH, DATABASE_TLS: file })[0]).to.contain('the file contains no certificate');
     });
   });
 });
@@ -220,7 +220,7 @@ describe('WRITE_TOKEN', () => {
   for (const invalid of ['short', 'with blanks in it, and long enough', '=====================']) {
     it(`is refused, and not shown, when it is no token that cannot be guessed: ${invalid}`, () => {
       expect(complaints({ ...ENOUGH, WRITE_TOKEN: invalid })).to.deep.equal([
-        'WRITE_TOKEN is invalid; it must be at least 20 letters, digits or -._~+/, as a bearer token has them',
+        'WRITE_TOKEN is invalid; it must be a bearer token of at least 20 letters, digits or -._~+/',
       ]);
     });
   }

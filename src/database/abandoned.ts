@@ -6,10 +6,10 @@ import { runWithin } from './statement.ts';
 const MARKER_PREFIX = 'plusone.session.';
 
 /**
- * Sessions that were left with a statement under way, and how they are ended: docs/decisions/07-late-statements.md.
+ * Sessions that were given up while a statement was running, and how to end them: docs/decisions/07-late-statements.md.
  *
- * Each session holds a user-level lock with a name of its own. The lock goes with the session, so
- * `KILL IS_USED_LOCK(name)` ends that session or none, also after a restart or failover that gave its thread id to
+ * Each session holds a user-level lock with a unique name. The lock ends with the session, so
+ * `KILL IS_USED_LOCK(name)` ends that session or none, even after a restart or failover has given its thread id to
  * another session. https://dev.mysql.com/doc/refman/8.4/en/locking-functions.html
  */
 export class AbandonedSessions {
@@ -21,8 +21,8 @@ export class AbandonedSessions {
   }
 
   /**
-   * Marks a new session, so that it can be ended later.
-   * @throws {StatementTimeout} after `milliseconds` without an answer, and whatever the server refuses it with
+   * Takes the lock of a new session, so that it can be ended later.
+   * @throws {StatementTimeout} after `milliseconds` without an answer; an error of the server
    */
   async mark(session: Connection, milliseconds: number): Promise<void> {
     const marker = MARKER_PREFIX + randomUUID();
@@ -30,18 +30,18 @@ export class AbandonedSessions {
     this.#markers.set(session, marker);
   }
 
-  /** Notes that `session` is left with a statement that MySQL may still carry out. */
+  /** Records that MySQL may still execute a statement of `session`, which is given up. */
   add(session: Connection): void {
     const marker = this.#markers.get(session);
     if (marker !== undefined) this.#abandoned.add(marker);
   }
 
-  /** Ends the sessions that were left, each within `milliseconds`. Nothing else may run before. */
+  /** Ends the sessions that were given up, each within `milliseconds`. To be called before any other statement. */
   async end(session: Connection, milliseconds: number): Promise<void> {
     for (const marker of this.#abandoned) {
       await runWithin(milliseconds, (done) => session.query('KILL IS_USED_LOCK(?)', [marker], done)).catch(
         (error: unknown) => {
-          // The session has ended, or credentials of another user were read since: nothing is left that could be done.
+          // The session has ended, or the credentials are those of another user now: nothing more can be done.
           if (codeOf(error) !== 'ER_NO_SUCH_THREAD' && codeOf(error) !== 'ER_KILL_DENIED_ERROR') throw error;
         },
       );

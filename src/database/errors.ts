@@ -1,6 +1,6 @@
 /**
- * Errors by which the server says that it is short of something or being changed, rather than that the statement is
- * wrong. Numbers below 2000 are the same in both references:
+ * Errors that mean that the server lacks a resource or is being changed, not that the statement is wrong. Numbers below
+ * 2000 are the same in both references:
  * https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html and
  * https://mariadb.com/docs/server/reference/error-codes/mariadb-error-code-reference
  */
@@ -21,7 +21,7 @@ export const UNAVAILABLE_ERRORS = {
     ER_MAX_PREPARED_STMT_COUNT_REACHED: 1461,
     ER_NEED_REPREPARE: 1615,
   },
-  'the server stops, or ends the session or the statement': {
+  'the server shuts down, or ends the session or the statement': {
     ER_SERVER_SHUTDOWN: 1053,
     ER_NEW_ABORTING_CONNECTION: 1184,
     ER_QUERY_INTERRUPTED: 1317,
@@ -49,7 +49,7 @@ export const UNAVAILABLE_ERRORS = {
     ER_INNODB_UNDO_LOG_FULL: 3019,
     ER_CAPACITY_EXCEEDED: 3170,
   },
-  'locked, rebuilt, repaired or not there yet': {
+  'locked, being rebuilt or repaired, or not created yet': {
     ER_CHECKREAD: 1020,
     ER_NO_DB_ERROR: 1046,
     ER_BAD_DB_ERROR: 1049,
@@ -84,7 +84,7 @@ export const UNAVAILABLE_ERRORS = {
     ER_ACCOUNT_HAS_BEEN_LOCKED: 3118,
     ER_SECURE_TRANSPORT_REQUIRED: 3159,
   },
-  // Vitess wraps its own failures, such as a change of the primary, in this one.
+  // Vitess reports its own failures, such as a change of the primary, with this number.
   'a proxy without a server': { ER_UNKNOWN_ERROR: 1105 },
 } as const;
 
@@ -98,7 +98,7 @@ const PREPARED_NUMBERS: ReadonlySet<number> = new Set(
 const AUTHORITY_ADVICE =
   "set DATABASE_TLS to the path of a file with the server's certificate authority; for Amazon RDS, " +
   'https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem has those of all regions';
-/** What to do about a TLS failure, by OpenSSL's text: mysql2 replaces the code, and the text is what is left. */
+/** What to do about a TLS failure, by OpenSSL's message, because mysql2 replaces the code. */
 const TLS_ADVICE: readonly [text: RegExp, advice: string][] = [
   [/altnames/, 'set DATABASE_HOST to a name in the certificate'],
   [/has expired/, 'renew the certificate of the server, or the authorities in the file of DATABASE_TLS'],
@@ -107,15 +107,15 @@ const TLS_ADVICE: readonly [text: RegExp, advice: string][] = [
   [/does not support secure connection/, 'enable TLS on the server, or set DATABASE_TLS=off'],
 ];
 
-/** The code that mysql2 and Node give their errors, such as ECONNREFUSED or ER_LOCK_DEADLOCK. */
+/** The code of an error of mysql2 or Node, such as ECONNREFUSED or ER_LOCK_DEADLOCK. */
 export function codeOf(error: unknown): string | undefined {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 }
 
 /**
- * Whether MySQL refused the statement itself. False for errors of the connection, those of `UNAVAILABLE_ERRORS`, and
- * every number outside the server's own 1000–1999 and 3000–8999: smaller ones are of the operating system and the
- * storage engine, 2000–2999 of client libraries (MaxScale sends them), 9000 and more of ProxySQL and RDS Proxy.
+ * Whether MySQL rejected the statement itself. False for errors of the connection, those of `UNAVAILABLE_ERRORS`, and
+ * numbers outside the server's own 1000–1999 and 3000–8999: smaller ones come from the operating system and the
+ * storage engine, 2000–2999 from client libraries (MaxScale sends them), 9000 and above from ProxySQL and RDS Proxy.
  */
 export function isStatementError(error: unknown): boolean {
   const number = numberOf(error);
@@ -124,13 +124,13 @@ export function isStatementError(error: unknown): boolean {
   return !isFatal && !UNAVAILABLE_NUMBERS.has(number);
 }
 
-/** Whether the statement may be run on the same session if it is not prepared. */
+/** Whether the statement can run on the same session without being prepared. */
 export function needsNoPreparation(error: unknown): boolean {
   const number = numberOf(error);
   return number !== undefined && PREPARED_NUMBERS.has(number);
 }
 
-/** The reason, for the log, why the database gave no answer; a TLS failure is named, with what to do about it. */
+/** Why the database gave no answer, for the log. A TLS failure is named, with what to do about it. */
 export function unavailableReason(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
   if (codeOf(error)?.startsWith('HANDSHAKE_') !== true) return `database unavailable: ${message}`;

@@ -1,11 +1,11 @@
-/** No answer to a statement in time; MySQL may still carry it out. */
+/** No answer to a statement in time; MySQL may still execute it. */
 export class StatementTimeout extends Error {
   override readonly name = 'StatementTimeout';
 }
 
 /**
- * What `run` passes to its callback.
- * mysql2 does not notice a peer that stopped responding (its issue 2945), so each statement has a timer of its own.
+ * The result that `run` passes to its callback.
+ * mysql2 does not notice a server that stops responding (its issue 2945), so each statement has a timer.
  * @throws {StatementTimeout} after `milliseconds` without a result
  */
 export function runWithin<Result>(

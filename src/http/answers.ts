@@ -3,14 +3,14 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 
 declare module 'node:http' {
   interface IncomingMessage {
-    /** Names the request in its answer and in the log; given by `receive`. */
+    /** Identifies the request in its response and in the log; set by `receive`. */
     requestId?: string;
-    /** When its head was there, as `performance.now()` tells it; given by `receive`. */
+    /** When its head had arrived, in the time of `performance.now()`; set by `receive`. */
     receivedAt?: number;
   }
 }
 
-/** A caller's request id is kept when it is short and plain enough for a log line. */
+/** A client's request id is kept if it is short and safe in a log line. */
 const VALID_REQUEST_ID = /^[\w.:-]{1,128}$/;
 
 /** Security headers of every response on the public port: nothing from other hosts, nothing inline, no framing. */
@@ -30,25 +30,25 @@ const SECURITY_HEADERS: readonly string[] = [
   'same-origin',
 ];
 
-/** What is known of every request, and of what could not be read as one. */
+/** What is known about every request, including one that could not be parsed. */
 export type Received = Pick<Partial<IncomingMessage>, 'requestId' | 'receivedAt' | 'method' | 'span'>;
 
-/** Notes when a request came, and its id: the caller's if that is valid, else a new one. */
+/** Records when a request arrived and its id: the client's if that is valid, else a new one. */
 export function receive(request: IncomingMessage): void {
   request.receivedAt = performance.now();
   const wanted = request.headers['x-request-id'];
   request.requestId = typeof wanted === 'string' && VALID_REQUEST_ID.test(wanted) ? wanted : randomUUID();
 }
 
-/** The headers of every answer, names and values in turn, with the id of the request that is answered. */
+/** The headers of every response, as alternating names and values. */
 export function headersOfAll(requestId: string): string[] {
   return ['x-request-id', requestId, ...SECURITY_HEADERS];
 }
 
 /**
- * Sends an answer: `headers` are names and values in turn, on top of those that every answer has. Without a body there
- * is no Content-Length either. One list is what Node writes fastest; headers that are set one by one are looked up,
- * checked and copied again.
+ * Sends a response. `headers` are alternating names and values, in addition to those of every response. Without a body
+ * there is no Content-Length. Node writes one list fastest: headers that are set one by one are looked up, checked and
+ * copied again.
  */
 export function send(
   response: ServerResponse,
@@ -65,7 +65,7 @@ export function send(
 
 const JSON_HEADERS = ['content-type', 'application/json', 'cache-control', 'no-store'];
 
-/** Sends `value` as JSON that must not be cached. */
+/** Sends `value` as JSON that may not be cached. */
 export function sendJson(response: ServerResponse, status: number, value: object): void {
   send(response, status, JSON_HEADERS, JSON.stringify(value));
 }

@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import { Problem } from './problems.ts';
 
 /**
- * Lets a request pass that carries this bearer token (RFC 6750), and every request when there is no token.
+ * Accepts a request with this bearer token (RFC 6750), and every request if `token` is undefined.
  * @throws {Problem} 401 with `WWW-Authenticate`
  */
 export function requireToken(request: IncomingMessage, token: string | undefined): void {
@@ -16,7 +16,7 @@ export function requireToken(request: IncomingMessage, token: string | undefined
   });
 }
 
-/** Takes as long for a token that is almost right as for any other. */
+/** Compares in constant time, so that the duration reveals nothing about the token. */
 function isSame(one: string, other: string): boolean {
   const digest = (text: string) => createHash('sha256').update(text).digest();
   return timingSafeEqual(digest(one), digest(other));

@@ -1,16 +1,16 @@
 import type { IncomingMessage } from 'node:http';
 import { Problem } from './problems.ts';
 
-/** The largest request body that is read, in bytes. */
+/** The largest request body that is accepted, in bytes. */
 export const LARGEST_BODY = 16 * 1024;
 
 const UTF8 = new TextDecoder('utf-8', { fatal: true });
 const JSON_TYPE = /^application\/json\s*(;|$)/i;
 
 /**
- * The request's body, parsed from JSON. Read here rather than by restify's parser, which dies on a false
- * `Content-Encoding` and measures compressed bytes.
- * @throws {Problem} 415 when it isn't plain JSON, 413 above 16 KiB, 400 when it cannot be parsed
+ * The request's body, parsed from JSON. Not by restify's parser, which crashes on a wrong `Content-Encoding` and counts
+ * compressed bytes.
+ * @throws {Problem} 415 if it isn't uncompressed JSON, 413 above 16 KiB, 400 if it cannot be parsed
  */
 export async function readJson(request: IncomingMessage): Promise<unknown> {
   const encoding = request.headers['content-encoding'];
@@ -32,8 +32,8 @@ export async function readJson(request: IncomingMessage): Promise<unknown> {
 }
 
 async function readBytes(request: IncomingMessage): Promise<Buffer> {
-  // The rest of a body that is too large is still read, within the request's time limit, and discarded: a client that
-  // finds the connection closed while it sends may never read the response.
+  // The rest of a body that is too large is still read, within the request's time limit, and discarded: a client whose
+  // connection closes while it sends may never read the response.
   const tooLarge = () => new Problem(413, `The body must not be larger than ${LARGEST_BODY} bytes.`);
   if (Number(request.headers['content-length'] ?? 0) > LARGEST_BODY) throw tooLarge();
   return new Promise((resolve, reject) => {

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Request } from 'restify';
 import { respondWithProblem } from './problems.ts';
 
-/** Answers a request for the resource of that name; what it throws is for `toProblem`. */
+/** Answers a request for the resource with that name; `toProblem` converts what it throws. */
 type Handler = (request: Request, response: ServerResponse, name: string) => Promise<void>;
 
 /** Records how a request was answered: one log line, one count and the end of its span. */
@@ -13,7 +13,7 @@ export type RecordResponse = (
   error: unknown,
 ) => void;
 
-/** Runs the work of a request in such a way that its statements are known to be for that one. */
+/** Runs the work of a request so that its statements can be attributed to it. */
 interface RequestContext {
   forRequest<Args extends unknown[], Result>(
     request: IncomingMessage,
@@ -23,8 +23,8 @@ interface RequestContext {
 }
 
 /**
- * Answers requests of one route without restify's router, which takes longer than all of our own work. The function it
- * gives back says whether there is a handler for the request's method; if not, nothing has happened.
+ * Answers requests of one route without restify's router, which takes longer than the rest of the work. The returned
+ * function does nothing and returns false if there is no handler for the request's method.
  */
 export function directRoute(
   route: string,

@@ -6,23 +6,23 @@ import { MalformedRequest, problemBody, sendProblem } from './problems.ts';
 
 declare module 'node:http' {
   interface ServerResponse {
-    /** What was sent in place of this response, when the rest of its request could not be read. */
+    /** The problem that was sent instead of this response because the rest of its request could not be read. */
     replacedBy?: MalformedRequest;
   }
 }
 
-/** A connection as Node's HTTP server keeps it: with the response that is under way, if any. */
+/** A connection of Node's HTTP server, with its pending response, if any. */
 interface Connection extends Duplex {
-  // Node's own handling of client errors decides by it as well: https://github.com/nodejs/node/blob/v24.x/lib/_http_server.js
+  // Node's default handling of client errors uses it too: https://github.com/nodejs/node/blob/v24.x/lib/_http_server.js
   readonly _httpMessage?: ServerResponse | null;
 }
 
-/** Notes a request that was refused: once for each answer. */
+/** Records a refused request, once for each response. */
 type RecordRefusal = (request: Received, problem: MalformedRequest) => void;
 
 /**
- * Why restify could not route this request, undefined if it can: restify throws on a Host or a target that does not
- * make a URL, and it combines the two exactly like this.
+ * The reason why restify cannot route this request; undefined if it can. restify combines Host and request target
+ * exactly like this, and throws if the result is not a URL.
  */
 export function urlProblem(request: IncomingMessage): MalformedRequest | undefined {
   const { host } = request.headers;
@@ -40,7 +40,7 @@ export function urlProblem(request: IncomingMessage): MalformedRequest | undefin
 
 let lastValidHost: string | undefined;
 
-/** The same for a path that is known to be valid, where only the Host matters: callers send one with many requests. */
+/** The same for a path that is known to be valid: only the Host matters, and clients repeat it in many requests. */
 export function hostProblem(request: IncomingMessage): MalformedRequest | undefined {
   const { host } = request.headers;
   if (host !== undefined && host === lastValidHost) return undefined;
@@ -76,8 +76,8 @@ export function answerRefused(server: Server, record: RecordRefusal): void {
 }
 
 /**
- * A listener for `clientError`: answers what could not be read as HTTP, closes the connection and records the answer.
- * When a request is under way on the connection, the answer takes the place of its response, and is recorded with it.
+ * A listener for `clientError`: answers what could not be parsed as HTTP, closes the connection and records the response.
+ * If a request is pending on the connection, this response replaces its own and is recorded with it.
  */
 function answerClientErrors(record: RecordRefusal): (error: NodeJS.ErrnoException, socket: Duplex) => void {
   return (error, socket: Connection) => {
@@ -88,7 +88,7 @@ function answerClientErrors(record: RecordRefusal): (error: NodeJS.ErrnoExceptio
     }
     const problem = problemOf(error);
     const requestId = pending?.req.requestId ?? randomUUID();
-    socket.end(rawAnswer(problem, requestId));
+    socket.end(rawResponse(problem, requestId));
     if (pending) pending.replacedBy = problem;
     else record({ requestId }, problem);
   };
@@ -105,7 +105,7 @@ function problemOf({ code }: NodeJS.ErrnoException): MalformedRequest {
   }
 }
 
-function rawAnswer(problem: MalformedRequest, requestId: string): string {
+function rawResponse(problem: MalformedRequest, requestId: string): string {
   const body = problemBody(problem, undefined);
   const headers = headersOfAll(requestId);
   headers.push('content-type', 'application/problem+json', 'content-length', String(Buffer.byteLength(body)));

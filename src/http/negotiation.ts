@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import Negotiator from 'negotiator';
 import { Problem } from './problems.ts';
 
-/** The one of `types` that the request's Accept header likes best, the earlier one of equals; undefined for none. */
+/** The one of `types` that the Accept header prefers, the earlier of equal ones; undefined if it allows none. */
 export function preferredType(request: IncomingMessage, types: readonly string[]): string | undefined {
   const { accept } = request.headers;
   if (accept === undefined || accept === '*/*') return types[0];
@@ -10,8 +10,8 @@ export function preferredType(request: IncomingMessage, types: readonly string[]
 }
 
 /**
- * The only type that can be had here, when the request's Accept header allows it.
- * @throws {Problem} 406 when it does not
+ * Returns `type`, the only one available, if the request's Accept header allows it.
+ * @throws {Problem} 406 if it does not
  */
 export function requireAcceptable(request: IncomingMessage, type: string): string {
   if (preferredType(request, [type]) === undefined) {

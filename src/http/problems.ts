@@ -2,7 +2,7 @@ import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:ht
 import { Overloaded, Unavailable } from '../unavailable.ts';
 import { send } from './answers.ts';
 
-/** One field that was refused; `pointer` is a JSON Pointer into the request's body (RFC 6901), as a URI fragment. */
+/** An invalid field; `pointer` is a JSON Pointer (RFC 6901) into the request's body, as a URI fragment. */
 export interface FieldError {
   readonly pointer: string;
   readonly detail: string;
@@ -27,19 +27,19 @@ export class Problem extends Error {
   }
 }
 
-/** A request that is refused before the router. `message` is fixed text that quotes nothing of it: it may be logged. */
+/** A request that is refused before routing. `message` quotes nothing from the request, so it may be logged. */
 export class MalformedRequest extends Problem {}
 
 const RETRY_AFTER_SECONDS = '1';
 
-/** The problem to answer with for a thrown value; an internal error becomes a 500 without details. */
+/** The problem to send for a thrown value; an internal error becomes a 500 without details. */
 export function toProblem(error: unknown, request: IncomingMessage): Problem {
   if (error instanceof Problem) return error;
   if (error instanceof Unavailable) {
     return new Problem(503, 'The service cannot answer this at the moment; please try again.', {
       headers: {
         'Retry-After': RETRY_AFTER_SECONDS,
-        // Otherwise more than 1,024 clients that retry at once keep libuv reading (`uv__io_poll`): no new one is accepted.
+        // Else more than 1,024 clients that retry immediately keep libuv reading (`uv__io_poll`), and no connection is accepted.
         ...(error instanceof Overloaded ? { Connection: 'close' } : {}),
       },
       cause: error,
@@ -57,7 +57,7 @@ export function toProblem(error: unknown, request: IncomingMessage): Problem {
   return new Problem(500, 'The service failed; its log has the reason under the request id.', { cause: error });
 }
 
-/** The body of `problem` as JSON text; `instance` is the path that was asked for. */
+/** The body of `problem` as JSON text; `instance` is the requested path. */
 export function problemBody(problem: Problem, instance: string | undefined): string {
   return JSON.stringify({
     type: 'about:blank',
@@ -71,21 +71,21 @@ export function problemBody(problem: Problem, instance: string | undefined): str
 
 const PROBLEM_HEADERS = ['content-type', 'application/problem+json', 'cache-control', 'no-store'];
 
-/** Answers with `problem` as application/problem+json. */
+/** Sends `problem` as application/problem+json. */
 export function sendProblem(response: ServerResponse, problem: Problem): void {
   const { url } = response.req;
-  // Any other invalid path was refused before; one that is not a URI is left out.
+  // Other invalid paths were refused earlier; a path that is not a URI is left out.
   const instance = url?.startsWith('/') && decodes(url) ? url.replace(/\?.*$/s, '') : undefined;
   const headers = [...PROBLEM_HEADERS, ...Object.entries(problem.headers).flat()];
   send(response, problem.status, headers, problemBody(problem, instance));
 }
 
-/** Answers with the problem that `error` stands for, unless an answer has been sent. */
+/** Sends the problem for `error`, unless a response has been sent. */
 export function respondWithProblem(request: IncomingMessage, response: ServerResponse, error: unknown): void {
   if (!response.headersSent) sendProblem(response, toProblem(error, request));
 }
 
-/** The status that restify's router gave an error of its own; undefined for any other error. */
+/** The status of an error of restify's router; undefined for any other error. */
 function restifyStatus(error: unknown): number | undefined {
   return error instanceof Error && 'statusCode' in error && typeof error.statusCode === 'number' && 'body' in error
     ? error.statusCode

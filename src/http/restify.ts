@@ -48,7 +48,7 @@ export function createRestify(log: Logger): Server {
   return server;
 }
 
-/** Routes GET to `handler`, and HEAD as well, which restify would refuse; Node leaves the body out. */
+/** Routes GET and HEAD to `handler`; restify has no HEAD by default, and Node omits its body. */
 export function getAndHead(
   server: Server,
   path: string,

@@ -4,10 +4,10 @@ import type { DatabaseStatistics } from '../database/database.ts';
 import type { UserStatistics } from '../users/repository.ts';
 import type { Logger } from './logging.ts';
 
-/** What the service counts about itself. */
+/** The metrics of the service. */
 export interface Metrics {
   readonly registry: Registry;
-  /** Notes one answered request. `route` is the pattern, such as `/hello/:username`, never the path itself. */
+  /** Counts an answered request. `route` is the pattern, such as `/hello/:username`, never the path. */
   observe(method: string, route: string, status: number, seconds: number): void;
 }
 
@@ -20,16 +20,16 @@ interface Kind {
   held: number[];
 }
 
-/** Finer around the 500 ms that operators alert on. */
+/** Finer around 500 ms, the threshold of the alarms. */
 const DURATION_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5];
 /** So many durations of a kind are told to prom-client in one go, which takes less than one with each request. */
 const MOST_HELD = 256;
-/** Methods with a label of their own; any other would let a caller make labels without end. */
+/** Methods with their own label. Other methods share one, so that clients cannot create labels without limit. */
 export const KNOWN_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'PUT', 'DELETE', 'POST', 'PATCH', 'OPTIONS']);
 
 /**
- * The service's metrics: requests by route, method and status, the database's pool and queue as `statistics` tells
- * them at each scrape, the event loop's lag and the process's memory, and what was built.
+ * The service's metrics: requests by route, method and status; the database's pool and queue, from `statistics` at each
+ * scrape; the event loop's lag and the process's memory; version and revision.
  */
 export function createMetrics(build: { version: string; revision: string }, statistics: () => Statistics): Metrics {
   const registry = new Registry();
@@ -38,14 +38,14 @@ export function createMetrics(build: { version: string; revision: string }, stat
 
   new Gauge({
     name: 'plusone_build_info',
-    help: 'What is running; the value is always 1',
+    help: 'Version and revision of the service; the value is always 1',
     labelNames: ['version', 'revision', 'node'],
     registers,
   }).set({ ...build, node: process.version }, 1);
 
   const duration = new Histogram({
     name: 'http_request_duration_seconds',
-    help: 'Time from the request head to the end of the answer',
+    help: 'Time from the request head to the end of the response',
     labelNames: ['method', 'route', 'status'],
     buckets: DURATION_BUCKETS,
     registers,

@@ -6,15 +6,15 @@ import type { LogRequest } from './logging.ts';
 import type { Metrics } from './metrics.ts';
 import type { Tracing } from './tracing.ts';
 
-/** The route, in the log and the metrics, of a request that no handler is for. */
+/** The route, in the log and the metrics, of a request without a handler. */
 export const NO_ROUTE = 'none';
-/** The status, in the log and the metrics, when the client closed the connection before the answer; as nginx has it. */
+/** nginx's status for a client that closed the connection before the response; in the log and the metrics. */
 const CLIENT_CLOSED_REQUEST = 499;
 
-/** Where answers are recorded. */
+/** Records responses. */
 export interface Recorder {
   readonly response: RecordResponse;
-  /** Records a request that was refused before it got a response or a route. */
+  /** Records a request that was refused before it had a response or a route. */
   readonly refusal: (request: Received, problem: MalformedRequest) => void;
 }
 

@@ -3,22 +3,22 @@ import type { Config } from '../config.ts';
 import type { Health } from './health.ts';
 import type { Logger } from './logging.ts';
 
-/** What has to happen, in this order, once the load balancer has had time to look elsewhere. */
+/** The steps of a shutdown, in this order, after the drain delay. */
 export interface Stoppable {
-  /** Accepts nothing new and comes back when what was under way is answered. */
+  /** Accepts no more connections, and waits for the pending requests. */
   closeServer(): Promise<void>;
   /** Closes the pool. */
   closeDatabase(): Promise<void>;
-  /** Sends the traces that are left. */
+  /** Sends the remaining spans. */
   flushTraces(): Promise<void>;
 }
 
 const SIGNAL_NUMBERS = { SIGTERM: 15, SIGINT: 2 } as const;
 
 /**
- * Ends the process in good order on SIGTERM or SIGINT: not ready → the drain delay, still serving → accept nothing
- * new → let requests end → close the pool → send the last traces → exit 0. When the grace period runs out first, or on
- * a second signal, it exits at once (1, or 128 + the signal's number as shells do).
+ * Shuts down gracefully on SIGTERM or SIGINT: not ready → serve during the drain delay → accept no more connections →
+ * finish requests → close the pool → send the last spans → exit 0. When the grace period ends first, or on a second
+ * signal, it exits immediately (1, or 128 + the signal's number as shells do).
  */
 export function exitOnSignals(
   config: Pick<Config, 'drainSeconds' | 'graceSeconds'>,
@@ -30,7 +30,7 @@ export function exitOnSignals(
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, () => {
       if (health.phase === 'stopping') {
-        log.warn({ signal }, 'second signal: exiting at once');
+        log.warn({ signal }, 'second signal; exiting immediately');
         exit(128 + SIGNAL_NUMBERS[signal]);
         return;
       }
@@ -60,7 +60,7 @@ async function stop(
     return true;
   };
   const inTime = await Promise.race([inOrder(), outOfTime]);
-  // Whether they arrive is no question of order: every request was answered.
+  // Lost spans do not make the shutdown a failure: every request was answered.
   if (inTime) await Promise.race([service.flushTraces(), outOfTime]);
   if (inTime) log.info('stopped');
   else log.error('grace period ended; requests aborted');

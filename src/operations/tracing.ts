@@ -48,28 +48,28 @@ declare module 'node:http' {
   }
 }
 
-/** As many requests as can share a statement (users/repository.ts); the SDK would keep the links to 128 of them. */
+/** The maximum number of requests that share a statement (users/repository.ts); the SDK's default is 128. */
 const MOST_LINKS = 256;
-/** How long the end of the process waits for a collector. */
+/** How long the process waits for a collector at its end. */
 const FLUSH_MILLISECONDS = 2_000;
-/** The SDK complains of the same thing with every batch. */
-const COMPLAINT_MILLISECONDS = 60_000;
-/** The name of a span whose method is not to be named: https://opentelemetry.io/docs/specs/semconv/http/http-spans/#name */
+/** The SDK repeats a warning with every batch. */
+const WARNING_INTERVAL_MILLISECONDS = 60_000;
+/** The span name for an unknown method: https://opentelemetry.io/docs/specs/semconv/http/http-spans/#name */
 const NO_METHOD = 'HTTP';
-const NOBODY: readonly Span[] = [];
+const NO_SPANS: readonly Span[] = [];
 
-/** What all statements of the same text have in common. */
+/** What all statements with the same text have in common. */
 interface StatementKind {
   readonly name: string;
   readonly attributes: Attributes;
 }
 
 /**
- * OpenTelemetry traces: a span for each request and one for each statement, named and described by the semantic
- * conventions for HTTP and databases. A statement that several requests share is a child of the first of them that is
- * sampled; it and the others link to each other. No span holds a username, a birth date or a value of a statement.
+ * OpenTelemetry traces: a span for each request and each statement, with names and attributes from the semantic
+ * conventions for HTTP and databases. A statement that several requests share is a child of the first sampled one; it and
+ * the others link to each other. No span contains a username, a birth date or a value of a statement.
  *
- * This module loads the SDK, so it is itself loaded only when traces are on.
+ * This module loads the SDK, so it is loaded only when tracing is on.
  */
 export class Tracing {
   readonly #provider: TracerProvider;
@@ -87,12 +87,12 @@ export class Tracing {
     this.#log = log;
   }
 
-  /** Begins the span of a request, as a child of its caller's when it brings a `traceparent`. Probes have none. */
+  /** Starts the span of a request, as a child of the client's span if there is a `traceparent`. Probes have none. */
   beginRequest(request: IncomingMessage): void {
     if (PROBES.has(request.url)) return;
     const caller = this.#propagator.extract(ROOT_CONTEXT, request.headers, defaultTextMapGetter);
     const name = nameOf(request);
-    // url.path would belong here. It has the username in it, so http.route, which comes with the end, has to do.
+    // url.path would contain the username; http.route, set at the end, replaces it.
     const attributes = {
       'http.request.method': name === NO_METHOD ? '_OTHER' : name,
       'url.scheme': 'http',
@@ -101,7 +101,7 @@ export class Tracing {
     request.span = this.#tracer.startSpan(name, { kind: SpanKind.SERVER, attributes }, caller);
   }
 
-  /** Ends a request's span; `route` is the pattern, never the path, and undefined when no route was found. */
+  /** Ends a request's span; `route` is the pattern, never the path; undefined without a route. */
   endRequest(request: IncomingMessage, route: string | undefined, status: number, error: unknown): void {
     const { span } = request;
     if (span === undefined) return;
@@ -109,20 +109,20 @@ export class Tracing {
     span.setAttribute('http.response.status_code', status);
     if (status >= 500) {
       span.setAttribute('error.type', kindOf(error) ?? String(status));
-      // As in the log: these say what is away, and nothing of the request. What others say is not known.
+      // As in the log: this message contains nothing from the request; other messages may.
       const message = error instanceof Unavailable ? { message: error.message } : {};
       span.setStatus({ code: SpanStatusCode.ERROR, ...message });
     }
     span.end();
   }
 
-  /** Runs `work` for a request: statements in it, and in whatever it awaits, are known to be for that one. */
+  /** Runs `work` for a request: statements in it, and in everything it awaits, are attributed to that request. */
   forRequest<Args extends unknown[], Result>(
     { span }: IncomingMessage,
     work: (...args: Args) => Result,
     ...args: Args
   ): Result {
-    return this.#causes.run(span === undefined ? NOBODY : [span], work, ...args);
+    return this.#causes.run(span === undefined ? NO_SPANS : [span], work, ...args);
   }
 
   /** Runs `work` for all these requests at once. */
@@ -130,12 +130,12 @@ export class Tracing {
     return this.#causes.run(causes, work);
   }
 
-  /** The spans of the requests that the present work is for. */
+  /** The spans of the requests that the current work is for. */
   causes(): readonly Span[] {
-    return this.#causes.getStore() ?? NOBODY;
+    return this.#causes.getStore() ?? NO_SPANS;
   }
 
-  /** Begins the span of a statement; undefined when no sampled request is waiting for it. */
+  /** Starts the span of a statement; undefined if no sampled request waits for it. */
   beginStatement(sql: string): Span | undefined {
     const causes = this.causes();
     const [parent, ...others] = causes.filter(isSampled);
@@ -143,33 +143,33 @@ export class Tracing {
     const { name, attributes } = this.#kindOf(sql);
     const options = {
       kind: SpanKind.CLIENT,
-      // To the conventions one statement with many names or rows is no batch, so db.operation.batch.size is not for this.
+      // The conventions do not call one statement with many rows a batch: db.operation.batch.size would be wrong.
       attributes: { ...attributes, 'plusone.requests': causes.length },
       links: others.map((other) => ({ context: other.spanContext() })),
     };
     const span = this.#tracer.startSpan(name, options, trace.setSpan(ROOT_CONTEXT, parent));
     const link = { context: span.spanContext() };
-    // A request that waited too long was answered before.
+    // A request that waited too long has been answered, and its span has ended.
     for (const other of others) if (other.isRecording()) other.addLink(link);
     return span;
   }
 
-  /** Ends a statement's span; `error` is undefined when the statement went well. */
+  /** Ends a statement's span; `error` is undefined if the statement succeeded. */
   endStatement(span: Span, error: unknown): void {
     if (error !== undefined) {
-      // No message: MySQL quotes values in its own.
+      // No message: MySQL quotes values in it.
       span.setAttribute('error.type', kindOf(error) ?? '_OTHER').setStatus({ code: SpanStatusCode.ERROR });
-      const isMysqls = error instanceof Error && 'sqlState' in error && 'errno' in error;
-      if (isMysqls) span.setAttribute('db.response.status_code', String(error.errno));
+      const isFromMysql = error instanceof Error && 'sqlState' in error && 'errno' in error;
+      if (isFromMysql) span.setAttribute('db.response.status_code', String(error.errno));
     }
     span.end();
   }
 
-  /** Sends the spans that are left, and gives up when that takes long. Spans that end later are lost. */
+  /** Sends the remaining spans, within a time limit. Spans that end later are lost. */
   async flush(): Promise<void> {
     const sent = this.#provider.shutdown().then(
       () => true,
-      // The exporter has told the log.
+      // The exporter has logged it.
       () => true,
     );
     const inTime = await Promise.race([sent, sleep(FLUSH_MILLISECONDS, false)]);
@@ -198,16 +198,16 @@ export class Tracing {
   }
 }
 
-/** Makes traces of this process and sends them as the `OTEL_…` variables say. */
+/** Starts tracing; the `OTEL_…` variables say where spans are sent. */
 export function startTracing(
   settings: TracingSettings,
   version: string,
   database: Pick<DatabaseSettings, 'host' | 'port' | 'name'>,
   log: Logger,
 ): Tracing {
-  // Before the exporter and the resource are made, which read variables and may complain of them.
-  hearComplaints(log);
-  const exporter = tellingFailures(new OTLPTraceExporter(), log);
+  // Before the exporter and the resource, which read variables and may warn about them.
+  logWarnings(log);
+  const exporter = loggingFailures(new OTLPTraceExporter(), log);
   const provider = new TracerProvider({
     resource: defaultResource()
       .merge(resourceFromAttributes({ 'service.name': 'plusone', 'service.version': version }))
@@ -251,8 +251,8 @@ function samplerOf({ sampler, sampledShare }: TracingSettings): Sampler {
   }
 }
 
-/** `exporter`, which tells the log when it begins to fail and when it works again. */
-function tellingFailures(exporter: SpanExporter, log: Logger): SpanExporter {
+/** `exporter`, which logs when it starts to fail and when it recovers. */
+function loggingFailures(exporter: SpanExporter, log: Logger): SpanExporter {
   let failing = false;
   return {
     export(spans, done) {
@@ -268,20 +268,20 @@ function tellingFailures(exporter: SpanExporter, log: Logger): SpanExporter {
   };
 }
 
-/** Has the SDK's own complaints in the log, one a minute at the most. */
-function hearComplaints(log: Logger): void {
+/** Logs the SDK's own warnings, at most one per minute. */
+function logWarnings(log: Logger): void {
   let quietUntil = 0;
-  const hear = (reason: string) => {
+  const warn = (reason: string) => {
     if (performance.now() < quietUntil) return;
-    quietUntil = performance.now() + COMPLAINT_MILLISECONDS;
+    quietUntil = performance.now() + WARNING_INTERVAL_MILLISECONDS;
     log.warn({ reason }, 'OpenTelemetry SDK warning');
   };
   const ignore = () => {};
   diag.setLogger(
-    { error: hear, warn: hear, info: ignore, debug: ignore, verbose: ignore },
+    { error: warn, warn, info: ignore, debug: ignore, verbose: ignore },
     { logLevel: DiagLogLevel.WARN, suppressOverrideMessage: true },
   );
-  // These are the failures of exports, with nothing that the exporter has not told already.
+  // These are failed exports, which the exporter has logged.
   setGlobalErrorHandler(ignore);
 }
 
@@ -298,14 +298,14 @@ function kindOf(error: unknown): string | undefined {
   return codeOf(error) ?? (error instanceof Error ? error.name : undefined);
 }
 
-/** A connection that fails has a code alone, a collector that refuses a status as well. */
+/** A failed connection has a code, and a collector's rejection has a status in the code. */
 function reasonOf(error: Error | undefined): string {
   if (error === undefined) return 'unknown';
   const code = 'code' in error ? String(error.code) : '';
   return [code, error.message].filter((word) => word !== '').join(' ');
 }
 
-/** A statement with its lists shortened to one element, as the conventions allow; else it would have up to 256. */
+/** A statement whose lists are shortened to one element, as the conventions allow; they have up to 256. */
 function collapsed(sql: string): string {
   return sql.replace(/(\(\?(?:, \?)*\))(?:, \1)+/g, '$1').replace(/ in \(\?(?:, \?)+\)/g, ' in (?)');
 }

@@ -1,7 +1,7 @@
 /** A calendar date in the proleptic Gregorian calendar, written `YYYY-MM-DD`. */
 export type CalendarDate = string;
 
-/** Gives the present moment; tests put their own in its place. */
+/** Returns the current time; tests pass their own. */
 export type Clock = () => Date;
 
 /** The earliest date that MySQL's DATE is documented for: https://dev.mysql.com/doc/refman/8.4/en/datetime.html */
@@ -20,7 +20,7 @@ interface Parts {
 let lastDay = Number.NaN;
 let lastDate: CalendarDate = '';
 
-/** The UTC date of the moment that `clock` gives; formatted only when the day changes, because that is slow. */
+/** The current UTC date. It is formatted only when the day changes, because formatting is slow. */
 export function today(clock: Clock): CalendarDate {
   const moment = clock();
   const day = Math.floor(moment.getTime() / MILLISECONDS_PER_DAY);
@@ -32,7 +32,7 @@ export function today(clock: Clock): CalendarDate {
 }
 
 /**
- * What is wrong with `text` as a birth date, for the client; undefined when it is valid:
+ * The error in `text` as a birth date, for the client; undefined if it is valid:
  * a date that exists, from 1000-01-01 to the day before `onDate`.
  */
 export function birthDateProblem(text: string, onDate: CalendarDate): string | undefined {
@@ -40,7 +40,7 @@ export function birthDateProblem(text: string, onDate: CalendarDate): string | u
   const { year, month, day } = partsOf(text);
   if (month < 1 || month > 12) return 'must have a month from 01 to 12';
   if (day < 1 || day > daysIn(month, year)) return 'must be a day that exists in that month of that year';
-  // Both are zero-padded, so the order of the text is the order of the dates.
+  // Both are zero-padded, so texts have the order of dates.
   if (text < EARLIEST_BIRTH_DATE) return `must not be before ${EARLIEST_BIRTH_DATE}`;
   if (text >= onDate) return 'must be before today (UTC)';
   return undefined;
@@ -48,7 +48,7 @@ export function birthDateProblem(text: string, onDate: CalendarDate): string | u
 
 /**
  * Whole days from `onDate` to the next birthday, 0 on the day itself.
- * Someone born on 29 February has their birthday on 1 March in common years.
+ * The birthday of a person born on 29 February is 1 March in common years.
  */
 export function daysUntilBirthday(birthDate: CalendarDate, onDate: CalendarDate): number {
   const born = partsOf(birthDate);
@@ -66,7 +66,7 @@ export function greeting(username: string, birthDate: CalendarDate, onDate: Cale
 }
 
 function birthdayIn(year: number, { month, day }: Parts): number {
-  // Date.UTC carries 29 February of a common year over to 1 March, which is the rule wanted here.
+  // Date.UTC turns 29 February of a common year into 1 March, which is the rule.
   return Date.UTC(year, month - 1, day);
 }
 

@@ -1,29 +1,29 @@
 import type { Span } from '@opentelemetry/api';
 import { Overloaded, Unavailable } from '../unavailable.ts';
 
-/** What a coalescer asks of the traces, when they are on. */
+/** What a coalescer needs from tracing, if it is on. */
 export interface RequestTracing {
-  /** The spans of the requests that the present work is for. */
+  /** The spans of the requests that the current work is for. */
   causes(): readonly Span[];
   /** Runs `work` for all these requests at once. */
   forAll<Result>(causes: readonly Span[], work: () => Result): Result;
 }
 
-/** How a coalescer works; all of it is about one kind of item. */
-export interface Coalescing<Item, Result> {
-  /** Does the work for all of `items` at once; one result for each, in their order. */
+/** Options of a coalescer. */
+export interface CoalescerOptions<Item, Result> {
+  /** Processes all `items` together; returns one result per item, in their order. */
   run(items: readonly Item[]): Promise<Result[]>;
-  /** How many batches may be under way at once; with one, batches are done strictly in order of arrival. */
+  /** The maximum number of concurrent batches; with 1, batches run strictly in order of arrival. */
   concurrency: number;
-  /** The most items of a batch. */
+  /** The maximum number of items in a batch. */
   largestBatch: number;
-  /** The most items that may wait or be under way; further ones are turned away at once. */
+  /** The maximum number of items that wait or run; more are rejected immediately. */
   limit: number;
-  /** When an item that has no answer yet is given up, in milliseconds from its arrival. */
+  /** An item without a result is rejected after this time since its arrival, in milliseconds. */
   timeout: number;
-  /** Whether `next` may go into one batch with `first`; by default everything may. */
+  /** Whether `next` may be in the same batch as `first`; by default every item may. */
   canJoin?(first: Item, next: Item): boolean;
-  /** Is told which requests a batch is for. */
+  /** Attributes a batch to its requests. */
   tracing?: RequestTracing | undefined;
 }
 
@@ -36,20 +36,20 @@ interface Waiting<Item, Result> {
   answered: boolean;
 }
 
-/** How often it is looked for items that have waited too long: one clock for all costs less than one for each. */
+/** The interval between checks for expired items: one timer for all costs less than one per item. */
 const SWEEP_MILLISECONDS = 50;
-/** Longer than a turn of the event loop takes, unless more is coming in than can be answered. */
+/** Longer than a turn of the event loop takes, unless more requests arrive than can be answered. */
 const LATE_MILLISECONDS = 5;
 
 /**
- * Work that arrives together is done together. While a batch is under way, what arrives waits and becomes the next
- * one, so batches grow with the load and a single item never waits for company. A batch takes in nothing once it has
- * begun: what it reads is never older than an item's arrival. When a batch fails for any reason other than the
- * database being unavailable, its items are tried one by one, so that a bad one fails alone. An item that is not answered in
- * time, or arrives when too many are there already, is refused with `Unavailable`.
+ * Processes items in batches. Items that arrive while a batch runs form the next one, so batches grow with the load, and
+ * a single item never waits for others. A batch that has started takes no more items: what it reads is never older than
+ * the arrival of an item. If a batch fails for another reason than an unavailable database, its items are retried one by
+ * one, so that an invalid item fails alone. An item is rejected with `Unavailable` if it has no result in time, or if too
+ * many items are waiting.
  */
 export class Coalescer<Item, Result> {
-  readonly #how: Coalescing<Item, Result>;
+  readonly #options: CoalescerOptions<Item, Result>;
   #waiting: Waiting<Item, Result>[] = [];
   readonly #underWay = new Set<readonly Waiting<Item, Result>[]>();
   #size = 0;
@@ -57,11 +57,11 @@ export class Coalescer<Item, Result> {
   #scheduledAt = 0;
   #sweep: NodeJS.Timeout | undefined;
 
-  constructor(how: Coalescing<Item, Result>) {
-    this.#how = how;
+  constructor(options: CoalescerOptions<Item, Result>) {
+    this.#options = options;
   }
 
-  /** Items that wait or are under way. */
+  /** The number of items that wait or run. */
   get size(): number {
     return this.#size;
   }
@@ -75,31 +75,31 @@ export class Coalescer<Item, Result> {
 
   /**
    * The result for `item`.
-   * @throws {Unavailable} when it had to be given up; {Overloaded} when it was turned away
+   * @throws {Unavailable} if there is none in time
    */
   submit(item: Item): Promise<Result> {
     const now = performance.now();
     if (this.#scheduled && now - this.#scheduledAt > LATE_MILLISECONDS) this.#begin();
-    if (this.#size >= this.#how.limit) {
+    if (this.#size >= this.#options.limit) {
       return Promise.reject(new Overloaded(`overload: ${this.#size} requests wait for the database`));
     }
     this.#size += 1;
     this.#sweep ??= setInterval(() => this.#sweepUp(), SWEEP_MILLISECONDS);
     return new Promise((resolve, reject) => {
-      const causes = this.#how.tracing?.causes();
+      const causes = this.#options.tracing?.causes();
       this.#waiting.push({ item, arrivedAt: now, causes, resolve, reject, answered: false });
       this.#schedule(now);
     });
   }
 
   /**
-   * Begins batches at the end of this turn of the event loop, when all that arrived in it is there; what is alone
-   * begins as soon as its caller is done. The end of the turn may be seconds away: while more than 1,024 sockets have
-   * something to read, libuv reads on (`uv__io_poll`, up to 48 times as many), and neither immediates nor timers get a
-   * turn. Then `submit` begins them.
+   * Starts batches at the end of this turn of the event loop, when every item of the turn has arrived; a single item
+   * starts as soon as its caller returns. The turn may take seconds: while more than 1,024 sockets are readable, libuv
+   * continues to read (`uv__io_poll`, up to 48 times as many), and neither immediates nor timers run. Then `submit` starts
+   * the batches.
    */
   #schedule(now: number): void {
-    if (this.#scheduled || this.#underWay.size >= this.#how.concurrency) return;
+    if (this.#scheduled || this.#underWay.size >= this.#options.concurrency) return;
     this.#scheduled = true;
     this.#scheduledAt = now;
     const begin = () => {
@@ -111,7 +111,7 @@ export class Coalescer<Item, Result> {
   }
 
   #begin(): void {
-    if (this.#underWay.size >= this.#how.concurrency) return;
+    if (this.#underWay.size >= this.#options.concurrency) return;
     const batch = this.#next();
     if (batch.length === 0) return;
     this.#underWay.add(batch);
@@ -125,7 +125,7 @@ export class Coalescer<Item, Result> {
   #next(): readonly Waiting<Item, Result>[] {
     this.#giveUp(this.#waiting);
     const waiting = this.#waiting.filter(({ answered }) => !answered);
-    const { canJoin, largestBatch } = this.#how;
+    const { canJoin, largestBatch } = this.#options;
     const [first] = waiting;
     let length = Math.min(waiting.length, largestBatch);
     if (first !== undefined && canJoin !== undefined) {
@@ -153,12 +153,12 @@ export class Coalescer<Item, Result> {
   }
 
   #run(batch: readonly Waiting<Item, Result>[]): Promise<Result[]> {
-    const { tracing } = this.#how;
+    const { tracing } = this.#options;
     const items = batch.map(({ item }) => item);
-    if (tracing === undefined) return this.#how.run(items);
+    if (tracing === undefined) return this.#options.run(items);
     return tracing.forAll(
       batch.flatMap(({ causes }) => causes ?? []),
-      () => this.#how.run(items),
+      () => this.#options.run(items),
     );
   }
 
@@ -170,9 +170,9 @@ export class Coalescer<Item, Result> {
     this.#sweep = undefined;
   }
 
-  /** Refuses those of `items`, which stand in order of arrival, that have waited too long. */
+  /** Rejects those of `items`, which are in order of arrival, that have waited too long. */
   #giveUp(items: readonly Waiting<Item, Result>[]): void {
-    const { timeout } = this.#how;
+    const { timeout } = this.#options;
     const latest = performance.now() - timeout;
     for (const waiting of items) {
       if (waiting.arrivedAt > latest) return;
@@ -180,7 +180,7 @@ export class Coalescer<Item, Result> {
     }
   }
 
-  /** Whether `waiting` is answered now; false when it was before. */
+  /** Marks `waiting` as answered; false if it already was. */
   #answers(waiting: Waiting<Item, Result>): boolean {
     if (waiting.answered) return false;
     waiting.answered = true;

@@ -6,57 +6,57 @@ import type { CalendarDate } from './birthday.ts';
 import { Coalescer, type RequestTracing } from './coalescing.ts';
 import { User } from './user.ts';
 
-/** Where users are kept. */
+/** The store of users. */
 export interface UserRepository {
-  /** The date of birth of `username`; undefined when nobody of that name is known. */
+  /** The date of birth of `username`; undefined if there is no such user. */
   find(username: string): Promise<CalendarDate | undefined>;
-  /** Keeps or replaces a user; it is in the database for good when this comes back. */
+  /** Saves or replaces a user; the promise resolves after the commit. */
   save(username: string, dateOfBirth: CalendarDate): Promise<void>;
-  /** Forgets a user; false when nobody of that name was known. */
+  /** Deletes a user; false if there was no such user. */
   remove(username: string): Promise<boolean>;
   statistics(): UserStatistics;
 }
 
-/** Requests that wait for the database or are in a statement under way. */
+/** Numbers of requests that wait for the database, including those whose statement is running. */
 export interface UserStatistics {
   readonly reads: number;
   readonly writes: number;
-  /** Those of both whose statement is under way. */
+  /** Reads and writes whose statement is running. */
   readonly executing: number;
 }
 
 interface Change {
   username: string;
-  /** Undefined forgets the user. */
+  /** Undefined deletes the user. */
   dateOfBirth: CalendarDate | undefined;
 }
 
-/** A power of two: lists are padded to those, so that there are few statements to prepare. */
+/** A power of two: lists are padded to powers of two, so that there are few statements to prepare. */
 const LARGEST_BATCH = 256;
 const READ_CONCURRENCY = 2;
 const WRITE_CONCURRENCY = 1;
-/** With MySQL's time limits of one second each, what is given up here could not have been answered any more. */
+/** With statement timeouts of one second, a request that expires here could not have been answered. */
 const TIMEOUT_MILLISECONDS = 1_800;
 const DEADLOCK_ATTEMPTS = 4;
 
 /**
  * The users in MySQL.
  *
- * Lookups that arrive while statements are under way share the next one, `SELECT … WHERE username IN (…)`, and writes one
- * multi-row upsert, so that they share its cost; a request that is alone goes at once.
- * Writes go one batch at a time, in their order of arrival, and each is acknowledged after its commit.
- * A lookup's statement begins after the lookup arrived, so it sees every write that was acknowledged before.
- * Objection and Knex write each statement once for every power of two of its length, and MySQL prepares it once for each
- * session; after that only values are sent.
- * A batch that deadlocks is tried again, and one that fails for what is in it is tried item by item, so that nobody
- * fails for a neighbour.
+ * Lookups that arrive while statements run share the next statement, `SELECT … WHERE username IN (…)`; writes share a
+ * multi-row upsert. A single request starts immediately.
+ * Writes run one batch at a time, in order of arrival, and are acknowledged after the commit.
+ * The statement of a lookup starts after the lookup has arrived, so it sees every write acknowledged before.
+ * Objection and Knex build each statement once per power of two of its length, and MySQL prepares it once per session;
+ * after that only values are sent.
+ * A batch that deadlocks is retried. A batch that fails because of its content is retried item by item, so that no request
+ * fails because of another one.
  */
 export function createUserRepository(database: Database, queueLimit: number, tracing?: RequestTracing): UserRepository {
   const statements = new Statements(database);
 
   const reads = new Coalescer<string, CalendarDate | undefined>({
     run: findAll,
-    // Where it can be, reads and writes never wait for each other's connection.
+    // If the pool is large enough, reads and writes never wait for each other's connection.
     concurrency: Math.min(READ_CONCURRENCY, Math.max(1, database.poolSize - WRITE_CONCURRENCY)),
     largestBatch: LARGEST_BATCH,
     limit: queueLimit,
@@ -70,13 +70,13 @@ export function createUserRepository(database: Database, queueLimit: number, tra
     limit: queueLimit,
     timeout: TIMEOUT_MILLISECONDS,
     tracing,
-    // Only saves go together: MySQL does not tell which of several rows a DELETE found.
+    // Only saves share a batch: MySQL does not report which of several rows a DELETE found.
     canJoin: (first, next) => first.dateOfBirth !== undefined && next.dateOfBirth !== undefined,
   });
 
   async function findAll(usernames: readonly string[]): Promise<(CalendarDate | undefined)[]> {
     if (usernames.length === 1) {
-      // Nobody else's row can come back, so there are no names to read and to compare.
+      // Only this user's row can be returned, so there are no names to read and compare.
       const [row] = await database.execute<RowDataPacket[]>(statements.selectOne, usernames);
       return [row?.date_of_birth];
     }
@@ -96,7 +96,7 @@ export function createUserRepository(database: Database, queueLimit: number, tra
       );
       return [result.affectedRows > 0];
     }
-    // In one order everywhere: two processes that lock the same rows in different orders would deadlock.
+    // The same order in all processes: those that lock the same rows in different orders would deadlock.
     const rows = padded([...saves].sort(([one], [other]) => (one < other ? -1 : 1)));
     // Knex names a row's columns in alphabetical order: date_of_birth, username.
     const values = rows.flatMap(([username, dateOfBirth]) => [dateOfBirth, username]);
@@ -114,7 +114,7 @@ export function createUserRepository(database: Database, queueLimit: number, tra
   };
 }
 
-/** The SQL of the statements, compiled once by Objection and Knex; lists when their length is first needed. */
+/** The SQL of the statements, compiled once by Objection and Knex; for lists, when their length is first used. */
 class Statements {
   readonly #database: Database;
   readonly #selects = new Map<number, string>();
@@ -163,7 +163,7 @@ function compiledOnce(known: Map<number, string>, size: number, build: () => Com
   return sql;
 }
 
-/** `list` with its last element repeated until its length is a power of two; the repetition changes no result. */
+/** `list` with its last element repeated until its length is a power of two; repetitions change no result. */
 function padded<Element>(list: Element[]): Element[] {
   const last = list.at(-1);
   if (last === undefined) return list;
@@ -171,7 +171,7 @@ function padded<Element>(list: Element[]): Element[] {
   return list.concat(Array(length - list.length).fill(last));
 }
 
-/** Other writers' locks can still cross with ours; MySQL then undoes one side, which may simply try again. */
+/** Retries `work` after a deadlock with another writer: MySQL rolls back one side. */
 async function withoutDeadlocks<Result>(work: () => Promise<Result>): Promise<Result> {
   for (let attempt = 1; ; attempt += 1) {
     try {

@@ -10,15 +10,15 @@ import { birthDateProblem, type CalendarDate, type Clock, greeting, today } from
 import type { UserRepository } from './repository.ts';
 import { birthdaySchema, USERNAME, USERNAME_RULE, usernameSchema } from './schemas.ts';
 
-/** Where a user is, as the router writes it. */
+/** The path of a user, as a pattern of the router. */
 export const USER_PATH = '/hello/:username';
-/** The same as it nearly always is, with the username: nothing to decode, no query, no wrong name. */
+/** The usual form of this path, with the username: nothing to decode, no query, no invalid name. */
 export const PLAIN_USER_PATH = new RegExp(`^/hello/(${USERNAME})$`);
 
-/** Answers a request about the user of that name, as it stood in the path; what it throws is for `toProblem`. */
+/** Answers a request about the user in the path; `toProblem` converts what it throws. */
 export type UserHandler = (request: Request, response: ServerResponse, username: string) => Promise<void>;
 
-/** The service's own three requests, on `/hello/:username`; with a `writeToken`, changes need it. */
+/** The handlers of `/hello/:username`; with a `writeToken`, changes require it. */
 export function userHandlers(
   users: UserRepository,
   clock: Clock,
@@ -49,7 +49,7 @@ export function userHandlers(
 
 /**
  * The greeting for `username` today.
- * @throws {Problem} 400 when it isn't a username, 404 when there is no such user
+ * @throws {Problem} 400 if it isn't a username, 404 if there is no such user
  */
 export async function greetingFor(username: string, users: UserRepository, clock: Clock): Promise<string> {
   checkUsername(username);

@@ -7,9 +7,9 @@ const code = (plain: string) => `<code>${escapeHtml(plain)}</code>`;
 const json = (value: unknown) => `<pre>${escapeHtml(JSON.stringify(value, null, 2))}</pre>`;
 
 /**
- * The OpenAPI document as one HTML page that reads without script; `/assets/docs.js` brings its "Try it" forms to life.
+ * The OpenAPI document as an HTML page that needs no script to be read; `/assets/docs.js` runs its "Try it" forms.
  *
- * @throws Error when a reference in the document leads nowhere.
+ * @throws Error if a reference in the document cannot be resolved
  */
 export function docs(contract: OpenApi): string {
   const operations = Object.entries(contract.paths).flatMap(([path, methods]) =>
@@ -99,7 +99,7 @@ function parameterRow({ name, in: place, required, description }: Parameter): st
 
 const isFailure = (status: string) => Number(status) >= 400;
 
-/** The ways in which an operation fails, by status. */
+/** The errors of an operation, by status. */
 function failures(contract: OpenApi, { responses }: Operation): [status: string, Response][] {
   return Object.entries(responses)
     .filter(([status]) => isFailure(status))
@@ -117,7 +117,7 @@ function answerRow(status: string, { description, content = {}, headers }: Respo
 
 const statusCode = (status: string) => `<span class="status" data-kind="${status[0]}">${status}</span>`;
 
-/** The headers that an answer brings beside the request id, which all of them have. */
+/** The headers of a response other than the request id, which all responses have. */
 function withHeaders(headers: Response['headers'] = {}): string {
   const names = Object.keys(headers).filter((name) => name !== 'x-request-id');
   return names.length > 0 ? ` With ${names.map(code).join(', ')}.` : '';
@@ -196,7 +196,7 @@ function isSchema(part: Schema['items']): part is Schema {
   return typeof part === 'object' && !Array.isArray(part);
 }
 
-/** What a `$ref` stands for: this document only refers to its own components. */
+/** Resolves a `$ref`; this document refers only to its own components. */
 function resolve<T extends object>(contract: OpenApi, part: T | Reference): T {
   if (!('$ref' in part)) return part;
   const target = part.$ref

@@ -16,16 +16,16 @@ export interface Page {
   readonly headers: Readonly<Record<string, string>>;
 }
 
-/** What a lookup without script found: the greeting, or why there is none. */
+/** The result of a lookup without script: the greeting, or why there is none. */
 export type Lookup =
   | { readonly username: string; readonly greeting: string }
   | { readonly username: string; readonly failure: string }
-  /** The name itself is wrong: said next to its field. */
+  /** The name is invalid: shown next to its field. */
   | { readonly username: string; readonly invalid: string };
 
 const asset = (name: string) => readFileSync(new URL(`./assets/${name}`, import.meta.url), 'utf8');
 
-/** `no-cache` is "ask again first" (RFC 9111, 5.2.2.4): a new version is seen at once, an old one costs a 304. */
+/** `no-cache` means "revalidate first" (RFC 9111, 5.2.2.4): a new version is used immediately, an old one costs a 304. */
 function page(path: string, contentType: string, text: string): Page {
   const body = Buffer.from(text);
   const etag = `"${createHash('sha256').update(body).digest('base64url').slice(0, 22)}"`;
@@ -38,16 +38,16 @@ const home = asset('page.html')
   .replace('{{usernameRule}}', USERNAME_RULE)
   .replace('{{usernameHint}}', usernameHint);
 
-/** The page at `/` before anything was asked, with a field for the token where changes need one. */
+/** The page at `/` without a lookup; it has a field for the token if changes require one. */
 function emptyHomePage(closed: boolean): string {
   return closed ? fill(home, '<div id="closed" hidden>', '<div id="closed">') : home;
 }
 
 /**
- * The page at `/` as HTML, with the answer to a lookup already in it: what the form leads to where no script runs, and
- * what a link such as `/?username=ann` shows.
+ * The page at `/` with the result of a lookup: the response to the form without script, and to a link such as
+ * `/?username=ann`.
  *
- * @param closed Whether changes need a token, for which there is a field then.
+ * @param closed Whether changes require a token; the page has a field for it then.
  */
 export function homePage(lookup: Lookup, { closed }: { closed: boolean } = { closed: false }): string {
   const page = fill(
@@ -66,16 +66,16 @@ const invitation = 'Type a name to see how many days are left.';
 
 /** The page with its first `from` replaced. Throws when it has none. */
 function fill(html: string, from: string, to: string): string {
-  if (!html.includes(from)) throw new Error(`page.html has lost its ${from}`);
+  if (!html.includes(from)) throw new Error(`page.html does not contain ${from}`);
   return html.replace(from, () => to);
 }
 
 /**
- * Everything on the public port that never changes while the process runs. Pages with the same path are alternatives:
- * the first one is for callers that do not care (no Accept, or anything goes), the others for those that ask for their type.
+ * The static resources of the public port. Pages with the same path are alternatives: the first is the default (no
+ * Accept, or any type), the others are for clients that request their type.
  *
  * @param version The service's own version, as in package.json.
- * @param closed Whether changes need a token, which the document has to say.
+ * @param closed Whether changes require a token, for the OpenAPI document.
  */
 export function pages(version: string, { closed }: { closed: boolean } = { closed: false }): readonly Page[] {
   const html = 'text/html; charset=utf-8';

@@ -8,7 +8,7 @@ import type { UserRepository } from '../users/repository.ts';
 import { greetingFor } from '../users/routes.ts';
 import { homePage, type Lookup, pages } from './pages.ts';
 
-/** Adds the page, the documentation and their assets to `server`; `closed` when changes need a token. */
+/** Adds the page, the documentation and their assets to `server`; `closed` if changes require a token. */
 export function addPages(
   server: Server,
   users: UserRepository,
@@ -22,7 +22,7 @@ export function addPages(
     if (first === undefined) continue;
 
     const answer = async (request: Request, response: Response): Promise<void> => {
-      // With a choice, the first is for everyone who asks for none of them.
+      // With alternatives, the first is for clients that accept none of them.
       const type = others.length > 0 ? (preferredType(request, types) ?? first) : requireAcceptable(request, first);
       const page = alternatives[types.indexOf(type)];
       if (page === undefined) throw new Error(`no page of type ${type} at ${path}`);
@@ -35,7 +35,7 @@ export function addPages(
         const headers = ['content-type', page.contentType, 'cache-control', 'no-store', ...vary];
         headers.push(...Object.entries(problem?.headers ?? {}).flat());
         send(response, problem?.status ?? 200, headers, homePage(lookup, access));
-        // The answer is sent; this is for the log.
+        // The response is sent; the error is for the log.
         if (problem !== undefined) throw problem.cause;
         return;
       }
@@ -53,8 +53,7 @@ function isCached(ifNoneMatch: string | undefined, etag: string): boolean {
 }
 
 /**
- * What the page shows for a lookup in its own address, as from a form without script; with the problem if it is a
- * failure of the service.
+ * The result of a lookup in the query, as from a form without script; with the problem if the service failed.
  */
 async function lookUp(
   username: string,

@@ -101,7 +101,7 @@ describe('secrets from SSM', function () {
     const process = await run({ SECRETS_PATH: path });
     expect((await process.exited).code).to.equal(CONFIG);
     expect(process.stderr()).to.equal(
-      `plusone: DATABASE_PASSWORD is missing: it is not in the environment and there is no parameter ${path}/DATABASE_PASSWORD\n`,
+      `plusone: DATABASE_PASSWORD is missing: it is not in the environment, and there is no SSM parameter ${path}/DATABASE_PASSWORD\n`,
     );
   });
 

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { Unavailable } from '../../src/unavailable.ts';
-import { Coalescer, type Coalescing } from '../../src/users/coalescing.ts';
+import { Coalescer, type CoalescerOptions } from '../../src/users/coalescing.ts';
 
 /** A coalescer of numbers whose batches wait for `open`, so that a test decides when each is done. */
-function observed(how: Partial<Coalescing<number, string>> = {}) {
+function observed(how: Partial<CoalescerOptions<number, string>> = {}) {
   const batches: number[][] = [];
   const gates: { open: () => void; break: (error: Error) => void }[] = [];
   const coalescer = new Coalescer<number, string>({

@@ -1,7 +1,7 @@
 import type { Knex } from 'knex';
 
 /**
- * MySQL commits each CREATE by itself, so a run that was cut off after it starts here again: hence IF NOT EXISTS.
+ * MySQL commits each CREATE separately, so a run that was interrupted after it begins here again: hence IF NOT EXISTS.
  * `ascii_bin` compares byte by byte: `ann` is not `Ann`.
  */
 export async function up(knex: Knex): Promise<void> {

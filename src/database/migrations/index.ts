@@ -8,7 +8,7 @@ import type { Database } from '../database.ts';
 import { unavailableReason } from '../errors.ts';
 import * as createUsers from './20260101000000_create_users.ts';
 
-/** In the order in which they run; a new one goes to the end. */
+/** In the order in which they run; append new ones. */
 const MIGRATIONS: Readonly<Record<string, Knex.Migration>> = {
   '20260101000000_create_users': createUsers,
 };
@@ -19,16 +19,16 @@ const RETRY_MILLISECONDS = 500;
 const CONNECT_MILLISECONDS = 5_000;
 
 /**
- * Brings the schema up to date and gives the names of the migrations that ran.
+ * Updates the schema and returns the names of the migrations that ran.
  *
- * All of it happens in one session that holds the advisory lock `plusone.migrations`, so that several of these at
- * once run one after the other. The lock goes with the session: one that dies half-way leaves nothing locked.
- * Waits up to `settings.waitSeconds` for the database to answer.
- * @throws when the database does not answer in that time, or a migration fails
+ * Everything happens in one session that holds the advisory lock `plusone.migrations`, so concurrent runs wait for each
+ * other. The lock ends with the session: a run that crashes leaves nothing locked.
+ * Waits up to `settings.waitSeconds` for the database.
+ * @throws if the database does not answer in that time, or a migration fails
  */
 export async function migrate(settings: DatabaseSettings, log: Logger): Promise<string[]> {
   const knex = createKnex(settings, log, {
-    // One connection that is never given up: the session that holds the lock is the one that migrates.
+    // One connection that is never closed: the session that holds the lock is the one that migrates.
     min: 1,
     max: 1,
     acquireTimeoutMillis: LOCK_WAIT_SECONDS * 1000 + CONNECT_MILLISECONDS,
@@ -36,14 +36,14 @@ export async function migrate(settings: DatabaseSettings, log: Logger): Promise<
     afterCreate: takeLock,
   });
   try {
-    await untilItAnswers(knex, settings.waitSeconds, log);
+    await waitForDatabase(knex, settings.waitSeconds, log);
     const migrator = knex.migrate;
     const config: Knex.MigratorConfig = {
       migrationSource: SOURCE,
-      // A release that is taken back finds migrations done that it does not know; Knex would call that corrupt.
+      // After a rollback, the database has migrations that this release does not know; Knex would report corruption.
       disableMigrationsListValidation: true,
     };
-    // Knex keeps a lock of its own in a table, which outlives a process that dies; ours is held, so that one is stale.
+    // Knex's own lock is a row in a table, which outlives a crash; while we hold our lock, that row is stale.
     await migrator.forceFreeMigrationsLock(config);
     const [, names]: [number, string[]] = await migrator.latest(config);
     return names;
@@ -52,7 +52,7 @@ export async function migrate(settings: DatabaseSettings, log: Logger): Promise<
   }
 }
 
-/** Whether every migration that this code knows has run; later ones, of a newer release, don't matter. */
+/** Whether every migration of this release has run; those of a newer release don't matter. */
 export async function schemaIsCurrent(database: Database): Promise<boolean> {
   const rows = await database.execute<RowDataPacket[]>('SELECT name FROM knex_migrations', []);
   const done = new Set(rows.map((row) => row.name));
@@ -64,7 +64,7 @@ const SOURCE: Knex.MigrationSource<string> = {
   getMigrationName: (name) => name,
   getMigration: async (name) => {
     const migration = MIGRATIONS[name];
-    if (migration === undefined) throw new Error(`there is no migration ${name}`);
+    if (migration === undefined) throw new Error(`unknown migration ${name}`);
     return migration;
   },
 };
@@ -81,7 +81,7 @@ function takeLock(session: Session, done: (error: Error | null, session: Session
   });
 }
 
-async function untilItAnswers(knex: Knex, seconds: number, log: Logger): Promise<void> {
+async function waitForDatabase(knex: Knex, seconds: number, log: Logger): Promise<void> {
   const giveUpAt = Date.now() + seconds * 1000;
   for (;;) {
     try {

@@ -1,4 +1,4 @@
-// Sends what is in a "Try it" form to this service and shows what comes back.
+// Sends a "Try it" form to this service and shows the response.
 function element(name, text = '') {
   const made = document.createElement(name);
   made.textContent = text;

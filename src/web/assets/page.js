@@ -1,4 +1,4 @@
-// Adds saving, deleting and answers without a reload. Looking a name up works without it: the form leads to /?username=.
+// Adds saving, deleting and results without a reload. A lookup works without it: the form leads to /?username=.
 const byId = (id) => document.getElementById(id);
 const lookup = byId('lookup');
 const save = byId('save');
@@ -8,7 +8,7 @@ const token = byId('token');
 const answer = byId('answer');
 const remove = byId('delete');
 const hints = new Map([username, dateOfBirth, token].map((field) => [field, byId(`${field.id}-hint`)]));
-// The hint of a page that came with its answer may be an error.
+// The hint of a page that was served with its result may be an error.
 const usernameHint = `${username.title}. Capitals count: ann is not Ann.`;
 const neutral = new Map([
   [username, usernameHint],
@@ -21,7 +21,7 @@ function mark(field, error) {
   hints.get(field).textContent = error ?? neutral.get(field);
 }
 
-/** Only what needs no server to be seen; every rule about names and dates is the server's. */
+/** Checks only that fields are filled in; the server checks names and dates. */
 function complete(...fields) {
   const missing = {
     username: username.value === '' ? 'Type a name first.' : undefined,
@@ -41,7 +41,7 @@ function show(state, text, name) {
     remove.dataset.username = name;
     remove.setAttribute('aria-label', `Delete the birthday of ${name}`);
   }
-  // The address shows the same answer when it is loaded again or sent to somebody.
+  // The URL shows the same result when it is reloaded or shared.
   history.replaceState(null, '', name === undefined ? '/' : `/?username=${name}`);
 }
 
@@ -70,7 +70,7 @@ function refuse(field, error) {
   field.focus();
 }
 
-/** Says why it did not work, next to the field that was wrong if there is one. */
+/** Shows the error, next to the invalid field if there is one. */
 function explain({ status, body }) {
   if (status === 0) return show('problem', 'The service cannot be reached. Try again in a moment.');
   if (status === 401) return refuse(token, 'The token is missing, or it is another one.');
@@ -88,7 +88,7 @@ async function daysLeft(name) {
 }
 
 let busy = false;
-/** One thing at a time: a second click waits for nothing and does nothing. */
+/** One request at a time: a second click does nothing. */
 async function once(work) {
   if (busy) return;
   busy = true;
@@ -133,5 +133,5 @@ remove.addEventListener('click', () => {
 
 lookup.noValidate = true;
 save.noValidate = true;
-// A page that came with its answer (/?username=ann) gets its delete button.
+// A page that was served with its result (/?username=ann) gets its delete button.
 if (answer.parentElement.dataset.state === 'greeting') show('greeting', answer.textContent, username.value);
