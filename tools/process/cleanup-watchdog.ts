@@ -1,20 +1,19 @@
 import { spawn } from 'node:child_process';
 
 /**
- * Has a shell script run as soon as this process is gone, however it went: a crash and `kill -9` included. A small
- * shell of its own session waits at the other end of a pipe, which the kernel closes when we die.
- * Gives back a function that calls it off.
+ * Runs a shell script as soon as this process has ended, even by a crash or `kill -9`: a shell in its own session waits at
+ * the other end of a pipe, which the kernel closes then. Returns a function that cancels it.
  */
-export function lastWill(script: string, ...args: string[]): () => void {
-  const executor = spawn('/bin/sh', ['-c', `cat >/dev/null; ${script}`, 'plusone-last-will', ...args], {
+export function onProcessEnd(script: string, ...args: string[]): () => void {
+  const watchdog = spawn('/bin/sh', ['-c', `cat >/dev/null; ${script}`, 'plusone-cleanup', ...args], {
     stdio: ['pipe', 'ignore', 'ignore'],
     detached: true,
   });
-  // The error is EPIPE when someone killed the shell: nothing is left to call off then.
-  executor.stdin.on('error', () => {});
-  if ('unref' in executor.stdin && typeof executor.stdin.unref === 'function') executor.stdin.unref();
-  executor.unref();
+  // EPIPE if the shell was killed: nothing remains to cancel.
+  watchdog.stdin.on('error', () => {});
+  if ('unref' in watchdog.stdin && typeof watchdog.stdin.unref === 'function') watchdog.stdin.unref();
+  watchdog.unref();
   return () => {
-    executor.kill('SIGKILL');
+    watchdog.kill('SIGKILL');
   };
 }
