@@ -13,7 +13,6 @@ import { StrictError, UsageError, WrongFiles } from './errors.ts';
 import { buildOf, dockerfileOf } from './images.ts';
 import { type Inputs, inputs, inputValues } from './inputs.ts';
 import type { Options } from './options.ts';
-import { siteFields, siteFiles, siteUser } from './static-site.ts';
 import { secretInputs, valueInputs } from './variables.ts';
 import { fileSystemsOf } from './volumes.ts';
 import type { Workload } from './workload.ts';
@@ -37,7 +36,30 @@ export function readWorkloads(options: Options): Workload[] {
     throw new UsageError(`--image needs --service: the workspace has ${services.join(', ')}`);
   const { workloads, problems } = collect(services, (name) => readWorkload(options, workspace, name));
   if (problems.length > 0) throw new WrongFiles(problems.map(({ message }) => message).join('\n'));
-  const all = [...workloads, ...othersOf(options, workspace)];
+  return amongEachOther(workloads, [...workloads, ...othersOf(options, workspace)]);
+}
+
+/** What is wrong in the files of a workload that could not be read. */
+export interface BrokenWorkload {
+  name: string;
+  /** A line `file:line: what` for each problem. */
+  message: string;
+}
+
+/** As readWorkloads, but with what is wrong in some beside the others. Throws MissingInput and UsageError. */
+export function readWhatCanBe(options: Options): { workloads: Workload[]; broken: BrokenWorkload[] } {
+  const workspace = openWorkspace(options.workspace);
+  const broken: BrokenWorkload[] = [];
+  const workloads = workspace.workloads.flatMap((name) => {
+    const { workloads: read, problems } = collect([name], (service) => readWorkload(options, workspace, service));
+    broken.push(...problems.map(({ message }) => ({ name, message })));
+    return read;
+  });
+  return { workloads: amongEachOther(workloads, workloads), broken };
+}
+
+/** The workloads with what they and all of these have in common. */
+function amongEachOther(workloads: readonly Workload[], all: readonly Workload[]): Workload[] {
   const mounted = all.map(fileSystemsOf);
   const sharedFileSystems = new Set(
     mounted.flat().filter((claim) => mounted.filter((claims) => claims.includes(claim)).length > 1),
@@ -83,9 +105,7 @@ function readWorkload(options: Options, workspace: Workspace, service: string): 
   const patches = join(folder, 'overrides', 'cfn.patches.yml');
   const overrides = readOverrides(patches, displayed(patches));
   const surroundings = { application, environment, shell: process.env, addedVolumes: overrides.volumes };
-  const stated = readManifest(text, name, surroundings);
-  const isSite = stated.type === 'Static Site';
-  const manifest = isSite ? { ...stated, fields: siteFields(stated.fields) } : stated;
+  const manifest = readManifest(text, name, surroundings);
   if (options.strict && manifest.warnings.length > 0)
     throw new StrictError(located(name, manifest.warnings).join('\n'));
   const workload: Workload = {
@@ -100,7 +120,6 @@ function readWorkload(options: Options, workspace: Workspace, service: string): 
       .map(displayed),
     image: options.image ?? `${objectName(service)}:dev`,
     imageUsers: readImageUsers(manifest, root),
-    siteFiles: isSite ? siteFiles(manifest.fields, root) : new Map(),
     security,
     environmentFiles: readEnvironmentFiles(manifest, root),
     platformVariables: options['platform-env'] ? readVariables(options['platform-env']) : new Map(),
@@ -156,8 +175,7 @@ function nodePorts({ nodePort: first, ...options }: Options, { workloads }: Work
   return { first: alone ? first : first + workloads.indexOf(service), step };
 }
 
-function readImageUsers({ fields, type }: Manifest, root: string): Map<string, string> {
-  if (type === 'Static Site') return new Map([[fields.name ?? '', siteUser]]);
+function readImageUsers({ fields }: Manifest, root: string): Map<string, string> {
   return new Map(
     containersOf(fields).flatMap((container) => {
       const file = join(root, dockerfileOf(container));

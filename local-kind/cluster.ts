@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { parse, stringify } from 'yaml';
 import { z } from 'zod';
 import { output, run } from '../tools/terminal/programs.ts';
@@ -8,6 +9,9 @@ import { requireFreePort } from './port-holder.ts';
 
 /** Where kind writes how to reach its clusters; the person's own kubeconfig and context stay as they are. */
 export const KUBECONFIG = '.local/kubeconfig';
+
+const CONFIGURATION = new URL('./cluster.yaml', import.meta.url);
+const LOAD_IMAGE = fileURLToPath(new URL('./load-image.sh', import.meta.url));
 
 /** How long an existing cluster may take to answer: a stopped node on a busy machine needs most of it. */
 const ANSWER_SECONDS = 120;
@@ -46,6 +50,23 @@ interface Options {
   WORKERS?: number | undefined;
 }
 
+/** How whoever is at the keyboard types the commands that a refusal names. */
+export interface Typed {
+  again: string;
+  otherPort(port: number): string;
+  otherCluster: string;
+  down: string;
+}
+
+function typedMake(cluster: string): Typed {
+  return {
+    again: `make up CLUSTER=${cluster}`,
+    otherPort: (port) => `make up PORT=${port}`,
+    otherCluster: 'make up CLUSTER=another',
+    down: `make down CLUSTER=${cluster}`,
+  };
+}
+
 /**
  * Creates the cluster, or uses the one of that name: a stopped node is started, a lost kubeconfig is exported again. It
  * never deletes a cluster.
@@ -57,51 +78,58 @@ export async function ensureCluster(
   { PORT: port, WORKERS: workers }: Options,
   tell: (what: string) => void,
   answerSeconds = ANSWER_SECONDS,
+  kubeconfig = KUBECONFIG,
+  typed = typedMake(name),
 ): Promise<Cluster> {
-  const config = kindConfig.parse(parse(readFileSync('local-kind/cluster.yaml', 'utf8')));
+  const config = kindConfig.parse(parse(readFileSync(CONFIGURATION, 'utf8')));
   const [mapping] = config.nodes[0].extraPortMappings;
-  const connection = ['--kubeconfig', KUBECONFIG, '--context', `kind-${name}`];
-  const kubectl = ([verb = '', ...args]: string[], input = '') =>
-    (TOLD.includes(verb) ? run : output)('kubectl', [...connection, verb, ...args], { input });
+  const connection = ['--kubeconfig', kubeconfig, '--context', `kind-${name}`];
+  const kubectl = kubectlOf(connection);
   const nodePort = mapping.containerPort;
   const there = await nodesOf(name);
 
   if (there.length > 0) {
-    const published = await publishedPort(name, nodePort);
+    const published = await publishedPort(name, nodePort, typed);
     if (port !== undefined && port !== published)
       throw new Refusal(
-        `the cluster ${name} has port ${published}, and a cluster keeps its port: leave PORT out, or make down CLUSTER=${name} first`,
+        `the cluster ${name} has port ${published}, and a cluster keeps its port: leave PORT out, or ${typed.down} first`,
       );
     if (workers !== undefined && workers !== there.length - 1)
       throw new Refusal(
-        `the cluster ${name} has ${there.length - 1} workers, and a cluster keeps its nodes: leave WORKERS out, or make down CLUSTER=${name} first`,
+        `the cluster ${name} has ${there.length - 1} workers, and a cluster keeps its nodes: leave WORKERS out, or ${typed.down} first`,
       );
     const cluster = { name, port: published, nodePort, nodes: nodesOfTheService(name, there), connection, kubectl };
-    await startNodes(there, published);
-    if (await answers(cluster, answerSeconds)) {
+    await startNodes(there, published, typed);
+    if (await answers(cluster, kubeconfig, answerSeconds)) {
       tell(`${name} exists`);
       return cluster;
     }
     // It may hold data: only the user may delete it.
     throw new Refusal(
-      `the cluster ${name} does not answer after ${answerSeconds} s. make up CLUSTER=${name} tries again; ` +
-        `make down CLUSTER=${name} deletes it with its data, and the next make up creates it`,
+      `the cluster ${name} does not answer after ${answerSeconds} s. ${typed.again} tries again; ` +
+        `${typed.down} deletes it with its data, and the next one creates it`,
     );
   }
 
   const image = process.env.KIND_NODE_IMAGE || config.nodes[0].image;
   mapping.hostPort = port ?? mapping.hostPort;
-  await requireFreePort(mapping.hostPort);
+  await requireFreePort(mapping.hostPort, typed.otherPort);
   const nodes = [...config.nodes, ...Array.from({ length: workers ?? 0 }, () => ({ role: 'worker', image }))];
-  const create = ['create', 'cluster', '--name', name, '--image', image, '--kubeconfig', KUBECONFIG];
+  const create = ['create', 'cluster', '--name', name, '--image', image, '--kubeconfig', kubeconfig];
   await run('kind', [...create, '--config', '-'], { input: stringify({ ...config, nodes }) });
   tell([name, image, ...(workers ? [`${workers} workers`] : [])].join(', '));
   const made = nodesOfTheService(name, await nodesOf(name));
   return { name, port: mapping.hostPort, nodePort, nodes: made, connection, kubectl };
 }
 
+/** Runs kubectl with these words for the cluster; what it says of some verbs is for people. */
+export function kubectlOf(connection: readonly string[]): Cluster['kubectl'] {
+  return ([verb = '', ...args], input = '') =>
+    (TOLD.includes(verb) ? run : output)('kubectl', [...connection, verb, ...args], { input });
+}
+
 /** The nodes of a cluster; none when there is no such cluster. */
-async function nodesOf(name: string): Promise<string[]> {
+export async function nodesOf(name: string): Promise<string[]> {
   const nodes = await output('kind', ['get', 'nodes', '--name', name]);
   return nodes.split('\n').filter((node) => node !== '');
 }
@@ -111,13 +139,13 @@ function nodesOfTheService(name: string, nodes: string[]): string[] {
 }
 
 /** The port of this machine that the cluster publishes. */
-async function publishedPort(name: string, nodePort: number): Promise<number> {
+async function publishedPort(name: string, nodePort: number, typed: Typed): Promise<number> {
   const bindings = z.record(z.string(), z.array(z.object({ HostPort: z.coerce.number() })).nullable());
   const inspect = ['inspect', '--format', '{{json .HostConfig.PortBindings}}', controlPlane(name)];
   const binding = bindings.parse(JSON.parse(await output('docker', inspect)))[`${nodePort}/tcp`]?.[0];
   if (!binding)
     throw new Refusal(
-      `there is a kind cluster ${name} which is not ours (it publishes no port ${nodePort}): make up CLUSTER=another`,
+      `there is a kind cluster ${name} which is not ours (it publishes no port ${nodePort}): ${typed.otherCluster}`,
     );
   return binding.HostPort;
 }
@@ -127,21 +155,21 @@ function controlPlane(cluster: string): string {
   return `${cluster}-control-plane`;
 }
 
-async function startNodes(nodes: string[], port: number): Promise<void> {
+async function startNodes(nodes: string[], port: number, typed: Typed): Promise<void> {
   const inspect = ['inspect', '--format', '{{.Name}} {{.State.Running}}', ...nodes];
   const states = (await output('docker', inspect)).split('\n');
   const stopped = nodes.filter((node) => states.includes(`/${node} false`));
   if (stopped.length === 0) return;
-  if (stopped.some((node) => node.endsWith('-control-plane'))) await requireFreePort(port);
+  if (stopped.some((node) => node.endsWith('-control-plane'))) await requireFreePort(port, typed.otherPort);
   await output('docker', ['start', ...stopped]);
 }
 
 /** Whether its API and its node get ready within that time; asked once at least. */
-async function answers({ name, kubectl }: Cluster, seconds: number): Promise<boolean> {
+async function answers({ name, kubectl }: Cluster, kubeconfig: string, seconds: number): Promise<boolean> {
   const deadline = Date.now() + seconds * 1000;
   for (;;) {
     try {
-      await output('kind', ['export', 'kubeconfig', '--name', name, '--kubeconfig', KUBECONFIG]);
+      await output('kind', ['export', 'kubeconfig', '--name', name, '--kubeconfig', kubeconfig]);
       await kubectl(['get', '--raw', '/readyz']);
       await kubectl(['wait', 'node', '--all', '--for=condition=Ready', '--timeout=5s']);
       return true;
@@ -181,7 +209,7 @@ export async function loadImage(
   if (lacking.length === 0) return unique;
   await output('docker', ['tag', id, unique]);
   // It relies on how docker and containerd lay out an image today; kind has a way for each of their versions.
-  await Promise.all(lacking.map((node) => output('local-kind/load-image.sh', [node, unique]))).catch(async () => {
+  await Promise.all(lacking.map((node) => output('bash', [LOAD_IMAGE, node, unique]))).catch(async () => {
     await output('docker', ['tag', id, unique]);
     await run('kind', ['load', 'docker-image', '--name', cluster.name, '--nodes', lacking.join(), unique]);
   });

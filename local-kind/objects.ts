@@ -17,17 +17,25 @@ const container = z.looseObject({
 });
 type Container = z.infer<typeof container>;
 
+const podTemplate = z.looseObject({
+  metadata: z
+    .looseObject({
+      annotations: z.record(z.string(), z.string()).optional(),
+      labels: z.record(z.string(), z.string()).optional(),
+    })
+    .optional(),
+  spec: z.looseObject({ containers: z.array(container), initContainers: z.array(container).default([]) }),
+});
+type PodTemplate = z.infer<typeof podTemplate>;
+
 /** A Kubernetes object, as far as these programs look into it. */
 export const kubernetesObject = z.looseObject({
   kind: z.string(),
   metadata: z.looseObject({ name: z.string() }),
   spec: z
     .looseObject({
-      template: z
-        .looseObject({
-          spec: z.looseObject({ containers: z.array(container), initContainers: z.array(container).default([]) }),
-        })
-        .optional(),
+      template: podTemplate.optional(),
+      jobTemplate: z.looseObject({ spec: z.looseObject({ template: podTemplate }) }).optional(),
     })
     .optional(),
 });
@@ -43,10 +51,15 @@ export function list(items: readonly KubernetesObject[]): string {
   return JSON.stringify({ apiVersion: 'v1', kind: 'List', items });
 }
 
+/** The pod of a workload or a scheduled job; undefined for other objects. */
+export function podTemplateOf({ spec }: KubernetesObject): PodTemplate | undefined {
+  return spec?.template ?? spec?.jobTemplate?.spec.template;
+}
+
 /** All containers of all workloads, those that come before the others included. */
 export function allContainers(objects: readonly KubernetesObject[]): Container[] {
-  return objects.flatMap(({ spec }) => {
-    const pod = spec?.template?.spec;
+  return objects.flatMap((object) => {
+    const pod = podTemplateOf(object)?.spec;
     return pod ? [...pod.initContainers, ...pod.containers] : [];
   });
 }

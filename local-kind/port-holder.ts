@@ -16,11 +16,14 @@ export interface Holder {
 }
 
 /** Throws a Refusal that names who listens on that port of this machine, if someone does. */
-export async function requireFreePort(port: number): Promise<void> {
+export async function requireFreePort(
+  port: number,
+  otherPort = (free: number) => `make up PORT=${free}`,
+): Promise<void> {
   const holder = await holderOf(port);
   if (holder)
     throw new Refusal(
-      `port ${port} is in use by ${holder.name}\nEnd that (${holder.remedy}), or take another port: make up PORT=${port + 1}`,
+      `port ${port} is in use by ${holder.name}\nEnd that (${holder.remedy}), or take another port: ${otherPort(port + 1)}`,
     );
 }
 

@@ -1,11 +1,9 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { createInterface } from 'node:readline';
 import { GetParameterCommand, ParameterNotFound, SSMClient } from '@aws-sdk/client-ssm';
 import { readManifest } from '../manifest/manifest.ts';
 import { Refusal } from '../tools/terminal/refusal.ts';
 import type { Cluster } from './cluster.ts';
+import { portForward } from './port-forward.ts';
 
 const MANIFEST = 'copilot/plusone/manifest.yml';
 
@@ -30,7 +28,7 @@ export async function readSecretValues(
   if (variables.length === 0) return {};
   const surroundings = { application: 'plusone', environment: 'local', shell: process.env };
   const { fields } = readManifest(readFileSync(MANIFEST, 'utf8'), MANIFEST, surroundings);
-  const forward = await portForward(cluster, namespace);
+  const forward = await portForward(cluster.connection, namespace, 'service/ssm', 4566);
   // The stand-in takes any credentials.
   const credentials = { accessKeyId: 'local-only', secretAccessKey: 'local-only' };
   const client = new SSMClient({ endpoint: forward.url, region: 'us-west-2', credentials });
@@ -60,17 +58,4 @@ async function read(client: SSMClient, name: string, variable: string): Promise<
       `${MANIFEST}: the secret ${variable} is the SSM parameter ${name}, which is not there: add it to local-kind/seed.yaml`,
     );
   }
-}
-
-/** A port of this machine that leads to the SSM stand-in until `end`. */
-async function portForward({ connection }: Cluster, namespace: string): Promise<{ url: string; end(): void }> {
-  const forward = ['port-forward', '-n', namespace, 'service/ssm', ':4566'];
-  const child = spawn('kubectl', [...connection, ...forward], { stdio: ['ignore', 'pipe', 'inherit'] });
-  const [line] = await Promise.race([
-    once(createInterface({ input: child.stdout }), 'line'),
-    once(child, 'exit').then(() => ['']),
-  ]);
-  const [, port] = /^Forwarding from 127\.0\.0\.1:(\d+)/.exec(String(line)) ?? [];
-  if (port === undefined) throw new Error(`kubectl ${forward.join(' ')} found no way to the SSM stand-in`);
-  return { url: `http://127.0.0.1:${port}`, end: () => child.kill() };
 }

@@ -81,12 +81,8 @@ export function readManifest(
   };
 }
 
-/** A Request-Driven Web Service comes out as a web service with a route of every path, and so does a Static Site. */
+/** A Request-Driven Web Service comes out as a web service with a route of every path. */
 function fieldsOf(type: WorkloadType, manifest: YamlMapping): Fields {
-  if (type === 'Static Site') {
-    const { http, ...fields } = everyField.parse(plain(replaceAt(manifest, ['http', 'certificate'], undefined)));
-    return { ...fields, http: { ...(typeof http === 'object' ? http : {}), path: '/' } };
-  }
   if (type !== 'Request-Driven Web Service') return everyField.parse(plain(manifest));
   // App Runner knows no health check of containers; the others have another form there than elsewhere.
   const without: Path[] = [['count'], ['network'], ['http', 'private'], ['image', 'healthcheck']];

@@ -5,12 +5,16 @@ import { checkCommand } from './cli/check.ts';
 import { type Command, helpOf, table } from './cli/command.ts';
 import { completionCommand, completionsOf } from './cli/completion.ts';
 import { exitCodeOf, exitCodes, exitCodeTable } from './cli/exit.ts';
+import { downCommand, execCommand, jobRunCommand, logsCommand, statusCommand } from './cli/running.ts';
 import { synthCommand } from './cli/synth.ts';
+import { upCommand } from './cli/up.ts';
 import { version } from './cli/version.ts';
+import { stopAll } from './terminal/programs.ts';
 
 /** The commands as the help groups them. */
 const groups: readonly (readonly [title: string, commands: readonly Command[]])[] = [
-  ['Look and translate', [checkCommand, synthCommand]],
+  ['Run on this machine', [upCommand, statusCommand, logsCommand, execCommand, jobRunCommand, downCommand]],
+  ['Check and translate', [checkCommand, synthCommand]],
   ['Other', [completionCommand]],
 ];
 const commands = groups.flatMap(([, group]) => group);
@@ -65,6 +69,8 @@ export async function main(args: readonly string[]): Promise<number> {
   try {
     return await command.main(rest);
   } catch (error) {
+    // What else runs would go on to the end of its own.
+    stopAll();
     const code = exitCodeOf(error);
     if (code === undefined || !(error instanceof Error)) throw error;
     const more = code === exitCodes.usage ? `\n\nUsage: plusone ${command.name} --help explains it` : '';

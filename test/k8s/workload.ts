@@ -52,8 +52,9 @@ export function objectsOf(text: string, input: Partial<Workload> = {}): Synthesi
   return synthesisOf(text, input).objects;
 }
 
-export function synthesisOf(text: string, input: Partial<Workload> = {}) {
-  const synthesis = synthesize({
+/** The workload of a manifest, in the environment `test` of the application `shop`. */
+export function workloadOf(text: string, input: Partial<Workload> = {}): Workload {
+  return {
     application: 'shop',
     environment: 'test',
     namespace: 'shop',
@@ -63,7 +64,6 @@ export function synthesisOf(text: string, input: Partial<Workload> = {}) {
     image: 'api:dev',
     imageUsers: new Map([['api', '1000']]),
     security: undefined,
-    siteFiles: new Map(),
     environmentFiles: new Map(),
     platformVariables: new Map(),
     nodePorts: { first: 30500, step: 1 },
@@ -80,7 +80,11 @@ export function synthesisOf(text: string, input: Partial<Workload> = {}) {
     kubectlImage: 'kubectl:test',
     reserve: 10,
     ...input,
-  });
+  };
+}
+
+export function synthesisOf(text: string, input: Partial<Workload> = {}) {
+  const synthesis = synthesize(workloadOf(text, input));
   const objects: Synthesized[] = synthesis.charts.flatMap((chart) => Testing.synth(chart));
   return { ...synthesis, objects };
 }

@@ -73,7 +73,7 @@ describe('An existing kind cluster', () => {
     program('kubectl', 'exit 1');
     expect(await refusal()).to.equal(
       `the cluster ${NAME} does not answer after 0 s. make up CLUSTER=${NAME} tries again; ` +
-        `make down CLUSTER=${NAME} deletes it with its data, and the next make up creates it`,
+        `make down CLUSTER=${NAME} deletes it with its data, and the next one creates it`,
     );
   });
 

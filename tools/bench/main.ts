@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import type { RowDataPacket } from 'mysql2';
-import { onProcessEnd } from '../process/cleanup-watchdog.ts';
+import { lastWill } from '../process/cleanup-watchdog.ts';
 import { type PrivateDatabase, startPrivateDatabase } from '../process/database.ts';
 import { makeTarget } from '../terminal/make-target.ts';
 import { output } from '../terminal/programs.ts';
@@ -78,7 +78,7 @@ async function bench({ rounds, seconds, warmUpSeconds, starts }: Extent): Promis
     remark(`the machine is busy (load average ${loadBefore.toFixed(1)}): the numbers will be worse than they could be`);
   }
   const directory = mkdtempSync(join(tmpdir(), 'plusone-bench-'));
-  onProcessEnd('rm -rf "$1"', directory);
+  lastWill('rm -rf "$1"', directory);
   const wrk = await requireWrk();
   const contestants = await prepareContestants(directory);
   const database = await startPrivateDatabase();

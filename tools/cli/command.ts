@@ -51,6 +51,20 @@ export const workspaceOptions = {
   help: { type: 'boolean', short: 'h', help: 'this text' },
 } as const satisfies Options;
 
+export const environmentOption = {
+  type: 'string',
+  short: 'e',
+  value: 'NAME',
+  help: 'whose section of the manifests counts (default: local)',
+} as const satisfies Option;
+
+export const clusterOption = {
+  type: 'string',
+  short: 'c',
+  value: 'NAME',
+  help: 'the kind cluster (default: the name of the application)',
+} as const satisfies Option;
+
 /** A command from its declaration. */
 export function command<const O extends Options>(definition: Definition<O>): Command {
   const { run, ...rest } = definition;

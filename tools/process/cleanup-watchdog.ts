@@ -1,19 +1,20 @@
 import { spawn } from 'node:child_process';
 
 /**
- * Runs a shell script as soon as this process has ended, even by a crash or `kill -9`: a shell in its own session waits at
- * the other end of a pipe, which the kernel closes then. Returns a function that cancels it.
+ * Has a shell script run as soon as this process is gone, however it went: a crash and `kill -9` included. A small
+ * shell of its own session waits at the other end of a pipe, which the kernel closes when we die.
+ * Gives back a function that calls it off.
  */
-export function onProcessEnd(script: string, ...args: string[]): () => void {
-  const watchdog = spawn('/bin/sh', ['-c', `cat >/dev/null; ${script}`, 'plusone-cleanup', ...args], {
+export function lastWill(script: string, ...args: string[]): () => void {
+  const executor = spawn('/bin/sh', ['-c', `cat >/dev/null; ${script}`, 'plusone-last-will', ...args], {
     stdio: ['pipe', 'ignore', 'ignore'],
     detached: true,
   });
-  // EPIPE if the shell was killed: nothing remains to cancel.
-  watchdog.stdin.on('error', () => {});
-  if ('unref' in watchdog.stdin && typeof watchdog.stdin.unref === 'function') watchdog.stdin.unref();
-  watchdog.unref();
+  // The error is EPIPE when someone killed the shell: nothing is left to call off then.
+  executor.stdin.on('error', () => {});
+  if ('unref' in executor.stdin && typeof executor.stdin.unref === 'function') executor.stdin.unref();
+  executor.unref();
   return () => {
-    watchdog.kill('SIGKILL');
+    executor.kill('SIGKILL');
   };
 }

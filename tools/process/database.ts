@@ -1,6 +1,6 @@
 /**
- * A private MySQL or MariaDB server for development and tests, with its own data, removed afterwards. It does not use a
- * server that already runs on the machine.
+ * A MySQL-family server for development and tests: private, with data of its own, gone afterwards. It never touches
+ * the server that the machine may already run.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -13,7 +13,7 @@ import mysql from 'mysql2/promise';
 import { output, run } from '../terminal/programs.ts';
 import { step } from '../terminal/progress.ts';
 import { Refusal } from '../terminal/refusal.ts';
-import { onProcessEnd } from './cleanup-watchdog.ts';
+import { lastWill } from './cleanup-watchdog.ts';
 import { freePort } from './free-port.ts';
 import { findProgram, findServer, IMAGE, installServer } from './server-program.ts';
 
@@ -22,42 +22,42 @@ const USER = 'plusone';
 const NAME_PREFIX = 'plusone-database-';
 const START_SECONDS = 60;
 const CONNECT_MILLISECONDS = 10_000;
-/** A running server sends its greeting to a new connection within this time. */
+/** Within this time a server that runs has greeted whoever connects. */
 const SILENCE_MILLISECONDS = 250;
 
 /** A database to run the service on. */
 export interface Database {
-  /** Whether it was started for this process and ends with it. */
+  /** Whether it was started for us and will be gone with us. */
   readonly isPrivate: boolean;
-  /** A description of the server, such as "a private MariaDB 10.11.19". */
+  /** What serves it, for people: "a private MariaDB 10.11.19". */
   readonly description: string;
-  /** The current DATABASE_* variables of the service. */
+  /** The DATABASE_* variables that lead the service to it, as they are now. */
   readonly env: Record<string, string>;
-  /** Restarts the server on its data if it has ended; returns whether it did. Does nothing to a database from DATABASE_HOST. */
+  /** Starts the server again, on its data, when it has ended; whether it had to. A given database is left to its owner. */
   revive(): Promise<boolean>;
-  /** Ends the server and removes its data. Does nothing to a database from DATABASE_HOST. */
+  /** Ends the server and removes its data; does nothing to a database that was given by DATABASE_HOST. */
   stop(): Promise<void>;
 }
 
-/** A database that only this process uses, so that tests may kill it. */
+/** A database that is ours alone, and so may be hurt. */
 export interface PrivateDatabase extends Database {
   readonly port: number;
-  /** A session as administrator; the caller ends it. */
+  /** A session of the server's administrator, for the caller to end. */
   connect(): Promise<mysql.Connection>;
-  /** Runs one statement as administrator. */
+  /** Runs one statement as the server's administrator. */
   query<Row extends mysql.RowDataPacket>(sql: string, values?: (string | number)[]): Promise<Row[]>;
-  /** Changes the password of the service's user, in the server and in `env`. */
+  /** Gives the service's user a new password, in the server and in `env`. */
   changePassword(password: string): Promise<void>;
-  /** Kills the server without a shutdown, like a power failure. */
+  /** Ends the server without a warning, as a power cut would. */
   kill(): Promise<void>;
-  /** Restarts the killed server with its data on its port, and waits until it accepts connections. */
+  /** Starts the killed server again with the same data on the same port; done when it takes connections. */
   start(): Promise<void>;
-  /** Suspends the server: connections stay open and nothing answers. Waits until it is silent. */
+  /** Stops the server without ending it: connections stay open and nothing answers. Done when it is silent. */
   freeze(): Promise<void>;
   thaw(): Promise<void>;
 }
 
-/** A server program or container. */
+/** How one kind of server is run; what a PrivateDatabase does with it is the same for all. */
 interface Server {
   readonly description: string;
   start(): Promise<void>;
@@ -65,7 +65,7 @@ interface Server {
   freeze(): Promise<void>;
   thaw(): Promise<void>;
   remove(): Promise<void>;
-  /** Why the server has ended; undefined while it runs. */
+  /** Why the server is not there any more, or undefined while it runs. */
   failure(): string | undefined;
 }
 
@@ -79,8 +79,7 @@ interface Settings {
 }
 
 /**
- * The database that `DATABASE_HOST` names, or else a private one.
- * @throws {Refusal} if neither is available
+ * The database that `DATABASE_HOST` names, or else a private one. Throws a Refusal when neither can be had.
  */
 export async function startDatabase(): Promise<Database> {
   if (!process.env.DATABASE_HOST) return await startPrivateDatabase();
@@ -97,11 +96,10 @@ export async function startDatabase(): Promise<Database> {
 }
 
 /**
- * Starts a private database on a free port of 127.0.0.1: with the MariaDB or MySQL of this machine, else with Docker, else
- * with MariaDB after installing it. It ends at the latest with this process, even if that is killed.
- * `options` are additional options of the server, such as `--ssl-key=FILE`; a server of this machine has its data in
- * `directory`.
- * @throws {Refusal} with what to do, if there is no way to run one
+ * Starts a database of its own on a free port of 127.0.0.1: with the MariaDB or MySQL of this machine, else with
+ * Docker, else with MariaDB after installing it. It ends with this process at the latest, however that ends.
+ * `options` are more of the server's own, such as `--ssl-key=FILE`; a server of this machine has its data in `directory`.
+ * Throws a Refusal that says what to do when there is no way.
  */
 export async function startPrivateDatabase(
   options: readonly string[] = [],
@@ -132,7 +130,7 @@ async function startWith(server: Server, settings: Settings): Promise<PrivateDat
     const admin = { host: '127.0.0.1', port, user: 'root', password: rootPassword };
     return await mysql.createConnection({ ...admin, connectTimeout, dateStrings: true });
   }
-  async function waitForConnections(): Promise<void> {
+  async function untilItAnswers(): Promise<void> {
     const deadline = Date.now() + START_SECONDS * 1000;
     for (;;) {
       try {
@@ -141,7 +139,7 @@ async function startWith(server: Server, settings: Settings): Promise<PrivateDat
         return await connection.end();
       } catch (error) {
         const failure = server.failure() ?? (Date.now() > deadline ? String(error) : undefined);
-        if (failure !== undefined) throw new Refusal(`${server.description} did not start: ${failure}`);
+        if (failure !== undefined) throw new Refusal(`${server.description} does not start: ${failure}`);
         await sleep(25);
       }
     }
@@ -149,7 +147,7 @@ async function startWith(server: Server, settings: Settings): Promise<PrivateDat
 
   async function start(): Promise<void> {
     await server.start();
-    await waitForConnections();
+    await untilItAnswers();
   }
 
   try {
@@ -198,7 +196,7 @@ async function startWith(server: Server, settings: Settings): Promise<PrivateDat
     kill: server.kill,
     async freeze() {
       await server.freeze();
-      // Its threads stop one by one.
+      // Its threads stop one after the other.
       let greeted: mysql.Connection | undefined;
       do {
         greeted = await connect(SILENCE_MILLISECONDS).catch(() => undefined);
@@ -222,25 +220,25 @@ async function prepareLocalServer(binary: string, settings: Settings): Promise<S
   const log = join(directory, 'server.log');
   const initFile = join(directory, 'init.sql');
   const user = process.getuid?.() === 0 ? ['--user=root'] : [];
-  // `--no-defaults` must come first; it ignores my.cnf, which is for the server of the machine.
+  // `--no-defaults` has to come first: the machine's my.cnf is for the machine's own server.
   const common = ['--no-defaults', ...user, `--datadir=${data}`];
   try {
     if (isMariaDB) {
       const install = findProgram('mariadb-install-db') ?? findProgram('mysql_install_db');
-      if (install === undefined) throw new Refusal(`${binary} is installed, but mariadb-install-db is not`);
+      if (install === undefined) throw new Refusal(`${binary} is there, but mariadb-install-db is not`);
       await run(install, [...common, '--auth-root-authentication-method=normal', '--skip-test-db']);
     } else {
       await run(binary, [...common, '--initialize-insecure']);
     }
-    // The server reads it before it accepts connections: it always has a password, and none is in the process list.
+    // Read by the server before it takes connections: no moment without a password, and none in the process list.
     writeFileSync(initFile, initialStatements(settings), { mode: 0o600 });
   } catch (error) {
     rmSync(directory, { recursive: true, force: true });
-    throw new Refusal(`${description} cannot create a data directory: ${tail(String(error))}`);
+    throw new Refusal(`${description} cannot make a data directory: ${tail(String(error))}`);
   }
 
   const pidFile = join(directory, 'server.pid');
-  onProcessEnd('[ -f "$1" ] && kill -KILL "$(cat "$1")"; rm -rf "$2"', pidFile, directory);
+  lastWill('[ -f "$1" ] && kill -KILL "$(cat "$1")"; rm -rf "$2"', pidFile, directory);
 
   let server: ChildProcess | undefined;
   let isFirstStart = true;
@@ -275,7 +273,7 @@ async function prepareLocalServer(binary: string, settings: Settings): Promise<S
           ...settings.options,
           ...(isFirstStart ? [`--init-file=${initFile}`] : []),
         ],
-        // Its own session, so that Ctrl-C does not end the database before the service.
+        // A session of its own, so that Ctrl-C lets the service finish with its database.
         { stdio: ['ignore', output, output], detached: true },
       );
       closeSync(output);
@@ -306,7 +304,7 @@ function hasEnded(child: ChildProcess): boolean {
   return child.exitCode !== null || child.signalCode !== null;
 }
 
-/** Creates the database and two users; an init file has one statement per line. */
+/** The database and its two users; MySQL and MariaDB want one statement a line in an init file. */
 function initialStatements({ rootPassword, password }: Settings): string {
   return [
     `CREATE DATABASE ${DATABASE} CHARACTER SET utf8mb4;`,
@@ -320,7 +318,7 @@ function initialStatements({ rootPassword, password }: Settings): string {
   ].join('\n');
 }
 
-/** A server in a container; its data are in the container's volume. */
+/** A server in a container; its data live in the container's own volume. */
 async function prepareContainer(settings: Settings): Promise<Server> {
   const { name, port } = settings;
   const host = `plusone.host=${hostname()}`;
@@ -329,7 +327,7 @@ async function prepareContainer(settings: Settings): Promise<Server> {
 
   async function docker(...args: string[]): Promise<void> {
     await run('docker', args, {
-      // The arguments name the variables, the environment has their values: no password in the process list.
+      // Named in the arguments and given in the environment: no password in the process list.
       env: {
         ...process.env,
         MYSQL_ROOT_PASSWORD: settings.rootPassword,
@@ -340,7 +338,7 @@ async function prepareContainer(settings: Settings): Promise<Server> {
     });
   }
 
-  onProcessEnd('docker rm -f -v "$1"', name);
+  lastWill('docker rm -f -v "$1"', name);
   let isCreated = false;
   return {
     description: `a private ${IMAGE} in Docker`,
@@ -349,7 +347,7 @@ async function prepareContainer(settings: Settings): Promise<Server> {
       const variables = ['MYSQL_ROOT_PASSWORD', 'MYSQL_DATABASE', 'MYSQL_USER', 'MYSQL_PASSWORD'];
       const env = variables.flatMap((variable) => ['-e', variable]);
       const options = ['--name', name, '--label', host, '-p', `127.0.0.1:${port}:3306`, ...env];
-      await step(`${IMAGE} in Docker, downloaded the first time`, () =>
+      await step(`${IMAGE} in Docker, which is downloaded the first time`, () =>
         docker('run', '-d', ...options, IMAGE, ...settings.options),
       );
       isCreated = true;
@@ -376,21 +374,21 @@ function makeDirectory(parent: string, name: string): string {
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new Refusal(
-      `The private database cannot create a directory in ${parent} (${reason}). ` +
-        'Set TMPDIR to a directory that you can write to.',
+      `The private database needs a temporary directory, and ${parent} does not take one (${reason}). ` +
+        'Set TMPDIR to a directory that you may write to.',
     );
   }
   return directory;
 }
 
-/** Removes the directories of killed processes whose cleanup was killed too. */
+/** Removes what runs that were cut off, with their last will, left in the temporary directory. */
 function removeAbandonedDirectories(): void {
   for (const name of existsSync(tmpdir()) ? readdirSync(tmpdir()) : []) {
     if (isAbandoned(name)) rmSync(join(tmpdir(), name), { recursive: true, force: true });
   }
 }
 
-/** Whether a private database has this name, and its process has ended. */
+/** Whether the name is one of ours and the process that made it has ended. */
 function isAbandoned(name: string): boolean {
   if (!name.startsWith(NAME_PREFIX)) return false;
   const owner = Number.parseInt(name.slice(NAME_PREFIX.length), 10);

@@ -1,4 +1,4 @@
-/** `make dev`: runs the service on a private database and restarts it when its code changes, until Ctrl-C. */
+/** `make dev`: the service on a database of its own, started again when its code changes, until Ctrl-C. */
 import { watch } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -12,7 +12,7 @@ import { migrate, ServiceError, type ServiceProcess, startProcess, untilReady } 
 const SOURCE = fileURLToPath(new URL('../../src', import.meta.url));
 /** Editors save in several steps. */
 const SETTLE_MILLISECONDS = 100;
-/** Long enough to observe the service without its database. */
+/** Long enough to see what the service does without its database. */
 const REVIVE_MILLISECONDS = 3_000;
 
 const ports = { PORT: process.env.PORT || '5000', METRICS_PORT: process.env.METRICS_PORT || '9464' };
@@ -23,7 +23,7 @@ let ending = false;
 let isRestarting = false;
 
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-  // A second signal does not wait; the watchdogs end the child processes.
+  // A second signal does not wait; what was started notices that this process is gone.
   process.on(signal, () => (ending ? process.exit(1) : end(0)));
 }
 
@@ -34,29 +34,26 @@ try {
     tell(started.description);
     return started;
   });
-  await updateSchema(database);
+  await bringUpToDate(database);
   await serve(database);
-  say(`${url} is ready after ${Math.round(performance.now())} ms, with ${database.description}. Press Ctrl-C to stop.`);
-  if (database.isPrivate) say('The data are removed at the end; set DATABASE_* to use another database.');
-  restartOnChange(database);
+  say(`${url} is ready after ${Math.round(performance.now())} ms, on ${database.description}. Ctrl-C ends it.`);
+  if (database.isPrivate) say('Its data are removed at the end; DATABASE_HOST and so on lead it to another database.');
+  startAgainOnChange(database);
   keepAlive(database);
 } catch (error) {
-  report(error);
+  complain(error);
   await end(1);
 }
 
-/** Checked before the service listens: another process on its port could answer in its place. */
+/** Asked before a process begins to listen: whoever is there might answer as if it were our service. */
 async function requireFreePorts(): Promise<void> {
   for (const [variable, port] of Object.entries(ports)) {
     const free = !/^\d{1,5}$/.test(port) || (await isFree(Number(port)));
-    if (!free)
-      throw new Refusal(
-        `port ${port} is in use; end the process that listens on it, or set ${variable} to a free port`,
-      );
+    if (!free) throw new Refusal(`another process listens on port ${port}; end it, or set ${variable} to a free one.`);
   }
 }
 
-async function updateSchema({ env }: Database): Promise<void> {
+async function bringUpToDate({ env }: Database): Promise<void> {
   await migrate({ ...process.env, ...env }, { output: 'inherit' });
 }
 
@@ -66,44 +63,44 @@ async function serve({ env }: Database): Promise<void> {
   await untilReady(serving, url);
   serving.exited.then(({ code, signal }) => {
     if (!ending && !isRestarting)
-      say(`the service ended with ${signal ?? `exit code ${code}`}; a change in src/ restarts it`);
+      say(`the service ended with ${signal ?? `exit code ${code}`}; a change in src/ starts it again.`);
   });
 }
 
-function restartOnChange(on: Database): void {
+function startAgainOnChange(on: Database): void {
   let settled: NodeJS.Timeout | undefined;
   let restarted = Promise.resolve();
   watch(SOURCE, { recursive: true }, () => {
     clearTimeout(settled);
     settled = setTimeout(() => {
-      restarted = restarted.then(() => restart(on)).catch(report);
+      restarted = restarted.then(() => startAgain(on)).catch(complain);
     }, SETTLE_MILLISECONDS);
   });
 }
 
-async function restart(on: Database): Promise<void> {
+async function startAgain(on: Database): Promise<void> {
   if (ending) return;
   try {
-    await updateSchema(on);
+    await bringUpToDate(on);
   } catch (error) {
-    report(error);
-    say('the previous code continues to run until the next change');
+    complain(error);
+    say('the code before this change serves on; the next change is tried again.');
     return;
   }
   isRestarting = true;
   await serving?.stop();
   isRestarting = false;
   await serve(on);
-  say(`${url} restarted with the changed code`);
+  say(`${url} runs the changed code.`);
 }
 
-/** Restarts the database after it has ended, as RDS does. */
+/** Brings the database back when somebody ended it, as RDS would. */
 async function keepAlive(on: Database): Promise<void> {
   while (!ending) {
     await sleep(REVIVE_MILLISECONDS);
     if (ending) return;
-    const was = await on.revive().catch(report);
-    if (was) say('the database ended and was restarted with its data');
+    const was = await on.revive().catch(complain);
+    if (was) say('the database had ended, and is back on its data.');
   }
 }
 
@@ -111,11 +108,11 @@ async function end(code: number): Promise<void> {
   ending = true;
   await serving?.stop();
   await database?.stop();
-  if (code === 0) say('stopped; the private database is removed');
+  if (code === 0) say('ended; nothing is left behind.');
   process.exit(code);
 }
 
-function report(error: unknown): void {
+function complain(error: unknown): void {
   if (ending) return;
   const isExpected = error instanceof Refusal || error instanceof ServiceError || error instanceof Failed;
   say(isExpected ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error));

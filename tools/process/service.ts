@@ -2,13 +2,13 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { onProcessEnd } from './cleanup-watchdog.ts';
+import { lastWill } from './cleanup-watchdog.ts';
 import { type Database, startDatabase } from './database.ts';
 import { freePort } from './free-port.ts';
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 const START_SECONDS = 30;
-/** An error contains this many of the last characters of a process's output. */
+/** Characters of a process's output that an error carries: its last ones tell why. */
 const MOST_OUTPUT = 4_000;
 
 /** How a process ended: by an exit code, or by the signal that killed it. */
@@ -17,23 +17,23 @@ export interface Exit {
   readonly signal: NodeJS.Signals | null;
 }
 
-/** A process of the service ended or did not get ready. The message has the end of its output, unless that was inherited. */
+/** A process of the service ended, or did not get ready; the message has the end of its output where that was kept. */
 export class ServiceError extends Error {
   override name = 'ServiceError';
 }
 
-/** A process of the service. It ends at the latest with this process. */
+/** A process of the service. It ends with this process at the latest. */
 export interface ServiceProcess {
   readonly child: ChildProcess;
   readonly exited: Promise<Exit>;
-  /** Its output so far; empty if the output is inherited. */
+  /** What it has written so far; empty when the output was inherited. */
   stdout(): string;
   stderr(): string;
-  /** Sends SIGTERM and waits for its end. */
+  /** Asks it to end with SIGTERM and waits until it has. */
   stop(): Promise<Exit>;
 }
 
-/** Kills the processes and waits for their end. */
+/** Ends the processes without a warning, and waits until they are gone. */
 export async function killAll(processes: readonly ServiceProcess[]): Promise<void> {
   for (const { child, exited } of processes) {
     child.kill('SIGKILL');
@@ -41,14 +41,14 @@ export async function killAll(processes: readonly ServiceProcess[]): Promise<voi
   }
 }
 
-/** A service that is ready. */
+/** A running service that takes requests. */
 export interface Service extends ServiceProcess {
-  /** Without a trailing slash: http://127.0.0.1:20123 */
+  /** Without a slash at the end: http://127.0.0.1:20123 */
   readonly url: string;
   readonly metricsUrl: string;
 }
 
-/** The output of a process: kept for the caller, or inherited. */
+/** Where a process's output goes: kept for the caller, or to where this process writes. */
 interface Output {
   readonly output?: 'pipe' | 'inherit';
 }
@@ -64,11 +64,11 @@ export function startProcess(
   const child = spawn(process.execPath, [MAIN, command], {
     env: { PATH: process.env.PATH, HOME: process.env.HOME, ...env },
     stdio: ['ignore', output, output],
-    // Its own session: Ctrl-C reaches it once, from this process, and not also from the terminal.
+    // A session of its own: a Ctrl-C reaches it once, from us, and not a second time from the terminal.
     detached: true,
   });
-  const cancel = onProcessEnd('kill -KILL "$1"', String(child.pid));
-  child.once('exit', cancel);
+  const callOff = lastWill('kill -KILL "$1"', String(child.pid));
+  child.once('exit', callOff);
 
   const written = { stdout: '', stderr: '' };
   child.stdout?.setEncoding('utf8').on('data', (chunk: string) => {
@@ -77,7 +77,7 @@ export function startProcess(
   child.stderr?.setEncoding('utf8').on('data', (chunk: string) => {
     written.stderr += chunk;
   });
-  // 'close' comes after 'exit', when the output is complete.
+  // 'close' comes after 'exit', when all of the output is here.
   const exited = once(child, 'close').then(([code, signal]): Exit => ({ code, signal }));
   return {
     child,
@@ -92,9 +92,8 @@ export function startProcess(
 }
 
 /**
- * Starts `serve` on free ports with these variables and waits until it is ready. It has no drain delay unless `env` sets
- * one.
- * @throws {ServiceError} with the process's output if it ends or is not ready in time
+ * Starts `serve` on free ports with these variables and waits until it is ready. It stops quickly unless `env` says
+ * otherwise. Throws with the process's output when it ends or is not ready in time.
  */
 export async function startServing(env: NodeJS.ProcessEnv): Promise<Service> {
   const [port, metricsPort] = [await freePort(), await freePort()];
@@ -109,10 +108,7 @@ export async function startServing(env: NodeJS.ProcessEnv): Promise<Service> {
   return { ...serving, url, metricsUrl: `http://127.0.0.1:${env.METRICS_PORT ?? metricsPort}` };
 }
 
-/**
- * Waits until `/readyz` answers 200.
- * @throws {ServiceError} if the process ends before, or takes too long
- */
+/** Waits until `/readyz` of the process's service answers 200. Throws a ServiceError when it ends before. */
 export async function untilReady(serving: ServiceProcess, url: string): Promise<void> {
   let exit: Exit | undefined;
   serving.exited.then((how) => {
@@ -130,10 +126,7 @@ export async function untilReady(serving: ServiceProcess, url: string): Promise<
   throw failure(`the service was not ready after ${START_SECONDS} s`, serving, await serving.exited);
 }
 
-/**
- * Runs `migrate`.
- * @throws {ServiceError} if it fails
- */
+/** Brings the database's schema up to date with `migrate`. Throws a ServiceError when that fails. */
 export async function migrate(env: NodeJS.ProcessEnv, output: Output = {}): Promise<void> {
   const migrating = startProcess('migrate', env, output);
   const exit = await migrating.exited;
@@ -146,8 +139,8 @@ function failure(what: string, { stdout, stderr }: ServiceProcess, { code, signa
 }
 
 /**
- * A complete service for a black-box test: database (see {@link startDatabase}), schema, process. `stop` ends all of it;
- * else it ends with this process.
+ * A whole service for a black-box test: database (see {@link startDatabase}), schema, process. `stop` ends all of it;
+ * without it, it ends with this process.
  */
 export async function startService(env: NodeJS.ProcessEnv = {}): Promise<Service & { readonly database: Database }> {
   const database = await startDatabase();

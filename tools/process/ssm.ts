@@ -7,30 +7,30 @@ import {
   PutParameterCommand,
   SSMClient,
 } from '@aws-sdk/client-ssm';
-import { onProcessEnd } from './cleanup-watchdog.ts';
+import { lastWill } from './cleanup-watchdog.ts';
 import { eventually } from './eventually.ts';
 import { freePort } from './free-port.ts';
 import { programFromPyPI } from './pypi.ts';
 
-/** The same version as in the kind cluster. */
+/** The version that stands in for SSM in the kind cluster as well. */
 const PACKAGE = 'ministack==1.5.33';
 
-/** An emulator of SSM Parameter Store. */
+/** An SSM Parameter Store that speaks AWS's protocol over HTTP. */
 export interface ParameterStore {
-  /** The variables with which the AWS SDK of another process uses it. */
+  /** What leads the AWS SDK of another process to it. */
   readonly env: Record<string, string>;
   put(name: string, value: string, type?: ParameterType): Promise<void>;
-  /** One page of parameters, not decrypted. */
+  /** One page as AWS gives it, by default not decrypted. */
   page(path: string): Promise<GetParametersByPathCommandOutput>;
-  /** Suspends its process: connections are accepted and nothing answers. */
+  /** Stops its process without ending it: connections are taken and nothing answers. */
   freeze(): void;
   thaw(): void;
   stop(): Promise<void>;
 }
 
 /**
- * Starts MiniStack (PyPI) with SSM only, from a virtual environment in the user's cache directory.
- * @throws {NoProgram} if Python or the package is not available
+ * Starts MiniStack (PyPI) with SSM alone, from a Python environment that is kept in the user's cache directory.
+ * Throws NoProgram with the reason when Python or the package cannot be had.
  */
 export async function startParameterStore(): Promise<ParameterStore> {
   const program = await programFromPyPI(PACKAGE, 'ministack');
@@ -40,7 +40,7 @@ export async function startParameterStore(): Promise<ParameterStore> {
     stdio: 'ignore',
     detached: true,
   });
-  server.once('exit', onProcessEnd('kill -KILL "$1"', String(server.pid)));
+  server.once('exit', lastWill('kill -KILL "$1"', String(server.pid)));
   server.unref();
   const endpoint = `http://127.0.0.1:${port}`;
   await eventually(async () => {
@@ -51,7 +51,7 @@ export async function startParameterStore(): Promise<ParameterStore> {
   const env = {
     AWS_REGION: 'us-west-2',
     AWS_ENDPOINT_URL_SSM: endpoint,
-    // It accepts any credentials.
+    // It takes any credentials; these are the ones of AWS's own examples of a stand-in.
     AWS_ACCESS_KEY_ID: 'test',
     AWS_SECRET_ACCESS_KEY: 'test',
   };

@@ -1,33 +1,33 @@
-/** Runs external programs quietly. Their output is kept for the progress display and for errors. */
+/** Other programs: run quietly, with their words kept for the progress and for whoever has to find out why they failed. */
 import { spawn } from 'node:child_process';
 import { stripVTControlCharacters } from 'node:util';
 import { isVerbose, listener } from './progress.ts';
 
 const LINES_OF_A_FAILURE = 30;
-/** A shorter value could be part of ordinary words. */
+/** Anything shorter would be found in the middle of words. */
 const SHORTEST_SECRET = 8;
 const stop = new AbortController();
 
-/** Options of a run. */
-interface RunOptions {
-  /** Its stdin. */
+/** How a program is run. */
+interface Way {
+  /** What it reads from stdin. */
   readonly input?: string;
   readonly env?: NodeJS.ProcessEnv;
   readonly cwd?: string;
-  /** It is killed after this time. */
+  /** When it is ended, finished or not. */
   readonly limitMilliseconds?: number;
 }
 
-/** A program did not exit with 0. The message has the last lines of its output. */
+/** A program did not end with 0: the message has the last lines of what it said. */
 export class Failed extends Error {
   override name = 'Failed';
-  /** Undefined if it was killed. */
+  /** Undefined when it did not end by itself. */
   readonly code: number | undefined;
   readonly stdout: string;
   readonly stderr: string;
-  /** The program is not installed. */
+  /** There is no such program on this machine. */
   readonly isMissing: boolean;
-  /** It was killed because it took too long. */
+  /** It was ended for taking too long. */
   readonly isLate: boolean;
 
   constructor(how: string, ending: Partial<Ending>) {
@@ -45,30 +45,26 @@ interface Ending {
   code: number | undefined;
   stdout: string;
   stderr: string;
-  /** Its output to the user, in order. */
+  /** What it wrote for people, in the order in which it came. */
   said: string;
   isMissing: boolean;
   isLate: boolean;
 }
 
 /**
- * Runs a program and returns its stdout without the trailing newline. Stdout is never shown, not even with VERBOSE=1,
- * because it may contain a secret.
- * @throws {Failed} if the program doesn't exit with 0
+ * Asks a program something: gives back what it wrote to stdout, without the line end. That answer is shown to nobody,
+ * not even with VERBOSE=1: it may hold a secret. Throws Failed when the program doesn't end with 0.
  */
-export async function output(program: string, args: readonly string[], options: RunOptions = {}): Promise<string> {
-  return await ended(program, args, options, false);
+export async function output(program: string, args: readonly string[], way: Way = {}): Promise<string> {
+  return await ended(program, args, way, false);
 }
 
-/** The same as {@link output}, but the whole output may be shown. */
-export async function run(program: string, args: readonly string[], options: RunOptions = {}): Promise<string> {
-  return await ended(program, args, options, true);
+/** Has a program do something. The same as {@link output}, but all that it writes is for people. */
+export async function run(program: string, args: readonly string[], way: Way = {}): Promise<string> {
+  return await ended(program, args, way, true);
 }
 
-/**
- * Runs a program attached to this terminal.
- * @throws {Failed} if it doesn't exit with 0
- */
+/** Gives a program this terminal until it ends. Throws Failed when it doesn't end with 0. */
 export async function attached(program: string, args: readonly string[], env = process.env): Promise<void> {
   const child = spawn(program, args, { env, stdio: 'inherit', signal: stop.signal });
   const code = await new Promise<number>((resolve, reject) => {
@@ -78,34 +74,34 @@ export async function attached(program: string, args: readonly string[], env = p
   if (code !== 0) throw new Failed(`\`${[program, ...args].join(' ')}\` ended with ${code}`, { code });
 }
 
-/** Ends the running programs. */
+/** Ends the programs that are still running. */
 export function stopAll(): void {
   stop.abort();
 }
 
-function ended(program: string, args: readonly string[], options: RunOptions, isShown: boolean): Promise<string> {
-  const { input, env = process.env, cwd, limitMilliseconds } = options;
+function ended(program: string, args: readonly string[], way: Way, isForPeople: boolean): Promise<string> {
+  const { input, env = process.env, cwd, limitMilliseconds } = way;
   const command = `\`${[program, ...args].join(' ')}\``;
   const told = listener();
-  // The output of a query is not progress.
-  const hear = (line: string) => told.hear(withoutSecrets(line, env), isShown);
+  // Of a question it is no news that the answer is no.
+  const hear = (line: string) => told.hear(withoutSecrets(line, env), isForPeople);
   if (isVerbose) hear(`$ ${[program, ...args].join(' ')}`);
   const child = spawn(program, args, { env, cwd, stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'] });
   const abort = () => child.kill('SIGTERM');
   stop.signal.addEventListener('abort', abort);
-  // EPIPE if it ended without reading; its exit code says more.
+  // EPIPE when it ended without reading: how it ended says more.
   child.stdin?.on('error', () => {}).end(input);
 
   let [stdout, stderr, said] = ['', '', ''];
   child.stdout?.setEncoding('utf8').on('data', (text: string) => {
     stdout += text;
-    if (isShown) said += text;
+    if (isForPeople) said += text;
   });
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
     stderr += text;
     said += text;
   });
-  if (isShown) eachLine(child.stdout, hear);
+  if (isForPeople) eachLine(child.stdout, hear);
   eachLine(child.stderr, hear);
 
   return new Promise((resolve, reject) => {
@@ -122,7 +118,7 @@ function ended(program: string, args: readonly string[], options: RunOptions, is
     if (limitMilliseconds !== undefined)
       limit = setTimeout(() => {
         child.kill('SIGKILL');
-        // Its children may continue and keep these open.
+        // Its own children may live on, and keep these open.
         child.stdout?.destroy();
         child.stderr?.destroy();
         fail(`${command} did not end within ${limitMilliseconds / 1000} s`, { isLate: true });
@@ -145,14 +141,14 @@ function ended(program: string, args: readonly string[], options: RunOptions, is
   });
 }
 
-/** The text without the values of variables whose names mark them as secrets. */
+/** The text without the values of variables that are secrets by their names. */
 export function withoutSecrets(text: string, env: NodeJS.ProcessEnv = process.env): string {
   return Object.entries(env)
     .filter(([name]) => /(KEY|KEY_ID|SECRET|TOKEN|PASSWORD)$/.test(name))
     .reduce((rest, [, value = '']) => (value.length < SHORTEST_SECRET ? rest : rest.replaceAll(value, '…')), text);
 }
 
-/** Passes on whole lines; text before a carriage return counts as a line. */
+/** Hands on whole lines; what a program overwrites with a carriage return counts as one. */
 function eachLine(stream: NodeJS.ReadableStream | null, take: (line: string) => void): void {
   let rest = '';
   stream?.on('data', (text: string) => {

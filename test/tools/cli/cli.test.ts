@@ -55,6 +55,8 @@ describe('plusone', function () {
 
   for (const [words, found] of [
     [['c'], ['check', 'completion']],
+    [['job', ''], ['run']],
+    [['logs', ''], ['web']],
     [['check', '--fo'], ['--format']],
     [['check', '--format', 's'], ['sarif']],
     [

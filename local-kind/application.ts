@@ -1,0 +1,420 @@
+/**
+ * A whole workspace in a kind cluster of this machine: `plusone up`. Every step brings about what should be, whatever is
+ * there already, so that it can be run again after a change, a failure or Ctrl-C.
+ */
+import { createHash } from 'node:crypto';
+import { mkdirSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { synthesize } from '../k8s/chart.ts';
+import { inputs, inputValues } from '../k8s/inputs.ts';
+import { readOptions } from '../k8s/options.ts';
+import { type BrokenWorkload, readWhatCanBe } from '../k8s/read.ts';
+import { type Route, routesOf } from '../k8s/routes.ts';
+import { securityLevel } from '../k8s/security.ts';
+import { secretInputs, valueInputs } from '../k8s/variables.ts';
+import type { Workload } from '../k8s/workload.ts';
+import { variableName } from '../manifest/addons.ts';
+import { located } from '../manifest/document.ts';
+import { objectName } from '../manifest/names.ts';
+import { MissingInput, type Workspace } from '../manifest/workspace.ts';
+import { remark, step } from '../tools/terminal/progress.ts';
+import { Refusal } from '../tools/terminal/refusal.ts';
+import { type Addons, readAddons, stackName } from './addons.ts';
+import { type Cluster, ensureCluster, kubectlOf, loadImage, nodesOf, type Typed } from './cluster.ts';
+import { databaseObjects } from './databases.ts';
+import { EMULATOR_IMAGE, emulatorObjects, emulatorVariables, Stacks } from './emulator.ts';
+import { type Events, eventsOf } from './events.ts';
+import { makeImage, type WantedImage, wantedImages } from './images.ts';
+import { type KubernetesObject, kubernetesObject, list, parseObjects, podTemplateOf, withImage } from './objects.ts';
+import { portForward } from './port-forward.ts';
+import { rolledOut } from './rollout.ts';
+import { ROUTER_IMAGE, routerObjects } from './router.ts';
+import { readSecretFile, SECRET_FILE } from './secret-file.ts';
+import { likelyCause } from './trouble.ts';
+
+/** Where the router, the emulator and the databases run. */
+export const AWS_NAMESPACE = 'local-aws';
+const NODE_PORT = 30500;
+/** Of what a tool or a pod said before it failed. */
+const FAILURE_LINES = 10;
+
+/** What `up` is asked for. */
+export interface Wanted {
+  environment: string;
+  /** The name of the cluster; by default that of the application. */
+  cluster: string | undefined;
+  /** The port of this machine; by default 5000. */
+  port: number | undefined;
+}
+
+export interface Outcome {
+  url: string;
+  cluster: string;
+  routes: Route[];
+  workloads: WorkloadOutcome[];
+  /** What there is no way to have here. */
+  unavailable: Addons['unavailable'];
+}
+
+export interface WorkloadOutcome {
+  name: string;
+  type: string;
+  /** Undefined where it runs, or is scheduled. */
+  failure: string | undefined;
+}
+
+/** The name of the cluster of an application. */
+export function clusterName({ application }: Workspace, stated: string | undefined): string {
+  return stated ?? objectName(application);
+}
+
+/** How kubectl reaches the cluster; the person's own kubeconfig stays as it is. */
+export function kubeconfigOf(cluster: string): string {
+  const state = join(process.env.XDG_STATE_HOME || join(homedir(), '.local', 'state'), 'plusone');
+  mkdirSync(state, { recursive: true });
+  return join(state, `${cluster}.kubeconfig`);
+}
+
+/** The cluster of a workspace that is up. Throws a Refusal when there is none. */
+export async function connect(workspace: Workspace, stated: string | undefined) {
+  const name = clusterName(workspace, stated);
+  if ((await nodesOf(name)).length === 0) throw new Refusal(`there is no cluster ${name}: plusone up creates it`);
+  const connection = ['--kubeconfig', kubeconfigOf(name), '--context', `kind-${name}`];
+  return { name, connection, kubectl: kubectlOf(connection), namespace: objectName(workspace.application) };
+}
+
+/**
+ * Brings up all workloads of a workspace, and what they need of AWS. A workload that fails leaves the others alone. Throws
+ * a Refusal when the machine lacks something, and MissingInput or a UsageError when the workspace does.
+ */
+export async function up(workspace: Workspace, wanted: Wanted): Promise<Outcome> {
+  const name = clusterName(workspace, wanted.cluster);
+  const options = readOptions({
+    workspace: workspace.folder,
+    environment: wanted.environment,
+    namespace: objectName(workspace.application),
+  });
+  const { workloads, broken } = readWhatCanBe(options);
+  // Two applications may have a service of one name, and this machine has one set of images.
+  const read = workloads.map((workload) => ({
+    ...workload,
+    image: `${objectName(workspace.application)}-${workload.image}`,
+  }));
+  if (read.length + broken.length === 0)
+    throw new MissingInput(`no workload in ${workspace.folder}: none of its folders has a manifest.yml`);
+  for (const { manifest } of read)
+    for (const warning of located(manifest.file, manifest.warnings)) remark(`warning: ${warning}`);
+  const plan = planOf(workspace, wanted.environment, read);
+  for (const { what, remedy } of plan.unavailable) remark(`not to be had here: ${what}: ${remedy}`);
+  const secretValues = await readSecretFile(workspace.root, read);
+
+  // All that is slow at once: the cluster, each image, and then what each of them is for.
+  const cluster = step('cluster', async (tell) => {
+    const ready = await ensureCluster(name, { PORT: wanted.port }, tell, undefined, kubeconfigOf(name), typedFor(name));
+    await claimCluster(ready, workspace);
+    return ready;
+  });
+  const prepared = cluster.then((ready) =>
+    step('AWS', (tell) => startAws(ready, workspace, wanted.environment, plan, tell)),
+  );
+  const images = new Map<string, Promise<string>>();
+  const outcomes = read.map((workload) =>
+    attempt(workload, async () => {
+      const { name: service } = workload.manifest;
+      const given = await Promise.all(
+        wantedImages(workload, workspace.root).map(async (image) => {
+          // Workloads and sidecars may share a build.
+          const key = JSON.stringify(image.build ?? image.name);
+          const loading = images.get(key) ?? giveImage(image, service, cluster);
+          images.set(key, loading);
+          return { from: image.name, to: await loading };
+        }),
+      );
+      const { variables } = await prepared;
+      await step(`${service}: start`, async () =>
+        start(await cluster, given, withValues(workload, plan, variables, secretValues), read),
+      );
+    }),
+  );
+  const results = await Promise.all([prepared.then(() => undefined), ...outcomes]).then(([, ...all]) => all);
+  const ready = await cluster;
+  await prune(ready, objectName(workspace.application), [
+    ...read.map(({ manifest }) => manifest.name),
+    ...broken.map((one) => objectName(one.name)),
+  ]);
+  return {
+    url: `http://localhost:${ready.port}`,
+    cluster: name,
+    routes: plan.routes,
+    workloads: [...results.filter((result) => result !== undefined), ...broken.map(brokenOutcome)],
+    unavailable: plan.unavailable,
+  };
+}
+
+async function giveImage(image: WantedImage, service: string, cluster: Promise<Cluster>): Promise<string> {
+  const made = await step(`${service}: ${image.build ? 'build' : 'pull'} ${image.name}`, () => makeImage(image));
+  const ready = await cluster;
+  return await step(`${service}: load ${image.name}`, () => loadImage(ready, unpinned(made)));
+}
+
+interface Plan {
+  environmentAddons: Addons | undefined;
+  addons: Map<string, Addons>;
+  events: Events | undefined;
+  routes: Route[];
+  unavailable: Addons['unavailable'];
+}
+
+function planOf(workspace: Workspace, environment: string, workloads: readonly Workload[]): Plan {
+  const { application, folder } = workspace;
+  const owner = { application, environment, namespace: AWS_NAMESPACE };
+  const environmentAddons = readAddons(join(folder, 'environments', 'addons'), {
+    ...owner,
+    workload: undefined,
+    exports: new Map(),
+  });
+  const exports = environmentAddons?.exports ?? new Map<string, string>();
+  const addons = new Map(
+    workloads.flatMap(({ manifest }) => {
+      const name = manifest.fields.name ?? manifest.name;
+      const found = readAddons(join(folder, name, 'addons'), { ...owner, workload: name, exports });
+      return found ? [[manifest.name, found] as const] : [];
+    }),
+  );
+  const all = [...(environmentAddons ? [environmentAddons] : []), ...addons.values()];
+  return {
+    environmentAddons,
+    addons,
+    events: eventsOf(workloads),
+    routes: routesOf(workloads),
+    unavailable: all.flatMap(({ unavailable }) => unavailable),
+  };
+}
+
+function typedFor(cluster: string): Typed {
+  return {
+    again: `plusone up --cluster ${cluster}`,
+    otherPort: (port) => `plusone up --port ${port}`,
+    otherCluster: 'plusone up --cluster another',
+    down: `plusone down --cluster ${cluster}`,
+  };
+}
+
+/** Two workspaces of one application name must not replace each other's workloads. */
+async function claimCluster({ name, kubectl }: Cluster, { root, application }: Workspace): Promise<void> {
+  const record = [
+    'get',
+    'configmap',
+    'workspace',
+    '-n',
+    AWS_NAMESPACE,
+    '--ignore-not-found',
+    '-o',
+    'jsonpath={.data.root}',
+  ];
+  const owner = await kubectl(record);
+  if (owner !== '' && owner !== root)
+    throw new Refusal(
+      `the cluster ${name} runs the workspace ${owner}, and this one is ${root}\n` +
+        `plusone up --cluster ${objectName(application)}-2 --port 5001 takes another cluster; plusone down in that folder ends the other one`,
+    );
+  const objects = [
+    { apiVersion: 'v1', kind: 'Namespace', metadata: { name: AWS_NAMESPACE } },
+    { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'workspace', namespace: AWS_NAMESPACE }, data: { root } },
+  ];
+  if (owner === '')
+    await apply(
+      kubectl,
+      objects.map((object) => kubernetesObject.parse(object)),
+    );
+}
+
+async function apply(kubectl: Cluster['kubectl'], objects: readonly KubernetesObject[]): Promise<void> {
+  // On the server's side: the usual `apply` would write secrets into an annotation as well.
+  await kubectl(['apply', '--server-side', '--force-conflicts', '-f', '-'], list(objects));
+}
+
+/** What a workload gets of AWS, by its name. */
+type AwsVariables = ReadonlyMap<string, ReadonlyMap<string, string>>;
+
+/** Starts the router, and what of AWS the workspace needs; gives back the values that the stacks bring out. */
+async function startAws(
+  cluster: Cluster,
+  { application }: Workspace,
+  environment: string,
+  { environmentAddons, addons, events, routes }: Plan,
+  tell: (what: string) => void,
+): Promise<{ variables: AwsVariables }> {
+  const { kubectl } = cluster;
+  const all = [...(environmentAddons ? [environmentAddons] : []), ...addons.values()];
+  const databases = all.flatMap((one) => one.databases);
+  const needsEmulator = all.length > 0 || events !== undefined;
+  const images = [
+    ...(routes.length > 0 ? [ROUTER_IMAGE] : []),
+    ...(needsEmulator ? [EMULATOR_IMAGE] : []),
+    ...databases.map(({ image }) => image),
+  ];
+  const names = new Map(
+    await Promise.all(
+      [...new Set(images)].map(async (image) => {
+        const made = await makeImage({ name: image, build: undefined });
+        return [image, await loadImage(cluster, made)] as const;
+      }),
+    ),
+  );
+  const objects = [
+    ...(routes.length > 0 ? routerObjects(AWS_NAMESPACE, NODE_PORT, routes, objectName(application)) : []),
+    ...(needsEmulator ? emulatorObjects(AWS_NAMESPACE) : []),
+    ...databases.flatMap((database) => databaseObjects(AWS_NAMESPACE, database)),
+  ];
+  const named = [...names].reduce((present, [from, to]) => withImage(present, from, to), objects);
+  if (named.length > 0) await apply(kubectl, named);
+  const deployed = needsEmulator ? deployStacks() : Promise.resolve(new Map<string, Map<string, string>>());
+  const [variables] = await Promise.all([
+    deployed,
+    ...(routes.length > 0 ? [rolledOut(kubectl, AWS_NAMESPACE, 'deployment/router')] : []),
+    ...databases.map(({ name }) => rolledOut(kubectl, AWS_NAMESPACE, `deployment/${name}`)),
+  ]);
+  const parts = [
+    ...(routes.length > 0 ? ['routes'] : []),
+    ...(needsEmulator ? ['emulator'] : []),
+    ...databases.map(({ name, image }) => `${name} (${image})`),
+  ];
+  if (parts.length > 0) tell(parts.join(', '));
+  return { variables };
+
+  async function deployStacks(): Promise<Map<string, Map<string, string>>> {
+    await rolledOut(kubectl, AWS_NAMESPACE, 'deployment/aws');
+    const forward = await portForward(cluster.connection, AWS_NAMESPACE, 'service/aws', 4566);
+    const stacks = new Stacks(forward.url);
+    try {
+      const found = new Map<string, Map<string, string>>();
+      const own = async (owner: { workload: string | undefined }, { template, parameters }: Addons) => {
+        const isEmpty = Object.keys(template.Resources).length === 0;
+        const stack = stackName({ application, environment, ...owner });
+        return isEmpty ? new Map<string, string>() : await stacks.deploy(stack, template, parameters);
+      };
+      if (environmentAddons) await own({ workload: undefined }, environmentAddons);
+      if (events) {
+        const outputs = await stacks.deploy(`${application}-${environment}-events`, events.template, {});
+        for (const [workload, values] of events.variables(outputs)) found.set(workload, values);
+      }
+      for (const [workload, one] of addons) {
+        const outputs = await own({ workload }, one);
+        found.set(workload, new Map([...(found.get(workload) ?? []), ...outputs]));
+      }
+      return found;
+    } finally {
+      stacks.end();
+      forward.end();
+    }
+  }
+}
+
+/** The workload with what it gets of AWS here. */
+function withValues(
+  workload: Workload,
+  { addons, environmentAddons, events }: Plan,
+  aws: AwsVariables,
+  given: ReadonlyMap<string, string>,
+): Workload {
+  const own = addons.get(workload.manifest.name);
+  const needsEmulator = addons.size > 0 || environmentAddons !== undefined || events !== undefined;
+  const platformVariables = needsEmulator ? emulatorVariables(AWS_NAMESPACE) : new Map<string, string>();
+  const placed = { ...workload, nodePorts: undefined, platformVariables };
+  const { manifest } = workload;
+  const outputs = aws.get(manifest.name) ?? new Map<string, string>();
+  const known = new Map<string, string>([
+    ...given,
+    ...(own?.variables ?? []),
+    ...[...outputs].map(([key, value]) => [variableOf(key), value] as const),
+  ]);
+  for (const container of [manifest.fields, ...Object.values(manifest.fields.sidecars ?? {})])
+    for (const [name, value] of Object.entries(container.variables ?? {})) {
+      const found = typeof value === 'string' ? undefined : environmentAddons?.exports.get(value.from_cfn);
+      if (found !== undefined && !known.has(name)) known.set(name, found);
+    }
+  const secrets = new Map([...(own?.secrets ?? []), ...given]);
+  const { values, missing } = inputValues(manifest, inputs(secretInputs(placed)), secrets);
+  if (missing.length > 0) throw new MissingSecrets(missing);
+  return {
+    ...placed,
+    values: inputValues(manifest, inputs(valueInputs(placed)), known).values,
+    secretValues: values,
+  };
+}
+
+/** An output's name as the variable that it becomes; the variables of topics and queues have their names already. */
+function variableOf(key: string): string {
+  return /^[A-Z0-9_]+$/.test(key) ? key : variableName(key);
+}
+
+class MissingSecrets extends Error {
+  constructor(keys: readonly string[]) {
+    super(`${keys.join(', ')} ${keys.length === 1 ? 'has' : 'have'} no value in ${SECRET_FILE}`);
+  }
+}
+
+/** Applies a workload and waits until it runs; a scheduled job only has to be there. */
+async function start(
+  { kubectl }: Cluster,
+  images: readonly { from: string; to: string }[],
+  workload: Workload,
+  all: readonly Workload[],
+): Promise<void> {
+  const { app, namespace } = synthesize(workload, { level: securityLevel(all), routed: true });
+  const named = images.reduce((objects, { from, to }) => withImage(objects, from, to), parseObjects(app.synthYaml()));
+  const objects = named.map((object) => withSecretHash(object, workload.secretValues ?? {}));
+  await apply(kubectl, objects);
+  if (objects.some(({ kind }) => kind === 'Deployment'))
+    await rolledOut(kubectl, namespace, `deployment/${workload.manifest.name}`);
+}
+
+/** A pod is replaced when a secret changes, as a task is at the next deployment. */
+function withSecretHash(object: KubernetesObject, values: Readonly<Record<string, string>>): KubernetesObject {
+  const copy = structuredClone(object);
+  const template = podTemplateOf(copy);
+  if (!template || Object.keys(values).length === 0) return copy;
+  const hash = createHash('sha256').update(JSON.stringify(values)).digest('hex').slice(0, 16);
+  template.metadata = {
+    ...template.metadata,
+    annotations: { ...template.metadata?.annotations, 'plusone/secrets': hash },
+  };
+  return copy;
+}
+
+async function attempt(workload: Workload, work: () => Promise<void>): Promise<WorkloadOutcome> {
+  const { name, type } = workload.manifest;
+  try {
+    await work();
+    return { name, type, failure: undefined };
+  } catch (error) {
+    // What keeps all of them from running is no fault of this one.
+    if (error instanceof Refusal) throw error;
+    const message = error instanceof Error ? error.message : String(error);
+    const cause = likelyCause(message);
+    const [first = '', ...others] = message.split('\n').filter((line) => line.trim() !== '');
+    const shown = [first, ...others.slice(-FAILURE_LINES)];
+    return { name, type, failure: [...shown, ...(cause === undefined ? [] : [`likely cause: ${cause}`])].join('\n') };
+  }
+}
+
+function brokenOutcome({ name, message }: BrokenWorkload): WorkloadOutcome {
+  return { name, type: 'not read', failure: message };
+}
+
+/** An image named by its digest takes no further tag. */
+function unpinned({ name, id }: { name: string; id: string }) {
+  const plain = name.replace(/@.*/, '');
+  return { name: /:[^/]+$/.test(plain) ? plain : `${plain}:latest`, id };
+}
+
+const PRUNED =
+  'deployments,cronjobs,services,serviceaccounts,horizontalpodautoscalers,poddisruptionbudgets,networkpolicies,secrets';
+
+/** Removes the workloads that the workspace no longer has; volumes stay. */
+async function prune({ kubectl }: Cluster, application: string, kept: readonly string[]): Promise<void> {
+  const others = `app.kubernetes.io/managed-by=cdk8s,app.kubernetes.io/name notin (${kept.join(',')})`;
+  await kubectl(['delete', PRUNED, '-n', application, '-l', others, '--ignore-not-found', '--wait=false']);
+}

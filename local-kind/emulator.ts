@@ -1,0 +1,189 @@
+/** MiniStack in the cluster, where AWS has DynamoDB, S3, SQS, SNS, EventBridge and the like. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  CloudFormationClient,
+  CreateStackCommand,
+  DeleteStackCommand,
+  DescribeStackEventsCommand,
+  DescribeStacksCommand,
+  UpdateStackCommand,
+} from '@aws-sdk/client-cloudformation';
+import { AWS_REGION } from './addons.ts';
+import { type KubernetesObject, kubernetesObject } from './objects.ts';
+import type { Template } from './template.ts';
+
+export const EMULATOR_IMAGE = 'ministackorg/ministack:1.5.33';
+const STACK_SECONDS = 120;
+const PORT = 4566;
+
+/** The credentials that the emulator takes: any. */
+const CREDENTIALS = { accessKeyId: 'local-only', secretAccessKey: 'local-only' };
+
+function hostOf(namespace: string): string {
+  return `aws.${namespace}.svc.cluster.local`;
+}
+
+/** What the SDKs of every container read to find the emulator. */
+export function emulatorVariables(namespace: string): Map<string, string> {
+  return new Map([
+    ['AWS_ENDPOINT_URL', `http://${hostOf(namespace)}:${PORT}`],
+    ['AWS_REGION', AWS_REGION],
+    ['AWS_DEFAULT_REGION', AWS_REGION],
+    ['AWS_ACCESS_KEY_ID', CREDENTIALS.accessKeyId],
+    ['AWS_SECRET_ACCESS_KEY', CREDENTIALS.secretAccessKey],
+  ]);
+}
+
+/** The emulator's objects; what it holds outlives its pod. */
+export function emulatorObjects(namespace: string): KubernetesObject[] {
+  const labels = { 'app.kubernetes.io/name': 'aws', 'app.kubernetes.io/part-of': 'local-kind' };
+  const metadata = { name: 'aws', namespace, labels };
+  return [
+    {
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata,
+      spec: { selector: { 'app.kubernetes.io/name': 'aws' }, ports: [{ name: 'http', port: PORT }] },
+    },
+    {
+      apiVersion: 'v1',
+      kind: 'PersistentVolumeClaim',
+      metadata,
+      spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } } },
+    },
+    {
+      apiVersion: 'apps/v1',
+      kind: 'Deployment',
+      metadata,
+      spec: {
+        replicas: 1,
+        strategy: { type: 'Recreate' },
+        selector: { matchLabels: { 'app.kubernetes.io/name': 'aws' } },
+        template: {
+          metadata: { labels },
+          spec: {
+            automountServiceAccountToken: false,
+            enableServiceLinks: false,
+            securityContext: {
+              runAsNonRoot: true,
+              runAsUser: 1000,
+              runAsGroup: 1000,
+              fsGroup: 1000,
+              seccompProfile: { type: 'RuntimeDefault' },
+            },
+            containers: [
+              {
+                name: 'aws',
+                image: EMULATOR_IMAGE,
+                imagePullPolicy: 'IfNotPresent',
+                env: [
+                  { name: 'PERSIST_STATE', value: '1' },
+                  { name: 'STATE_DIR', value: '/var/lib/ministack' },
+                  { name: 'HOME', value: '/tmp' },
+                  { name: 'MINISTACK_HOST', value: hostOf(namespace) },
+                  { name: 'MINISTACK_REGION', value: AWS_REGION },
+                ],
+                ports: [{ name: 'http', containerPort: PORT }],
+                readinessProbe: {
+                  httpGet: { path: '/_ministack/health', port: 'http' },
+                  periodSeconds: 1,
+                  timeoutSeconds: 5,
+                },
+                resources: { requests: { cpu: '50m', memory: '128Mi' }, limits: { memory: '512Mi' } },
+                securityContext: {
+                  allowPrivilegeEscalation: false,
+                  readOnlyRootFilesystem: true,
+                  capabilities: { drop: ['ALL'] },
+                },
+                volumeMounts: [
+                  { name: 'state', mountPath: '/var/lib/ministack' },
+                  { name: 'tmp', mountPath: '/tmp' },
+                ],
+              },
+            ],
+            volumes: [
+              { name: 'state', persistentVolumeClaim: { claimName: 'aws' } },
+              { name: 'tmp', emptyDir: {} },
+            ],
+          },
+        },
+      },
+    },
+  ].map((object) => kubernetesObject.parse(object));
+}
+
+/** CloudFormation of the emulator at that address. */
+export class Stacks {
+  private readonly client: CloudFormationClient;
+
+  constructor(url: string) {
+    this.client = new CloudFormationClient({ endpoint: url, region: AWS_REGION, credentials: CREDENTIALS });
+  }
+
+  /** Creates or updates a stack and gives back its outputs. Throws with the reason when CloudFormation refuses it. */
+  async deploy(name: string, template: Template, parameters: Record<string, string>): Promise<Map<string, string>> {
+    const request = {
+      StackName: name,
+      TemplateBody: JSON.stringify(bare(template)),
+      Parameters: Object.entries(parameters).map(([ParameterKey, ParameterValue]) => ({
+        ParameterKey,
+        ParameterValue,
+      })),
+      Capabilities: ['CAPABILITY_NAMED_IAM' as const, 'CAPABILITY_AUTO_EXPAND' as const],
+    };
+    const before = await this.status(name);
+    if (before === undefined) await this.client.send(new CreateStackCommand(request));
+    else if (/^(ROLLBACK_COMPLETE|CREATE_FAILED|DELETE_FAILED|UPDATE_ROLLBACK_FAILED)$/.test(before)) {
+      await this.client.send(new DeleteStackCommand({ StackName: name }));
+      await this.settled(name);
+      await this.client.send(new CreateStackCommand(request));
+    } else {
+      try {
+        await this.client.send(new UpdateStackCommand(request));
+      } catch (error) {
+        if (!(error instanceof Error && /No updates/.test(error.message))) throw error;
+      }
+    }
+    const status = await this.settled(name);
+    if (status === undefined || !/^(CREATE|UPDATE)_COMPLETE$/.test(status))
+      throw new Error(`the stack ${name} is ${status ?? 'gone'}: ${await this.reason(name)}`);
+    const { Stacks: found = [] } = await this.client.send(new DescribeStacksCommand({ StackName: name }));
+    return new Map((found[0]?.Outputs ?? []).map(({ OutputKey = '', OutputValue = '' }) => [OutputKey, OutputValue]));
+  }
+
+  end(): void {
+    this.client.destroy();
+  }
+
+  private async status(name: string): Promise<string | undefined> {
+    try {
+      const { Stacks: found = [] } = await this.client.send(new DescribeStacksCommand({ StackName: name }));
+      return found[0]?.StackStatus;
+    } catch (error) {
+      if (error instanceof Error && /does not exist/.test(error.message)) return undefined;
+      throw error;
+    }
+  }
+
+  private async settled(name: string): Promise<string | undefined> {
+    for (const deadline = Date.now() + STACK_SECONDS * 1000; ; await sleep(200)) {
+      const status = await this.status(name);
+      if (status === undefined || !status.endsWith('_IN_PROGRESS') || Date.now() > deadline) return status;
+    }
+  }
+
+  private async reason(name: string): Promise<string> {
+    const { StackEvents: events = [] } = await this.client.send(new DescribeStackEventsCommand({ StackName: name }));
+    const failed = events.filter(({ ResourceStatus }) => ResourceStatus?.endsWith('_FAILED')).at(-1);
+    return failed ? `${failed.LogicalResourceId}: ${failed.ResourceStatusReason}` : 'no reason given';
+  }
+}
+
+/** The template without the sections that are empty, and with the numbers and lists that it had. */
+function bare(template: Template): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(template).filter(
+      ([, section]) => typeof section !== 'object' || Object.keys(section ?? {}).length > 0,
+    ),
+  );
+}

@@ -1,0 +1,94 @@
+/** The images of a workspace: built as Copilot builds them, or pulled, and given to the cluster. */
+import { availableParallelism } from 'node:os';
+import { dirname, join } from 'node:path';
+import { type Container, containersOf } from '../k8s/containers.ts';
+import { buildOf, dockerfileOf, imageOf } from '../k8s/images.ts';
+import type { Workload } from '../k8s/workload.ts';
+import { Failed, output, run } from '../tools/terminal/programs.ts';
+import type { Image } from './cluster.ts';
+
+/** An image that the objects of a workload name, and how it comes to be. */
+export interface WantedImage {
+  /** As the objects name it. */
+  name: string;
+  /** The arguments of `docker build`; undefined for one that is pulled. */
+  build: string[] | undefined;
+}
+
+/** What the containers of a workload run, each image once. Paths are from `root`, the folder around `copilot/`. */
+export function wantedImages(workload: Workload, root: string): WantedImage[] {
+  const all = containersOf(workload.manifest.fields).map((container) => ({
+    name: imageOf(workload, container),
+    build: container.image?.location ? undefined : buildArguments(container, root),
+  }));
+  return [...new Map(all.map((image) => [image.name, image])).values()];
+}
+
+/**
+ * As Copilot calls `docker build`: without a context, the folder of the Dockerfile is it. The platform is this machine's,
+ * which is that of the cluster. https://github.com/aws/copilot-cli/blob/v1.34.1/internal/pkg/manifest/workload.go
+ */
+function buildArguments(container: Container, root: string): string[] {
+  const build = buildOf(container) ?? {};
+  const dockerfile = dockerfileOf(container);
+  const {
+    context,
+    target,
+    args = {},
+    cache_from: caches = [],
+  } = {
+    context: undefined,
+    target: undefined,
+    ...('args' in build || 'context' in build || 'target' in build ? build : {}),
+  };
+  return [
+    ...['--file', join(root, dockerfile)],
+    ...(target === undefined ? [] : ['--target', target]),
+    ...Object.entries(args).flatMap(([name, value]) => ['--build-arg', `${name}=${value}`]),
+    ...caches.flatMap((cache) => ['--cache-from', cache]),
+    join(root, context ?? dirname(dockerfile)),
+  ];
+}
+
+/** Builds or pulls an image. Throws with the end of what the tool said, or with what to type for a private registry. */
+export async function makeImage({ name, build }: WantedImage): Promise<Image> {
+  if (build) return await buildImage(name, build);
+  try {
+    return { name, id: await idOf(name) };
+  } catch {
+    await run('docker', ['pull', name]).catch((error: unknown) => {
+      throw error instanceof Failed ? new Error(`${error.message}\n\n${pullRemedy(name)}`) : error;
+    });
+    return { name, id: await idOf(name) };
+  }
+}
+
+const slots = Math.max(1, Math.min(4, availableParallelism()));
+let running = 0;
+const waiting: (() => void)[] = [];
+
+/** One build for each processor, four at most: each takes memory of its own. */
+async function buildImage(name: string, build: readonly string[]): Promise<Image> {
+  if (running >= slots) await new Promise<void>((resume) => waiting.push(resume));
+  running += 1;
+  try {
+    await run('docker', ['build', '--tag', name, '--provenance=false', ...build]);
+    return { name, id: await idOf(name) };
+  } finally {
+    running -= 1;
+    waiting.shift()?.();
+  }
+}
+
+async function idOf(name: string): Promise<string> {
+  return await output('docker', ['image', 'inspect', '--format', '{{.Id}}', name]);
+}
+
+/** https://docs.docker.com/reference/cli/docker/login/ */
+function pullRemedy(name: string): string {
+  const [, registry = ''] = /^([^/]+[.:][^/]+)\//.exec(name) ?? [];
+  const [, account, region] = /^(\d{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com$/.exec(registry) ?? [];
+  if (account)
+    return `it is in a private registry: aws ecr get-login-password --region ${region} | docker login --username AWS --password-stdin ${registry}`;
+  return `if its registry is private: docker login ${registry || 'docker.io'}`;
+}

@@ -1,0 +1,25 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+
+/** A port of this machine that leads to one of a Service, such as `service/ssm`, until `end`. */
+export async function portForward(
+  connection: readonly string[],
+  namespace: string,
+  target: string,
+  port: number,
+): Promise<{ url: string; end(): void }> {
+  const forward = ['port-forward', '-n', namespace, target, `:${port}`];
+  const child = spawn('kubectl', [...connection, ...forward], { stdio: ['ignore', 'pipe', 'pipe'] });
+  let said = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    said += text;
+  });
+  const [line] = await Promise.race([
+    once(createInterface({ input: child.stdout }), 'line'),
+    once(child, 'exit').then(() => ['']),
+  ]);
+  const [, local] = /^Forwarding from 127\.0\.0\.1:(\d+)/.exec(String(line)) ?? [];
+  if (local === undefined) throw new Error(`kubectl ${forward.join(' ')} found no way to ${target}: ${said}`);
+  return { url: `http://127.0.0.1:${local}`, end: () => child.kill() };
+}

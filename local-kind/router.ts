@@ -1,0 +1,155 @@
+/** What stands for the load balancer: nginx with the routes of all workloads, by host and path. */
+import { createHash } from 'node:crypto';
+import type { Route } from '../k8s/routes.ts';
+import { type KubernetesObject, kubernetesObject } from './objects.ts';
+
+export const ROUTER_IMAGE = 'nginx:1.27-alpine';
+const PORT = 8080;
+
+/**
+ * The configuration of nginx. A path is matched as a listener rule of Copilot's does: itself and what is below it, and
+ * the longest one wins. Under localhost all hosts are one, and each has a name below it too: shop.example.com.localhost.
+ * Names are resolved as requests come, so a service that is not there yet answers 503 alone.
+ */
+export function routerConfiguration(routes: readonly Route[], namespace: string): string {
+  const hosts = [...new Set(routes.map(({ host }) => host))];
+  const named = hosts.filter((host) => host !== undefined);
+  // A host that has no rule for a path gets the rules of all hosts, as on a load balancer.
+  const servers = named.map((host) =>
+    server(`${host} ${host}.localhost`, [...routes.filter((route) => route.host === host), ...common()]),
+  );
+  return `worker_processes 1;
+pid /tmp/nginx.pid;
+events { worker_connections 1024; }
+http {
+  access_log off;
+  server_tokens off;
+  client_body_temp_path /tmp/body;
+  proxy_temp_path /tmp/proxy;
+  fastcgi_temp_path /tmp/fastcgi;
+  uwsgi_temp_path /tmp/uwsgi;
+  scgi_temp_path /tmp/scgi;
+  client_max_body_size 0;
+  server_names_hash_bucket_size 128;
+  resolver kube-dns.kube-system.svc.cluster.local valid=2s;
+  map $http_upgrade $connection_upgrade { default upgrade; '' ''; }
+  proxy_http_version 1.1;
+  proxy_buffering off;
+  proxy_request_buffering off;
+  proxy_read_timeout 60s;
+  proxy_set_header Host $http_host;
+  proxy_set_header Upgrade $http_upgrade;
+  proxy_set_header Connection $connection_upgrade;
+  proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+  proxy_set_header X-Forwarded-Proto http;
+  proxy_set_header X-Forwarded-Port $server_port;
+${[...servers, server('_', [...common(), ...routes])].join('\n')}
+}
+`;
+
+  function common() {
+    return routes.filter(({ host }) => host === undefined);
+  }
+
+  function server(name: string, own: readonly Route[]): string {
+    const isDefault = name === '_';
+    const seen = new Map<string, Route>();
+    for (const route of own) if (!seen.has(route.path)) seen.set(route.path, route);
+    const locations = [...seen.values()].flatMap((route) => location(route));
+    const hasRoot = seen.has('/');
+    return [
+      '  server {',
+      `    listen ${PORT}${isDefault ? ' default_server' : ''};`,
+      `    server_name ${name};`,
+      '    error_page 502 504 = @none;',
+      "    location @none { return 503 'no pod of this service answers\\n'; }",
+      "    location = /_plusone/health { return 200 'ok\\n'; }",
+      ...locations,
+      ...(hasRoot ? [] : ["    location / { return 404 'no route leads here\\n'; }"]),
+      '  }',
+    ].join('\n');
+  }
+
+  function location({ path, service, port }: Route): string[] {
+    const pass = `set $target http://${service}.${namespace}.svc.cluster.local:${port}; proxy_pass $target;`;
+    if (path === '/') return [`    location / { ${pass} }`];
+    const plain = path.replace(/\/+$/, '');
+    return [`    location = ${plain} { ${pass} }`, `    location ${plain}/ { ${pass} }`];
+  }
+}
+
+/** The router's objects, behind that port of every node. */
+export function routerObjects(
+  namespace: string,
+  nodePort: number,
+  routes: readonly Route[],
+  application: string,
+): KubernetesObject[] {
+  const configuration = routerConfiguration(routes, application);
+  const labels = { 'app.kubernetes.io/name': 'router', 'app.kubernetes.io/part-of': 'local-kind' };
+  const metadata = { name: 'router', namespace, labels };
+  return [
+    { apiVersion: 'v1', kind: 'ConfigMap', metadata, data: { 'nginx.conf': configuration } },
+    {
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata,
+      spec: {
+        type: 'NodePort',
+        selector: { 'app.kubernetes.io/name': 'router' },
+        ports: [{ name: 'http', port: 80, targetPort: PORT, nodePort }],
+      },
+    },
+    {
+      apiVersion: 'apps/v1',
+      kind: 'Deployment',
+      metadata,
+      spec: {
+        replicas: 1,
+        selector: { matchLabels: { 'app.kubernetes.io/name': 'router' } },
+        template: {
+          metadata: {
+            labels,
+            // nginx reads its configuration once.
+            annotations: { configuration: createHash('sha256').update(configuration).digest('hex').slice(0, 16) },
+          },
+          spec: {
+            automountServiceAccountToken: false,
+            enableServiceLinks: false,
+            securityContext: {
+              runAsNonRoot: true,
+              runAsUser: 101,
+              runAsGroup: 101,
+              seccompProfile: { type: 'RuntimeDefault' },
+            },
+            containers: [
+              {
+                name: 'nginx',
+                image: ROUTER_IMAGE,
+                imagePullPolicy: 'IfNotPresent',
+                command: ['nginx', '-g', 'daemon off;', '-c', '/etc/router/nginx.conf'],
+                env: [],
+                ports: [{ containerPort: PORT }],
+                readinessProbe: { httpGet: { path: '/_plusone/health', port: PORT }, periodSeconds: 1 },
+                resources: { requests: { cpu: '10m', memory: '16Mi' }, limits: { memory: '128Mi' } },
+                securityContext: {
+                  allowPrivilegeEscalation: false,
+                  readOnlyRootFilesystem: true,
+                  capabilities: { drop: ['ALL'] },
+                },
+                volumeMounts: [
+                  { name: 'configuration', mountPath: '/etc/router', readOnly: true },
+                  { name: 'tmp', mountPath: '/tmp' },
+                ],
+              },
+            ],
+            volumes: [
+              { name: 'configuration', configMap: { name: 'router' } },
+              { name: 'tmp', emptyDir: {} },
+            ],
+          },
+        },
+      },
+    },
+  ].map((object) => kubernetesObject.parse(object));
+}

@@ -1,0 +1,39 @@
+import { expect } from 'chai';
+import { routerConfiguration } from '../../local-kind/router.ts';
+
+const route = (path: string, service: string, host?: string) => ({ host, path, service, port: 80 });
+
+/** The locations of the server of that name, in order. */
+function locations(configuration: string, server: string): string[] {
+  const [, body = ''] = new RegExp(`server_name ${server};\n([^]*?)\n {2}}`).exec(configuration) ?? [];
+  return [...body.matchAll(/location (\S+ ?\S*) \{ set \$target http:\/\/(\w+)/g)].map(
+    ([, where, to]) => `${where} ${to}`,
+  );
+}
+
+describe('routerConfiguration', () => {
+  it('matches a path and what is below it, not what only begins alike', () => {
+    expect(locations(routerConfiguration([route('/api', 'api')], 'shop'), '_')).to.deep.equal([
+      '= /api api',
+      '/api/ api',
+    ]);
+  });
+
+  it('sends what no other path takes to the service of /', () => {
+    expect(locations(routerConfiguration([route('/', 'home')], 'shop'), '_')).to.deep.equal(['/ home']);
+  });
+
+  it('answers 404 where no route leads', () => {
+    expect(routerConfiguration([route('/api', 'api')], 'shop')).to.contain("location / { return 404 'no route");
+  });
+
+  it('tells hosts apart, each with a name below localhost, and knows all of them at localhost', () => {
+    const configuration = routerConfiguration([route('/', 'blog', 'blog.example.com'), route('/', 'home')], 'shop');
+    expect(locations(configuration, 'blog.example.com blog.example.com.localhost')).to.deep.equal(['/ blog']);
+    expect(locations(configuration, '_')).to.deep.equal(['/ home']);
+  });
+
+  it('leads to the Services of the application', () => {
+    expect(routerConfiguration([route('/', 'home')], 'shop')).to.contain('http://home.shop.svc.cluster.local:80');
+  });
+});

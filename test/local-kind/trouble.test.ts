@@ -1,0 +1,21 @@
+import { expect } from 'chai';
+import { likelyCause } from '../../local-kind/trouble.ts';
+
+describe('likelyCause', () => {
+  for (const [said, cause] of [
+    ['unable to find user app: no matching entries in passwd file', 'the image has no user "app"'],
+    ["couldn't find key TOKEN in Secret shop/web-secrets", 'TOKEN is not in plusone.env'],
+    ['exec: "serve": executable file not found in $PATH: unknown', 'the image has no program "serve"'],
+    ['container has runAsNonRoot and image will run as root', 'the image runs as root'],
+    ['failed to calculate checksum of ref a::b: "/web/x.conf": not found', 'the build context has no web/x.conf'],
+    ['Error: connect ECONNREFUSED 10.0.0.1:3306', 'something that it connects to does not answer'],
+  ] as const) {
+    it(`is "${cause}" for ${said.slice(0, 40)}`, () => {
+      expect(likelyCause(said)).to.contain(cause);
+    });
+  }
+
+  it('is not guessed where the text gives none away', () => {
+    expect(likelyCause('it ended with 1')).to.equal(undefined);
+  });
+});

@@ -1,0 +1,113 @@
+import { watch } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Outcome, Wanted } from '../../local-kind/application.ts';
+import { openWorkspace, type Workspace } from '../../manifest/workspace.ts';
+import { duration, remark, say } from '../terminal/progress.ts';
+import { requireTools } from '../terminal/requirements.ts';
+import { clusterOption, command, environmentOption, wholeNumber, workspaceOptions } from './command.ts';
+import { exitCodes } from './exit.ts';
+
+const { workspace, help } = workspaceOptions;
+const SETTLE_MILLISECONDS = 300;
+/** What no image is built from, or what changes with every build. */
+const UNWATCHED = /(^|\/)(\.git|node_modules|\.local|dist|plusone\.env)(\/|$)/;
+
+export const upCommand = command({
+  name: 'up',
+  summary: 'Run every service and job of the workspace in a kind cluster of this machine',
+  details:
+    'Builds the images, starts what stands in for AWS, and routes every http of the workspace on one port. Needs Docker, kind and kubectl, and no AWS account. Run it again after a change: what is the same stays. A workload that fails leaves the others alone, and the exit code is 1.',
+  options: {
+    workspace,
+    environment: environmentOption,
+    cluster: clusterOption,
+    port: {
+      type: 'string',
+      short: 'p',
+      value: 'PORT',
+      help: 'the port of localhost (default: 5000); a cluster keeps its port',
+    },
+    watch: { type: 'boolean', help: 'stay, and bring up again what changes' },
+    json: { type: 'boolean', help: 'the outcome as JSON' },
+    help,
+  },
+  examples: [
+    ['plusone up', 'then the browser at http://localhost:5000'],
+    ['plusone up -e test -p 8080', 'as it is in test, on another port'],
+  ],
+  async run(values) {
+    const found = openWorkspace(values.workspace);
+    const wanted = {
+      environment: values.environment ?? 'local',
+      cluster: values.cluster,
+      port: values.port === undefined ? undefined : wholeNumber('--port', values.port, 1, 65535),
+    };
+    process.once('SIGINT', () => {
+      remark('\nstopped; the same command goes on from there');
+      process.exit(exitCodes.interrupted);
+    });
+    await requireTools(['docker', 'docker buildx', 'kind', 'kubectl']);
+    const outcome = await bringUp(found, wanted, values.json ?? false);
+    if (values.watch) await follow(found, wanted);
+    return outcome.workloads.some(({ failure }) => failure !== undefined) ? exitCodes.failed : exitCodes.done;
+  },
+});
+
+async function bringUp(found: Workspace, wanted: Wanted, json: boolean): Promise<Outcome> {
+  // It loads cdk8s and the AWS SDK, which few commands need.
+  const { up } = await import('../../local-kind/application.ts');
+  const started = performance.now();
+  const outcome = await up(found, wanted);
+  say(json ? JSON.stringify(outcome, undefined, 2) : summary(found, wanted, outcome, duration(started)));
+  return outcome;
+}
+
+/** The workloads as a tree, with the ways in. */
+function summary({ application }: Workspace, { environment }: Wanted, outcome: Outcome, took: string): string {
+  const { url, cluster, routes, workloads, unavailable } = outcome;
+  const width = Math.max(0, ...workloads.map(({ name }) => name.length));
+  const lines = workloads.flatMap(({ name, type, failure }, i) => {
+    const isLast = i === workloads.length - 1;
+    const ways = routes
+      .filter(({ service }) => service === name)
+      .map(({ host, path }) => (host ? `${url.replace('localhost', `${host}.localhost`)}${path}` : `${url}${path}`));
+    const state =
+      failure === undefined ? (type === 'Scheduled Job' ? `plusone job run ${name}` : ways.join('  ')) : 'failed';
+    const head = `${isLast ? '└─' : '├─'} ${failure === undefined ? '✓' : '✗'} ${name.padEnd(width)}  ${state || type}`;
+    const below = failure?.split('\n').map((line) => `${isLast ? ' ' : '│'}      ${line}`) ?? [];
+    return [head.trimEnd(), ...below];
+  });
+  const missing = unavailable.map(({ what, remedy }) => `not here: ${what}: ${remedy}`);
+  const again = cluster === application ? '' : ` --cluster ${cluster}`;
+  return [
+    '',
+    `${application} as in "${environment}", in the kind cluster ${cluster} (${took})`,
+    ...lines,
+    ...(missing.length > 0 ? ['', ...missing] : []),
+    '',
+    `plusone logs NAME --follow${again}    what one of them logs`,
+    `plusone status${again}                how they are`,
+    `plusone down${again}                  removes all of it`,
+  ].join('\n');
+}
+
+/** Brings the workspace up again after each change, until the process ends. */
+async function follow(found: Workspace, wanted: Wanted): Promise<never> {
+  let changed: string | undefined;
+  watch(found.root, { recursive: true }, (_event, name) => {
+    if (name && !UNWATCHED.test(name.replaceAll('\\', '/'))) changed = name;
+  });
+  remark(`\nwatching ${found.root}; Ctrl-C ends it, and leaves the cluster up`);
+  for (;;) {
+    await sleep(SETTLE_MILLISECONDS);
+    if (changed === undefined) continue;
+    const name = changed;
+    changed = undefined;
+    // An editor writes several files, and one file several times.
+    await sleep(SETTLE_MILLISECONDS);
+    remark(`\n${name} changed`);
+    await bringUp(found, wanted, false).catch((error: unknown) =>
+      remark(error instanceof Error ? error.message : String(error)),
+    );
+  }
+}
