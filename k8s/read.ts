@@ -104,7 +104,13 @@ function readWorkload(options: Options, workspace: Workspace, service: string): 
   const { text, name } = readText(join(folder, 'manifest.yml'));
   const patches = join(folder, 'overrides', 'cfn.patches.yml');
   const overrides = readOverrides(patches, displayed(patches));
-  const surroundings = { application, environment, shell: process.env, addedVolumes: overrides.volumes };
+  const surroundings = {
+    application,
+    environment,
+    shell: process.env,
+    addedVolumes: overrides.volumes,
+    folder: service,
+  };
   const manifest = readManifest(text, name, surroundings);
   if (options.strict && manifest.warnings.length > 0)
     throw new StrictError(located(name, manifest.warnings).join('\n'));

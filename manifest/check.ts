@@ -69,7 +69,7 @@ function checkWorkload(
   const environments = [...new Set([...statedEnvironments(text), ...deployed])];
   const inAll = new Map<string, { finding: Finding; environments: string[] }>();
   for (const environment of environments.length > 0 ? environments : ['test']) {
-    const surroundings = { application, environment, shell, addedVolumes };
+    const surroundings = { application, environment, shell, addedVolumes, folder: name };
     const manifest = attempt(() => readManifest(text, file, surroundings));
     const errors = manifest instanceof DocumentError ? manifest.problems : [];
     // Of the others this loop says more.

@@ -245,7 +245,7 @@ function isSet(value: Node | undefined, long: Schema): boolean {
 }
 
 /** Fields whose length Copilot asks, not whether they are there. */
-const COUNTED = new Set(['subnets', 'from_tags', 'groups', 'additional_rules']);
+const COUNTED = new Set(['subnets', 'from_tags', 'groups', 'additional_rules', 'alias']);
 
 function isEmptyCollection(name: string, value: Node | undefined): boolean {
   if (!COUNTED.has(name)) return false;
@@ -263,7 +263,7 @@ function isStruct(schema: Schema): boolean {
 }
 
 /** The schema that decides on the value, behind what makes it optional or another shape. */
-function inside(schema: Schema): Schema {
+export function inside(schema: Schema): Schema {
   if (decodings.has(schema)) return schema;
   if (schema instanceof z.ZodOptional) return inside(schema.unwrap());
   if (!(schema instanceof z.ZodPipe)) return schema;

@@ -45,6 +45,8 @@ export interface Surroundings {
   shell: Readonly<Record<string, string | undefined>>;
   /** The volumes that overrides add to those of the manifest. */
   addedVolumes?: readonly string[];
+  /** The name of the folder that holds the manifest, which has to be that of the workload. */
+  folder?: string;
 }
 
 /**
@@ -55,7 +57,7 @@ export interface Surroundings {
 export function readManifest(
   text: string,
   file: string,
-  { application, environment, shell, addedVolumes = [] }: Surroundings,
+  { application, environment, shell, addedVolumes = [], folder }: Surroundings,
 ): Manifest {
   const predefined = { COPILOT_APPLICATION_NAME: application, COPILOT_ENVIRONMENT_NAME: environment };
   const stated = interpolate(parse(text, file), file, predefined, shell);
@@ -64,7 +66,7 @@ export function readManifest(
   const { manifest: whole, errors, notes: warnings } = decoded;
 
   const manifest = applyEnvironment(whole, environment);
-  const refused = [...errors, ...exclusiveForms(whole), ...emptySizes(type, stated)];
+  const refused = [...errors, ...exclusiveForms(whole), ...emptySizes(type, stated), ...otherName(stated, folder)];
   const problems = refused.length > 0 ? refused : problemsOf(type, manifest, addedVolumes);
   // An ignored field is often the reason why another one is missing.
   if (problems.length > 0) throw new DocumentError(file, unique(problems), unique(warnings));
@@ -84,8 +86,8 @@ export function readManifest(
 /** A Request-Driven Web Service comes out as a web service with a route of every path. */
 function fieldsOf(type: WorkloadType, manifest: YamlMapping): Fields {
   if (type !== 'Request-Driven Web Service') return everyField.parse(plain(manifest));
-  // App Runner knows no health check of containers; the others have another form there than elsewhere.
-  const without: Path[] = [['count'], ['network'], ['http', 'private'], ['image', 'healthcheck']];
+  // App Runner starts one container; the other fields have another form there than elsewhere.
+  const without: Path[] = [['count'], ['network'], ['http', 'private'], ['image', 'depends_on']];
   const common = without.reduce<Node>((node, path) => replaceAt(node, path, undefined), manifest);
   const fields = everyField.parse(plain(common));
   return { ...fields, http: { ...(typeof fields.http === 'object' ? fields.http : {}), path: '/' } };
@@ -130,6 +132,13 @@ function emptySizes(type: WorkloadType, stated: YamlMapping): Diagnostic[] {
     const message = `${field}: expected a whole number, found nothing: give it a value or remove it`;
     return entry && !entry.value ? [{ line: entry.key, message }] : [];
   });
+}
+
+function otherName(stated: YamlMapping, folder: string | undefined): Diagnostic[] {
+  const name = stated.get('name');
+  if (folder === undefined || !(name instanceof Scalar) || name.text === folder) return [];
+  const message = `name "${name.text}" is not that of its folder: expected "${folder}", or rename the folder`;
+  return [{ line: lineAt(stated, ['name']), message }];
 }
 
 function excluding(section: Node | undefined, path: Path, sides: readonly (readonly string[])[]): Diagnostic[] {

@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { readManifest } from '../../manifest/manifest.ts';
 import { read, refusal, webService } from '../k8s/workload.ts';
 
 describe('readManifest', () => {
@@ -193,6 +194,12 @@ describe('readManifest', () => {
     expect(refusal('name: api\ntype: Request-Driven Web Service\nimage: { location: x }')).to.contain(
       'image.port is missing',
     );
+  });
+
+  it('refuses another name than that of its folder', () => {
+    const surroundings = { application: 'shop', environment: 'test', shell: {}, folder: 'web' };
+    const message = 'm:1: name "api" is not that of its folder: expected "web", or rename the folder';
+    expect(() => readManifest(webService(), 'm', surroundings)).to.throw(message);
   });
 
   it('refuses a manifest without a type', () => {
