@@ -58,7 +58,8 @@ export async function positionOf(
   return { position: templates.findLastIndex((template) => isSameTemplate(deployed, template)), description };
 }
 
-async function settledStack(
+/** The stack when nothing is in progress in it; waits only for an update of ours. Throws Refusal. */
+export async function settledStack(
   client: CloudFormationClient,
   name: string,
   isOurs: boolean,

@@ -1,9 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { Agent as HttpAgent } from 'node:http';
 import { Agent } from 'node:https';
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   CloudFormationClient,
+  DescribeStackDriftDetectionStatusCommand,
+  DescribeStackResourceDriftsCommand,
   DescribeStacksCommand,
+  DetectStackDriftCommand,
   GetStackPolicyCommand,
   GetTemplateCommand,
   paginateDescribeStacks,
@@ -15,7 +19,7 @@ import { DescribeRulesCommand, ElasticLoadBalancingV2Client } from '@aws-sdk/cli
 import { S3Client } from '@aws-sdk/client-s3';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
 import { Refusal } from '../tools/terminal/refusal.ts';
-import type { DeployedStack, Inventory } from './inventory.ts';
+import { type DeployedStack, environmentStack, type Inventory } from './inventory.ts';
 
 /** The clients of one account and region. */
 export interface Clients {
@@ -85,6 +89,22 @@ export async function readInventory(
   };
 }
 
+/** What may have changed of one stack since an inventory: the stack itself, the environment's outputs, and the exports. */
+export async function readAgain(connected: Clients, inventory: Inventory, stack: DeployedStack): Promise<Inventory> {
+  const { cloudFormation } = connected;
+  const environment = environmentStack(inventory);
+  const description = await describeStack(cloudFormation, stack.name);
+  if (!description) throw new Refusal(`the stack ${stack.name} does not exist`);
+  const own = await readStack(connected, description, stack.kind);
+  const main = stack.kind === 'environment' ? description : await describeStack(cloudFormation, environment.name);
+  if (!main) throw new Refusal(`the stack ${environment.name} does not exist`);
+  return {
+    ...inventory,
+    stacks: stack.kind === 'environment' ? [own] : [{ ...environment, outputs: outputsOf(main) }, own],
+    exports: await readExports(cloudFormation),
+  };
+}
+
 async function readExports(client: CloudFormationClient): Promise<Record<string, string>> {
   const exports: Record<string, string> = {};
   for await (const page of paginateListExports({ client }, {}))
@@ -96,6 +116,13 @@ export function parametersOf({ Parameters = [] }: Stack): Record<string, string>
   return Object.fromEntries(
     Parameters.map(({ ParameterKey = '', ParameterValue = '' }) => [ParameterKey, ParameterValue]),
   );
+}
+
+function outputsOf({ Outputs = [] }: Stack): DeployedStack['outputs'] {
+  const outputs = Outputs.map(({ OutputKey = '', OutputValue = '', ExportName }) => {
+    return [OutputKey, { value: OutputValue, ...(ExportName ? { exportName: ExportName } : {}) }] as const;
+  });
+  return Object.fromEntries(outputs);
 }
 
 /** A stack by its name, or undefined. */
@@ -141,9 +168,6 @@ export async function readStack(
   const resources = await deployedResources(cloudFormation, name);
   const policy = await cloudFormation.send(new GetStackPolicyCommand({ StackName: name }));
   const parameters = parametersOf(stack);
-  const outputs = (stack.Outputs ?? []).map(({ OutputKey = '', OutputValue = '', ExportName }) => {
-    return [OutputKey, { value: OutputValue, ...(ExportName ? { exportName: ExportName } : {}) }] as const;
-  });
   return {
     name,
     id: stack.StackId ?? '',
@@ -156,10 +180,52 @@ export async function readStack(
     capabilities: stack.Capabilities ?? [],
     ...(stack.RoleARN ? { role: stack.RoleARN } : {}),
     ...(policy.StackPolicyBody ? { policy: policy.StackPolicyBody } : {}),
-    outputs: Object.fromEntries(outputs),
+    outputs: outputsOf(stack),
     resources,
     priorities: await rulePriorities(loadBalancing, resources),
+    drift: {},
   };
+}
+
+/** The same inventory with the drift of each stack; CloudFormation may take minutes to find that out. */
+export async function withDrift({ cloudFormation }: Clients, inventory: Inventory): Promise<Inventory> {
+  const stacks: DeployedStack[] = [];
+  for (const stack of inventory.stacks) stacks.push({ ...stack, drift: await driftOf(cloudFormation, stack.name) });
+  return { ...inventory, stacks };
+}
+
+async function driftOf(client: CloudFormationClient, name: string): Promise<DeployedStack['drift']> {
+  const { StackDriftDetectionId } = await client.send(new DetectStackDriftCommand({ StackName: name }));
+  let status: string | undefined;
+  do {
+    await sleep(1000);
+    const detection = await client.send(new DescribeStackDriftDetectionStatusCommand({ StackDriftDetectionId }));
+    status = detection.DetectionStatus;
+    if (status === 'DETECTION_FAILED' && !detection.DriftedStackResourceCount)
+      throw new Refusal(`${name}: drift can't be detected: ${detection.DetectionStatusReason}`);
+  } while (status === 'DETECTION_IN_PROGRESS');
+  const drift: DeployedStack['drift'] = {};
+  let NextToken: string | undefined;
+  do {
+    const page = await client.send(
+      new DescribeStackResourceDriftsCommand({
+        StackName: name,
+        StackResourceDriftStatusFilters: ['MODIFIED', 'DELETED'],
+        NextToken,
+      }),
+    );
+    for (const {
+      LogicalResourceId: id = '',
+      StackResourceDriftStatus,
+      PropertyDifferences = [],
+    } of page.StackResourceDrifts ?? [])
+      drift[id] =
+        StackResourceDriftStatus === 'DELETED'
+          ? 'deleted'
+          : PropertyDifferences.map(({ PropertyPath = '' }) => PropertyPath);
+    NextToken = page.NextToken;
+  } while (NextToken);
+  return drift;
 }
 
 async function rulePriorities(

@@ -1,5 +1,7 @@
 import { z } from 'zod';
+import { DocumentError } from '../manifest/document.ts';
 import { copilotVersion, customResources, isCustomResource, supportedTypes } from './copilot-resources.ts';
+import { isSameManifest } from './deployed-manifest.ts';
 import { Template, TemplateError } from './template.ts';
 
 const texts = z.record(z.string(), z.string());
@@ -24,6 +26,8 @@ const stackSchema = z.object({
   resources: z.record(z.string(), z.object({ type: z.string(), physicalId: z.string() })),
   /** The priorities of its listener rules, by their logical ids. */
   priorities: texts,
+  /** The resources that are not as the stack made them, by their logical ids: deleted, or with these properties changed. */
+  drift: z.record(z.string(), z.union([z.literal('deleted'), z.array(z.string())])),
 });
 
 const inventorySchema = z.object({
@@ -73,9 +77,13 @@ const settled = /^(CREATE|UPDATE|IMPORT)_COMPLETE$|^UPDATE_ROLLBACK_COMPLETE$/;
  */
 export function refusals(inventory: Inventory, manifests: ReadonlyMap<string, string>): string[] {
   return [
-    ...inventory.stacks.flatMap((stack) => [...statusRefusals(stack), ...templateRefusals(stack)]),
+    ...inventory.stacks.flatMap((stack) => [
+      ...statusRefusals(stack),
+      ...driftRefusals(stack),
+      ...templateRefusals(stack),
+    ]),
     ...inventory.stacks.flatMap((stack) => tagRefusals(inventory, stack)),
-    ...workloadStacks(inventory).flatMap((stack) => manifestRefusals(stack, manifests)),
+    ...workloadStacks(inventory).flatMap((stack) => manifestRefusals(inventory, stack, manifests)),
     ...domainRefusals(environmentStack(inventory)),
   ];
 }
@@ -84,6 +92,18 @@ function statusRefusals({ name, status }: DeployedStack): string[] {
   if (settled.test(status)) return [];
   if (/_IN_PROGRESS$/.test(status)) return [`${name} is ${status}: a deployment is in progress; wait for it`];
   return [`${name} is ${status}: bring it to a complete state first`];
+}
+
+/** An update of a service would bring back what was changed beside the stack, such as its task definition. */
+function driftRefusals({ name, resources, drift }: DeployedStack): string[] {
+  return Object.entries(drift).flatMap(([id, found]) => {
+    if (found === 'deleted') return [`${name}: ${id} was deleted beside the stack: restore it, or deploy with Copilot`];
+    const changed = resources[id]?.type === 'AWS::ECS::Service' ? found.filter((path) => path !== '/DesiredCount') : [];
+    if (changed.length === 0) return [];
+    return [
+      `${name}: ${id} was changed beside the stack (${changed.join(', ')}): deploy with Copilot to bring it in line`,
+    ];
+  });
 }
 
 function templateRefusals(stack: DeployedStack): string[] {
@@ -131,29 +151,29 @@ function tagRefusals({ application, environment }: Inventory, { name, kind, tags
     );
 }
 
-function manifestRefusals(stack: DeployedStack, manifests: ReadonlyMap<string, string>): string[] {
+function manifestRefusals(
+  { application, environment }: Inventory,
+  stack: DeployedStack,
+  manifests: ReadonlyMap<string, string>,
+): string[] {
   const { name, workload = '' } = stack;
   const local = manifests.get(workload);
   if (local === undefined)
     return [`${name}: the workspace has no manifest for ${workload}: use the workspace that was deployed`];
-  let deployed: string | undefined;
+  const file = `${workload}/manifest.yml`;
   try {
-    deployed = new Template(stack.template, name).metadata('Manifest');
-  } catch {
-    return [];
+    const kept = new Template(stack.template, name).metadata('Manifest');
+    if (kept === undefined || isSameManifest(local, file, kept, { application, environment, shell: process.env }))
+      return [];
+  } catch (error) {
+    if (error instanceof DocumentError) return [`${name}: ${error.message}`];
+    // Of a template that can't be read there is a refusal already.
+    if (error instanceof TemplateError) return [];
+    throw error;
   }
-  if (deployed === undefined || trimmed(deployed) === trimmed(local)) return [];
   return [
     `${name}: the manifest of ${workload} in the workspace is not the one that was deployed: deploy it with Copilot, or check out the one that was`,
   ];
-}
-
-function trimmed(text: string): string {
-  return text
-    .split('\n')
-    .map((line) => line.trimEnd())
-    .join('\n')
-    .trim();
 }
 
 function domainRefusals({ name, parameters }: DeployedStack): string[] {

@@ -8,8 +8,10 @@ import { DocumentError } from '../manifest/document.ts';
 import { displayed, MissingInput, openWorkspace, readText, type Workspace } from '../manifest/workspace.ts';
 import { Refusal } from '../tools/terminal/refusal.ts';
 import type { Journal, Session } from './apply.ts';
-import { clients, readInventory } from './aws.ts';
+import { clients, readInventory, withDrift } from './aws.ts';
 
+import { cdkFiles } from './cdk.ts';
+import { deploy } from './deploy.ts';
 import { type Inventory, parseInventory, refusals } from './inventory.ts';
 import { report } from './report.ts';
 import { applyStep, checkStep, undoStep } from './run.ts';
@@ -20,10 +22,11 @@ import { edited, stackFiles, stepFiles, writeText } from './write.ts';
 const usage = `Takes the deployed stacks of a Copilot environment out of Copilot: the same stacks and resources, without its custom resources.
 
 Usage: eject plan   --environment ENV                          read the stacks, write inventory.json and REPORT.md
-       eject write  --environment ENV --to cloudformation      write the templates of all steps and of the stacks after them
+       eject write  --environment ENV --to cloudformation|cdk  write the templates of all steps and of the stacks after them
        eject check STEP --environment ENV [--service NAME]     make and judge the change sets of a step, and remove them
        eject apply STEP --environment ENV [--service NAME]     carry out a step
        eject undo STEP  --environment ENV [--service NAME]     take a step back
+       eject deploy     --environment ENV --service NAME       afterwards: release from the edited manifest
 
 Steps, in this order: ${stepNames.join(', ')}. AWS is only read until apply, undo and the change sets of check.
 
@@ -31,8 +34,10 @@ Steps, in this order: ${stepNames.join(', ')}. AWS is only read until apply, und
   --workspace PATH    the Copilot workspace (default: copilot)
   --output PATH       where plan and write write (default: ejected/ENV)
   --service NAME      only this service or job (default: all)
-  --to FORMAT         cloudformation
-  --yes               apply and undo without asking
+  --to FORMAT         cloudformation, or cdk for a CDK app of the stacks as well (default: cloudformation)
+  --tag TAG           deploy: the tag of the images that are built (default: the commit)
+  --image IMAGE       deploy: the image of the service, instead of building one
+  --yes               apply, undo and deploy without asking
   --help              this text
 
 Exit code: 0 done, 1 refused or failed, 64 wrong usage, 65 something wrong in a file, 66 a file is missing.`;
@@ -66,7 +71,7 @@ function describe(error: Error): string {
 
 type Options = ReturnType<typeof readOptions>;
 
-const commands = ['plan', 'write', 'check', 'apply', 'undo'] as const;
+const commands = ['plan', 'write', 'check', 'apply', 'undo', 'deploy'] as const;
 
 function readOptions(args: readonly string[]) {
   const { values, positionals } = parseArgs({
@@ -78,6 +83,8 @@ function readOptions(args: readonly string[]) {
       output: { type: 'string' },
       service: { type: 'string' },
       to: { type: 'string', default: 'cloudformation' },
+      tag: { type: 'string' },
+      image: { type: 'string' },
       yes: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
@@ -92,7 +99,8 @@ function readOptions(args: readonly string[]) {
   if (rest.length > 0 || (!needsStep && step !== undefined))
     throw new UsageError(`unexpected argument ${rest[0] ?? step}`);
   if (!values.environment) throw new UsageError('--environment is missing');
-  if (values.to !== 'cloudformation') throw new UsageError(`--to ${values.to}: expected cloudformation`);
+  if (values.to !== 'cloudformation' && values.to !== 'cdk')
+    throw new UsageError(`--to ${values.to}: expected cloudformation or cdk`);
   const output = values.output ?? join('ejected', values.environment);
   return { ...values, environment: values.environment, output, command: known, step: name };
 }
@@ -101,6 +109,7 @@ async function run(options: Options): Promise<void> {
   const { command, step } = options;
   if (command === 'plan') return await plan(options);
   if (command === 'write') return write(options);
+  if (command === 'deploy') return await release(options);
   if (!step) throw new UsageError(`${command}: expected a step: ${stepNames.join(', ')}`);
   const session = openSession(options);
   const all = changes(session.inventory);
@@ -122,7 +131,9 @@ function isChosen({ stack }: Change, { service }: Options): boolean {
 
 async function plan({ environment, workspace: path, output }: Options): Promise<void> {
   const workspace = openWorkspace(path);
-  const inventory = await readInventory(clients(), workspace.application, environment);
+  const connected = clients();
+  const read = await readInventory(connected, workspace.application, environment);
+  const inventory = await withDrift(connected, read);
   const problems = refusals(inventory, manifestsOf(workspace));
   if (problems.length > 0) throw new Refusal(problems.join('\n'));
   const all = changes(inventory);
@@ -131,6 +142,17 @@ async function plan({ environment, workspace: path, output }: Options): Promise<
   console.log(
     `${displayed(join(output, 'REPORT.md'))}: what each step changes\n${displayed(join(output, 'inventory.json'))}: the stacks as they are deployed`,
   );
+}
+
+async function release({ environment, workspace, output, service, tag, image, yes }: Options): Promise<void> {
+  if (service === undefined) throw new UsageError('deploy: --service is missing');
+  const journal = fileJournal(join(output, 'log.jsonl'));
+  const session = { clients: clients(), journal, say, confirm: (question: string) => confirm(question, yes) };
+  await deploy(session, { workspace: openWorkspace(workspace), environment, service, tag, image, output });
+}
+
+function say(line: string): void {
+  console.log(line);
 }
 
 function manifestsOf({ folder, workloads }: Workspace): Map<string, string> {
@@ -149,7 +171,8 @@ function notesOn({ folder, workloads }: Workspace): string[] {
 function write(options: Options): void {
   const inventory = storedInventory(options);
   const all = changes(inventory);
-  const files = new Map([...stepFiles(all), ...stackFiles(inventory, all)]);
+  const app = options.to === 'cdk' ? cdkFiles(inventory, all) : [];
+  const files = new Map([...stepFiles(all), ...stackFiles(inventory, all), ...app]);
   for (const [path, text] of files) writeText(join(options.output, path), text);
   console.log(`${files.size} files in ${displayed(options.output)}: steps/, undo/ and stacks/`);
 }
@@ -172,7 +195,7 @@ function openSession(options: Options): Session {
     clients: clients(),
     inventory: storedInventory(options),
     journal: fileJournal(join(options.output, 'log.jsonl')),
-    say: (line) => console.log(line),
+    say,
     confirm: (question) => confirm(question, options.yes),
   };
 }

@@ -84,6 +84,7 @@ export function report(inventory: Inventory, changes: readonly Change[], notes: 
     `- The stack set ${application}-infrastructure with its repositories, the bucket of the artifacts and its key, and the stack ${application}-infrastructure-roles: releases need the repositories and the bucket.`,
     `- Parameters of SSM below /copilot/applications/${application} (records of Copilot) and /copilot/${application}/${environment}/secrets (secrets; the tasks read them).`,
     ...logGroups(inventory),
+    ...oldRuntimes(changes),
     '- What `DeletionPolicy: Retain` keeps when a stack is deleted later: the stack is gone, these resources are not.',
     '',
     '## What it costs to keep',
@@ -97,6 +98,7 @@ export function report(inventory: Inventory, changes: readonly Change[], notes: 
     '- Disable the pipelines of this application: a deployment by Copilot between two steps is refused or undoes them.',
     ...notes.map((note) => `- ${note}`),
     ...unprotected(inventory),
+    ...drifted(inventory),
   ];
   return `${lines.join('\n')}\n`;
 }
@@ -209,6 +211,29 @@ function unprotected({ stacks }: Inventory): string[] {
             `- ${stack.name}: ${id} (${type}) has no DeletionPolicy. The stack that contains it is retained; consider a policy in the addon.`,
         );
     });
+}
+
+function drifted({ stacks }: Inventory): string[] {
+  return stacks.flatMap(({ name, drift }) =>
+    Object.entries(drift).map(([id, found]) => {
+      const what = found === 'deleted' ? 'deleted' : `changed in ${found.join(', ')}`;
+      return `- ${name}: ${id} was ${what} beside the stack. No step brings that back.`;
+    }),
+  );
+}
+
+/** Functions that stay, on a runtime that AWS retires. */
+function oldRuntimes(changes: readonly Change[]): string[] {
+  const last = new Map(changes.map(({ stack, to }) => [stack.name, to]));
+  return [...last].flatMap(([name, template]) =>
+    [...template.resources()]
+      .filter(([, { type, properties }]) => {
+        return type === 'AWS::Lambda::Function' && /^nodejs(1\d|20)\./.test(String(properties.Runtime));
+      })
+      .map(
+        ([id, { properties }]) => `- ${name}: the function ${id} stays on ${properties.Runtime}, which AWS retires.`,
+      ),
+  );
 }
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {

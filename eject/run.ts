@@ -10,7 +10,7 @@ import {
   updateOf,
   verify,
 } from './apply.ts';
-import { readInventory } from './aws.ts';
+import { readAgain } from './aws.ts';
 import { type Change, depends, isSameTemplate, reversed, stepNames } from './steps.ts';
 import type { Template } from './template.ts';
 
@@ -108,7 +108,7 @@ async function prepare(
     throw new Refusal(
       `${what} is refused: the tags of the stack are not those of the inventory: ${lost.map(([key]) => key).join(', ')}`,
     );
-  const update = updateOf(change, await readInventory(clients, inventory.application, inventory.environment));
+  const update = updateOf(change, await readAgain(clients, inventory, stack));
   const { problems, changes } = await check(session, stack, description, update);
   if (problems.length > 0)
     throw new Refusal([`${what} is refused:`, ...problems.map((line) => `  ${line}`)].join('\n'));

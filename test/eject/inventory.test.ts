@@ -29,6 +29,17 @@ describe('the inventory', () => {
     expect(refused({ status: 'UPDATE_ROLLBACK_FAILED' })[0]).to.match(/^shop-test-web is UPDATE_ROLLBACK_FAILED/);
   });
 
+  it('refuses services that were changed beside their stack, and resources that were deleted, but no other count', () => {
+    const resources = { Service: { type: 'AWS::ECS::Service', physicalId: 'arn' } };
+    expect(refused({ resources, drift: { Service: ['/DesiredCount', '/TaskDefinition'] } })).to.deep.equal([
+      'shop-test-web: Service was changed beside the stack (/TaskDefinition): deploy with Copilot to bring it in line',
+    ]);
+    expect(refused({ resources, drift: { Service: ['/DesiredCount'], LogGroup: ['/Tags'] } })).to.deep.equal([]);
+    expect(refused({ drift: { LogGroup: 'deleted' } })[0]).to.match(
+      /^shop-test-web: LogGroup was deleted beside the stack/,
+    );
+  });
+
   it('refuses templates of other versions and with macros', () => {
     expect(refused({ template: serviceTemplate.replace('v1.34.1', 'v1.30.0') })[0]).to.match(
       /^shop-test-web: its template is of Copilot v1.30.0/,

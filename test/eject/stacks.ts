@@ -181,6 +181,7 @@ function stack(name: string, rest: Partial<DeployedStack>): DeployedStack {
     outputs: {},
     resources: {},
     priorities: {},
+    drift: {},
     ...rest,
   };
 }

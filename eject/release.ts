@@ -1,0 +1,477 @@
+import { isMap, isScalar, isSeq, Scalar, YAMLMap, YAMLSeq } from 'yaml';
+import { lineAt, type Path, parse, pathText } from '../manifest/document.ts';
+import { applyEnvironment } from '../manifest/environment.ts';
+import type { Fields } from '../manifest/fields.ts';
+import { isValueMap, type Template, toValue, type Value } from './template.ts';
+
+/** A release: the template and the parameters that an edited manifest makes of the deployed ones. */
+export interface Release {
+  readonly template: Template;
+  /** The parameters that change. */
+  readonly parameters: Readonly<Record<string, string>>;
+  /** The resources that may change. */
+  readonly touched: readonly string[];
+}
+
+/** An edit of the manifest that can't be released; `path` is that of the field. */
+export interface Unmapped {
+  readonly path: Path;
+  readonly reason: string;
+}
+
+interface Work {
+  readonly template: Template;
+  readonly parameters: Record<string, string>;
+  readonly touched: Set<string>;
+  readonly old: Fields;
+  readonly fields: Fields;
+}
+
+/** Carries an edit out, or gives the reason why it can't. */
+type Handler = (work: Work, path: Path) => string | undefined;
+
+/**
+ * Maps the edits between two readings of a manifest onto a template, as Copilot writes it (1.34.1). `unmapped` has each
+ * edit that can't be mapped; the release is complete only when it is empty.
+ */
+export function mapRelease(
+  deployed: Template,
+  old: Fields,
+  fields: Fields,
+): { release: Release; unmapped: readonly Unmapped[] } {
+  const work: Work = { template: deployed.copy(), parameters: {}, touched: new Set(), old, fields };
+  const unmapped: Unmapped[] = [];
+  const done = new Set<string>();
+  for (const path of changedPaths(old, fields)) {
+    const rule = rules.find(({ at }) =>
+      at.every((step, i) => (step === '*' ? path[i] !== undefined : step === path[i])),
+    );
+    if (!rule) {
+      unmapped.push({ path, reason: 'this edit is not mapped onto the template' });
+      continue;
+    }
+    // One run of a handler covers all edits below its place.
+    const key = pathText(path.slice(0, rule.at.length));
+    if (done.has(key)) continue;
+    done.add(key);
+    const reason = rule.handle(work, path);
+    if (reason !== undefined) unmapped.push({ path, reason });
+  }
+  const { template, parameters, touched } = work;
+  return { release: { template, parameters, touched: [...touched] }, unmapped };
+}
+
+/** `file:line: field: reason` for each edit that can't be released. */
+export function describeUnmapped(
+  unmapped: readonly Unmapped[],
+  text: string,
+  file: string,
+  environment: string,
+): string[] {
+  const tree = applyEnvironment(parse(text, file), environment);
+  return unmapped.map(({ path, reason }) => `${file}:${lineAt(tree, path)}: ${pathText(path)}: ${reason}`);
+}
+
+/** The places where two values differ, each as deep as both are maps. */
+export function changedPaths(a: unknown, b: unknown, path: Path = []): Path[] {
+  if (isRecord(a) && isRecord(b)) {
+    const keys = [...new Set([...Object.keys(a), ...Object.keys(b)])];
+    return keys.flatMap((key) => changedPaths(a[key], b[key], [...path, key]));
+  }
+  // A whole part that comes or goes is the edits of its fields.
+  if (isRecord(a) && b === undefined) return Object.keys(a).length > 0 ? changedPaths(a, {}, path) : [];
+  if (isRecord(b) && a === undefined) return Object.keys(b).length > 0 ? changedPaths({}, b, path) : [];
+  return JSON.stringify(a) === JSON.stringify(b) ? [] : [path];
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+// ---- The rules, from https://github.com/aws/copilot-cli/tree/v1.34.1/internal/pkg/template/templates/workloads
+
+const rules: readonly { at: readonly string[]; handle: Handler }[] = [
+  { at: ['cpu'], handle: ({ parameters, fields }) => setParameter(parameters, 'TaskCPU', fields.cpu ?? 256) },
+  { at: ['memory'], handle: ({ parameters, fields }) => setParameter(parameters, 'TaskMemory', fields.memory ?? 512) },
+  { at: ['count'], handle: setCount },
+  { at: ['variables'], handle: (work) => setVariables(work, undefined) },
+  { at: ['secrets'], handle: (work) => setSecrets(work, undefined) },
+  { at: ['entrypoint'], handle: (work) => setWords(work, undefined, 'EntryPoint', work.fields.entrypoint) },
+  { at: ['command'], handle: (work) => setWords(work, undefined, 'Command', work.fields.command) },
+  { at: ['image', 'build'], handle: () => undefined },
+  { at: ['image', 'location'], handle: setLocation },
+  {
+    at: ['image', 'healthcheck'],
+    handle: (work) => setContainerCheck(work, undefined, work.fields.image?.healthcheck),
+  },
+  { at: ['image', 'depends_on'], handle: (work) => setDependencies(work, undefined, work.fields.image?.depends_on) },
+  { at: ['image', 'labels'], handle: (work) => setLabels(work, undefined, work.fields.image?.labels) },
+  { at: ['http', 'healthcheck'], handle: setTargetCheck },
+  { at: ['http', 'deregistration_delay'], handle: setTargetAttributes },
+  { at: ['http', 'stickiness'], handle: setTargetAttributes },
+  { at: ['deployment', 'rolling'], handle: setRolling },
+  {
+    at: ['logging', 'retention'],
+    handle: ({ parameters, fields }) => setParameter(parameters, 'LogRetention', fields.logging?.retention ?? 30),
+  },
+  { at: ['sidecars', '*', 'variables'], handle: (work, path) => setVariables(work, String(path[1])) },
+  { at: ['sidecars', '*', 'secrets'], handle: (work, path) => setSecrets(work, String(path[1])) },
+  {
+    at: ['sidecars', '*', 'entrypoint'],
+    handle: (work, path) => setWords(work, String(path[1]), 'EntryPoint', sidecarOf(work, path)?.entrypoint),
+  },
+  {
+    at: ['sidecars', '*', 'command'],
+    handle: (work, path) => setWords(work, String(path[1]), 'Command', sidecarOf(work, path)?.command),
+  },
+  {
+    at: ['sidecars', '*', 'essential'],
+    handle: (work, path) => setProperty(work, String(path[1]), 'Essential', sidecarOf(work, path)?.essential),
+  },
+  {
+    at: ['sidecars', '*', 'healthcheck'],
+    handle: (work, path) => setContainerCheck(work, String(path[1]), sidecarOf(work, path)?.healthcheck),
+  },
+  {
+    at: ['sidecars', '*', 'depends_on'],
+    handle: (work, path) => setDependencies(work, String(path[1]), sidecarOf(work, path)?.depends_on),
+  },
+  {
+    at: ['sidecars', '*', 'labels'],
+    handle: (work, path) => setLabels(work, String(path[1]), sidecarOf(work, path)?.labels),
+  },
+  {
+    at: ['sidecars', '*', 'image', 'location'],
+    handle: (work, path) => setProperty(work, String(path[1]), 'Image', sidecarOf(work, path)?.image?.location),
+  },
+];
+
+function sidecarOf({ fields }: Work, path: Path) {
+  return fields.sidecars?.[String(path[1])];
+}
+
+function setParameter(parameters: Record<string, string>, name: string, value: number | string): undefined {
+  parameters[name] = String(value);
+}
+
+function setLocation({ parameters, fields }: Work): string | undefined {
+  const location = fields.image?.location;
+  if (location === undefined) return undefined;
+  return setParameter(parameters, 'ContainerImage', location);
+}
+
+// ---- Containers
+
+const definitions = ['Resources', 'TaskDefinition', 'Properties', 'ContainerDefinitions'];
+
+/** The definition of a container: the main one without a name. */
+function containerOf({ template, touched }: Work, name: string | undefined): YAMLMap | string {
+  touched.add('TaskDefinition');
+  const list = template.node(definitions);
+  const found = isSeq(list)
+    ? list.items.find((item) => {
+        const value = isMap(item) ? toValue(item.get('Name', true)) : undefined;
+        return name === undefined ? isValueMap(value) && value.Ref === 'WorkloadName' : value === name;
+      })
+    : undefined;
+  if (isMap(found)) return found;
+  return `the template has no container ${name ?? 'of the service'}; adding and removing sidecars is not mapped`;
+}
+
+function setProperty(work: Work, name: string | undefined, property: string, value: unknown): string | undefined {
+  const container = containerOf(work, name);
+  if (typeof container === 'string') return container;
+  if (value === undefined) container.delete(property);
+  else container.set(property, nodeOf(value));
+  return undefined;
+}
+
+function setWords(work: Work, name: string | undefined, property: string, words: readonly string[] | undefined) {
+  return setProperty(work, name, property, words && words.length > 0 ? words : undefined);
+}
+
+type Dependencies = NonNullable<Fields['image']>['depends_on'];
+
+function setDependencies(work: Work, name: string | undefined, dependencies: Dependencies): string | undefined {
+  const list = Object.entries(dependencies ?? {})
+    .toSorted(byName)
+    .map(([ContainerName, condition]) => ({ Condition: condition.toUpperCase(), ContainerName }));
+  return setProperty(work, name, 'DependsOn', list.length > 0 ? list : undefined);
+}
+
+function setLabels(work: Work, name: string | undefined, labels: Readonly<Record<string, string>> | undefined) {
+  const isEmpty = labels === undefined || Object.keys(labels).length === 0;
+  return setProperty(work, name, 'DockerLabels', isEmpty ? undefined : labels);
+}
+
+type ContainerCheck = NonNullable<Fields['image']>['healthcheck'];
+
+function setContainerCheck(work: Work, name: string | undefined, check: ContainerCheck): string | undefined {
+  if (check === undefined || Object.keys(check).length === 0) return setProperty(work, name, 'HealthCheck', undefined);
+  const { command, interval = 10, retries = 2, start_period: start = 0, timeout = 5 } = check;
+  return setProperty(work, name, 'HealthCheck', {
+    Command: command ?? ['CMD-SHELL', 'curl -f http://localhost/ || exit 1'],
+    Interval: Math.trunc(interval),
+    Retries: retries,
+    StartPeriod: Math.trunc(start),
+    Timeout: Math.trunc(timeout),
+  });
+}
+
+type Variables = Fields['variables'];
+
+function setVariables(work: Work, name: string | undefined): string | undefined {
+  const of = (fields: Fields): Variables =>
+    name === undefined ? fields.variables : fields.sidecars?.[name]?.variables;
+  const entries = Object.entries(of(work.fields) ?? {}).toSorted(byName);
+  const next = entries.map(([Name, value]) => ({
+    Name,
+    Value: typeof value === 'string' ? value : { 'Fn::ImportValue': value.from_cfn },
+  }));
+  // Copilot writes its own before them, and the mount points after them.
+  return replaceNamed(work, name, 'Environment', Object.keys(of(work.old) ?? {}), next, (list) =>
+    nameAt(list, list.items.length - 1) === 'COPILOT_MOUNT_POINTS' ? list.items.length - 1 : list.items.length,
+  );
+}
+
+function setSecrets(work: Work, name: string | undefined): string | undefined {
+  const of = (fields: Fields) => (name === undefined ? fields.secrets : fields.sidecars?.[name]?.secrets);
+  const arn = (secret: string) =>
+    `arn:\${AWS::Partition}:secretsmanager:\${AWS::Region}:\${AWS::AccountId}:secret:${secret}`;
+  const next = Object.entries(of(work.fields) ?? {})
+    .toSorted(byName)
+    .map(([Name, value]) => {
+      if (typeof value === 'string') return { Name, ValueFrom: value };
+      if ('from_cfn' in value) return { Name, ValueFrom: { 'Fn::ImportValue': value.from_cfn } };
+      return { Name, ValueFrom: { 'Fn::Sub': arn(value.secretsmanager) } };
+    });
+  // Those of addons come after them.
+  const before = Object.keys(of(work.old) ?? {});
+  return replaceNamed(work, name, 'Secrets', before, next, () => before.length);
+}
+
+/** Replaces the entries of these names that end before `endOf` by others. */
+function replaceNamed(
+  work: Work,
+  container: string | undefined,
+  property: string,
+  names: readonly string[],
+  next: readonly { Name: string }[],
+  endOf: (list: YAMLSeq) => number,
+): string | undefined {
+  const definition = containerOf(work, container);
+  if (typeof definition === 'string') return definition;
+  const node: unknown = definition.get(property, true);
+  const list = isSeq(node) ? node : new YAMLSeq();
+  const end = endOf(list);
+  const sorted = names.toSorted();
+  const found = sorted.map((_, i) => nameAt(list, end - sorted.length + i));
+  if (JSON.stringify(found) !== JSON.stringify(sorted))
+    return `${property} of the deployed template is not that of the deployed manifest (an override?)`;
+  list.items.splice(end - sorted.length, sorted.length, ...next.map((entry) => nodeOf(entry)));
+  if (list.items.length === 0) definition.delete(property);
+  else definition.set(property, list);
+  return undefined;
+}
+
+function nameAt(list: YAMLSeq, index: number): string | undefined {
+  const item = list.items[index];
+  const name = isMap(item) ? toValue(item.get('Name', true)) : undefined;
+  return typeof name === 'string' ? name : undefined;
+}
+
+function byName([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number {
+  return a < b ? -1 : Number(a > b);
+}
+
+// ---- Load balancer
+
+/** What only concerns the first rule; further rules are refused. */
+function targetGroup({ template, touched }: Work): string | undefined {
+  touched.add('TargetGroup').add('Service');
+  if (!template.node(['Resources', 'TargetGroup'])) return 'the template has no TargetGroup';
+  return undefined;
+}
+
+function httpOf(fields: Fields) {
+  return typeof fields.http === 'object' ? fields.http : undefined;
+}
+
+/** All that the forms of the field have. */
+interface TargetCheck {
+  path?: string | undefined;
+  port?: number | undefined;
+  success_codes?: string | undefined;
+  healthy_threshold?: number | undefined;
+  unhealthy_threshold?: number | undefined;
+  timeout?: number | undefined;
+  interval?: number | undefined;
+  grace_period?: number | undefined;
+}
+
+function setTargetCheck(work: Work): string | undefined {
+  const refusal = targetGroup(work);
+  if (refusal) return refusal;
+  const check: TargetCheck = httpOf(work.fields)?.healthcheck ?? {};
+  const seconds = (value: number | undefined) => (value === undefined ? undefined : Math.trunc(value));
+  const path = check.path ?? '/';
+  const properties: Record<string, unknown> = {
+    HealthCheckPath: path.startsWith('/') ? path : `/${path}`,
+    HealthCheckPort: check.port,
+    Matcher: check.success_codes ? { HttpCode: check.success_codes } : undefined,
+    HealthyThresholdCount: check.healthy_threshold,
+    UnhealthyThresholdCount: check.unhealthy_threshold,
+    HealthCheckIntervalSeconds: seconds(check.interval),
+    HealthCheckTimeoutSeconds: seconds(check.timeout),
+  };
+  for (const [name, value] of Object.entries(properties)) put(work, ['TargetGroup', name], value);
+  put(work, ['Service', 'HealthCheckGracePeriodSeconds'], seconds(check.grace_period ?? 60));
+  return undefined;
+}
+
+function setTargetAttributes(work: Work): string | undefined {
+  const refusal = targetGroup(work);
+  if (refusal) return refusal;
+  const http = httpOf(work.fields);
+  put(
+    work,
+    ['TargetGroup', 'TargetGroupAttributes'],
+    [
+      { Key: 'deregistration_delay.timeout_seconds', Value: Math.trunc(http?.deregistration_delay ?? 60) },
+      { Key: 'stickiness.enabled', Value: http?.stickiness ?? false },
+    ],
+  );
+  return undefined;
+}
+
+// ---- Service
+
+function setRolling(work: Work): string | undefined {
+  work.touched.add('Service');
+  const isRecreated = work.fields.deployment?.rolling === 'recreate';
+  put(work, ['Service', 'DeploymentConfiguration', 'MinimumHealthyPercent'], isRecreated ? 0 : 100);
+  put(work, ['Service', 'DeploymentConfiguration', 'MaximumPercent'], isRecreated ? 100 : 200);
+  return undefined;
+}
+
+type Scaled = Exclude<NonNullable<Fields['count']>, string | { replicas: number }>;
+
+interface Range {
+  min?: number | undefined;
+  max?: number | undefined;
+  spot_from?: number | undefined;
+}
+
+function scaledOf({ count }: Fields): Scaled | undefined {
+  return count !== undefined && !('replicas' in count) ? count : undefined;
+}
+
+/** The metrics that Copilot scales by, as far as both ends are mapped. */
+const metrics = {
+  cpu_percentage: 'ECSServiceAverageCPUUtilization',
+  memory_percentage: 'ECSServiceAverageMemoryUtilization',
+} as const;
+
+function setCount(work: Work): string | undefined {
+  const { template, touched, parameters, fields, old } = work;
+  const [before, after] = [scaledOf(old), scaledOf(fields)];
+  if (Boolean(before) !== Boolean(after)) return 'a change between a fixed count and a range is not mapped';
+  if (!after) {
+    const { count } = fields;
+    touched.add('Service');
+    return setParameter(parameters, 'TaskCount', count !== undefined && 'replicas' in count ? count.replicas : 1);
+  }
+  const unknown = changedPaths(before, after).find(
+    ([field]) => !['range', 'cooldown', ...Object.keys(metrics)].includes(String(field)),
+  );
+  if (unknown) return `a change of ${pathText(unknown)} is not mapped`;
+  const range: Range | undefined = after.range;
+  const earlierRange: Range | undefined = before?.range;
+  if (range === undefined || range.spot_from !== earlierRange?.spot_from)
+    return 'a change of Spot capacity is not mapped';
+  const { min = 0, max = 0 } = range;
+  setParameter(parameters, 'TaskCount', min);
+  if (!template.node(['Resources', 'AutoScalingTarget'])) return 'the template has no AutoScalingTarget';
+  touched.add('AutoScalingTarget').add('Service');
+  put(work, ['AutoScalingTarget', 'MinCapacity'], min);
+  put(work, ['AutoScalingTarget', 'MaxCapacity'], max);
+  for (const [field, metric] of Object.entries(metrics)) {
+    const target = field === 'cpu_percentage' ? after.cpu_percentage : after.memory_percentage;
+    const earlier = field === 'cpu_percentage' ? before?.cpu_percentage : before?.memory_percentage;
+    if ((target?.value === undefined) !== (earlier?.value === undefined))
+      return `adding or removing ${field} is not mapped`;
+    if (target?.value === undefined) continue;
+    const id = `AutoScalingPolicy${metric}`;
+    touched.add(id);
+    const path = [id, 'TargetTrackingScalingPolicyConfiguration'];
+    put(work, [...path, 'TargetValue'], target.value);
+    put(work, [...path, 'ScaleInCooldown'], cooldown(target.cooldown?.in ?? after.cooldown?.in, 120));
+    put(work, [...path, 'ScaleOutCooldown'], cooldown(target.cooldown?.out ?? after.cooldown?.out, 60));
+  }
+  return undefined;
+}
+
+/** Zero is what Copilot's templates take for nothing. */
+function cooldown(seconds: number | undefined, otherwise: number): number {
+  return Math.trunc(seconds ?? 0) || otherwise;
+}
+
+// ---- Nodes
+
+/** Sets a property of a resource, or removes it. */
+function put({ template }: Work, [id = '', ...rest]: readonly string[], value: unknown): void {
+  const path = ['Resources', id, 'Properties', ...rest];
+  if (value === undefined) template.delete(path);
+  else template.set(path, nodeOf(value));
+}
+
+/** A node whose texts are quoted, so that YAML 1.1 reads them as texts too. */
+function nodeOf(value: unknown): Scalar | YAMLSeq | YAMLMap {
+  if (Array.isArray(value)) {
+    const list = new YAMLSeq();
+    for (const item of value) list.items.push(nodeOf(item));
+    return list;
+  }
+  if (isRecord(value)) {
+    const map = new YAMLMap();
+    for (const [key, item] of Object.entries(value)) map.set(keyOf(key), nodeOf(item));
+    return map;
+  }
+  const scalar = new Scalar(String(value));
+  scalar.type = typeof value === 'string' ? Scalar.QUOTE_DOUBLE : Scalar.PLAIN;
+  return scalar;
+}
+
+function keyOf(key: string): Scalar {
+  const scalar = new Scalar(key);
+  if (!/^[A-Za-z][\w:]*$/.test(key)) scalar.type = Scalar.QUOTE_DOUBLE;
+  return scalar;
+}
+
+/** The template with another manifest in its metadata, from which the next release is told. */
+export function withManifest(template: Template, manifest: string): Template {
+  const copy = template.copy();
+  const scalar = new Scalar(manifest);
+  scalar.type = Scalar.BLOCK_LITERAL;
+  copy.set(['Metadata', 'Manifest'], scalar);
+  return copy;
+}
+
+/** The image of each container of a template; undefined for the main one, whose image is a parameter. */
+export function imagesOf(template: Template): Map<string | undefined, Value> {
+  const list = template.node(definitions);
+  const items = isSeq(list) ? list.items.filter(isMap) : [];
+  return new Map(
+    items.map((item) => {
+      const name = item.get('Name', true);
+      return [isScalar(name) && name.tag !== '!Ref' ? String(name.value) : undefined, toValue(item.get('Image', true))];
+    }),
+  );
+}
+
+/** Sets the image of a sidecar. */
+export function setImage(template: Template, name: string, image: string): void {
+  const work: Work = { template, parameters: {}, touched: new Set(), old: {}, fields: {} };
+  const problem = setProperty(work, name, 'Image', image);
+  if (problem) throw new Error(problem);
+}
