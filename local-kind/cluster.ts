@@ -7,7 +7,7 @@ import { output, run } from '../tools/terminal/programs.ts';
 import { Refusal } from '../tools/terminal/refusal.ts';
 import { requireFreePort } from './port-holder.ts';
 
-/** Where kind writes how to reach its clusters; the person's own kubeconfig and context stay as they are. */
+/** kind writes its clusters to this file; the user's own kubeconfig and context stay unchanged. */
 export const KUBECONFIG = '.local/kubeconfig';
 
 const CONFIGURATION = new URL('./cluster.yaml', import.meta.url);
@@ -16,8 +16,8 @@ const LOAD_IMAGE = fileURLToPath(new URL('./load-image.sh', import.meta.url));
 /** How long an existing cluster may take to answer: a stopped node on a busy machine needs most of it. */
 const ANSWER_SECONDS = 120;
 
-/** What kubectl says of these is for people; of others it may be a secret. */
-const TOLD = ['apply', 'delete'];
+/** The output of these commands may be shown; that of others may contain secrets. */
+const SHOWN = ['apply', 'delete'];
 
 const kindConfig = z.looseObject({
   nodes: z.tuple([
@@ -28,25 +28,25 @@ const kindConfig = z.looseObject({
   ]),
 });
 
-/** The one cluster that `make up` keeps. */
+/** The cluster of `make up`. */
 export interface Cluster {
   name: string;
-  /** The port of 127.0.0.1 that leads to the service. */
+  /** The port of the service on 127.0.0.1. */
   port: number;
-  /** The node's end of it. */
+  /** The port of the node that it is mapped to. */
   nodePort: number;
-  /** The nodes that run the service: the workers, or the one node there is. A container of that name is each of them. */
+  /** The nodes that run the service: the workers, or the only node. Each is a container with that name. */
   nodes: string[];
-  /** The words by which kubectl finds it. */
+  /** The options with which kubectl uses it. */
   connection: string[];
-  /** Runs kubectl against it and gives back what it wrote to stdout. */
+  /** Runs kubectl against it and returns its stdout. */
   kubectl(args: string[], input?: string): Promise<string>;
 }
 
-/** What was asked for; undefined: as the cluster has it, else as in the configuration. */
+/** The requested cluster; undefined: as the cluster is, else as in the configuration. */
 interface Options {
   PORT?: number | undefined;
-  /** Nodes beside the control plane, which runs nothing of the service then. */
+  /** Nodes in addition to the control plane, which then does not run the service. */
   WORKERS?: number | undefined;
 }
 
@@ -86,20 +86,20 @@ export async function ensureCluster(
   const connection = ['--kubeconfig', kubeconfig, '--context', `kind-${name}`];
   const kubectl = kubectlOf(connection);
   const nodePort = mapping.containerPort;
-  const there = await nodesOf(name);
+  const existing = await nodesOf(name);
 
-  if (there.length > 0) {
+  if (existing.length > 0) {
     const published = await publishedPort(name, nodePort, typed);
     if (port !== undefined && port !== published)
       throw new Refusal(
         `the cluster ${name} has port ${published}, and a cluster keeps its port: leave PORT out, or ${typed.down} first`,
       );
-    if (workers !== undefined && workers !== there.length - 1)
+    if (workers !== undefined && workers !== existing.length - 1)
       throw new Refusal(
-        `the cluster ${name} has ${there.length - 1} workers, and a cluster keeps its nodes: leave WORKERS out, or ${typed.down} first`,
+        `the cluster ${name} has ${existing.length - 1} workers, and a cluster keeps its nodes: leave WORKERS out, or ${typed.down} first`,
       );
-    const cluster = { name, port: published, nodePort, nodes: nodesOfTheService(name, there), connection, kubectl };
-    await startNodes(there, published, typed);
+    const cluster = { name, port: published, nodePort, nodes: serviceNodes(name, existing), connection, kubectl };
+    await startNodes(existing, published, typed);
     if (await answers(cluster, kubeconfig, answerSeconds)) {
       tell(`${name} exists`);
       return cluster;
@@ -118,23 +118,23 @@ export async function ensureCluster(
   const create = ['create', 'cluster', '--name', name, '--image', image, '--kubeconfig', kubeconfig];
   await run('kind', [...create, '--config', '-'], { input: stringify({ ...config, nodes }) });
   tell([name, image, ...(workers ? [`${workers} workers`] : [])].join(', '));
-  const made = nodesOfTheService(name, await nodesOf(name));
-  return { name, port: mapping.hostPort, nodePort, nodes: made, connection, kubectl };
+  const created = serviceNodes(name, await nodesOf(name));
+  return { name, port: mapping.hostPort, nodePort, nodes: created, connection, kubectl };
 }
 
 /** Runs kubectl with these words for the cluster; what it says of some verbs is for people. */
 export function kubectlOf(connection: readonly string[]): Cluster['kubectl'] {
   return ([verb = '', ...args], input = '') =>
-    (TOLD.includes(verb) ? run : output)('kubectl', [...connection, verb, ...args], { input });
+    (SHOWN.includes(verb) ? run : output)('kubectl', [...connection, verb, ...args], { input });
 }
 
-/** The nodes of a cluster; none when there is no such cluster. */
+/** The nodes of a cluster; none if there is no such cluster. */
 export async function nodesOf(name: string): Promise<string[]> {
   const nodes = await output('kind', ['get', 'nodes', '--name', name]);
   return nodes.split('\n').filter((node) => node !== '');
 }
 
-function nodesOfTheService(name: string, nodes: string[]): string[] {
+function serviceNodes(name: string, nodes: string[]): string[] {
   return nodes.length === 1 ? nodes : nodes.filter((node) => node !== controlPlane(name));
 }
 
@@ -150,7 +150,7 @@ async function publishedPort(name: string, nodePort: number, typed: Typed): Prom
   return binding.HostPort;
 }
 
-/** The node that the port of this machine leads to, and that has what stands in for AWS. */
+/** The node with the published port and the AWS stand-ins. */
 function controlPlane(cluster: string): string {
   return `${cluster}-control-plane`;
 }
@@ -164,7 +164,7 @@ async function startNodes(nodes: string[], port: number, typed: Typed): Promise<
   await output('docker', ['start', ...stopped]);
 }
 
-/** Whether its API and its node get ready within that time; asked once at least. */
+/** Whether its API and its nodes get ready within that time; checks at least once. */
 async function answers({ name, kubectl }: Cluster, kubeconfig: string, seconds: number): Promise<boolean> {
   const deadline = Date.now() + seconds * 1000;
   for (;;) {
@@ -183,14 +183,13 @@ async function answers({ name, kubectl }: Cluster, kubeconfig: string, seconds: 
 /** An image of this machine. */
 export interface Image {
   name: string;
-  /** Of its content: another one whenever anything in it differs. */
+  /** The hash of its content. */
   id: string;
 }
 
 /**
- * Gives an image that changes often to the nodes that run the service, and only what they have not got. Gives back its
- * name there, `plusone:dev-0123456789ab`, which no other content ever has: so a pod that starts again finds what it was
- * made of.
+ * Loads an image that changes often into the nodes that run the service, without the layers that they have. Returns its
+ * name there, such as `plusone:dev-0123456789ab`, which is unique to its content: a pod that restarts finds its image.
  */
 export async function loadImage(
   cluster: Cluster,
@@ -203,22 +202,22 @@ export async function loadImage(
       () => true,
       () => false,
     );
-  const lacking: string[] = [];
-  for (const node of cluster.nodes) if (!(await has(node))) lacking.push(node);
+  const missing: string[] = [];
+  for (const node of cluster.nodes) if (!(await has(node))) missing.push(node);
   tell(unique);
-  if (lacking.length === 0) return unique;
+  if (missing.length === 0) return unique;
   await output('docker', ['tag', id, unique]);
-  // It relies on how docker and containerd lay out an image today; kind has a way for each of their versions.
-  await Promise.all(lacking.map((node) => output('bash', [LOAD_IMAGE, node, unique]))).catch(async () => {
+  // The script relies on the image layout of current docker and containerd; kind supports all versions.
+  await Promise.all(missing.map((node) => output('bash', [LOAD_IMAGE, node, unique]))).catch(async () => {
     await output('docker', ['tag', id, unique]);
-    await run('kind', ['load', 'docker-image', '--name', cluster.name, '--nodes', lacking.join(), unique]);
+    await run('kind', ['load', 'docker-image', '--name', cluster.name, '--nodes', missing.join(), unique]);
   });
-  // Here `name` is enough. Gone already when somebody else has just given the same to another cluster.
+  // On this machine `name` is enough. It may be removed already by a concurrent run for another cluster.
   await output('docker', ['rmi', unique]).catch(() => '');
   return unique;
 }
 
-/** Those of the images that this machine has, each once; the nodes pull the others themselves. */
+/** The images that this machine has, without duplicates; the nodes pull the others. */
 export async function presentImages(names: readonly string[]): Promise<string[]> {
   const present = await Promise.all(
     [...new Set(names)].map((name) =>
@@ -231,18 +230,18 @@ export async function presentImages(names: readonly string[]): Promise<string[]>
   return present.flat();
 }
 
-/** Gives images of this machine to the node that has what stands in for AWS, if it has not got them already. */
+/** Loads images into the node with the AWS stand-ins, unless it has them. */
 export async function loadImages({ name }: Cluster, images: string[]): Promise<void> {
   if (images.length === 0) return;
   await run('kind', ['load', 'docker-image', '--name', name, '--nodes', controlPlane(name), ...images]);
 }
 
-/** Removes the service's images other than these from its nodes, and from this machine what no name leads to any more. */
+/** Removes other images of the service from its nodes, and untagged ones from this machine. */
 export async function keepImages({ nodes }: Cluster, service: string, kept: readonly string[]): Promise<void> {
   const clean = nodes.map(async (node) => {
     const names = await output('docker', ['exec', node, 'ctr', '--namespace', 'k8s.io', 'images', 'ls', '--quiet']);
     const ours = names.split('\n').filter((name) => name.startsWith(`docker.io/library/${service}:`));
-    // An image goes with all of its names, so the content counts.
+    // Removing an image removes all of its names, so images are compared by content.
     const obsolete = new Map(ours.map((name) => [contentOf(name), name]));
     for (const name of kept) obsolete.delete(contentOf(name));
     if (obsolete.size > 0) await output('docker', ['exec', node, 'crictl', 'rmi', ...obsolete.values()]);
@@ -251,7 +250,7 @@ export async function keepImages({ nodes }: Cluster, service: string, kept: read
   await Promise.all([...clean, output('docker', prune)]);
 }
 
-/** What `loadImage` has put at the end of an image's name. */
+/** The suffix that `loadImage` appends to the name of an image. */
 function contentOf(name: string): string | undefined {
   return name.split('-').at(-1);
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# load-image.sh NODE IMAGE: gives an image of this machine to the node of a kind cluster, without the layers that the
-# node has already. (`kind load` sends all of it every time: the base image too, for a line that changed.)
+# load-image.sh NODE IMAGE: loads a local image into the node of a kind cluster, without the layers that the node has.
+# (`kind load` sends the whole image every time, including the base image.)
 set -euo pipefail
 node=$1 image=$2
 work=$(mktemp -d)

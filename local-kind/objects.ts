@@ -28,7 +28,7 @@ const podTemplate = z.looseObject({
 });
 type PodTemplate = z.infer<typeof podTemplate>;
 
-/** A Kubernetes object, as far as these programs look into it. */
+/** A Kubernetes object; only the fields that are used here are typed. */
 export const kubernetesObject = z.looseObject({
   kind: z.string(),
   metadata: z.looseObject({ name: z.string() }),
@@ -41,12 +41,12 @@ export const kubernetesObject = z.looseObject({
 });
 export type KubernetesObject = z.infer<typeof kubernetesObject>;
 
-/** The objects of a YAML file with one document for each. Throws when one of them is no Kubernetes object. */
+/** The objects of a YAML file, one per document. Throws if one of them is not a Kubernetes object. */
 export function parseObjects(yaml: string): KubernetesObject[] {
   return parseAllDocuments(yaml).map((document) => kubernetesObject.parse(document.toJS()));
 }
 
-/** The objects as one, for kubectl's standard input. */
+/** The objects as a List, for the stdin of kubectl. */
 export function list(items: readonly KubernetesObject[]): string {
   return JSON.stringify({ apiVersion: 'v1', kind: 'List', items });
 }
@@ -56,7 +56,7 @@ export function podTemplateOf({ spec }: KubernetesObject): PodTemplate | undefin
   return spec?.template ?? spec?.jobTemplate?.spec.template;
 }
 
-/** All containers of all workloads, those that come before the others included. */
+/** All containers of all workloads, including init containers. */
 export function allContainers(objects: readonly KubernetesObject[]): Container[] {
   return objects.flatMap((object) => {
     const pod = podTemplateOf(object)?.spec;
@@ -64,14 +64,14 @@ export function allContainers(objects: readonly KubernetesObject[]): Container[]
   });
 }
 
-/** A copy in which every container that has the image `from` has the image `to`. */
+/** A copy in which the image `from` is replaced by `to`. */
 export function withImage(objects: readonly KubernetesObject[], from: string, to: string): KubernetesObject[] {
   const copy = structuredClone([...objects]);
   for (const one of allContainers(copy)) if (one.image === from) one.image = to;
   return copy;
 }
 
-/** A copy in which every variable that comes from the Secret `from` comes from the Secret `to`. */
+/** A copy in which variables refer to the Secret `to` instead of `from`. */
 export function withSecret(objects: readonly KubernetesObject[], from: string, to: string): KubernetesObject[] {
   const copy = structuredClone([...objects]);
   for (const { env } of allContainers(copy)) {

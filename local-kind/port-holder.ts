@@ -3,19 +3,19 @@ import { createServer } from 'node:net';
 import { output } from '../tools/terminal/programs.ts';
 import { Refusal } from '../tools/terminal/refusal.ts';
 
-/** Who listens on a port. */
+/** The process or container that listens on a port. */
 export interface Holder {
-  /** For people. */
+  /** A description for the user. */
   readonly name: string;
-  /** What to type to be rid of it, or to learn more. */
+  /** The command that stops it, or shows more about it. */
   readonly remedy: string;
   /** The names of the containers that publish it. */
   readonly containers: readonly string[];
-  /** Whether it is the service as a process of this machine, as `make dev` starts it. */
+  /** Whether it is the service of `make dev`. */
   readonly isService: boolean;
 }
 
-/** Throws a Refusal that names who listens on that port of this machine, if someone does. */
+/** Throws a Refusal with the process that listens on that port of this machine, if there is one. */
 export async function requireFreePort(
   port: number,
   otherPort = (free: number) => `make up PORT=${free}`,
@@ -23,13 +23,13 @@ export async function requireFreePort(
   const holder = await holderOf(port);
   if (holder)
     throw new Refusal(
-      `port ${port} is in use by ${holder.name}\nEnd that (${holder.remedy}), or take another port: ${otherPort(port + 1)}`,
+      `port ${port} is in use by ${holder.name}\nStop it (${holder.remedy}), or use another port: ${otherPort(port + 1)}`,
     );
 }
 
-/** Who listens on that port of this machine, or undefined. Throws a Refusal when it is not ours to listen on. */
+/** The process that listens on that port of this machine, or undefined. Throws a Refusal if the port needs privileges. */
 export async function holderOf(port: number): Promise<Holder | undefined> {
-  // A listener on all addresses leaves 127.0.0.1 free on some systems, and would answer there for us.
+  // On some systems 127.0.0.1 is free while another process listens on all addresses and would answer instead.
   for (const address of ['127.0.0.1', '::']) {
     const server = createServer();
     try {
@@ -39,7 +39,7 @@ export async function holderOf(port: number): Promise<Holder | undefined> {
       const code = error instanceof Error && 'code' in error ? error.code : undefined;
       if (code === 'EADDRINUSE') return await describe(port);
       if (code === 'EACCES')
-        throw new Refusal(`port ${port} is not ours to open: take one above 1023, make up PORT=5001`);
+        throw new Refusal(`port ${port} needs root privileges; use one above 1023: make up PORT=5001`);
       // A machine without IPv6.
       if (code !== 'EADDRNOTAVAIL' && code !== 'EAFNOSUPPORT') throw error;
     }
@@ -65,7 +65,7 @@ async function describe(port: number): Promise<Holder> {
 }
 
 async function processOn(port: number): Promise<{ program: string; id: string } | undefined> {
-  // ss comes with Linux, lsof with macOS; both show strangers' processes to root only.
+  // ss comes with Linux, lsof with macOS; both show the processes of other users only to root.
   for (const [program, ...args] of [
     ['lsof', '-nP', '-sTCP:LISTEN', `-iTCP:${port}`, '-Fpc'],
     ['ss', '-Hltnp', `sport = :${port}`],

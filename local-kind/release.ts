@@ -7,11 +7,11 @@ import { rolledOut } from './rollout.ts';
 const NAMESPACE = 'plusone';
 const SERVICE = 'plusone';
 const PART_OF = `app.kubernetes.io/part-of=${NAMESPACE}`;
-/** The ConfigMap that keeps the last release that succeeded. */
+/** The ConfigMap that records the last successful release. */
 const RECORD = 'last-release';
 const ANSWER_SECONDS = 30;
 
-/** What the chart can consist of, and therefore what goes away when the declaration no longer has it. */
+/** The kinds of objects in the chart; objects of these kinds are removed when the manifest no longer produces them. */
 const PRUNED = [
   'core/v1/Service',
   'core/v1/ServiceAccount',
@@ -26,14 +26,14 @@ const PRUNED = [
   'rbac.authorization.k8s.io/v1/RoleBinding',
 ];
 
-/** The declaration as it is applied. What it names, images and Secrets, is never given another content. */
+/** The objects as applied. Their images and Secrets never change content under the same name. */
 export interface Release {
-  /** Of the service. */
+  /** The image of the service. */
   image: string;
   manifests: KubernetesObject[];
 }
 
-/** The last release that succeeded; undefined before the first. */
+/** The last successful release; undefined before the first. */
 export async function lastRelease({ kubectl }: Cluster): Promise<Release | undefined> {
   const record = ['get', 'configmap', RECORD, '-n', NAMESPACE, '--ignore-not-found', '-o', 'jsonpath={.data.release}'];
   const json = await kubectl(record);
@@ -42,9 +42,9 @@ export async function lastRelease({ kubectl }: Cluster): Promise<Release | undef
 }
 
 /**
- * Brings a release into the cluster: applied, rolled out, answering; then what it no longer has is removed. If it does
- * not come to that, all of the release before is put back, as CloudFormation and the circuit breaker of ECS do it.
- * Throws with the reason and with what became of it.
+ * Applies a release, waits until it is rolled out and answers, then removes obsolete objects. If that fails, the previous
+ * release is restored, as CloudFormation and the circuit breaker of ECS do.
+ * @throws with the reason and the result of the rollback
  */
 export async function release(cluster: Cluster, next: Release): Promise<void> {
   const { kubectl, port } = cluster;
@@ -52,12 +52,12 @@ export async function release(cluster: Cluster, next: Release): Promise<void> {
   try {
     const applied = await apply(cluster, next);
     await rolledOut(kubectl, NAMESPACE, `deployment/${SERVICE}`);
-    // kube-proxy may send a connection to an old pod for up to a second more: whoever asks now wants the new one.
+    // kube-proxy may send connections to an old pod for another second; the next request must reach the new one.
     if (applied.includes(`deployment.apps/${SERVICE} configured`)) await sleep(1000);
     await answers(port);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    throw new Error(`${reason}\n\n${await takeBack(cluster, next, before)}`, { cause: error });
+    throw new Error(`${reason}\n\n${await rollBack(cluster, next, before)}`, { cause: error });
   }
   if (before !== undefined && isSame(before, next)) return;
   await Promise.all([
@@ -68,22 +68,22 @@ export async function release(cluster: Cluster, next: Release): Promise<void> {
   ]);
 }
 
-/** Puts the release before into the place of one that failed; tells what came of it. */
-async function takeBack(cluster: Cluster, failed: Release, before: Release | undefined): Promise<string> {
+/** Restores the previous release after a failed one; returns the result as text. */
+async function rollBack(cluster: Cluster, failed: Release, before: Release | undefined): Promise<string> {
   if (before === undefined)
-    return 'There is no release before this one that could be put back: the cluster is left as it is, to look at.';
+    return 'There is no previous release to restore; the cluster stays as it is, for inspection.';
   if (isSame(before, failed))
-    return 'It is the release that has served here before: nothing was changed, and nothing can be put back.';
+    return 'It is the same as the previous release; nothing was changed, and there is nothing to restore.';
   await apply(cluster, before, PRUNED);
   await rolledOut(cluster.kubectl, NAMESPACE, `deployment/${SERVICE}`);
-  return `It was taken back: the release before it serves (${before.image}), with all that belongs to it.`;
+  return `It was rolled back; the previous release (${before.image}) serves again.`;
 }
 
 function isSame(one: Release, other: Release): boolean {
   return JSON.stringify(one) === JSON.stringify(other);
 }
 
-/** Applies a release, and removes of these kinds what it does not have. Gives back what kubectl says. */
+/** Applies a release and prunes objects of these kinds that it does not have. Returns kubectl's output. */
 async function apply({ kubectl }: Cluster, { manifests }: Release, pruned: readonly string[] = []): Promise<string> {
   const prune = pruned.length === 0 ? [] : ['--prune', '-l', PART_OF];
   const allowed = pruned.map((kind) => `--prune-allowlist=${kind}`);
@@ -93,11 +93,11 @@ async function apply({ kubectl }: Cluster, { manifests }: Release, pruned: reado
 async function keep({ kubectl }: Cluster, release: Release): Promise<void> {
   const metadata = { name: RECORD, namespace: NAMESPACE };
   const record = { apiVersion: 'v1', kind: 'ConfigMap', metadata, data: { release: JSON.stringify(release) } };
-  // On the server's side: the usual `apply` would write all of it into an annotation once more.
+  // Server-side, because the client-side `apply` would copy all of it into an annotation.
   await kubectl(['apply', '--server-side', '-f', '-'], JSON.stringify(record));
 }
 
-/** Removes the Secrets of releases other than these. */
+/** Removes the Secrets of other releases. */
 async function keepSecrets({ kubectl }: Cluster, releases: readonly Release[]): Promise<void> {
   const variables = releases.flatMap(({ manifests }) => allContainers(manifests)).flatMap(({ env }) => env);
   const kept = new Set(variables.map(({ valueFrom }) => valueFrom?.secretKeyRef?.name));

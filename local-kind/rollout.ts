@@ -21,31 +21,31 @@ const podList = z.object({
   ),
 });
 
-/** Reasons of a waiting container that no waiting cures. */
+/** Reasons of a waiting container that does not recover by waiting. */
 const HOPELESS =
   /^(CrashLoopBackOff|ImagePullBackOff|ErrImagePull|InvalidImageName|CreateContainerConfigError|CreateContainerError)$/;
 
 /**
- * Waits until a workload runs as it was applied: all pods new and ready, a Job complete. Throws as soon as one of the
- * new pods cannot start, or when they take too long, with the reason and the end of its log.
+ * Waits until a workload is rolled out: all pods new and ready, a Job complete.
+ * @throws if a new pod cannot start or takes too long, with the reason and the end of its log
  */
 export async function rolledOut(kubectl: Cluster['kubectl'], namespace: string, workload: string): Promise<void> {
-  const question = workload.startsWith('job/') ? ['wait', '--for=condition=Complete'] : ['rollout', 'status'];
+  const command = workload.startsWith('job/') ? ['wait', '--for=condition=Complete'] : ['rollout', 'status'];
   for (const deadline = Date.now() + DEADLINE_SECONDS * 1000; ; ) {
     try {
-      await kubectl([...question, workload, '-n', namespace, `--timeout=${ROUND_SECONDS}s`]);
+      await kubectl([...command, workload, '-n', namespace, `--timeout=${ROUND_SECONDS}s`]);
       return;
     } catch (error) {
       const isLate = Date.now() > deadline;
-      const trouble = await troubleOf(kubectl, namespace, workload, isLate);
-      if (trouble !== undefined) throw new Error(`${workload} does not get ready: ${trouble}`);
+      const problem = await podProblem(kubectl, namespace, workload, isLate);
+      if (problem !== undefined) throw new Error(`${workload} does not get ready: ${problem}`);
       if (isLate) throw error;
     }
   }
 }
 
-/** What keeps the newest pods of a workload from starting; undefined when they just take their time, until it is late. */
-async function troubleOf(
+/** Why the newest pods of a workload do not start; undefined while they may still start and it is not late. */
+async function podProblem(
   kubectl: Cluster['kubectl'],
   namespace: string,
   workload: string,
@@ -65,9 +65,9 @@ async function troubleOf(
       const isHopeless = HOPELESS.test(reason) || status.phase === 'Failed';
       if (!isHopeless && !(isLate && !ready)) continue;
       const logs = ['logs', '-n', namespace, metadata.name, '-c', name, '--tail=10'];
-      // One that ended has said why; the one that is tried instead may not have said anything yet.
-      const lastWords = await kubectl([...logs, '--previous']).catch(() => '');
-      const log = lastWords || (await kubectl(logs).catch(() => ''));
+      // The log of the ended container has the reason; that of its successor may be empty.
+      const previousLog = await kubectl([...logs, '--previous']).catch(() => '');
+      const log = previousLog || (await kubectl(logs).catch(() => ''));
       const how = reason || (isHopeless ? status.phase : `not ready after ${DEADLINE_SECONDS} s`);
       return `container ${name} of ${metadata.name}: ${how}\n${log || message}`;
     }

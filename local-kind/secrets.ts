@@ -7,18 +7,17 @@ import { portForward } from './port-forward.ts';
 
 const MANIFEST = 'copilot/plusone/manifest.yml';
 
-/** A variable of a container whose value is in a Secret. */
+/** A variable of a container with its value in a Secret. */
 export interface SecretVariable {
   container: string;
   variable: string;
-  /** Where in the Secret. */
+  /** The key in the Secret. */
   key: string;
 }
 
 /**
- * The values of what the manifest lists as `secrets`, by their key in the Secret: read from the SSM stand-in, as
- * Copilot has ECS read them from SSM. Throws a Refusal when there is no such parameter, or when the manifest takes the
- * value from where only AWS has it.
+ * The values of the `secrets` in the manifest, by their key in the Secret, from the SSM emulator; ECS reads them from SSM.
+ * @throws {Refusal} if there is no such parameter, or if the value comes from a service that exists only on AWS
  */
 export async function readSecretValues(
   cluster: Cluster,
@@ -29,7 +28,7 @@ export async function readSecretValues(
   const surroundings = { application: 'plusone', environment: 'local', shell: process.env };
   const { fields } = readManifest(readFileSync(MANIFEST, 'utf8'), MANIFEST, surroundings);
   const forward = await portForward(cluster.connection, namespace, 'service/ssm', 4566);
-  // The stand-in takes any credentials.
+  // The emulator accepts any credentials.
   const credentials = { accessKeyId: 'local-only', secretAccessKey: 'local-only' };
   const client = new SSMClient({ endpoint: forward.url, region: 'us-west-2', credentials });
   try {
@@ -37,7 +36,7 @@ export async function readSecretValues(
       const source = (fields.sidecars?.[container] ?? fields).secrets?.[variable];
       if (typeof source !== 'string')
         throw new Refusal(
-          `${MANIFEST}: the secret ${variable} comes from where only AWS has it; here it takes an SSM name`,
+          `${MANIFEST}: the secret ${variable} is not an SSM parameter; only those are available in the kind cluster`,
         );
       return [key, await read(client, source, variable)] as const;
     });
@@ -55,7 +54,7 @@ async function read(client: SSMClient, name: string, variable: string): Promise<
   } catch (error) {
     if (!(error instanceof ParameterNotFound)) throw error;
     throw new Refusal(
-      `${MANIFEST}: the secret ${variable} is the SSM parameter ${name}, which is not there: add it to local-kind/seed.yaml`,
+      `${MANIFEST}: the secret ${variable} is the SSM parameter ${name}, which does not exist; add it to local-kind/seed.yaml`,
     );
   }
 }

@@ -1,6 +1,6 @@
 /**
- * `make up`: Plusone in a kind cluster of this machine, by the same declaration and the same image as on AWS. Every
- * step brings about what should be, whatever is there already, so that it can be run again after a change or a failure.
+ * `make up`: runs Plusone in a local kind cluster, from the same manifest and image as on AWS. Every step is idempotent,
+ * so it can be run again after a change or a failure.
  */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -23,7 +23,7 @@ const SECRET = secretName(SERVICE);
 const DEFAULT_CLUSTER = 'plusone';
 const MANIFESTS = `k8s/dist/${SERVICE}.k8s.yaml`;
 
-/** What makes the image: a commit that touches none of it is no new revision. */
+/** The contents of the image: a commit that changes none of them is no new revision. */
 const SOURCES = ['src', 'package.json', 'package-lock.json', 'Dockerfile', '.dockerignore'];
 
 async function up(): Promise<void> {
@@ -52,18 +52,18 @@ async function up(): Promise<void> {
   const { port } = await cluster;
   const others = settings.CLUSTER === DEFAULT_CLUSTER ? '' : ` CLUSTER=${settings.CLUSTER}`;
   say(`
-Plusone answers at http://localhost:${port}/ (${duration(started)} in all)
+Plusone answers at http://localhost:${port}/ (${duration(started)} in total)
 
-  make up${others}      again after a change of the code or of copilot/plusone/manifest.yml
-  make shell${others}   a shell beside MySQL: mysql -h mysql -u root -ppassword
-  make logs${others}    what the service logs
-  make status${others}  what runs
-  make down${others}    remove it all`);
+  make up${others}      update it after a change in the code or in copilot/plusone/manifest.yml
+  make shell${others}   open a shell in the MySQL pod: mysql -h mysql -u root -ppassword
+  make logs${others}    follow the log of the service
+  make status${others}  show what runs
+  make down${others}    delete the cluster`);
 }
 
 function readSettings(env: NodeJS.ProcessEnv) {
   const aPort = 'expected a port from 1 to 65535';
-  const someWorkers = 'expected how many worker nodes there shall be, 0 to 9';
+  const someWorkers = 'expected the number of worker nodes, 0 to 9';
   const settings = z
     .object({
       CLUSTER: z.string().regex(/^[a-z0-9][a-z0-9.-]*$/, 'expected lower-case letters, digits, "." and "-"'),
@@ -95,7 +95,7 @@ async function synthesize(image: string): Promise<KubernetesObject[]> {
       'local-kind/platform.env',
     ]);
   } catch (error) {
-    // It says the file, the line and what would be right: how we asked is of no interest.
+    // Its stderr has the file, the line and what is valid; the command line does not help.
     throw error instanceof Failed ? new Refusal(error.stderr) : error;
   }
   return parseObjects(readFileSync(MANIFESTS, 'utf8'));
@@ -115,17 +115,17 @@ async function revision(): Promise<string> {
     const commit = await output('git', ['log', '-1', '--format=%H', '--', ...SOURCES]);
     return (await output('git', ['status', '--porcelain', '--', ...SOURCES])) ? `${commit}-changed` : commit;
   } catch {
-    // Not a clone: an archive of the sources, say.
+    // Not a clone, for example an archive of the sources.
     return 'unknown';
   }
 }
 
-/** Whatever stands in for AWS, started and filled. */
+/** Starts the stand-ins for AWS, with their data. */
 async function startStandIns(cluster: Cluster, manifests: KubernetesObject[], tell: (what: string) => void) {
   const { kubectl } = cluster;
   const standIns = parseObjects(await output('kubectl', ['kustomize', 'local-kind']));
   await loadImages(cluster, await presentImages(allContainers(standIns).map(({ image }) => image)));
-  // A Job runs once; this one has to look every time whether all parameters are there.
+  // A Job runs once; this one must check at every `make up` that all parameters exist.
   await kubectl(['delete', 'job', 'seed', '-n', NAMESPACE, '--ignore-not-found']);
   await kubectl(['apply', '-f', '-'], list([...manifests.filter(({ kind }) => kind === 'Namespace'), ...standIns]));
   await Promise.all([
@@ -147,8 +147,8 @@ function secretVariables(manifests: KubernetesObject[]): SecretVariable[] {
 }
 
 /**
- * Fills a Secret of the service from SSM. Gives back its name, which changes with its content: so a release that is
- * taken back finds the values that it was made with.
+ * Creates a Secret of the service from SSM. Returns its name, which depends on its content, so that a restored release
+ * finds its own values.
  */
 async function fillSecret(cluster: Cluster, variables: SecretVariable[], tell: (what: string) => void) {
   const values = await readSecretValues(cluster, NAMESPACE, variables);
@@ -159,7 +159,7 @@ async function fillSecret(cluster: Cluster, variables: SecretVariable[], tell: (
   const labels = { 'app.kubernetes.io/name': SERVICE, 'app.kubernetes.io/part-of': NAMESPACE };
   const secret = { apiVersion: 'v1', kind: 'Secret', metadata: { name, namespace: NAMESPACE, labels }, data };
   tell(variables.map(({ variable }) => variable).join(', '));
-  // On the server's side: the usual `apply` would write the values into an annotation as well.
+  // Server-side, because the client-side `apply` would copy the values into an annotation.
   await cluster.kubectl(['apply', '--server-side', '-f', '-'], JSON.stringify(secret));
   return name;
 }

@@ -91,7 +91,7 @@ describe('the service in the cluster', function () {
     const { counts } = outcome;
     expect(code, output).to.equal(1);
     expect(output).to.contain('no way to start');
-    expect(output).to.contain(`It was taken back: the release before it serves (${images[0]})`);
+    expect(output).to.contain(`It was rolled back; the previous release (${images[0]}) serves again`);
     // Building and loading an image keeps the disk busy, and MySQL may be late for that; nothing else may happen.
     const answers = Object.keys(counts).filter((answer) => answer !== '503');
     expect(answers, JSON.stringify(counts)).to.have.members(['200', '204']);

@@ -112,7 +112,7 @@ const badRelease: KindDrill = {
         isOver = true;
         const seconds = ((performance.now() - from) / 1000).toFixed(1);
         notes['bad pods ready'] = await watching;
-        notes['taken back'] = said.includes('It was taken back') ? `${seconds} s` : said;
+        notes['taken back'] = said.includes('It was rolled back') ? `${seconds} s` : said;
         notes.reason = said.includes(words) ? 'told' : said;
       },
       async end({ notes }) {
