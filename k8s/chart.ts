@@ -5,7 +5,15 @@ import type { NotCarried } from '../manifest/mapping.ts';
 import { objectName, secretName } from '../manifest/names.ts';
 import { cronJobSchedule } from '../manifest/schedule.ts';
 import { type Adapted, adaptedOf } from './adapted.ts';
-import { declaredUser, exceptions, presentImage, spreadPods, standsForLoadBalancer } from './exceptions.ts';
+import {
+  declaredPod,
+  declaredUser,
+  exceptions,
+  fixedCount,
+  presentImage,
+  spreadPods,
+  standsForLoadBalancer,
+} from './exceptions.ts';
 import { addExternalSecret } from './external-secrets.ts';
 import { builtImages } from './images.ts';
 import { type Inputs, inputs } from './inputs.ts';
@@ -180,7 +188,16 @@ class WorkloadChart extends Chart {
     const scaling = scalingOf(fields);
     const recreate = fields.deployment?.rolling === 'recreate';
     const deployment = k8s.KubeDeployment.manifest({
-      metadata: { name, annotations: exceptions(presentImage, declaredUser, spreadPods) },
+      metadata: {
+        name,
+        annotations: exceptions(
+          presentImage,
+          declaredUser,
+          spreadPods,
+          declaredPod(this.pod.spec),
+          ...(scaling.metrics.length === 0 && scaling.min < 2 ? [fixedCount] : []),
+        ),
+      },
       spec: {
         // Beside an autoscaler a number here would be put back at every apply.
         ...(scaling.metrics.length > 0 ? {} : { replicas: scaling.min }),
@@ -216,10 +233,12 @@ class WorkloadChart extends Chart {
     const { on, retries = 0, timeout } = fields;
     const off = on?.schedule === 'none';
     const job = k8s.KubeCronJob.manifest({
-      metadata: { name, annotations: exceptions(presentImage, declaredUser) },
+      metadata: { name, annotations: exceptions(presentImage, declaredUser, declaredPod(this.pod.spec)) },
       spec: {
         schedule: off ? '@yearly' : cronJobSchedule(on?.schedule ?? ''),
         timeZone: 'Etc/UTC',
+        // A cluster that was stopped at the time runs the job late, within the hour.
+        startingDeadlineSeconds: 3600,
         ...(off ? { suspend: true } : {}),
         jobTemplate: {
           spec: {

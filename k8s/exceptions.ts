@@ -1,3 +1,6 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { k8s } from 'cdk8s-plus-27';
+
 /** Findings of kube-score and checkov that an object has to live with. */
 export interface Exceptions {
   /** https://github.com/zegl/kube-score/blob/master/README_CHECKS.md */
@@ -23,6 +26,58 @@ export const declaredUser: Exceptions = {
 
 /** For pods that topologySpreadConstraints spread over the nodes, which kube-score does not count. */
 export const spreadPods: Exceptions = { kubeScore: ['deployment-has-host-podantiaffinity'], checkov: {} };
+
+/** For a fixed number of pods, where `count` says how many. */
+export const fixedCount: Exceptions = { kubeScore: ['deployment-replicas'], checkov: {} };
+
+/** For what a workload declares, and has on AWS, against the advice of both tools: only where it does. */
+export function declaredPod({ containers, initContainers = [] }: k8s.PodSpec): Exceptions {
+  const all = [...containers, ...initContainers];
+  const readiness = containers.map(({ readinessProbe }) => readinessProbe);
+  const liveness = containers.map(({ livenessProbe }) => livenessProbe);
+  const findings: (Exceptions & { found: boolean })[] = [
+    {
+      found: all.some(({ securityContext }) => !securityContext?.readOnlyRootFilesystem),
+      kubeScore: ['container-security-context-readonlyrootfilesystem'],
+      checkov: { CKV_K8S_22: 'The manifest has no storage.readonly_fs' },
+    },
+    {
+      found: all.some(({ securityContext }) => securityContext?.allowPrivilegeEscalation !== false),
+      kubeScore: [],
+      checkov: Object.fromEntries(
+        ['CKV_K8S_20', 'CKV_K8S_23', 'CKV_K8S_28', 'CKV_K8S_37'].map((rule) => [
+          rule,
+          'The image may run as root, as on AWS, and needs what root has there',
+        ]),
+      ),
+    },
+    {
+      found: all.some(({ env = [] }) => env.some(({ valueFrom }) => valueFrom?.secretKeyRef)),
+      kubeScore: [],
+      checkov: { CKV_K8S_35: 'Copilot gives secrets as variables' },
+    },
+    {
+      found: liveness.includes(undefined),
+      kubeScore: [],
+      checkov: { CKV_K8S_8: 'The manifest has no image.healthcheck' },
+    },
+    {
+      found: readiness.includes(undefined),
+      kubeScore: [],
+      checkov: { CKV_K8S_9: 'Nothing sends requests to it' },
+    },
+    {
+      found: readiness.some((probe, i) => probe !== undefined && isDeepStrictEqual(probe, liveness[i])),
+      kubeScore: ['pod-probes-identical'],
+      checkov: {},
+    },
+  ];
+  const present = findings.filter(({ found }) => found);
+  return {
+    kubeScore: present.flatMap(({ kubeScore }) => kubeScore),
+    checkov: Object.fromEntries(present.flatMap(({ checkov }) => Object.entries(checkov))),
+  };
+}
 
 /** For the Service that stands for the load balancer. */
 export const standsForLoadBalancer: Exceptions = { kubeScore: ['service-type'], checkov: {} };

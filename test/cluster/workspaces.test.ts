@@ -5,7 +5,9 @@ import { expect } from 'chai';
 import { synth } from '../../k8s/main.ts';
 import { KUBECONFIG } from '../../local-kind/cluster.ts';
 import { skipWithout } from '../skip.ts';
+import { linters } from '../tools/aws/linters.ts';
 import { CLUSTER, type Ended, ended, eventually } from './cluster.ts';
+import { kubeScore } from './kube-score.ts';
 
 const WORKSPACES = 'test/workspaces';
 const NODE = `${CLUSTER}-control-plane`;
@@ -104,6 +106,22 @@ describe('a translated workspace in the cluster', function () {
     const dryRun = [...connection, 'apply', '--dry-run=server', '--validate=strict', ...files];
     const { code, stderr } = await ended('kubectl', dryRun);
     expect({ code, stderr }).to.deep.equal({ code: 0, stderr: '' });
+  });
+
+  it('leaves kube-score and checkov nothing to find but what it declares, each with its reason', async function () {
+    const files = applied.flatMap(({ namespace }) =>
+      readdirSync(join(folder, namespace))
+        .filter((name) => name.endsWith('.k8s.yaml'))
+        .map((name) => join(folder, namespace, name)),
+    );
+    const score = kubeScore();
+    if (!score) skipWithout(this, 'go', 'kube-score is built with Go, which is not there');
+    expect(score(files)).to.deep.equal([]);
+    const tools = linters();
+    if (!tools) skipWithout(this, 'python3', 'checkov is installed with Python 3, which is not there');
+    const words = ['--framework', 'kubernetes', '--quiet', '--compact', '--skip-download'];
+    const { code, output } = tools.run('checkov', [...words, ...files.flatMap((file) => ['-f', file])]);
+    expect(code, output).to.equal(0);
   });
 
   it('has an API behind nginx, and a worker that gets what the API publishes', async () => {

@@ -841,6 +841,28 @@ describe('one port over TCP and UDP', () => {
   });
 });
 
+describe('what kube-score and checkov advise against', () => {
+  const annotationsOf = (text: string, input = {}) => only(objectsOf(text, input), 'Deployment').metadata.annotations;
+
+  it('is an exception where the manifest declares it', () => {
+    const annotations = annotationsOf(webService('secrets: { A: /a }'), { imageUsers: new Map() });
+    expect(annotations['kube-score/ignore'].split(',')).to.include.members([
+      'container-security-context-readonlyrootfilesystem',
+      'deployment-replicas',
+    ]);
+    const rules = Object.values(annotations).map((value) => String(value).split('=')[0]);
+    expect(rules).to.include.members(['CKV_K8S_8', 'CKV_K8S_20', 'CKV_K8S_22', 'CKV_K8S_23', 'CKV_K8S_35']);
+  });
+
+  it('is none where it does not', () => {
+    const healthcheck = 'image: { build: D, port: 80, healthcheck: { command: [CMD, ok] } }';
+    const annotations = annotationsOf(webService(healthcheck, 'storage: { readonly_fs: true }', 'count: 2'));
+    expect(annotations['kube-score/ignore']).not.to.match(/readonly|replicas|probes/);
+    const rules = Object.values(annotations).map((value) => String(value).split('=')[0]);
+    for (const rule of ['CKV_K8S_8', 'CKV_K8S_20', 'CKV_K8S_22', 'CKV_K8S_35']) expect(rules).not.to.include(rule);
+  });
+});
+
 describe('taskdef_overrides', () => {
   it('give the entry point and the command', () => {
     const overrides =
