@@ -134,6 +134,15 @@ publish: install ## Release this commit: AWS_ACCOUNT=123456789012 make publish
 logs-aws: install ## Follow the log of the service; SINCE=1h to begin earlier
 	@node_modules/.bin/node tools/aws/logs.ts
 
+search: install ## Search the logs of an environment that ships them: QUERY='level:error' SINCE=1h
+	@node_modules/.bin/node tools/aws/search.ts
+
+logs-resend: install ## Store the log lines that could not be stored before, once the reason is gone
+	@node_modules/.bin/node tools/aws/logs-resend.ts
+
+pager: install ## Have PagerDuty told of what pages: make pager < file-with-the-integration-key
+	@node_modules/.bin/node tools/aws/pager.ts
+
 remote_validation: install ## The integration tests against the load balancer, or LOAD_BALANCER
 	@node_modules/.bin/node tools/aws/remote-validation.ts
 
@@ -148,4 +157,4 @@ infra-destroy: install ## Remove the environment; asks first, and the database l
 
 rehearse: install ## All of these against an AWS-compatible endpoint on this machine
 	@node_modules/.bin/node tools/aws/rehearse.ts
-.PHONY: infra-plan infra-create publish logs-aws remote_validation stress_test rotate-password infra-destroy rehearse
+.PHONY: infra-plan infra-create publish logs-aws search logs-resend pager remote_validation stress_test rotate-password infra-destroy rehearse

@@ -4,6 +4,7 @@ import * as z from 'zod';
 import { credentialsIn, signed } from './aws-signature.ts';
 import { type Answer, datadog, type Intake, type IntakeRequest, newRelic, openSearch } from './intakes.ts';
 import { readLogEvents } from './log-events.ts';
+import { type Found, type LogSearch, readFound, searchEvent, searchRequest } from './log-search.ts';
 import { preparations } from './search-index.ts';
 import { type Outcome, ship, type World } from './shipping.ts';
 
@@ -45,15 +46,20 @@ let intake: Promise<Intake> | undefined;
 /**
  * The Lambda function: stores the log events of a CloudWatch Logs subscription, or of the dead-letter queue, in the
  * intake that LOGS_TO names. Logs one line of JSON for an invocation, which is also its metrics (CloudWatch's embedded
- * metric format).
+ * metric format). An event with `search` finds lines instead: the function is in the network of the domain.
  * @throws {ShippingFailed} when at least one event is not stored, so that Lambda tries again
  * @throws {UnreadableEvent} when the event holds no log events
  * @throws {ShipSettingsError} naming each wrong variable, or the key that cannot be read
  */
-export async function handler(event: unknown, context: { getRemainingTimeInMillis(): number }): Promise<void> {
-  const events = readLogEvents(event);
-  if (events.length === 0) return;
+export async function handler(
+  event: unknown,
+  context: { getRemainingTimeInMillis(): number },
+): Promise<Found | undefined> {
   const world = createWorld(() => context.getRemainingTimeInMillis() - RESERVE_MILLISECONDS);
+  const asked = searchEvent.safeParse(event);
+  if (asked.success) return await search(asked.data.search, world);
+  const events = readLogEvents(event);
+  if (events.length === 0) return undefined;
   intake ??= createIntake(process.env, world);
   let outcome: Outcome;
   try {
@@ -64,10 +70,17 @@ export async function handler(event: unknown, context: { getRemainingTimeInMilli
   }
   report(process.env.LOGS_NAME ?? '', outcome);
   const [first] = outcome.failed;
-  if (first === undefined) return;
+  if (first === undefined) return undefined;
   // A key that was changed, or an index template that was refused, is looked at again.
   intake = undefined;
   throw new ShippingFailed(`${outcome.failed.length} of ${events.length} log events are not stored: ${first.reason}`);
+}
+
+async function search(asked: LogSearch, world: World): Promise<Found> {
+  const { LOGS_ENDPOINT: endpoint, LOGS_NAME: name = '', LOGS_TO: to } = process.env;
+  if (to !== 'opensearch' || !endpoint)
+    throw new ShipSettingsError(`LOGS_TO is ${to}; only opensearch is searched here`);
+  return readFound(await world.send(searchRequest(endpoint, name, asked)));
 }
 
 async function createIntake(environment: Environment, world: World): Promise<Intake> {

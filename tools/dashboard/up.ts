@@ -17,7 +17,7 @@ import { requireTools } from '../terminal/requirements.ts';
 
 const DEFAULT_CLUSTER = 'plusone';
 const NAMESPACE = 'monitoring';
-const WORKLOADS = ['prometheus', 'kube-state-metrics', 'grafana'] as const;
+const WORKLOADS = ['prometheus', 'alertmanager', 'kube-state-metrics', 'grafana'] as const;
 /** Ports of this machine, if nobody else has them: those that everybody knows. */
 const PORTS = { grafana: 3000, prometheus: 9090 } as const;
 /** What can go away when it is no longer in the manifests; the ConfigMaps do with each change. */

@@ -1,0 +1,69 @@
+import { readFileSync } from 'node:fs';
+import { expect } from 'chai';
+import { parse } from 'yaml';
+import { alarms } from '../../../tools/alerts/alarms.ts';
+import { alertFiles } from '../../../tools/alerts/build.ts';
+import { runbookOf } from '../../../tools/alerts/runbook.ts';
+
+const ALL = alarms(3);
+const files = alertFiles();
+const addon = parse(files['copilot/plusone/addons/alarms.yml'] ?? '').Resources;
+const [{ rules }] = parse(files['tools/dashboard/kubernetes/alerts.yml'] ?? '').groups;
+
+describe('the alarms', () => {
+  for (const [file, text] of Object.entries(files)) {
+    it(`are current in ${file}`, () => {
+      expect(readFileSync(file, 'utf8') === text, `${file} is not current: npm run alerts:build`).to.equal(true);
+    });
+  }
+
+  it('each have a section of the runbook, and each section an alarm', () => {
+    const headings = [...readFileSync('docs/runbook.md', 'utf8').matchAll(/^## (\w+)$/gm)].map(([, name]) => name);
+    expect(headings).to.have.members(ALL.map(({ name }) => name));
+    for (const { name } of ALL) expect(runbookOf(name)).to.equal(`docs/runbook.md#${name.toLowerCase()}`);
+  });
+
+  it('each say in the runbook what callers see, what to look at first and what mends it', () => {
+    const [, ...sections] = readFileSync('docs/runbook.md', 'utf8').split(/^## /m);
+    for (const section of sections)
+      for (const label of ['**Callers see**', '**First look**', '**What mends it**']) expect(section).to.include(label);
+  });
+
+  it('say on AWS what is wrong, and where the runbook and the dashboard are', () => {
+    for (const { name, what } of ALL.filter(({ cloudwatch }) => !('missing' in cloudwatch && !('of' in cloudwatch)))) {
+      const text = addon[name].Properties.AlarmDescription['Fn::Sub'];
+      expect(text).to.include(what).and.include(runbookOf(name)).and.include('#dashboards/dashboard/');
+      // https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
+      expect(text.length).to.be.at.most(900);
+    }
+  });
+
+  it('page on AWS only by what no machine can mend, and resolve where they page', () => {
+    const paging = Object.entries<{ Properties: { AlarmActions?: object[]; OKActions?: object[] } }>(addon).filter(
+      ([, { Properties }]) => JSON.stringify(Properties.AlarmActions ?? []).includes('PageTopic'),
+    );
+    expect(paging.map(([name]) => name)).to.deep.equal(['Outage', 'DatabaseFull']);
+    for (const [, { Properties }] of paging) expect(Properties.OKActions).to.deep.equal(Properties.AlarmActions);
+  });
+
+  it('combine only alarms that there are', () => {
+    const named = [...addon.Outage.Properties.AlarmRule['Fn::Sub'].matchAll(/\$\{(\w+)\}/g)].map(([, name]) => name);
+    expect(named).to.have.length.above(3);
+    expect(Object.keys(addon)).to.include.members(named);
+  });
+
+  it('are pages in Prometheus where they are part of a page on AWS', () => {
+    const rule = addon.Outage.Properties.AlarmRule['Fn::Sub'];
+    for (const { alert, labels, annotations } of rules) {
+      const isPartAlone = rule.replace(/ OR \(ALARM.*$/, '').includes(`{${alert}}`) || alert === 'SlowAtMaximumSize';
+      expect(labels, alert).to.deep.equal({ service: 'plusone', severity: isPartAlone ? 'page' : 'inform' });
+      expect(annotations.runbook).to.equal(runbookOf(alert));
+    }
+  });
+
+  it('have a reason where one of the two has none', () => {
+    for (const { cloudwatch, prometheus } of ALL)
+      for (const one of [cloudwatch, prometheus])
+        if ('missing' in one && !('of' in one)) expect(one.missing).to.match(/\w{3}/);
+  });
+});

@@ -1,0 +1,194 @@
+/**
+ * When people are told: the one definition of the alarms, from which those of CloudWatch (cloudwatch.ts) and the rules of
+ * Prometheus (prometheus.ts) are made. docs/runbook.md has a section for each, by its name; a test compares them.
+ */
+
+/** A metric of CloudWatch compared with a threshold, for some periods one after the other. */
+export interface MetricCondition {
+  readonly of: 'loadBalancer' | 'database' | 'deadLetters';
+  readonly name: string;
+  /** Sum, Average, Minimum, or a percentile such as p99. */
+  readonly statistic: string;
+  readonly comparison: 'GreaterThanThreshold' | 'GreaterThanOrEqualToThreshold' | 'LessThanThreshold';
+  readonly threshold: number;
+  readonly periodSeconds: number;
+  readonly periods: number;
+  /** What a period without data counts as. */
+  readonly missing: 'breaching' | 'notBreaching';
+}
+
+/** True while some or all of other alarms are. */
+export type Combination =
+  | { readonly anyOf: readonly (string | Combination)[] }
+  | { readonly allOf: readonly (string | Combination)[] };
+
+/** An alert of Prometheus: PromQL that gives something while it is true, and for how long it must be. */
+export interface Rule {
+  /** `MINUTE` stands for a minute as a range, so that a test can have shorter ones. */
+  readonly expression: string;
+  readonly forSeconds: number;
+  /** Whether it is a page; Alertmanager makes one page of all alerts of a service that are. */
+  readonly pages: boolean;
+}
+
+/** Why one of the two does not have an alarm. */
+export interface Missing {
+  readonly missing: string;
+}
+
+export interface Alarm {
+  readonly name: string;
+  /** What is wrong, as the rest of a sentence that begins with the name of the service. */
+  readonly what: string;
+  /**
+   * page: wakes a person, because no machine can mend it.
+   * inform: mail or chat, in working hours.
+   * part: does nothing by itself on AWS, and is part of a combination.
+   */
+  readonly urgency: 'page' | 'inform' | 'part';
+  readonly cloudwatch: MetricCondition | Combination | Missing;
+  readonly prometheus: Rule | Missing;
+}
+
+const REQUESTS = 'http_request_duration_seconds';
+const MINUTES = 60;
+
+const perMinute = { periodSeconds: 60, missing: 'notBreaching' } as const;
+const moreThanTen = { statistic: 'Sum', comparison: 'GreaterThanThreshold', threshold: 10, ...perMinute } as const;
+
+/** `maximum` is the most tasks that the service may have. */
+export function alarms(maximum: number): readonly Alarm[] {
+  return [
+    {
+      name: 'Outage',
+      what: 'does not serve its callers: no task is healthy, requests fail, or all tasks together are too slow',
+      urgency: 'page',
+      cloudwatch: { anyOf: ['NoHealthyTask', 'Errors', 'LoadBalancerErrors', { allOf: ['Slow', 'AtMaximumSize'] }] },
+      prometheus: { missing: 'Alertmanager makes one page of the alerts of a service that page' },
+    },
+    {
+      name: 'NoHealthyTask',
+      what: 'has no healthy task',
+      urgency: 'part',
+      cloudwatch: {
+        of: 'loadBalancer',
+        name: 'HealthyHostCount',
+        statistic: 'Minimum',
+        comparison: 'LessThanThreshold',
+        threshold: 1,
+        periodSeconds: 60,
+        periods: 2,
+        missing: 'breaching',
+      },
+      prometheus: { expression: '(sum(up{job="plusone"}) or vector(0)) == 0', forSeconds: 5, pages: true },
+    },
+    {
+      name: 'Errors',
+      what: 'answered more than 10 requests a minute with 5xx, for 3 minutes',
+      urgency: 'part',
+      cloudwatch: { of: 'loadBalancer', name: 'HTTPCode_Target_5XX_Count', periods: 3, ...moreThanTen },
+      prometheus: {
+        expression: `60 * sum(rate(${REQUESTS}_count{route!~"/livez|/readyz",status=~"5.."}[MINUTE])) > 10`,
+        forSeconds: 3 * MINUTES,
+        pages: true,
+      },
+    },
+    {
+      name: 'LoadBalancerErrors',
+      what: 'could not be reached by its load balancer, for more than 10 requests a minute, for 3 minutes',
+      urgency: 'part',
+      cloudwatch: { of: 'loadBalancer', name: 'HTTPCode_ELB_5XX_Count', periods: 3, ...moreThanTen },
+      prometheus: { missing: 'The kind cluster has no load balancer that counts' },
+    },
+    {
+      name: 'Slow',
+      what: 'has a p99 response time above 500 ms, for 5 minutes',
+      urgency: 'inform',
+      cloudwatch: {
+        of: 'loadBalancer',
+        name: 'TargetResponseTime',
+        statistic: 'p99',
+        comparison: 'GreaterThanThreshold',
+        threshold: 0.5,
+        periods: 5,
+        ...perMinute,
+      },
+      prometheus: { expression: SLOW, forSeconds: 5 * MINUTES, pages: false },
+    },
+    {
+      name: 'AtMaximumSize',
+      what: `has had all of its ${maximum} tasks for 5 minutes`,
+      urgency: 'part',
+      cloudwatch: {
+        of: 'loadBalancer',
+        name: 'HealthyHostCount',
+        statistic: 'Minimum',
+        comparison: 'GreaterThanOrEqualToThreshold',
+        threshold: maximum,
+        periods: 5,
+        ...perMinute,
+      },
+      prometheus: { missing: 'Part of SlowAtMaximumSize' },
+    },
+    {
+      name: 'SlowAtMaximumSize',
+      what: 'has a p99 response time above 500 ms with all of its tasks, for 5 minutes',
+      urgency: 'part',
+      cloudwatch: { missing: 'Outage combines Slow and AtMaximumSize' },
+      prometheus: { expression: `${SLOW} and on() ${AT_MAXIMUM}`, forSeconds: 5 * MINUTES, pages: true },
+    },
+    {
+      name: 'DatabaseFull',
+      what: 'has less than 2 GB of storage left in its database',
+      urgency: 'page',
+      cloudwatch: {
+        of: 'database',
+        name: 'FreeStorageSpace',
+        statistic: 'Minimum',
+        comparison: 'LessThanThreshold',
+        threshold: 2_000_000_000,
+        periodSeconds: 300,
+        periods: 1,
+        missing: 'notBreaching',
+      },
+      prometheus: { missing: "Nothing in the kind cluster measures the volume of MySQL's data" },
+    },
+    {
+      name: 'DatabaseBusy',
+      what: 'has a database whose CPU has been above 80 % for 10 minutes',
+      urgency: 'inform',
+      cloudwatch: {
+        of: 'database',
+        name: 'CPUUtilization',
+        statistic: 'Average',
+        comparison: 'GreaterThanThreshold',
+        threshold: 80,
+        periodSeconds: 300,
+        periods: 2,
+        missing: 'notBreaching',
+      },
+      prometheus: { missing: 'Nothing in the kind cluster measures the CPU of MySQL' },
+    },
+    {
+      name: 'LogsNotShipped',
+      what: 'has log lines that could not be stored where logs are searched; they are kept for 14 days',
+      urgency: 'inform',
+      cloudwatch: {
+        of: 'deadLetters',
+        name: 'ApproximateNumberOfMessagesVisible',
+        statistic: 'Maximum',
+        comparison: 'GreaterThanThreshold',
+        threshold: 0,
+        periodSeconds: 300,
+        periods: 1,
+        missing: 'notBreaching',
+      },
+      prometheus: { missing: 'Logs are shipped from AWS only' },
+    },
+  ];
+}
+
+const SLOW = `histogram_quantile(0.99, sum by (le) (rate(${REQUESTS}_bucket{route!~"/livez|/readyz"}[MINUTE]))) > 0.5`;
+const AT_MAXIMUM =
+  'sum(kube_horizontalpodautoscaler_status_current_replicas{horizontalpodautoscaler="plusone"} >= ' +
+  'kube_horizontalpodautoscaler_spec_max_replicas)';

@@ -1,0 +1,23 @@
+/** `npm run alerts:build`: writes CloudWatch's alarms and Prometheus' rules from the one definition. */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { parse } from 'yaml';
+import { z } from 'zod';
+import { alarms } from './alarms.ts';
+import { cloudWatchAddon } from './cloudwatch.ts';
+import { prometheusRules } from './prometheus.ts';
+
+const MANIFEST = 'copilot/plusone/manifest.yml';
+const range = z.object({ count: z.object({ range: z.string().regex(/^\d+-\d+$/) }) });
+
+/** The files that are made, and their text. */
+export function alertFiles(): Readonly<Record<string, string>> {
+  const manifest: unknown = parse(readFileSync(MANIFEST, 'utf8'), { merge: true });
+  const [, maximum] = range.parse(manifest).count.range.split('-');
+  const all = alarms(Number(maximum));
+  return {
+    'copilot/plusone/addons/alarms.yml': cloudWatchAddon(all),
+    'tools/dashboard/kubernetes/alerts.yml': prometheusRules(all),
+  };
+}
+
+if (import.meta.main) for (const [file, text] of Object.entries(alertFiles())) writeFileSync(file, text);

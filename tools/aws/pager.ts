@@ -1,0 +1,44 @@
+import { text } from 'node:stream/consumers';
+import { z } from 'zod';
+import { say, step } from '../terminal/progress.ts';
+import { Refusal } from '../terminal/refusal.ts';
+import { aws, environmentStack } from './cloud.ts';
+import { command } from './command.ts';
+import { secretly } from './database-password.ts';
+
+/** An Amazon CloudWatch integration of PagerDuty. Events of one alarm have one key there, so that it resolves by itself. */
+const PAGERDUTY = 'https://events.pagerduty.com/integration';
+
+// Has PagerDuty, or another HTTP endpoint, subscribe to the topic of what pages. The key comes from PAGERDUTY_KEY or from
+// standard input; it is part of the endpoint, so it goes the way of a secret.
+await command('pager', ['aws'], async (target) => {
+  const topic = await step('the topic of what pages', async () => {
+    const answer = z.object({ Exports: z.array(z.object({ Name: z.string(), Value: z.string() })) });
+    const { Exports } = await aws(answer, 'cloudformation', 'list-exports');
+    return Exports.find(({ Name }) => Name === `${environmentStack(target)}-PageTopic`)?.Value;
+  });
+  if (topic === undefined) {
+    throw new Refusal(
+      `${environmentStack(target)} has no topic for pages: ENV=${target.environment} make infra-create`,
+    );
+  }
+  const endpoint = process.env.PAGER_ENDPOINT || `${PAGERDUTY}/${await readKey()}/enqueue`;
+  const [protocol = ''] = endpoint.split(':');
+  if (protocol !== 'https' && protocol !== 'http')
+    throw new Refusal('PAGER_ENDPOINT must begin with https:// or http://');
+  await step('its subscription', () =>
+    secretly({ TopicArn: topic, Protocol: protocol, Endpoint: endpoint }, 'sns', 'subscribe'),
+  );
+  say('\nThe endpoint gets a confirmation request first; PagerDuty answers it by itself.');
+});
+
+async function readKey(): Promise<string> {
+  if (!process.env.PAGERDUTY_KEY && process.stdin.isTTY) {
+    throw new Refusal('the integration key is missing: make pager < file-with-the-key, or PAGERDUTY_KEY');
+  }
+  const key = (process.env.PAGERDUTY_KEY || (await text(process.stdin))).trim();
+  if (!/^[\da-f]{32}$/i.test(key)) {
+    throw new Refusal('the integration key is invalid; it must be the 32 digits of an Amazon CloudWatch integration');
+  }
+  return key;
+}

@@ -1,0 +1,53 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { Failed, output } from '../terminal/programs.ts';
+import { remark, say } from '../terminal/progress.ts';
+import { Refusal } from '../terminal/refusal.ts';
+import { environmentStack } from './cloud.ts';
+import { command } from './command.ts';
+
+const LINES = 100;
+const UNITS = { m: 1, h: 60, d: 1_440 } as const;
+const found = z.union([
+  z.object({ total: z.number(), lines: z.array(z.record(z.string(), z.unknown())) }),
+  z.object({ errorMessage: z.string() }),
+]);
+
+// Searches the logs of the environment in its OpenSearch domain: QUERY='level:error AND status:500' SINCE=1h make search.
+// The domain is in the VPC, so the function that writes it is asked.
+await command('search', ['aws'], async (target) => {
+  const query = process.env.QUERY || '*';
+  const minutes = readMinutes(process.env.SINCE || '1h');
+  const name = `${environmentStack(target)}-log-shipper`;
+  const folder = mkdtempSync(join(tmpdir(), 'plusone-'));
+  const file = join(folder, 'found.json');
+  try {
+    const payload = JSON.stringify({ search: { query, minutes, size: LINES } });
+    const words = ['--function-name', name, '--cli-binary-format', 'raw-in-base64-out', '--payload', payload, file];
+    await output('aws', ['lambda', 'invoke', ...words]).catch((error: unknown) => {
+      if (error instanceof Failed && error.stderr.includes('ResourceNotFoundException')) {
+        throw new Refusal(
+          `${environmentStack(target)} has no search: set LogsTo: opensearch in addons.parameters.yml, then make infra-create`,
+        );
+      }
+      throw error;
+    });
+    const answer = found.parse(JSON.parse(readFileSync(file, 'utf8')));
+    if ('errorMessage' in answer) throw new Refusal(answer.errorMessage);
+    // As in a log, the newest line is the last.
+    for (const line of answer.lines.toReversed()) say(JSON.stringify(line));
+    remark(`${answer.lines.length} of ${answer.total} lines of the last ${minutes} minutes`);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
+
+function readMinutes(since: string): number {
+  const { value, unit } = /^(?<value>\d{1,4})(?<unit>[mhd])$/.exec(since)?.groups ?? {};
+  if (value === undefined || !(unit === 'm' || unit === 'h' || unit === 'd') || Number(value) === 0) {
+    throw new Refusal(`SINCE is ${since}; it must be a time such as 30m, 1h or 7d`);
+  }
+  return Number(value) * UNITS[unit];
+}
