@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { openSearch } from '../../functions/intakes.ts';
 import { readLogEvents } from '../../functions/log-events.ts';
+import { readFound, searchRequest } from '../../functions/log-search.ts';
 import { preparations } from '../../functions/search-index.ts';
 import { ship } from '../../functions/shipping.ts';
 import { freePort } from '../../tools/process/free-port.ts';
@@ -117,6 +118,19 @@ describe('logs in OpenSearch', function () {
     expect(await find({ match: { message: 'memory' } })).to.have.length(1);
     expect((await find({ match: { shipping: 'mapper_parsing_exception' } }))[0].message).to.include('"odd"');
     expect(await find({ term: { requestId: 'odd-status' } })).to.have.length(1);
+  });
+
+  it('finds lines by a query as make search sends it, and says what is wrong with one', async () => {
+    // The lines of these tests are of one day.
+    const search = async (query: string) => {
+      const minutes = Math.ceil((Date.now() - Date.UTC(2026, 10, 28)) / 60_000);
+      const asked = searchRequest(endpoint, 'plusone-test', { query, minutes: Math.max(1, minutes), size: 5 });
+      return readFound(await world().send(asked));
+    };
+    const { total, lines } = await search('requestId:once-7 AND status:200');
+    expect([total, lines.map(({ requestId }) => requestId)]).to.deep.equal([1, ['once-7']]);
+    expect((await search('requestId:once-*')).total).to.equal(2000);
+    expect(await search('level:(').catch(String)).to.include('OpenSearch answered 400');
   });
 
   it('takes a line of a megabyte', async () => {
