@@ -197,6 +197,24 @@ describe('plusone synth of a whole workspace', function () {
     expect(stderr).to.contain('api, as it runs in "test"');
   });
 
+  it('takes less than 3 seconds of the processor for 16 services, and hardly more memory than for one', () => {
+    const tell =
+      'process.on("exit", () => { const { user, system } = process.cpuUsage(); console.error(JSON.stringify({ seconds: (user + system) / 1e6, memory: process.resourceUsage().maxRSS })) })';
+    const measure = (...args: string[]): { seconds: number; memory: number } => {
+      const words = ['--import', `data:text/javascript,${tell}`, cli, 'synth', '--output', 'out', ...args];
+      return JSON.parse(spawnSync(process.execPath, words, { cwd: folder, encoding: 'utf8' }).stderr);
+    };
+    for (let i = 1; i <= 16; i += 1) {
+      const volume = 'storage: { volumes: { v: { path: /v, efs: { id: fs-1 } } } }';
+      const sidecars = 'sidecars: { nginx: { image: "n:1", port: 81 }, otel: { image: "o:1" } }';
+      const count = 'count: { range: 2-5, cpu_percentage: 70 }';
+      files({ [`copilot/s${i}/manifest.yml`]: service(`s${i}`, volume, sidecars, count, 'secrets: { A: /a }') });
+    }
+    const all = measure();
+    expect(all.seconds).to.be.within(0.01, 3);
+    expect(all.memory / measure('--service', 's1').memory).to.be.below(1.5);
+  });
+
   it('names the problems of all manifests and writes nothing', () => {
     files({
       'copilot/api/manifest.yml': service('api', 'cpu: many'),
