@@ -2,7 +2,7 @@ import type { NotCarried } from '../manifest/mapping.ts';
 import { awsNames } from './cluster-names.ts';
 import { type Container, containersOf } from './containers.ts';
 import { rulesOf } from './ports.ts';
-import { acceptsPast399 } from './probes.ts';
+import { acceptsOtherCodes } from './probes.ts';
 import type { Workload } from './workload.ts';
 
 /** A field that has an effect here, but another one than on AWS: which one, and why. */
@@ -16,10 +16,11 @@ export function adaptedOf(workload: Workload): Adapted[] {
   const least = count && 'range' in count ? count.range?.min : undefined;
   if (least === 0 && type !== 'Scheduled Job')
     found.push({ path: 'count.range', reason: 'an autoscaler starts from 1 at least: minReplicas is 1 and not 0' });
-  if (acceptsPast399(http))
+  if (acceptsOtherCodes(http))
     found.push({
       path: 'http.healthcheck.success_codes',
-      reason: 'an HTTP probe fails from status 400 on: the probe is a TCP connect, which no status decides',
+      reason:
+        'an HTTP probe fails from status 400 on and follows redirects: the probe is a TCP connect, whatever the status',
     });
   for (const [i, listener] of (nlb ? [nlb, ...(nlb.additional_listeners ?? [])] : []).entries()) {
     if (listener.port?.protocol === 'tls')

@@ -17,7 +17,7 @@ export function serviceProbes(fields: Fields, variables: ReadonlySet<string>): P
   const { http, nlb, image } = fields;
   const [entry] = servicePorts(fields);
   const own = image?.healthcheck && execProbe(image.healthcheck, variables);
-  if (http && entry) return balancedProbes(http === true ? {} : http, entry.targetPort, own);
+  if (http && entry) return balancedProbes(fields, http === true ? {} : http, entry.targetPort, own);
   // Nothing can ask a UDP port.
   const listener = listenerPorts(fields).find(({ protocol }) => protocol === 'TCP');
   if (nlb && listener) {
@@ -28,15 +28,28 @@ export function serviceProbes(fields: Fields, variables: ReadonlySet<string>): P
   return own ? { livenessProbe: own, ...(entry ? { readinessProbe: own } : {}) } : {};
 }
 
-/** The defaults are those of a target group; the grace period is Copilot's. */
-function balancedProbes(http: Http | Record<string, never>, targetPort: number, own: k8s.Probe | undefined): Probes {
+/**
+ * What App Runner's health check is when `http.healthcheck` leaves it out: a TCP connect when there is none at all.
+ * https://docs.aws.amazon.com/apprunner/latest/api/API_HealthCheckConfiguration.html
+ */
+const APP_RUNNER_DEFAULTS = { interval: 5, timeout: 2, unhealthyThreshold: 5 } as const;
+
+/** The defaults are those of a target group, or of App Runner; the grace period is Copilot's. */
+function balancedProbes(
+  { type }: Fields,
+  http: Http | Record<string, never>,
+  targetPort: number,
+  own: k8s.Probe | undefined,
+): Probes {
+  const isAppRunner = type === 'Request-Driven Web Service';
+  const defaults = isAppRunner ? APP_RUNNER_DEFAULTS : TARGET_GROUP_DEFAULTS;
   const check: HttpHealthcheck = http.healthcheck ?? {};
   const {
     path = '/',
     port = targetPort,
-    interval = TARGET_GROUP_DEFAULTS.interval,
-    timeout = TARGET_GROUP_DEFAULTS.timeout,
-    unhealthy_threshold = TARGET_GROUP_DEFAULTS.unhealthyThreshold,
+    interval = defaults.interval,
+    timeout = defaults.timeout,
+    unhealthy_threshold = defaults.unhealthyThreshold,
     grace_period = 60,
   } = check;
   const at = { port: k8s.IntOrString.fromNumber(port) };
@@ -44,7 +57,7 @@ function balancedProbes(http: Http | Record<string, never>, targetPort: number, 
   const action =
     http.version === 'grpc'
       ? grpcAction(path, port)
-      : acceptsPast399(http)
+      : acceptsOtherCodes(http) || (isAppRunner && !http.healthcheck)
         ? { tcpSocket: at }
         : { httpGet: { path: absolute(path), ...at, ...scheme } };
   const ask = { ...action, timeoutSeconds: wholeSeconds(timeout) };
@@ -63,11 +76,17 @@ function grpcAction(path: string, port: number): Pick<k8s.Probe, 'grpc' | 'tcpSo
   return { tcpSocket: { port: k8s.IntOrString.fromNumber(port) } };
 }
 
-/** Whether a load balancer takes a status for healthy that no HTTP probe takes, as in `200,404` or `200-499`. */
-export function acceptsPast399(http: Fields['http']): boolean {
+/**
+ * Whether a load balancer takes a status for healthy that no HTTP probe takes, as in `200,404` or `200-499`, or a
+ * redirect, as in `200,301`, which a probe follows, to a port without TLS where it leads to HTTPS.
+ */
+export function acceptsOtherCodes(http: Fields['http']): boolean {
   const check = typeof http === 'object' ? http.healthcheck : undefined;
   const codes = check && 'success_codes' in check ? check.success_codes : undefined;
-  return (codes?.match(/\d+/g) ?? []).some((code) => Number(code) > 399);
+  return (codes ?? '').split(',').some((part) => {
+    const [first = '', last] = part.split('-');
+    return last === undefined ? Number(first) > 299 : Number(last) > 399;
+  });
 }
 
 /** A path as a load balancer takes it: with its slash. */

@@ -741,7 +741,7 @@ describe('what is carried over otherwise than the manifest says', () => {
     expect(adapted(text)).to.deep.equal(['count.range']);
   });
 
-  for (const codes of ['200,404', '200-499']) {
+  for (const codes of ['200,404', '200-499', '200,301']) {
     it(`is a health check that takes ${codes}, which becomes a TCP connect`, () => {
       const text = webService(`http: { path: /, healthcheck: { path: /, success_codes: "${codes}" } }`);
       expect(containerOf(text).readinessProbe).to.have.nested.property('tcpSocket.port', 8080);
@@ -749,6 +749,24 @@ describe('what is carried over otherwise than the manifest says', () => {
       expect(synthesisOf(text).notCarried).to.deep.equal([]);
     });
   }
+
+  const requestDriven = (...lines: string[]) =>
+    ['name: api', 'type: Request-Driven Web Service', 'image: { build: D, port: 80 }', ...lines].join('\n');
+
+  it('is a TCP connect for a Request-Driven Web Service without a health check, as App Runner does it', () => {
+    const { readinessProbe } = containerOf(requestDriven());
+    expect(readinessProbe).to.deep.equal({
+      tcpSocket: { port: 80 },
+      periodSeconds: 5,
+      timeoutSeconds: 2,
+      failureThreshold: 5,
+    });
+  });
+
+  it('is the HTTP check of a Request-Driven Web Service that has one', () => {
+    const { readinessProbe } = containerOf(requestDriven('http: { healthcheck: { path: /ok, interval: 10s } }'));
+    expect(readinessProbe).to.deep.include({ httpGet: { path: '/ok', port: 80 }, periodSeconds: 10 });
+  });
 
   it('is no health check that takes 200-399', () => {
     const text = webService('http: { path: /, healthcheck: { path: /, success_codes: 200-399 } }');
