@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import type { RowDataPacket } from 'mysql2';
+import { type Load, measure, type Outcome, requireWrk } from '../load/wrk.ts';
 import { lastWill } from '../process/cleanup-watchdog.ts';
 import { type PrivateDatabase, startPrivateDatabase } from '../process/database.ts';
 import { makeTarget } from '../terminal/make-target.ts';
@@ -25,7 +26,6 @@ import {
   SERVICE,
   start,
 } from './contestants.ts';
-import { type Load, measure, type Outcome, requireWrk } from './load.ts';
 import { report } from './report.ts';
 import { GET_64, LOADS, type Machine, type Results, type ServerResults } from './results.ts';
 import { createUsers, requireSameWork, username } from './users.ts';

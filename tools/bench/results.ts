@@ -1,5 +1,5 @@
 /** What was measured, and the questions that the report and the chart ask of it. */
-import type { Load, Outcome } from './load.ts';
+import type { Load, Outcome } from '../load/wrk.ts';
 
 /** One run of the benchmark. Everything that was measured several times has one number for each time. */
 export interface Results {

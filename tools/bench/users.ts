@@ -6,7 +6,7 @@ import { migrate } from '../process/service.ts';
 const DIGITS = 6;
 const LETTERS = 'abcdefghij';
 
-/** The name of a user, 0 to 999,999; load.lua makes the same. */
+/** The name of a user, 0 to 999,999; wrk.lua makes the same. */
 export function username(number: number): string {
   return `user${[...String(number).padStart(DIGITS, '0')].map((digit) => LETTERS[Number(digit)]).join('')}`;
 }

@@ -1,77 +1,88 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Course, type Figures, figuresOf } from './figures.ts';
-import { Load, type LoadSettings } from './load.ts';
-import type { Pledge } from './promises.ts';
+import { Load, type LoadSettings } from '../load/load.ts';
+import type { Assertion } from './assertions.ts';
+import { type Figures, figuresOf, type Recording } from './figures.ts';
 
 export const TARGETS = ['process', 'kind', 'aws'] as const;
 export type Target = (typeof TARGETS)[number];
 
-/** A fault, what holds in spite of it, and how it is brought about on one target. */
-export interface Drill<Scene> {
+/** A fault, what must hold in spite of it, and how to inject it on one target. */
+export interface Drill<F> {
   /** In lower-case words with hyphens. */
   readonly name: string;
   /** What happens, in one sentence. */
   readonly fault: string;
-  readonly promises: readonly Pledge[];
-  /** How long the fault lasts, in seconds; without `quick`, it is left out where time is short. */
-  readonly lasts: { readonly full: number; readonly quick?: number };
-  /** Requests a second; 200 unless it says otherwise. */
+  readonly assertions: readonly Assertion[];
+  /** How long the fault lasts, in seconds; a drill without `quick` is not part of the quick runs. */
+  readonly duration: { readonly full: number; readonly quick?: number };
+  /** Requests per second; 200 by default. */
   readonly rate?: number;
-  /** All writes go to this many names; see {@link LoadSettings}. */
+  /** The number of usernames that all writes go to; see {@link LoadSettings}. */
   readonly names?: number;
-  /** Brings the service up and gives back the fault, or a text that says why it cannot be had on this machine. */
-  prepare(scene: Scene): Promise<Fault | string>;
+  /** Starts the service and gives back the fault, or the reason why it can't be injected on this machine. */
+  prepare(fixture: F): Promise<Fault | string>;
 }
 
 export interface Fault {
-  begin(running: Running): Promise<unknown> | unknown;
-  /** Comes back when what had failed is back. */
-  end(running: Running): Promise<unknown> | unknown;
-  /** Puts right what `end` left as it was, before the audit. */
+  begin(run: Run): Promise<unknown> | unknown;
+  /** Resolves when the failed part is back. */
+  end(run: Run): Promise<unknown> | unknown;
+  /** Undoes the rest of the fault, before the audit. */
   settle?(): Promise<unknown> | unknown;
 }
 
-/** A place where drills are run. */
-export interface Place<Scene> {
+/** Where drills run. */
+export interface Environment<F> {
   readonly target: Target;
   /** The machine and the versions, for the report. */
   readonly description: string;
-  /** A scene without traces of the drill before. */
-  open(): Promise<Scene>;
+  /** A fixture without traces of the previous drill. */
+  open(): Promise<F>;
   close(): Promise<void>;
 }
 
-/** What every scene can tell once it is prepared. */
-export interface OpenScene {
-  /** The front doors of the service. */
+/** The service under test in one drill: what every target can say of it. */
+export interface Fixture {
+  /** The addresses of the service. */
   readonly urls: readonly string[];
-  readonly lateWritesEnd: boolean;
-  /** The variables that name a proxy, where the way to the front doors leads through one. */
-  readonly proxyEnv?: NodeJS.ProcessEnv;
   /** See {@link LoadSettings}. */
-  readonly patienceSeconds?: number | undefined;
-  /** Resident memory of the service in MiB; undefined where it cannot be seen. */
+  readonly lateWritesEnd: boolean;
+  /** The variables that name a proxy, where the addresses are reached through one. */
+  readonly proxyEnv?: NodeJS.ProcessEnv;
+  /** The WRITE_TOKEN of a service that others started. */
+  readonly writeToken?: string | undefined;
+  /** Whether others use its database: then the users of the drill are deleted afterwards. */
+  readonly isShared?: boolean;
+  /** See {@link LoadSettings}. */
+  readonly timeoutSeconds?: number | undefined;
+  /** Resident memory of the service in MiB; undefined where it can't be read. */
   memory(): Promise<number | undefined>;
-  /** Processes of the service that ended though nobody ended them. */
+  /** Processes of the service that ended unexpectedly. */
   restarts(): Promise<number>;
   close(): Promise<void>;
 }
 
-/** The traffic of a running drill, and a place for what the fault finds out. */
-export interface Running {
+/** The traffic of a running drill, and what the fault observes. */
+export interface Run {
   readonly load: Load;
-  readonly notes: Record<string, number | string>;
+  readonly observations: Record<string, number | string>;
   readonly quick: boolean;
 }
 
 export interface Result {
   readonly name: string;
   readonly fault: string;
-  /** Why it could not be run; then there is nothing else. */
+  /** Why it was not run; then there is nothing else. */
   readonly skipped?: string;
-  readonly promises: readonly { readonly words: string; readonly measured: string; readonly kept: boolean }[];
+  readonly assertions: readonly AssertionResult[];
   readonly figures?: Figures;
-  readonly course?: Course;
+  readonly recording?: Recording;
+}
+
+interface AssertionResult {
+  readonly description: string;
+  readonly measured: string;
+  readonly passed: boolean;
 }
 
 const RATE = 200;
@@ -81,70 +92,72 @@ const AFTERWARDS_SECONDS = { full: 5, quick: 2.5 };
 const SAMPLE_MILLISECONDS = 1_000;
 
 /**
- * Runs a drill: load, fault, its end, audit. The scene is closed however it goes. Throws what the fault or the
- * preparation throws; a broken promise is not thrown but told in the result.
+ * Runs a drill: load, fault, its end, audit. The fixture is closed in any case. A failed assertion is part of the result;
+ * throws what the preparation or the fault throws.
  */
-export async function conduct<Scene extends OpenScene>(
-  drill: Drill<Scene>,
-  place: Place<Scene>,
+export async function runDrill<F extends Fixture>(
+  drill: Drill<F>,
+  environment: Environment<F>,
   { quick }: { quick: boolean },
 ): Promise<Result> {
   const { name, fault } = drill;
-  const scene = await place.open();
+  const fixture = await environment.open();
   try {
-    const prepared = await drill.prepare(scene);
-    if (typeof prepared === 'string') return { name, fault, skipped: prepared, promises: [] };
-    const course = await run(drill, prepared, scene, quick);
-    const figures = figuresOf(course);
-    const promises = drill.promises.map(({ words, check }) => ({ words, ...check(figures) }));
-    return { name, fault, promises, figures, course };
+    const prepared = await drill.prepare(fixture);
+    if (typeof prepared === 'string') return { name, fault, skipped: prepared, assertions: [] };
+    const recording = await record(drill, prepared, fixture, quick);
+    const figures = figuresOf(recording);
+    const assertions = drill.assertions.map(({ description, check }) => ({ description, ...check(figures) }));
+    return { name, fault, assertions, figures, recording };
   } finally {
-    await scene.close();
+    await fixture.close();
   }
 }
 
-async function run<Scene>(drill: Drill<Scene>, fault: Fault, scene: OpenScene, quick: boolean): Promise<Course> {
-  const pace = quick ? 'quick' : 'full';
-  const { urls, lateWritesEnd, proxyEnv, patienceSeconds } = scene;
+async function record<F>(drill: Drill<F>, fault: Fault, fixture: Fixture, quick: boolean): Promise<Recording> {
+  const mode = quick ? 'quick' : 'full';
+  const { urls, lateWritesEnd, proxyEnv, writeToken, timeoutSeconds } = fixture;
   const { rate = RATE, names } = drill;
-  const load = new Load({ rate, names, urls, lateWritesEnd, proxyEnv, patienceSeconds });
-  const running: Running = { load, notes: {}, quick };
-  const memory = watchMemory(scene, load);
+  const load = new Load({ rate, names, urls, lateWritesEnd, proxyEnv, writeToken, timeoutSeconds });
+  const run: Run = { load, observations: {}, quick };
+  const memory = watchMemory(fixture, load);
   try {
-    await sleep(WARM_UP_SECONDS[pace] * 1000);
-    // However short the warm-up was, there is something to compare with.
+    await sleep(WARM_UP_SECONDS[mode] * 1000);
+    // At least one sample from before the fault.
     await memory.sample();
     const began = load.now();
-    await fault.begin(running);
-    await sleep((drill.lasts[pace] ?? drill.lasts.full) * 1000);
-    await fault.end(running);
+    await fault.begin(run);
+    await sleep((drill.duration[mode] ?? drill.duration.full) * 1000);
+    await fault.end(run);
     const returned = load.now();
-    await sleep(AFTERWARDS_SECONDS[pace] * 1000);
+    await sleep(AFTERWARDS_SECONDS[mode] * 1000);
     await load.stop();
     const ended = load.now();
     memory.stop();
-    const restarts = await scene.restarts();
+    const restarts = await fixture.restarts();
     await fault.settle?.();
     const audit = await load.audit();
-    const { notes } = running;
-    return { answers: load.answers, began, returned, ended, audit, memory: memory.samples, restarts, notes };
+    if (fixture.isShared) await load.removeUsers();
+    const { answers, longestPause } = load;
+    const { observations } = run;
+    return { answers, began, returned, ended, audit, memory: memory.samples, restarts, observations, longestPause };
   } finally {
     memory.stop();
     await load.stop();
   }
 }
 
-function watchMemory(scene: OpenScene, load: Load) {
+function watchMemory(fixture: Fixture, load: Load) {
   const samples: { at: number; mebibytes: number }[] = [];
   async function sample() {
-    const mebibytes = await scene.memory();
+    const mebibytes = await fixture.memory();
     if (mebibytes !== undefined) samples.push({ at: load.now(), mebibytes });
   }
   const sampling = setInterval(sample, SAMPLE_MILLISECONDS);
   return { samples, sample, stop: () => clearInterval(sampling) };
 }
 
-/** Whether every promise was kept; true as well for a drill that could not be run. */
-export function isKept({ promises }: Result): boolean {
-  return promises.every(({ kept }) => kept);
+/** Whether every assertion passed; true as well for a drill that was not run. */
+export function hasPassed({ assertions }: Result): boolean {
+  return assertions.every(({ passed }) => passed);
 }

@@ -1,64 +1,67 @@
-import type { Answer, Audit } from './load.ts';
+import type { Answer, Audit } from '../load/load.ts';
+import { quantile } from '../load/quantile.ts';
 
-/** All that was seen while a drill ran; times are milliseconds since its load began. */
-export interface Course {
+/** All that was recorded while a drill ran; times are milliseconds since its load began. */
+export interface Recording {
   readonly answers: readonly Answer[];
-  /** When the fault began, and when what had failed was back. */
+  /** When the fault began, and when the failed part was back. */
   readonly began: number;
   readonly returned: number;
   readonly ended: number;
   readonly audit: Audit;
-  /** The service's resident memory in MiB, one sample a second; empty where it cannot be seen. */
+  /** The service's resident memory in MiB, one sample per second; empty where it can't be read. */
   readonly memory: readonly { readonly at: number; readonly mebibytes: number }[];
-  /** Processes of the service that ended and were not meant to. */
+  /** Processes of the service that ended unexpectedly. */
   readonly restarts: number;
-  /** What the fault itself found out, by name. */
-  readonly notes: Readonly<Record<string, number | string>>;
+  /** What the fault itself observed, by name. */
+  readonly observations: Readonly<Record<string, number | string>>;
+  /** The longest time, in milliseconds, in which the process that measures did not run; see {@link Load}. */
+  readonly longestPause: number;
 }
 
-/** What a course comes to. Durations are seconds, save for those that say otherwise. */
+/** The figures of a recording. Durations are seconds, unless their name says otherwise. */
 export interface Figures {
   readonly requests: number;
-  readonly right: number;
+  readonly ok: number;
   readonly refused: number;
-  readonly cut: number;
+  readonly aborted: number;
   readonly wrong: number;
-  /** Refused or cut, by method. */
+  /** Refused or aborted, by method. */
   readonly failedReads: number;
   readonly failedWrites: number;
-  /** From the fault to the first answer that was refused; undefined when none was. */
+  /** From the fault to the first refusal; undefined without one. */
   readonly firstRefusal: number | undefined;
-  /** From the return to the first right answer; undefined when none came. */
+  /** From the recovery to the first successful answer; undefined without one. */
   readonly firstSuccess: number | undefined;
-  /** From the return to the moment at which the last request was sent that failed; 0 when none did. */
+  /** From the recovery to the moment at which the last failed request was sent; 0 without one. */
   readonly lastFailure: number;
-  /** The longest time without a right answer in which a request failed. */
+  /** The longest time without a successful answer in which a request failed. */
   readonly longestOutage: number;
   readonly slowest: number;
-  /** Of the right answers between the fault and the return, in milliseconds. */
+  /** Of the successful answers between the fault and the recovery, in milliseconds. */
   readonly p50Milliseconds: number;
   readonly p99Milliseconds: number;
-  /** Right answers and requests a second between the fault and the return. */
+  /** Successful answers and requests per second between the fault and the recovery. */
   readonly answered: number;
   readonly offered: number;
   readonly checked: number;
   readonly lost: number;
-  /** In MiB: before the fault, and the most there was; undefined where it cannot be seen. */
+  /** In MiB: before the fault, and the peak; undefined where it can't be read. */
   readonly memoryBefore: number | undefined;
   readonly memoryPeak: number | undefined;
   readonly restarts: number;
-  readonly notes: Readonly<Record<string, number | string>>;
+  readonly observations: Readonly<Record<string, number | string>>;
 }
 
-/** The figures of a course. */
-export function figuresOf({ answers, began, returned, audit, memory, restarts, notes }: Course): Figures {
+/** Computes the figures of a recording. */
+export function figuresOf({ answers, began, returned, audit, memory, restarts, observations }: Recording): Figures {
   const count = (holds: (answer: Answer) => boolean) => answers.filter(holds).length;
-  const right = answers.filter(({ verdict }) => verdict === 'right');
-  const failed = answers.filter(({ verdict }) => verdict !== 'right');
+  const ok = answers.filter(({ verdict }) => verdict === 'ok');
+  const failed = answers.filter(({ verdict }) => verdict !== 'ok');
   const refusals = failed.filter(({ verdict, ended }) => verdict === 'refused' && ended >= began);
   const during = answers.filter(({ sent }) => sent >= began && sent < returned);
   const latencies = during
-    .filter(({ verdict }) => verdict === 'right')
+    .filter(({ verdict }) => verdict === 'ok')
     .map(({ sent, ended }) => ended - sent)
     .sort((one, other) => one - other);
   const samples = memory.map(({ mebibytes }) => mebibytes);
@@ -67,14 +70,14 @@ export function figuresOf({ answers, began, returned, audit, memory, restarts, n
   const lowest = (times: number[]) => (times.length === 0 ? undefined : seconds(Math.max(0, Math.min(...times))));
   return {
     requests: answers.length,
-    right: right.length,
+    ok: ok.length,
     refused: count(({ verdict }) => verdict === 'refused'),
-    cut: count(({ verdict }) => verdict === 'cut'),
+    aborted: count(({ verdict }) => verdict === 'aborted'),
     wrong: count(({ verdict }) => verdict === 'wrong'),
     failedReads: failed.filter(({ method }) => method === 'GET').length,
     failedWrites: failed.filter(({ method }) => method === 'PUT').length,
     firstRefusal: lowest(refusals.map(({ ended }) => ended - began)),
-    firstSuccess: lowest(right.filter(({ ended }) => ended >= returned).map(({ ended }) => ended - returned)),
+    firstSuccess: lowest(ok.filter(({ ended }) => ended >= returned).map(({ ended }) => ended - returned)),
     lastFailure: seconds(Math.max(0, ...failed.map(({ sent }) => sent - returned))),
     longestOutage: seconds(longestOutage(answers)),
     slowest: seconds(Math.max(0, ...answers.map(({ sent, ended }) => ended - sent))),
@@ -87,27 +90,23 @@ export function figuresOf({ answers, began, returned, audit, memory, restarts, n
     memoryBefore: before.length === 0 ? undefined : Math.max(...before),
     memoryPeak: samples.length === 0 ? undefined : Math.max(...samples),
     restarts,
-    notes,
+    observations,
   };
 }
 
 function longestOutage(answers: readonly Answer[]): number {
   const inOrder = answers.toSorted((one, other) => one.ended - other.ended);
-  let lastRight = 0;
+  let lastOk = 0;
   let failing = false;
   let longest = 0;
   for (const { ended, verdict } of inOrder) {
-    if (verdict !== 'right') {
+    if (verdict !== 'ok') {
       failing = true;
       continue;
     }
-    if (failing) longest = Math.max(longest, ended - lastRight);
-    lastRight = ended;
+    if (failing) longest = Math.max(longest, ended - lastOk);
+    lastOk = ended;
     failing = false;
   }
-  return failing ? Math.max(longest, (inOrder.at(-1)?.ended ?? 0) - lastRight) : longest;
-}
-
-function quantile(sorted: readonly number[], part: number): number {
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? 0;
+  return failing ? Math.max(longest, (inOrder.at(-1)?.ended ?? 0) - lastOk) : longest;
 }

@@ -1,35 +1,44 @@
-/** `npm run drill`: faults on purpose, and whether the service keeps what it promises. */
+/** `npm run drill`: injects faults and checks what the service guarantees. */
 import { parseArgs } from 'node:util';
 import { step } from '../terminal/progress.ts';
 import { Refusal } from '../terminal/refusal.ts';
 import { awsDrills } from './aws/drills.ts';
-import { openAwsPlace } from './aws/scene.ts';
-import { conduct, type Drill, isKept, type OpenScene, type Place, type Result, TARGETS, type Target } from './drill.ts';
+import { openAwsEnvironment } from './aws/fixture.ts';
+import {
+  type Drill,
+  type Environment,
+  type Fixture,
+  hasPassed,
+  type Result,
+  runDrill,
+  TARGETS,
+  type Target,
+} from './drill.ts';
 import { kindDrills } from './kind/drills.ts';
-import { isClusterThere, openKindPlace } from './kind/scene.ts';
+import { isClusterThere, openKindEnvironment } from './kind/fixture.ts';
 import { processDrills } from './process/drills.ts';
-import { openProcessPlace } from './process/scene.ts';
+import { openProcessEnvironment } from './process/fixture.ts';
 import { describe, summary, writeReport } from './report.ts';
 
 const USAGE = `usage: npm run drill -- NAME… [--target process|kind|aws] [--quick]
 
-  NAME      one or more of the drills, or all
-  --target  where; without it, on the process and in the kind cluster when there is one
-            (aws: on the environment ENV, which gets a new release and a bad one; it asks first)
-  --quick   short faults, and docs/reliability/ stays as it is
+  NAME      one or more drills, or all
+  --target  where; by default on the process, and in the kind cluster if there is one
+            (aws: in the environment ENV, which gets a new release and a broken one; it asks first)
+  --quick   short faults; doesn't change docs/reliability/
 `;
 /** As in sysexits.h. */
 const USAGE_ERROR = 64;
 
 class UsageError extends Error {}
 
-/** What can be run on one target. */
-class Programme<Scene extends OpenScene> {
+/** The drills of one target. */
+class Suite<F extends Fixture> {
   readonly target: Target;
-  readonly #drills: readonly Drill<Scene>[];
-  readonly #open: () => Promise<Place<Scene>>;
+  readonly #drills: readonly Drill<F>[];
+  readonly #open: () => Promise<Environment<F>>;
 
-  constructor(target: Target, drills: readonly Drill<Scene>[], open: () => Promise<Place<Scene>>) {
+  constructor(target: Target, drills: readonly Drill<F>[], open: () => Promise<Environment<F>>) {
     this.target = target;
     this.#drills = drills;
     this.#open = open;
@@ -44,59 +53,59 @@ class Programme<Scene extends OpenScene> {
     return [`--target ${this.target}`, ...lines, ''].join('\n');
   }
 
-  /** Runs the drills of these names, one after the other, and tells and keeps what came of each. */
+  /** Runs the drills of these names, one after the other, and prints and saves each result. */
   async run(names: readonly string[], quick: boolean): Promise<Result[]> {
-    const drills = this.#drills.filter(({ name, lasts }) => {
-      return names.includes(name) || (names.includes('all') && !(quick && lasts.quick === undefined));
+    const drills = this.#drills.filter(({ name, duration }) => {
+      return names.includes(name) || (names.includes('all') && !(quick && duration.quick === undefined));
     });
     if (drills.length === 0) return [];
-    const place = await this.#open();
+    const environment = await this.#open();
     const results: Result[] = [];
     try {
-      process.stdout.write(`On ${place.description}:\n\n`);
+      process.stdout.write(`On ${environment.description}:\n\n`);
       for (const drill of drills) {
-        const result = await step(drill.name, () => conduct(drill, place, { quick }));
+        const result = await step(drill.name, () => runDrill(drill, environment, { quick }));
         results.push(result);
         process.stdout.write(`${describe(result)}\n\n`);
-        // At once: what was measured is kept, whatever becomes of the next one.
-        if (!quick) writeReport(place.target, place.description, this.names, [result]);
+        // At once, so that a failure of the next one doesn't lose it.
+        if (!quick) writeReport(environment.target, environment.description, this.names, [result]);
       }
     } finally {
-      await place.close();
+      await environment.close();
     }
     return results;
   }
 }
 
-const programmes = [
-  new Programme('process', processDrills, openProcessPlace),
-  new Programme('kind', kindDrills, openKindPlace),
-  new Programme('aws', awsDrills, openAwsPlace),
+const suites = [
+  new Suite('process', processDrills, openProcessEnvironment),
+  new Suite('kind', kindDrills, openKindEnvironment),
+  new Suite('aws', awsDrills, openAwsEnvironment),
 ] as const;
 
 async function main(): Promise<number> {
   const { positionals: names, values } = read();
   if (names.length === 0) {
-    process.stdout.write(`${USAGE}\n${programmes.map((programme) => programme.list()).join('\n')}`);
+    process.stdout.write(`${USAGE}\n${suites.map((suite) => suite.list()).join('\n')}`);
     return 0;
   }
-  const wanted = programmes.filter(({ target }) => values.target === undefined || values.target === target);
-  if (wanted.length === 0) throw new UsageError(`--target is ${values.target}; it must be ${TARGETS.join(' or ')}`);
-  const known = wanted.flatMap((programme) => programme.names);
+  const wanted = suites.filter(({ target }) => values.target === undefined || values.target === target);
+  if (wanted.length === 0) throw new UsageError(`--target is ${values.target}; must be ${TARGETS.join(' or ')}`);
+  const known = wanted.flatMap((suite) => suite.names);
   const unknown = names.filter((name) => name !== 'all' && !known.includes(name));
-  if (unknown.length > 0) throw new UsageError(`there is no drill ${unknown.join(', ')}; npm run drill lists them`);
+  if (unknown.length > 0) throw new UsageError(`unknown drill: ${unknown.join(', ')}; npm run drill lists them`);
 
   const results: Result[] = [];
-  for (const programme of wanted) {
-    if (values.target === undefined && !(await isAtHand(programme.target))) continue;
-    results.push(...(await programme.run(names, values.quick)));
+  for (const suite of wanted) {
+    if (values.target === undefined && !(await isDefault(suite.target))) continue;
+    results.push(...(await suite.run(names, values.quick)));
   }
   process.stdout.write(`${summary(results)}\n`);
-  return results.every(isKept) ? 0 : 1;
+  return results.every(hasPassed) ? 0 : 1;
 }
 
-/** Whether a place is used that nobody asked for. */
-async function isAtHand(target: Target): Promise<boolean> {
+/** Whether a target is used by default. */
+async function isDefault(target: Target): Promise<boolean> {
   if (target === 'kind') return await isClusterThere();
   return target === 'process';
 }

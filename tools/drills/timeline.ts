@@ -1,5 +1,5 @@
-import type { Course } from './figures.ts';
-import type { Answer } from './load.ts';
+import type { Answer } from '../load/load.ts';
+import type { Recording } from './figures.ts';
 
 const WIDTH = 760;
 const LEFT = 56;
@@ -11,7 +11,7 @@ const HEIGHT = 256;
 const MOST_COLUMNS = 240;
 const SHORTEST_COLUMN_MILLISECONDS = 100;
 const COLOURS = {
-  right: '#2a7d4f',
+  ok: '#2a7d4f',
   refused: '#d9a02b',
   failed: '#b3261e',
   latency: '#33567d',
@@ -22,30 +22,30 @@ const COLOURS = {
 const STEPS = [1, 2, 5, 10, 20, 60];
 
 interface Column {
-  right: number;
+  ok: number;
   refused: number;
   failed: number;
   slowest: number;
 }
 
-/** An SVG picture of a course: answers over time by verdict, the slowest of each moment, and when the fault was. */
-export function timeline(title: string, { answers, began, returned, ended }: Course): string {
+/** Draws a recording as SVG: answers over time by verdict, the slowest at each time, and the fault. */
+export function timeline(title: string, { answers, began, returned, ended }: Recording): string {
   const width = Math.max(SHORTEST_COLUMN_MILLISECONDS, ended / MOST_COLUMNS);
   const columns = columnsOf(answers, width, ended);
-  const most = Math.max(1, ...columns.map(({ right, refused, failed }) => right + refused + failed));
+  const most = Math.max(1, ...columns.map(({ ok, refused, failed }) => ok + refused + failed));
   const slowest = Math.max(10, ...columns.map((column) => column.slowest));
   const x = (milliseconds: number) => round(LEFT + (Math.min(milliseconds, ended) / ended) * PLOT);
-  const bar = (kind: 'right' | 'refused' | 'failed') =>
+  const bar = (kind: 'ok' | 'refused' | 'failed') =>
     columns
       .map((column, at) => {
-        const below = kind === 'right' ? 0 : kind === 'refused' ? column.right : column.right + column.refused;
+        const below = kind === 'ok' ? 0 : kind === 'refused' ? column.ok : column.ok + column.refused;
         const count = column[kind];
         if (count === 0) return '';
         const bottom = COUNTS.top + COUNTS.height * (1 - below / most);
         return `M${x(at * width)} ${round(bottom)}V${round(bottom - (COUNTS.height * count) / most)}H${x((at + 1) * width)}V${round(bottom)}z`;
       })
       .join('');
-  // Logarithmic, from 1 ms: a healthy answer and a time-out are both to be seen.
+  // Logarithmic, from 1 ms: a healthy answer and a time-out are both visible.
   const level = (milliseconds: number) =>
     round(LATENCY.top + LATENCY.height * (1 - Math.log10(Math.max(1, milliseconds)) / Math.log10(slowest)));
   const line = columns
@@ -62,8 +62,8 @@ export function timeline(title: string, { answers, began, returned, ended }: Cou
 <rect width="${WIDTH}" height="${HEIGHT}" fill="#fff"/>
 <rect x="${x(began)}" y="${COUNTS.top}" width="${round(Math.max(1, x(returned) - x(began)))}" height="${bottom - COUNTS.top}" fill="${COLOURS.fault}"/>
 <text x="${LEFT}" y="16" font-size="13" font-weight="bold">${escaped(title)}</text>
-<text x="${WIDTH - RIGHT}" y="16" text-anchor="end"><tspan fill="${COLOURS.right}">■ right</tspan> <tspan fill="${COLOURS.refused}">■ 503</tspan> <tspan fill="${COLOURS.failed}">■ cut or wrong</tspan> <tspan fill="${COLOURS.latency}">▬ slowest</tspan> <tspan fill="${COLOURS.failed}" fill-opacity=".35">■ fault</tspan></text>
-<path d="${bar('right')}" fill="${COLOURS.right}"/>
+<text x="${WIDTH - RIGHT}" y="16" text-anchor="end"><tspan fill="${COLOURS.ok}">■ ok</tspan> <tspan fill="${COLOURS.refused}">■ 503</tspan> <tspan fill="${COLOURS.failed}">■ aborted or wrong</tspan> <tspan fill="${COLOURS.latency}">▬ slowest</tspan> <tspan fill="${COLOURS.failed}" fill-opacity=".35">■ fault</tspan></text>
+<path d="${bar('ok')}" fill="${COLOURS.ok}"/>
 <path d="${bar('refused')}" fill="${COLOURS.refused}"/>
 <path d="${bar('failed')}" fill="${COLOURS.failed}"/>
 <text x="${LEFT - 6}" y="${COUNTS.top + 9}" text-anchor="end">${perSecond}/s</text>
@@ -79,12 +79,12 @@ ${ticks.map((seconds) => `<text x="${x(seconds * 1000)}" y="${bottom + 16}" text
 function columnsOf(answers: readonly Answer[], width: number, ended: number): Column[] {
   const columns = Array.from(
     { length: Math.ceil(ended / width) },
-    (): Column => ({ right: 0, refused: 0, failed: 0, slowest: 0 }),
+    (): Column => ({ ok: 0, refused: 0, failed: 0, slowest: 0 }),
   );
   for (const { sent, ended: at, verdict } of answers) {
     const column = columns[Math.min(columns.length - 1, Math.floor(at / width))];
     if (column === undefined) continue;
-    column[verdict === 'right' || verdict === 'refused' ? verdict : 'failed'] += 1;
+    column[verdict === 'ok' || verdict === 'refused' ? verdict : 'failed'] += 1;
     column.slowest = Math.max(column.slowest, at - sent);
   }
   return columns;

@@ -1,24 +1,24 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { nothingFails, nothingLost, observed } from '../assertions.ts';
 import type { Drill } from '../drill.ts';
-import { noted, nothingFails, nothingLost } from '../promises.ts';
-import type { AwsScene } from './scene.ts';
+import type { AwsFixture } from './fixture.ts';
 
-type AwsDrill = Drill<AwsScene>;
+type AwsDrill = Drill<AwsFixture>;
 
-/** Enough to meet every moment of a release; a load balancer that is emulated carries not much more. */
+/** Enough to cover every moment of a release; the load balancer of an emulator can't handle much more. */
 const RATE = 20;
 
 const rollingRelease: AwsDrill = {
   name: 'rolling-release',
-  fault: 'The same tree is released once more, so that every task is replaced (`make publish`)',
-  promises: [nothingFails, noted('release', 'The release succeeds', (value) => value === 'is live'), nothingLost],
-  lasts: { full: 5, quick: 0 },
+  fault: 'The same tree is released again, so that every task is replaced (`make publish`)',
+  assertions: [nothingFails, observed('release', 'The release succeeds', (value) => value === 'is live'), nothingLost],
+  duration: { full: 5, quick: 0 },
   rate: RATE,
-  async prepare(scene) {
+  async prepare(fixture) {
     return {
-      async begin({ notes }) {
-        const { code, output } = await scene.publish();
-        notes.release = code === 0 && output.includes('is live at') ? 'is live' : output;
+      async begin({ observations }) {
+        const { code, output } = await fixture.publish();
+        observations.release = code === 0 && output.includes('is live at') ? 'is live' : output;
       },
       end() {},
     };
@@ -27,44 +27,52 @@ const rollingRelease: AwsDrill = {
 
 const badRelease: AwsDrill = {
   name: 'bad-release',
-  fault: 'A release comes whose process ends as soon as it is started (`make publish`)',
-  promises: [
+  fault: 'A release by `make publish` whose process ends as soon as it is started',
+  assertions: [
     nothingFails,
-    noted('seen', 'It never takes traffic', (value) => value === 0),
-    noted('reason', '`make publish` ends with 1 and tells what its process said last', (value) => value === 'told'),
-    noted('version', 'It is rolled back by itself: the release before serves', (value) => value === 'as before'),
+    observed('seen', 'It never takes traffic', (value) => value === 0),
+    observed(
+      'reason',
+      '`make publish` ends with 1 and reports the error of its process',
+      (value) => value === 'reported',
+    ),
+    observed(
+      'version',
+      'It is rolled back automatically: the previous release serves',
+      (value) => value === 'as before',
+    ),
     nothingLost,
   ],
-  lasts: { full: 5, quick: 0 },
+  duration: { full: 5, quick: 0 },
   rate: RATE,
-  async prepare(scene) {
-    const { workspace } = scene;
-    const words = 'a release that cannot start';
+  async prepare(fixture) {
+    const { workspace } = fixture;
+    const message = 'a release that cannot start';
     const bad = '0.0.0-drill';
-    const before = await scene.version();
+    const before = await fixture.version();
     workspace.edit('package.json', (text) => text.replace(/"version": ".*"/, `"version": "${bad}"`));
-    workspace.edit('src/server.ts', (text) => `throw new Error('${words}');\n${text}`);
+    workspace.edit('src/server.ts', (text) => `throw new Error('${message}');\n${text}`);
     return {
-      async begin({ notes }) {
+      async begin({ observations }) {
         let isOver = false;
         const watch = async () => {
           let seen = 0;
-          for (; !isOver; await sleep(1_000)) if ((await scene.version().catch(String)) === bad) seen += 1;
+          for (; !isOver; await sleep(1_000)) if ((await fixture.version().catch(String)) === bad) seen += 1;
           return seen;
         };
         const watching = watch();
-        const { code, output } = await scene.publish();
+        const { code, output } = await fixture.publish();
         isOver = true;
-        notes.seen = await watching;
-        notes.reason = code === 1 && output.includes(words) ? 'told' : `ended with ${code}: ${output}`;
+        observations.seen = await watching;
+        observations.reason = code === 1 && output.includes(message) ? 'reported' : `ended with ${code}: ${output}`;
       },
-      async end({ notes }) {
-        const after = await scene.version();
-        notes.version = after === before ? 'as before' : after;
+      async end({ observations }) {
+        const after = await fixture.version();
+        observations.version = after === before ? 'as before' : after;
       },
     };
   },
 };
 
-/** What is run with `--target aws`, in this order. */
+/** The drills of `--target aws`, in the order in which they run. */
 export const awsDrills: readonly AwsDrill[] = [rollingRelease, badRelease];

@@ -1,50 +1,54 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Drill } from '../drill.ts';
 import {
-  backWithin,
   neverWrong,
   noneSlowerThan,
   noRestart,
-  noted,
   nothingFails,
   nothingLost,
+  observed,
+  okOr503,
   outageAtMost,
-  rightOr503,
-} from '../promises.ts';
-import type { KindScene } from './scene.ts';
+  recoversWithin,
+} from '../assertions.ts';
+import type { Drill } from '../drill.ts';
+import type { KindFixture } from './fixture.ts';
 
-type KindDrill = Drill<KindScene>;
+type KindDrill = Drill<KindFixture>;
 
-/** How the two-second promises look from outside, where a machine busy with Kubernetes itself has a share in it. */
-const outage = [backWithin(2), noneSlowerThan(3), rightOr503, nothingLost, noRestart];
+/** The limits of an outage as seen from outside, where Kubernetes competes for the CPUs of the machine. */
+const outage = [recoversWithin(2), noneSlowerThan(3), okOr503, nothingLost, noRestart];
 
 const rollingRelease: KindDrill = {
   name: 'rolling-release',
-  fault: 'Every pod is replaced, by Kubernetes’ own rolling update',
-  promises: [nothingFails, nothingLost, noRestart],
-  lasts: { full: 0, quick: 0 },
-  async prepare(scene) {
-    return { begin: () => scene.restart(), end() {} };
+  fault: 'Every pod is replaced, by a rolling update of Kubernetes',
+  assertions: [nothingFails, nothingLost, noRestart],
+  duration: { full: 0, quick: 0 },
+  async prepare(fixture) {
+    return { begin: () => fixture.restart(), end() {} };
   },
 };
 
 const twoReleases: KindDrill = {
   name: 'two-releases',
-  fault: 'A release is under way when the next one comes, which has a migration; later both are taken back',
-  promises: [
+  fault: 'A release is in progress when the next one starts, which has a migration; later both are rolled back',
+  assertions: [
     nothingFails,
-    noted('migration', 'The migration ran, once', (value) => value === '1'),
-    noted('way back', 'The release before them, which does not know it, comes up again', (value) => value === 'it did'),
+    observed('migration', 'The migration ran, once', (value) => value === '1'),
+    observed(
+      'rollback',
+      'The previous release, which does not have the migration, starts again',
+      (value) => value === 'started',
+    ),
     nothingLost,
     noRestart,
   ],
-  lasts: { full: 0, quick: 0 },
-  async prepare(scene) {
-    const first = await scene.imageWith('drill-first', {
+  duration: { full: 0, quick: 0 },
+  async prepare(fixture) {
+    const first = await fixture.imageWith('drill-first', {
       'src/users/user.ts': `${source('src/users/user.ts')}\n// drill\n`,
     });
-    const second = await scene.imageWith('drill-migration', {
+    const second = await fixture.imageWith('drill-migration', {
       'src/database/migrations/index.ts': source('src/database/migrations/index.ts').replace(
         /(MIGRATIONS[^=]*= \{\n)([^}]*)\}/,
         `$1$2  '20991231235959_drill': {
@@ -54,21 +58,23 @@ const twoReleases: KindDrill = {
 }`,
       ),
     });
-    scene.atTheEnd(() =>
-      scene.sql(`DROP TABLE IF EXISTS drill; DELETE FROM knex_migrations WHERE name = '20991231235959_drill'`),
+    fixture.defer(() =>
+      fixture.sql(`DROP TABLE IF EXISTS drill; DELETE FROM knex_migrations WHERE name = '20991231235959_drill'`),
     );
-    const before = await scene.pods();
+    const before = await fixture.pods();
     return {
-      async begin({ notes }) {
-        await scene.beginRelease(first);
+      async begin({ observations }) {
+        await fixture.beginRelease(first);
         await sleep(3_000);
-        await scene.release(second);
-        await scene.gone(before);
-        notes.migration = await scene.sql(`SELECT COUNT(*) FROM knex_migrations WHERE name = '20991231235959_drill'`);
+        await fixture.release(second);
+        await fixture.gone(before);
+        observations.migration = await fixture.sql(
+          `SELECT COUNT(*) FROM knex_migrations WHERE name = '20991231235959_drill'`,
+        );
       },
-      async end({ notes }) {
-        notes['way back'] = await scene.restore().then(
-          () => 'it did',
+      async end({ observations }) {
+        observations.rollback = await fixture.restore().then(
+          () => 'started',
           (error: Error) => error.message,
         );
       },
@@ -78,46 +84,50 @@ const twoReleases: KindDrill = {
 
 const badRelease: KindDrill = {
   name: 'bad-release',
-  fault: 'A release comes, by the way of `make up`, whose process ends as soon as it is started',
-  promises: [
+  fault: 'A release by `make up` whose process ends as soon as it is started',
+  assertions: [
     nothingFails,
-    noted('bad pods ready', 'It never takes traffic', (value) => value === 0),
-    noted('taken back', 'It is taken back by itself, within 60 s', (value) => Number.parseFloat(String(value)) <= 60),
-    noted('reason', 'What its process said last is told', (value) => value === 'told'),
-    noted('good pods', 'Every pod of the release before stays', (value) => value === 'all there'),
+    observed('bad pods ready', 'It never takes traffic', (value) => value === 0),
+    observed(
+      'rolled back',
+      'It is rolled back automatically, within 60 s',
+      (value) => Number.parseFloat(String(value)) <= 60,
+    ),
+    observed('reason', 'The error of its process is reported', (value) => value === 'reported'),
+    observed('good pods', 'Every pod of the previous release stays', (value) => value === 'all running'),
     nothingLost,
     noRestart,
   ],
-  lasts: { full: 5, quick: 0 },
-  async prepare(scene) {
-    const words = 'a release that cannot start';
-    const broken = await scene.imageWith('drill-broken', {
-      'src/server.ts': `throw new Error('${words}');\n${source('src/server.ts')}`,
+  duration: { full: 5, quick: 0 },
+  async prepare(fixture) {
+    const message = 'a release that cannot start';
+    const broken = await fixture.imageWith('drill-broken', {
+      'src/server.ts': `throw new Error('${message}');\n${source('src/server.ts')}`,
     });
-    const before = await scene.pods();
+    const before = await fixture.pods();
     return {
-      async begin({ notes }) {
+      async begin({ observations }) {
         const from = performance.now();
         let isOver = false;
         const watch = async () => {
           let most = 0;
-          for (; !isOver; await sleep(500)) most = Math.max(most, (await scene.readyImages()).get(broken) ?? 0);
+          for (; !isOver; await sleep(500)) most = Math.max(most, (await fixture.readyImages()).get(broken) ?? 0);
           return most;
         };
         const watching = watch();
-        const said = await scene.release(broken).then(
+        const output = await fixture.release(broken).then(
           () => 'it succeeded',
           (error: Error) => error.message,
         );
         isOver = true;
         const seconds = ((performance.now() - from) / 1000).toFixed(1);
-        notes['bad pods ready'] = await watching;
-        notes['taken back'] = said.includes('It was rolled back') ? `${seconds} s` : said;
-        notes.reason = said.includes(words) ? 'told' : said;
+        observations['bad pods ready'] = await watching;
+        observations['rolled back'] = output.includes('It was rolled back') ? `${seconds} s` : output;
+        observations.reason = output.includes(message) ? 'reported' : output;
       },
-      async end({ notes }) {
-        const after = await scene.pods();
-        notes['good pods'] = before.every((pod) => after.includes(pod)) ? 'all there' : after.join(', ');
+      async end({ observations }) {
+        const after = await fixture.pods();
+        observations['good pods'] = before.every((pod) => after.includes(pod)) ? 'all running' : after.join(', ');
       },
     };
   },
@@ -126,42 +136,42 @@ const badRelease: KindDrill = {
 const podKilled: KindDrill = {
   name: 'pod-killed',
   fault: 'The process of one of the pods is killed (-9) under load',
-  promises: [neverWrong, outageAtMost(2), nothingLost, noRestart],
-  lasts: { full: 15, quick: 5 },
-  async prepare(scene) {
-    const [pod = ''] = await scene.pods();
-    return { begin: () => scene.signal(pod, 'SIGKILL'), end: () => scene.rolledOut() };
+  assertions: [neverWrong, outageAtMost(2), nothingLost, noRestart],
+  duration: { full: 15, quick: 5 },
+  async prepare(fixture) {
+    const [pod = ''] = await fixture.pods();
+    return { begin: () => fixture.signal(pod, 'SIGKILL'), end: () => fixture.rolledOut() };
   },
 };
 
 const nodeDrained: KindDrill = {
   name: 'node-drained',
-  fault: 'Each node is drained (`kubectl drain`) and given back, one after the other, as when nodes are upgraded',
-  promises: [
+  fault: 'Each node is drained (`kubectl drain`) and uncordoned, one after the other, as in an upgrade of the nodes',
+  assertions: [
     nothingFails,
-    noted('spread', 'Before it, no two pods were on one node', (value) => /^1( \+ 1)+$/.test(String(value))),
-    noted('drained', 'Every node was drained', (value) => Number(value) >= 2),
+    observed('spread', 'Before the fault, no two pods were on one node', (value) => /^1( \+ 1)+$/.test(String(value))),
+    observed('drained', 'Every node was drained', (value) => Number(value) >= 2),
     nothingLost,
     noRestart,
   ],
-  lasts: { full: 0, quick: 0 },
-  async prepare(scene) {
-    if (scene.nodes.length < 2) return 'it needs two nodes at least: make down, then WORKERS=2 make up';
-    // Whatever was drained before, all pods then find a place anew.
-    await scene.restart();
+  duration: { full: 0, quick: 0 },
+  async prepare(fixture) {
+    if (fixture.nodes.length < 2) return 'it needs two nodes at least: make down, then WORKERS=2 make up';
+    // Schedules all pods again, after earlier drains.
+    await fixture.restart();
     return {
-      async begin({ notes }) {
-        notes.spread = (await scene.podsByNode()).join(' + ');
+      async begin({ observations }) {
+        observations.spread = (await fixture.podsByNode()).join(' + ');
         let drained = 0;
-        for (const node of scene.nodes) {
-          await scene.drain(node);
+        for (const node of fixture.nodes) {
+          await fixture.drain(node);
           drained += 1;
-          await scene.rolledOut();
-          await scene.uncordon(node);
+          await fixture.rolledOut();
+          await fixture.uncordon(node);
         }
-        notes.drained = drained;
+        observations.drained = drained;
       },
-      end: () => scene.rolledOut(),
+      end: () => fixture.rolledOut(),
     };
   },
 };
@@ -169,13 +179,13 @@ const nodeDrained: KindDrill = {
 const databasePodDeleted: KindDrill = {
   name: 'database-pod-deleted',
   fault: 'The pod of MySQL is deleted, and Kubernetes starts another',
-  promises: outage,
-  lasts: { full: 0, quick: 0 },
-  async prepare(scene) {
+  assertions: outage,
+  duration: { full: 0, quick: 0 },
+  async prepare(fixture) {
     return {
       async begin() {
-        await scene.kubectl(['delete', 'pod', 'mysql-0', '--wait=true']);
-        await scene.kubectl(['rollout', 'status', 'statefulset/mysql', '--timeout=180s']);
+        await fixture.kubectl(['delete', 'pod', 'mysql-0', '--wait=true']);
+        await fixture.kubectl(['rollout', 'status', 'statefulset/mysql', '--timeout=180s']);
       },
       end() {},
     };
@@ -185,16 +195,16 @@ const databasePodDeleted: KindDrill = {
 const databaseFrozen: KindDrill = {
   name: 'database-frozen',
   fault: 'The process of MySQL is stopped (SIGSTOP) in its pod',
-  promises: outage,
-  lasts: { full: 20, quick: 5 },
-  async prepare(scene) {
-    scene.atTheEnd(() => scene.signal('mysql-0', 'SIGCONT'));
+  assertions: outage,
+  duration: { full: 20, quick: 5 },
+  async prepare(fixture) {
+    fixture.defer(() => fixture.signal('mysql-0', 'SIGCONT'));
     return {
-      begin: () => scene.signal('mysql-0', 'SIGSTOP'),
+      begin: () => fixture.signal('mysql-0', 'SIGSTOP'),
       async end() {
-        await scene.signal('mysql-0', 'SIGCONT');
-        // Its probe took it out of the Service meanwhile; that is part of the fault.
-        await scene.kubectl(['wait', 'pod/mysql-0', '--for=condition=Ready', '--timeout=60s']);
+        await fixture.signal('mysql-0', 'SIGCONT');
+        // Meanwhile its probe took it out of the Service; that is part of the fault.
+        await fixture.kubectl(['wait', 'pod/mysql-0', '--for=condition=Ready', '--timeout=60s']);
       },
     };
   },
@@ -204,7 +214,7 @@ function source(path: string): string {
   return readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
 }
 
-/** What is run with `--target kind`, in this order. */
+/** The drills of `--target kind`, in the order in which they run. */
 export const kindDrills: readonly KindDrill[] = [
   rollingRelease,
   twoReleases,

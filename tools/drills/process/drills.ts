@@ -7,45 +7,41 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { codeOf } from '../../../src/database/errors.ts';
+import { username } from '../../bench/users.ts';
+import { Load } from '../../load/load.ts';
+import { measure } from '../../load/wrk.ts';
 import { startPrivateDatabase } from '../../process/database.ts';
 import { migrate, startProcess } from '../../process/service.ts';
 import type { ParameterStore } from '../../process/ssm.ts';
-import type { Drill, Running } from '../drill.ts';
-import { Load } from '../load.ts';
+import { lookAtTool } from '../../terminal/requirements.ts';
 import {
-  backWithin,
-  cutAtMost,
+  abortedAtMost,
   memoryAtMost,
   memoryGrowsAtMost,
   neverWrong,
   noneSlowerThan,
+  noReadFails,
   noRestart,
-  noted,
   nothingFails,
   nothingLost,
+  observed,
+  okOr503,
   outageAtMost,
   p99AtMost,
-  readsGoOn,
-  rightOr503,
-  saysSoWithin,
-} from '../promises.ts';
-import {
-  flood,
-  type HostileClients,
-  hangUp,
-  sendEndlessBodies,
-  sendEndlessHeads,
-  staySilent,
-} from './hostile-clients.ts';
-import type { ProcessScene } from './scene.ts';
+  recoversWithin,
+  refusesWithin,
+} from '../assertions.ts';
+import type { Drill, Run } from '../drill.ts';
+import type { ProcessFixture } from './fixture.ts';
+import { disconnect, type HostileClients, openIdle, sendEndlessBodies, sendEndlessHeads } from './hostile-clients.ts';
 
-type ProcessDrill = Drill<ProcessScene>;
+type ProcessDrill = Drill<ProcessFixture>;
 
 const run = promisify(execFile);
 
-/** What holds whenever the database goes away and comes back. */
-const outage = [saysSoWithin(2), backWithin(2), noneSlowerThan(3), rightOr503, nothingLost, noRestart];
-/** Enough for the front door to notice, which looks four times a second. */
+/** What must hold when the database becomes unavailable and available again. */
+const outage = [refusesWithin(2), recoversWithin(2), noneSlowerThan(3), okOr503, nothingLost, noRestart];
+/** Enough for the load balancer to notice, which checks four times per second. */
 const DRAIN = { SHUTDOWN_DRAIN_SECONDS: '2', SHUTDOWN_GRACE_SECONDS: '10' };
 /** The smallest task of copilot/plusone/manifest.yml. */
 const TASK_MEBIBYTES = 512;
@@ -54,42 +50,41 @@ const SECRETS_PATH = '/drill/secrets';
 const databaseKilled: ProcessDrill = {
   name: 'database-killed',
   fault: 'MySQL is killed (-9), and started again later',
-  promises: outage,
-  lasts: { full: 10, quick: 3 },
-  async prepare(scene) {
-    await scene.serve();
-    return { begin: () => scene.database.kill(), end: () => scene.database.start() };
+  assertions: outage,
+  duration: { full: 10, quick: 3 },
+  async prepare(fixture) {
+    await fixture.serve();
+    return { begin: () => fixture.database.kill(), end: () => fixture.database.start() };
   },
 };
 
 const databaseFrozen: ProcessDrill = {
   name: 'database-frozen',
   fault: 'MySQL is stopped (SIGSTOP): connections stay open and nothing answers',
-  promises: outage,
-  lasts: { full: 20, quick: 3 },
-  async prepare(scene) {
-    await scene.serve();
-    scene.atTheEnd(() => scene.database.thaw());
-    return { begin: () => scene.database.freeze(), end: () => scene.database.thaw() };
+  assertions: outage,
+  duration: { full: 20, quick: 3 },
+  async prepare(fixture) {
+    await fixture.serve();
+    fixture.defer(() => fixture.database.thaw());
+    return { begin: () => fixture.database.freeze(), end: () => fixture.database.thaw() };
   },
 };
 
 const networkDropped: ProcessDrill = {
   name: 'network-dropped',
-  fault:
-    'Packets to and from MySQL are dropped without a word; what was sent arrives seconds after the network is back',
-  promises: outage,
-  // Few, so that each is written again before the late write arrives.
+  fault: 'Packets to and from MySQL are dropped silently; what was sent arrives seconds after the network is back',
+  assertions: outage,
+  // Few, so that each is written again before the delayed write arrives.
   names: 20,
-  lasts: { full: 20, quick: 3 },
-  async prepare(scene) {
-    await scene.serve(scene.overWire);
+  duration: { full: 20, quick: 3 },
+  async prepare(fixture) {
+    await fixture.serve(fixture.viaProxy);
     return {
-      begin: () => scene.wire.drop(),
-      end: () => scene.wire.failOver(),
+      begin: () => fixture.proxy.drop(),
+      end: () => fixture.proxy.failOver(),
       async settle() {
-        // TCP sends again what got lost after longer and longer pauses.
-        scene.wire.restore();
+        // TCP retransmits after longer and longer pauses.
+        fixture.proxy.restore();
         await sleep(1_000);
       },
     };
@@ -98,34 +93,34 @@ const networkDropped: ProcessDrill = {
 
 const databaseFailover: ProcessDrill = {
   name: 'database-failover',
-  fault: 'MySQL falls silent and never comes back; after a while its address leads to another, which has the same data',
-  promises: outage,
-  lasts: { full: 20, quick: 3 },
-  async prepare(scene) {
-    await scene.serve(scene.overWire);
-    return { begin: () => scene.wire.drop(), end: () => scene.wire.failOver() };
+  fault: 'MySQL stops answering for good; after a while its address leads to a replica with the same data',
+  assertions: outage,
+  duration: { full: 20, quick: 3 },
+  async prepare(fixture) {
+    await fixture.serve(fixture.viaProxy);
+    return { begin: () => fixture.proxy.drop(), end: () => fixture.proxy.failOver() };
   },
 };
 
 const networkSlow: ProcessDrill = {
   name: 'network-slow',
-  fault: 'Every packet between the service and MySQL takes 100 ms, so every question 200 ms',
-  promises: [nothingFails, p99AtMost(1_500), nothingLost, noRestart],
-  lasts: { full: 20, quick: 3 },
-  async prepare(scene) {
-    await scene.serve(scene.overWire);
-    return { begin: () => scene.wire.slowDown(100), end: () => scene.wire.restore() };
+  fault: 'Every packet between the service and MySQL takes 100 ms, so every query 200 ms',
+  assertions: [nothingFails, p99AtMost(1_500), nothingLost, noRestart],
+  duration: { full: 20, quick: 3 },
+  async prepare(fixture) {
+    await fixture.serve(fixture.viaProxy);
+    return { begin: () => fixture.proxy.slowDown(100), end: () => fixture.proxy.restore() };
   },
 };
 
 const passwordRotated: ProcessDrill = {
   name: 'password-rotated',
   fault: 'MySQL is restarted with a new password, which SSM holds two seconds later',
-  promises: [backWithin(2), outageAtMost(5), noneSlowerThan(3), rightOr503, nothingLost, noRestart],
-  lasts: { full: 2, quick: 2 },
-  async prepare(scene) {
-    const { database } = scene;
-    const store = await serveFromStore(scene);
+  assertions: [recoversWithin(2), outageAtMost(5), noneSlowerThan(3), okOr503, nothingLost, noRestart],
+  duration: { full: 2, quick: 2 },
+  async prepare(fixture) {
+    const { database } = fixture;
+    const store = await serveFromStore(fixture);
     if (typeof store === 'string') return store;
     return {
       async begin() {
@@ -140,39 +135,39 @@ const passwordRotated: ProcessDrill = {
 
 const databaseReadOnly: ProcessDrill = {
   name: 'database-read-only',
-  fault: 'MySQL takes no writes, as in the middle of a failover',
-  promises: [readsGoOn, saysSoWithin(2), backWithin(2), noneSlowerThan(3), rightOr503, nothingLost, noRestart],
-  lasts: { full: 10, quick: 2 },
-  async prepare(scene) {
-    await scene.serve();
-    const end = () => scene.database.query('SET GLOBAL read_only = OFF');
-    scene.atTheEnd(end);
-    return { begin: () => scene.database.query('SET GLOBAL read_only = ON'), end };
+  fault: 'MySQL is read-only, as during a failover',
+  assertions: [noReadFails, refusesWithin(2), recoversWithin(2), noneSlowerThan(3), okOr503, nothingLost, noRestart],
+  duration: { full: 10, quick: 2 },
+  async prepare(fixture) {
+    await fixture.serve();
+    const end = () => fixture.database.query('SET GLOBAL read_only = OFF');
+    fixture.defer(end);
+    return { begin: () => fixture.database.query('SET GLOBAL read_only = ON'), end };
   },
 };
 
-/** What InnoDB needs for itself, and some room. */
+/** What InnoDB needs itself, and some space. */
 const DISK_MEBIBYTES = 256;
 
 const databaseFull: ProcessDrill = {
   name: 'database-full',
-  fault: 'The disk of MySQL is full: its binary log waits for room, and so does every write',
-  promises: [readsGoOn, saysSoWithin(2), backWithin(2), noneSlowerThan(3), rightOr503, nothingLost, noRestart],
-  lasts: { full: 20, quick: 3 },
-  async prepare(scene) {
+  fault: 'The disk of MySQL is full: its binary log waits for space, and so does every write',
+  assertions: [noReadFails, refusesWithin(2), recoversWithin(2), noneSlowerThan(3), okOr503, nothingLost, noRestart],
+  duration: { full: 20, quick: 3 },
+  async prepare(fixture) {
     if (process.getuid?.() !== 0) return 'it needs root, to mount a small disk';
     const disk = mkdtempSync(join(tmpdir(), 'plusone-disk-'));
     await run('mount', ['-t', 'tmpfs', '-o', `size=${DISK_MEBIBYTES}m`, 'plusone-drill', disk]);
-    scene.atTheEnd(async () => {
+    fixture.defer(async () => {
       await run('umount', [disk]);
       rmSync(disk, { recursive: true });
     });
-    // As RDS has it, for its backups. Without it InnoDB goes on while its own files have room, then refuses at once.
+    // As on RDS, for backups. Without it, InnoDB goes on while its own files have space, then refuses at once.
     const database = await startPrivateDatabase(['--log-bin=binlog', '--server-id=1'], disk);
-    scene.atTheEnd(() => database.stop());
-    if (readdirSync(disk).length === 0) return 'it needs MariaDB or MySQL on this machine: it runs in Docker here';
+    fixture.defer(() => database.stop());
+    if (readdirSync(disk).length === 0) return 'it needs MariaDB or MySQL installed on this machine, not in Docker';
     await migrate(database.env);
-    await scene.serve(database.env);
+    await fixture.serve(database.env);
     const filler = join(disk, 'filler');
     return {
       begin: () => fill(filler),
@@ -181,7 +176,7 @@ const databaseFull: ProcessDrill = {
   },
 };
 
-/** Writes a file until the disk has no room for it. */
+/** Writes a file until the disk is full. */
 function fill(file: string): void {
   const descriptor = openSync(file, 'w');
   const piece = Buffer.alloc(1024 * 1024);
@@ -196,96 +191,104 @@ function fill(file: string): void {
   closeSync(descriptor);
 }
 
-const ssmAway: ProcessDrill = {
-  name: 'ssm-away',
-  fault: 'SSM answers nothing while the service runs, and another process is started meanwhile',
-  promises: [
+const ssmUnavailable: ProcessDrill = {
+  name: 'ssm-unavailable',
+  fault: 'SSM does not answer while the service runs, and another process is started meanwhile',
+  assertions: [
     nothingFails,
-    noted('newcomer', 'A process that starts without SSM ends with 1 within 20 s and names SECRETS_PATH', (value) => {
-      return value === 'ended with 1, named SECRETS_PATH';
-    }),
+    observed(
+      'new process',
+      'A process that starts without SSM ends with 1 within 20 s and names SECRETS_PATH',
+      (value) => {
+        return value === 'ended with 1, named SECRETS_PATH';
+      },
+    ),
     nothingLost,
     noRestart,
   ],
-  lasts: { full: 3 },
-  async prepare(scene) {
-    const store = await serveFromStore(scene);
+  duration: { full: 3 },
+  async prepare(fixture) {
+    const store = await serveFromStore(fixture);
     if (typeof store === 'string') return store;
-    scene.atTheEnd(() => store.thaw());
+    fixture.defer(() => store.thaw());
     return {
-      async begin({ notes }) {
+      async begin({ observations }) {
         store.freeze();
-        const newcomer = startProcess('serve', { ...store.env, SECRETS_PATH });
-        const exit = await Promise.race([newcomer.exited, sleep(20_000)]);
-        newcomer.child.kill('SIGKILL');
-        const words = newcomer.stderr();
-        const named = words.includes('SECRETS_PATH') ? 'SECRETS_PATH' : words;
-        notes.newcomer = exit === undefined ? 'still there' : `ended with ${exit.code ?? exit.signal}, named ${named}`;
+        const started = startProcess('serve', { ...store.env, SECRETS_PATH });
+        const exit = await Promise.race([started.exited, sleep(20_000)]);
+        started.child.kill('SIGKILL');
+        const stderr = started.stderr();
+        const named = stderr.includes('SECRETS_PATH') ? 'SECRETS_PATH' : stderr;
+        observations['new process'] =
+          exit === undefined ? 'still running' : `ended with ${exit.code ?? exit.signal}, named ${named}`;
       },
       end: () => store.thaw(),
     };
   },
 };
 
-/** Starts a service that has its settings from a parameter store; a text says why there can be none. */
-async function serveFromStore(scene: ProcessScene): Promise<ParameterStore | string> {
-  const store = await scene.parameterStore();
+/** Starts a service that reads its settings from a parameter store; gives back the reason when there can be none. */
+async function serveFromStore(fixture: ProcessFixture): Promise<ParameterStore | string> {
+  const store = await fixture.parameterStore();
   if (typeof store === 'string') return store;
-  for (const [name, value] of Object.entries(scene.database.env)) await store.put(`${SECRETS_PATH}/${name}`, value);
-  await scene.serve({ ...store.env, SECRETS_PATH });
+  for (const [name, value] of Object.entries(fixture.database.env)) await store.put(`${SECRETS_PATH}/${name}`, value);
+  await fixture.serve({ ...store.env, SECRETS_PATH });
   return store;
 }
 
 const serviceKilled: ProcessDrill = {
   name: 'service-killed',
-  fault: 'The service is killed (-9) under load and started again at once',
-  promises: [neverWrong, backWithin(2), outageAtMost(5), nothingLost],
-  lasts: { full: 0, quick: 0 },
-  async prepare(scene) {
-    await scene.serve();
+  fault: 'The service is killed (-9) under load and restarted at once',
+  assertions: [neverWrong, recoversWithin(2), outageAtMost(5), nothingLost],
+  duration: { full: 0, quick: 0 },
+  async prepare(fixture) {
+    await fixture.serve();
     return {
-      begin: () => scene.kill(),
-      end: () => scene.start({ ...scene.database.env, PORT: new URL(scene.url).port }),
+      begin: () => fixture.kill(),
+      end: () => fixture.start({ ...fixture.database.env, PORT: new URL(fixture.url).port }),
     };
   },
 };
 
 const serviceStopped: ProcessDrill = {
   name: 'service-stopped',
-  fault: 'One of two processes behind a load balancer gets SIGTERM under load, and another takes its place',
-  promises: [
+  fault: 'One of two processes behind a load balancer gets SIGTERM under load, and is replaced',
+  assertions: [
     nothingFails,
-    noted('exit code', 'The process ends with 0', (value) => value === 0),
-    noted('seconds to end', 'It ends within its grace period of 10 s', (value) => Number(value) < 10),
+    observed('exit code', 'The process ends with 0', (value) => value === 0),
+    observed('seconds to end', 'It ends within its grace period of 10 s', (value) => Number(value) < 10),
     nothingLost,
     noRestart,
   ],
-  lasts: { full: 3, quick: 0 },
-  async prepare(scene) {
-    const env = { ...scene.database.env, ...DRAIN };
-    await scene.serveBehindDoor(2, env);
-    return { begin: ({ notes }) => stopOldest(scene, notes), end: () => scene.startBehindDoor(env) };
+  duration: { full: 3, quick: 0 },
+  async prepare(fixture) {
+    const env = { ...fixture.database.env, ...DRAIN };
+    await fixture.serveBehindLoadBalancer(2, env);
+    return {
+      begin: ({ observations }) => stopOldest(fixture, observations),
+      end: () => fixture.startBehindLoadBalancer(env),
+    };
   },
 };
 
 const rollingRelease: ProcessDrill = {
   name: 'rolling-release',
   fault: 'Both processes behind a load balancer are replaced under load: a new one is started, an old one gets SIGTERM',
-  promises: [
+  assertions: [
     nothingFails,
-    noted('exit code', 'The old processes end with 0', (value) => value === 0),
+    observed('exit code', 'The old processes end with 0', (value) => value === 0),
     nothingLost,
     noRestart,
   ],
-  lasts: { full: 0 },
-  async prepare(scene) {
-    const env = { ...scene.database.env, ...DRAIN };
-    await scene.serveBehindDoor(2, env);
+  duration: { full: 0 },
+  async prepare(fixture) {
+    const env = { ...fixture.database.env, ...DRAIN };
+    await fixture.serveBehindLoadBalancer(2, env);
     return {
-      async begin({ notes }) {
+      async begin({ observations }) {
         for (let n = 0; n < 2; n += 1) {
-          await scene.startBehindDoor(env);
-          await stopOldest(scene, notes);
+          await fixture.startBehindLoadBalancer(env);
+          await stopOldest(fixture, observations);
         }
       },
       end() {},
@@ -293,82 +296,86 @@ const rollingRelease: ProcessDrill = {
   },
 };
 
-async function stopOldest(scene: ProcessScene, notes: Record<string, number | string>): Promise<void> {
-  const service = scene.letGo();
+async function stopOldest(fixture: ProcessFixture, observations: Record<string, number | string>): Promise<void> {
+  const service = fixture.expectExit();
   const from = performance.now();
   const { code, signal } = await service.stop();
-  notes['exit code'] = code ?? signal ?? 'none';
-  notes['seconds to end'] = ((performance.now() - from) / 1000).toFixed(1);
+  observations['exit code'] = code ?? signal ?? 'none';
+  observations['seconds to end'] = ((performance.now() - from) / 1000).toFixed(1);
 }
 
 const overload: ProcessDrill = {
   name: 'overload',
-  fault: 'Ten times as many requests come as can be answered (a queue of 5 and MySQL 100 ms away make that few)',
-  promises: [
-    noted('load', 'Ten times the capacity is offered', (value) => Number.parseFloat(String(value)) >= 8),
+  fault: 'Ten times as many requests arrive as can be answered (a queue of 5 and 100 ms to MySQL make that few)',
+  assertions: [
+    observed('load', 'Ten times the capacity is offered', (value) => Number.parseFloat(String(value)) >= 8),
     p99AtMost(500),
-    rightOr503,
-    backWithin(1),
+    okOr503,
+    recoversWithin(1),
     memoryGrowsAtMost(64),
     nothingLost,
     noRestart,
   ],
-  lasts: { full: 15, quick: 3 },
+  duration: { full: 15, quick: 3 },
   rate: 20,
-  async prepare(scene) {
-    await scene.serve({ ...scene.overWire, DATABASE_QUEUE_LIMIT: '5' });
-    // A second without delay, in which the connections are opened.
-    await answersOf(scene, 100, 1);
-    scene.wire.slowDown(50);
-    const answers = await answersOf(scene, 400, 3);
-    const capacity = answers.filter(({ verdict }) => verdict === 'right').length / 3;
+  async prepare(fixture) {
+    await fixture.serve({ ...fixture.viaProxy, DATABASE_QUEUE_LIMIT: '5' });
+    // A second without delay, for opening the connections.
+    await answersOf(fixture, 100, 1);
+    fixture.proxy.slowDown(50);
+    const answers = await answersOf(fixture, 400, 3);
+    const capacity = answers.filter(({ verdict }) => verdict === 'ok').length / 3;
     return {
-      begin({ load, notes }) {
+      begin({ load, observations }) {
         load.rate = 10 * capacity;
-        notes.load = `${Math.round(capacity)} requests/s can be answered, ${Math.round(load.rate)} come`;
+        observations.load = `${Math.round(capacity)} requests/s can be answered, ${Math.round(load.rate)} arrive`;
       },
       end({ load }) {
         load.rate = 20;
       },
-      settle: () => scene.wire.restore(),
+      settle: () => fixture.proxy.restore(),
     };
   },
 };
 
+const FLOOD = { method: 'GET', connections: 3_000 } as const;
 const FLOOD_SECONDS = { full: 15, quick: 4 };
 
 const flooded: ProcessDrill = {
   name: 'flood',
-  fault: '3,000 connections ask for a birthday again as soon as they are answered, beside the usual load',
-  promises: [
-    noted('answered', 'At least half of the flood is answered rightly', (value) => {
+  fault: '3,000 connections send a GET again as soon as they are answered, beside the usual load',
+  assertions: [
+    observed('answered', 'At least half of the flood gets a correct answer', (value) => {
       return Number.parseFloat(String(value)) >= 50;
     }),
-    cutAtMost(1),
-    backWithin(2),
+    abortedAtMost(1),
+    recoversWithin(2),
     memoryAtMost(TASK_MEBIBYTES * 0.8),
     nothingLost,
     noRestart,
   ],
-  lasts: { full: 0, quick: 0 },
-  async prepare(scene) {
-    await scene.serve();
-    const url = `${scene.url}/hello/flood`;
+  duration: { full: 0, quick: 0 },
+  async prepare(fixture) {
+    if ((await lookAtTool('wrk')).mark !== '✓') return 'it needs wrk (Debian, Ubuntu: apt-get install wrk)';
+    await fixture.serve();
+    const url = `${fixture.url}/hello/${username(0)}`;
     const headers = { 'content-type': 'application/json' };
     await fetch(url, { method: 'PUT', headers, body: JSON.stringify({ dateOfBirth: '1990-01-01' }) });
     return {
-      async begin({ notes, quick }) {
-        const answers = await flood(url, 3_000, quick ? FLOOD_SECONDS.quick : FLOOD_SECONDS.full);
-        const all = [...answers.values()].reduce((sum, count) => sum + count, 0);
-        notes.answered = `${((100 * (answers.get(200) ?? 0)) / all).toFixed(0)} % of ${all}`;
+      async begin({ observations, quick }) {
+        const seconds = quick ? FLOOD_SECONDS.quick : FLOOD_SECONDS.full;
+        const { perSecond, errors } = await measure(FLOOD, fixture.url, 1, seconds, 1);
+        const answered = perSecond * seconds;
+        const requests = answered + errors;
+        observations.answered = `${((100 * answered) / requests).toFixed(0)} % of ${requests.toFixed(0)}`;
       },
       end() {},
     };
   },
 };
 
-/** What comes of `rate` requests a second for some seconds. */
-async function answersOf({ urls, lateWritesEnd }: ProcessScene, rate: number, seconds: number) {
+/** The answers to `rate` requests per second for some seconds. */
+async function answersOf({ urls, lateWritesEnd }: ProcessFixture, rate: number, seconds: number) {
   const load = new Load({ rate, urls, lateWritesEnd });
   await sleep(seconds * 1000);
   await load.stop();
@@ -377,43 +384,43 @@ async function answersOf({ urls, lateWritesEnd }: ProcessScene, rate: number, se
 
 const twoWriters: ProcessDrill = {
   name: 'two-writers',
-  fault: 'Two processes write the same ten names, while somebody else locks one of them, now and then',
-  promises: [
+  fault: 'Two processes write the same ten names, while another client locks one of them now and then',
+  assertions: [
     nothingFails,
-    noted('deadlocks', 'MySQL sees no deadlock', (value) => value === 0),
+    observed('deadlocks', 'MySQL sees no deadlock', (value) => value === 0),
     nothingLost,
     noRestart,
   ],
-  lasts: { full: 15, quick: 4 },
+  duration: { full: 15, quick: 4 },
   names: 10,
-  async prepare(scene) {
-    await scene.serve();
-    await scene.serve();
-    const before = await scene.deadlocks();
-    const somebody = await scene.database.connect();
-    scene.atTheEnd(() => somebody.destroy());
+  async prepare(fixture) {
+    await fixture.serve();
+    await fixture.serve();
+    const before = await fixture.deadlocks();
+    const client = await fixture.database.connect();
+    fixture.defer(() => client.destroy());
     let locking = Promise.resolve();
     let over = false;
-    /** Both processes then stand in the middle of a statement, holding some rows and wanting others. */
-    const lockAgainAndAgain = async (names: readonly string[]) => {
+    /** Both processes then wait within a statement, holding locks on some rows and waiting for others. */
+    const lockRepeatedly = async (names: readonly string[]) => {
       for (let turn = 0; !over; turn += 1) {
-        await somebody.query('BEGIN');
-        await somebody.query('SELECT * FROM plusone.users WHERE username = ? FOR UPDATE', [names[turn % names.length]]);
+        await client.query('BEGIN');
+        await client.query('SELECT * FROM plusone.users WHERE username = ? FOR UPDATE', [names[turn % names.length]]);
         await sleep(50);
-        await somebody.query('COMMIT');
+        await client.query('COMMIT');
         await sleep(50);
       }
     };
     return {
       begin({ load }) {
         load.rate = 1_000;
-        locking = lockAgainAndAgain(load.names);
+        locking = lockRepeatedly(load.names);
       },
-      async end({ load, notes }) {
+      async end({ load, observations }) {
         over = true;
         await locking;
         load.rate = 100;
-        notes.deadlocks = (await scene.deadlocks()) - before;
+        observations.deadlocks = (await fixture.deadlocks()) - before;
       },
     };
   },
@@ -421,32 +428,32 @@ const twoWriters: ProcessDrill = {
 
 const slowClients: ProcessDrill = {
   name: 'slow-clients',
-  fault: '300 connections send a head that never ends (slowloris), 300 a body that never ends, 300 say nothing at all',
-  promises: [
+  fault: '300 connections send headers that never end (slowloris), 300 a body that never ends, 300 send nothing',
+  assertions: [
     nothingFails,
     p99AtMost(500),
-    noted('slow connections', 'After 30 s the service has ended them all', (value) => {
-      return value === 'not waited for' || value === '900 of 900 ended';
+    observed('slow connections', 'After 30 s the service has closed all of them', (value) => {
+      return value === 'not measured in quick mode' || value === '900 of 900 closed';
     }),
     memoryAtMost(TASK_MEBIBYTES * 0.8),
     nothingLost,
     noRestart,
   ],
-  lasts: { full: 32, quick: 3 },
-  async prepare(scene) {
-    await scene.serve();
+  duration: { full: 32, quick: 3 },
+  async prepare(fixture) {
+    await fixture.serve();
     const clients: HostileClients[] = [];
-    scene.atTheEnd(() => {
+    fixture.defer(() => {
       for (const { stop } of clients) stop();
     });
     return {
       begin() {
-        clients.push(sendEndlessHeads(scene.port, 300), sendEndlessBodies(scene.port, 300));
-        clients.push(staySilent(scene.port, 300));
+        clients.push(sendEndlessHeads(fixture.port, 300), sendEndlessBodies(fixture.port, 300));
+        clients.push(openIdle(fixture.port, 300));
       },
-      end({ notes, quick }) {
+      end({ observations, quick }) {
         const ended = clients.reduce((sum, client) => sum + client.ended, 0);
-        notes['slow connections'] = quick ? 'not waited for' : `${ended} of 900 ended`;
+        observations['slow connections'] = quick ? 'not measured in quick mode' : `${ended} of 900 closed`;
       },
     };
   },
@@ -454,14 +461,14 @@ const slowClients: ProcessDrill = {
 
 const memoryLimit: ProcessDrill = {
   name: 'memory-limit',
-  fault: '3,000 connections hold a body that is almost complete, each 16 kB, while others ask as ever',
-  promises: [nothingFails, p99AtMost(1_000), memoryAtMost(TASK_MEBIBYTES * 0.8), nothingLost, noRestart],
-  lasts: { full: 15 },
-  async prepare(scene) {
-    await scene.serve();
+  fault: '3,000 connections hold an almost complete body of 16 kB each, beside the usual load',
+  assertions: [nothingFails, p99AtMost(1_000), memoryAtMost(TASK_MEBIBYTES * 0.8), nothingLost, noRestart],
+  duration: { full: 15 },
+  async prepare(fixture) {
+    await fixture.serve();
     return {
       begin() {
-        scene.atTheEnd(sendEndlessBodies(scene.port, 3_000).stop);
+        fixture.defer(sendEndlessBodies(fixture.port, 3_000).stop);
       },
       end() {},
     };
@@ -470,30 +477,30 @@ const memoryLimit: ProcessDrill = {
 
 const clientsHangUp: ProcessDrill = {
   name: 'clients-hang-up',
-  fault: '200 callers a second break their connection before they have their answer, or in the middle of their body',
-  promises: [
+  fault: '200 clients per second close their connection before the answer, or in the middle of their body',
+  assertions: [
     nothingFails,
-    noted('left behind', 'Nothing of theirs waits for the database afterwards', (value) => value === 0),
+    observed('left over', 'None of their requests waits for the database afterwards', (value) => value === 0),
     memoryAtMost(TASK_MEBIBYTES * 0.8),
     nothingLost,
     noRestart,
   ],
-  lasts: { full: 15, quick: 3 },
-  async prepare(scene) {
-    await scene.serve();
+  duration: { full: 15, quick: 3 },
+  async prepare(fixture) {
+    await fixture.serve();
     let clients: HostileClients | undefined;
-    scene.atTheEnd(() => clients?.stop());
+    fixture.defer(() => clients?.stop());
     return {
       begin() {
-        clients = hangUp(scene.port, 200);
+        clients = disconnect(fixture.port, 200);
       },
-      async end({ notes, load }) {
+      async end({ observations, load }) {
         clients?.stop();
         const { rate } = load;
         load.rate = 0;
         await sleep(1_000);
-        notes['left behind'] =
-          (await scene.metric('plusone_reads_waiting')) + (await scene.metric('plusone_writes_waiting'));
+        observations['left over'] =
+          (await fixture.metric('plusone_reads_waiting')) + (await fixture.metric('plusone_writes_waiting'));
         load.rate = rate;
       },
     };
@@ -502,26 +509,26 @@ const clientsHangUp: ProcessDrill = {
 
 const clockSteps: ProcessDrill = {
   name: 'clock-steps',
-  fault: 'The clock is set to just before the year’s end, 29 February and 1 March of a leap year, and runs over each',
-  promises: [
+  fault: 'The clock is set to just before the end of the year, 29 February and 1 March of a leap year, and passes each',
+  assertions: [
     nothingFails,
-    noted('days', 'The service saw each of the three days begin', (value) => {
+    observed('days', 'The service saw the start of each of the three days', (value) => {
       return /^01 Jan \d{4}, 29 Feb \d{4}, 01 Mar \d{4}$/.test(String(value));
     }),
     nothingLost,
     noRestart,
   ],
-  lasts: { full: 3, quick: 2.5 },
-  async prepare(scene) {
+  duration: { full: 3, quick: 2.5 },
+  async prepare(fixture) {
     const library = faketimeLibrary();
     if (library === undefined) return 'it needs libfaketime (Debian, Ubuntu: apt-get install libfaketime)';
     const directory = mkdtempSync(join(tmpdir(), 'plusone-clock-'));
-    scene.atTheEnd(() => rmSync(directory, { recursive: true, force: true }));
+    fixture.defer(() => rmSync(directory, { recursive: true, force: true }));
     const file = join(directory, 'offset');
     const setClock = (to: number) => writeFileSync(file, `+${Math.round((to - Date.now()) / 1000)}\n`);
     setClock(Date.now());
-    /** Node keeps the Date header of its answers for up to a second, so nobody could tell what day it was there. */
-    const step = async ({ load }: Running, to: number) => {
+    /** Node caches the Date header of its answers for up to a second: during it, the day at the service is unknown. */
+    const step = async ({ load }: Run, to: number) => {
       const { rate } = load;
       load.rate = 0;
       await sleep(300);
@@ -529,12 +536,12 @@ const clockSteps: ProcessDrill = {
       await sleep(1_200);
       load.rate = rate;
     };
-    await scene.serve({
-      ...scene.database.env,
+    await fixture.serve({
+      ...fixture.database.env,
       LD_PRELOAD: library,
       FAKETIME_TIMESTAMP_FILE: file,
       FAKETIME_NO_CACHE: '1',
-      // Time-outs go by this one, which nobody can set.
+      // Timeouts use the monotonic clock, which can't be set.
       FAKETIME_DONT_FAKE_MONOTONIC: '1',
     });
     const year = new Date().getUTCFullYear() + 1;
@@ -542,20 +549,20 @@ const clockSteps: ProcessDrill = {
     return {
       begin: (running) => step(running, Date.UTC(year, 0, 1) - 2_000),
       async end(running) {
-        const days = [await dayAt(scene.url)];
+        const days = [await dayAt(fixture.url)];
         for (const day of [Date.UTC(leapYear, 1, 29), Date.UTC(leapYear, 2, 1)]) {
           await step(running, day - 2_000);
           await sleep(2_500);
-          days.push(await dayAt(scene.url));
+          days.push(await dayAt(fixture.url));
         }
-        running.notes.days = days.join(', ');
+        running.observations.days = days.join(', ');
         await step(running, Date.now());
       },
     };
   },
 };
 
-/** The date that the service has in the head of its answers: 01 Jan 2027. */
+/** The date in the Date header of the service, as `01 Jan 2027`. */
 async function dayAt(url: string): Promise<string> {
   const { headers } = await fetch(`${url}/livez`);
   return headers.get('date')?.slice(5, 16) ?? 'none';
@@ -570,48 +577,48 @@ function faketimeLibrary(): string | undefined {
 
 const stdoutBlocked: ProcessDrill = {
   name: 'stdout-blocked',
-  fault: 'Nobody reads the log any more, so stdout takes nothing (a dead collector, a full disk); then comes SIGTERM',
-  promises: [
+  fault: 'The log is no longer read, so writes to stdout block (a dead collector, a full disk); then comes SIGTERM',
+  assertions: [
     nothingFails,
     p99AtMost(500),
-    noted('blocked', 'Stdout was blocked indeed', (value) => value === 'yes'),
-    noted('exit', 'SIGTERM ends the process within its grace period of 5 s', (value) =>
+    observed('blocked', 'Stdout was blocked', (value) => value === 'yes'),
+    observed('exit', 'SIGTERM ends the process within its grace period of 5 s', (value) =>
       /^[0-4]\.\d s$/.test(String(value)),
     ),
     memoryGrowsAtMost(64),
     nothingLost,
   ],
-  lasts: { full: 40, quick: 4 },
+  duration: { full: 40, quick: 4 },
   rate: 600,
-  async prepare(scene) {
-    await scene.serve({ ...scene.database.env, SHUTDOWN_GRACE_SECONDS: '5' });
-    const { service } = scene;
+  async prepare(fixture) {
+    await fixture.serve({ ...fixture.database.env, SHUTDOWN_GRACE_SECONDS: '5' });
+    const { service } = fixture;
     return {
       begin: () => service.child.stdout?.pause(),
-      async end({ load, notes }) {
+      async end({ load, observations }) {
         const { rate } = load;
         load.rate = 0;
         await sleep(500);
         const read = service.stdout().length;
-        scene.letGo();
+        fixture.expectExit();
         const from = performance.now();
         const exit = once(service.child, 'exit');
         service.child.kill('SIGTERM');
         const ended = await Promise.race([exit, sleep(8_000)]);
-        notes.exit =
-          ended === undefined ? 'still there after 8 s' : `${((performance.now() - from) / 1000).toFixed(1)} s`;
+        observations.exit =
+          ended === undefined ? 'still running after 8 s' : `${((performance.now() - from) / 1000).toFixed(1)} s`;
         service.child.kill('SIGKILL');
         service.child.stdout?.resume();
         await service.exited;
-        notes.blocked = service.stdout().length > read ? 'yes' : 'no';
-        await scene.start({ ...scene.database.env, PORT: new URL(scene.url).port });
+        observations.blocked = service.stdout().length > read ? 'yes' : 'no';
+        await fixture.start({ ...fixture.database.env, PORT: new URL(fixture.url).port });
         load.rate = rate;
       },
     };
   },
 };
 
-/** What is run with `--target process`, in this order. */
+/** The drills of `--target process`, in the order in which they run. */
 export const processDrills: readonly ProcessDrill[] = [
   databaseKilled,
   databaseFrozen,
@@ -621,7 +628,7 @@ export const processDrills: readonly ProcessDrill[] = [
   passwordRotated,
   databaseReadOnly,
   databaseFull,
-  ssmAway,
+  ssmUnavailable,
   serviceKilled,
   serviceStopped,
   rollingRelease,

@@ -1,39 +1,38 @@
 import { connect, type Socket } from 'node:net';
-import autocannon from 'autocannon';
 
-/** Clients that do harm until they are told to stop. */
+/** Clients that misbehave until they are stopped. */
 export interface HostileClients {
-  /** How many of their connections the service has ended. */
+  /** How many of their connections the service has closed. */
   readonly ended: number;
   readonly opened: number;
   stop(): void;
 }
 
 const PIECE_MILLISECONDS = 2_000;
-/** Opened little by little, so that it is the service that is kept busy and not this process. */
+/** Opened in steps, so that the service is busy and not this process. */
 const OPENED_AT_ONCE = 50;
 const OPENING_MILLISECONDS = 50;
-/** As much as a body may have, less a little. */
+/** A little less than the limit of a body. */
 const BODY_BYTES = 16_000;
 
-/** Slowloris: `count` connections that send a head that never ends, one header every two seconds. */
+/** Slowloris: `count` connections that send headers without end, one every two seconds. */
 export function sendEndlessHeads(port: number, count: number): HostileClients {
   return hold(port, count, `GET /hello/slow HTTP/1.1\r\nHost: drill\r\n`, 'X-More: 1\r\n');
 }
 
-/** `count` connections that announce a body, send most of it and then a byte every two seconds. */
+/** `count` connections that announce a body, send most of it, and then a byte every two seconds. */
 export function sendEndlessBodies(port: number, count: number): HostileClients {
   const head = `PUT /hello/slow HTTP/1.1\r\nHost: drill\r\nContent-Type: application/json\r\nContent-Length: 16384\r\n\r\n`;
   return hold(port, count, head + ' '.repeat(BODY_BYTES), ' ');
 }
 
-/** `count` connections that are opened, say nothing and are never closed. */
-export function staySilent(port: number, count: number): HostileClients {
+/** `count` connections that are opened, send nothing and are never closed. */
+export function openIdle(port: number, count: number): HostileClients {
   return hold(port, count, '', '');
 }
 
-/** Sends `rate` requests a second, and breaks each connection before the answer can have come. */
-export function hangUp(port: number, rate: number): HostileClients {
+/** Sends `rate` requests per second, and closes each connection before the answer can have arrived. */
+export function disconnect(port: number, rate: number): HostileClients {
   let opened = 0;
   const body = '{"dateOfBirth": "1990-01-01"}';
   const requests = [
@@ -47,7 +46,7 @@ export function hangUp(port: number, rate: number): HostileClients {
     const text = requests[opened % requests.length] ?? '';
     opened += 1;
     socket.on('error', () => {});
-    // Half of them with a reset, half with a proper end.
+    // Half of them with RST, half with FIN.
     socket.once('connect', () =>
       socket.write(text, () => (opened % 2 === 0 ? socket.resetAndDestroy() : socket.destroy())),
     );
@@ -59,16 +58,6 @@ export function hangUp(port: number, rate: number): HostileClients {
     },
     stop: () => clearInterval(sending),
   };
-}
-
-/**
- * Connections that ask for `url` again as soon as they are answered, for some seconds. Gives back how many answers there
- * were by status. They have a thread of their own, so that whoever measures beside them is not kept waiting by them.
- */
-export async function flood(url: string, connections: number, seconds: number): Promise<Map<number, number>> {
-  const result = await autocannon({ url, connections, duration: seconds, workers: 1, timeout: 10 });
-  const counts = Object.entries(result.statusCodeStats ?? {});
-  return new Map(counts.map(([status, { count = 0 }]) => [Number(status), count]));
 }
 
 function hold(port: number, count: number, first: string, piece: string): HostileClients {
@@ -84,7 +73,7 @@ function hold(port: number, count: number, first: string, piece: string): Hostil
       if (first !== '') socket.write(first);
     });
     sockets.add(socket);
-    // Read, so that the end is seen.
+    // Read, so that the end is noticed.
     socket.resume();
     socket.on('error', () => {});
     socket.once('close', () => {

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { daysUntilBirthday, Ledger } from '../../../tools/drills/ledger.ts';
+import { daysUntilBirthday, Ledger } from '../../../tools/load/ledger.ts';
 
 /** Begins and ends a write; the times are those of a clock that the tests read. */
 function write(ledger: Ledger, date: string, sent: number, ended: number, acknowledged = true): void {

@@ -2,37 +2,37 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { Transform } from 'node:stream';
 
-/** A network between the service and its database that can be made bad, without any rights on the machine. */
-export interface Wire {
+/** A TCP proxy between the service and its database that injects network faults; needs no privileges. */
+export interface FaultProxy {
   readonly port: number;
-  /** From now on every byte arrives that many milliseconds later, each way. */
+  /** From now on every byte arrives that many milliseconds later, in each direction. */
   slowDown(milliseconds: number): void;
   /**
-   * From now on nothing arrives and nobody is told, as when packets are dropped. What was sent meanwhile arrives when
-   * `restore` ends it, as TCP's retransmission has it.
+   * From now on nothing arrives and no connection fails, as when packets are dropped. What was sent meanwhile arrives
+   * after `restore`, as with TCP's retransmission.
    */
   drop(): void;
   restore(): void;
-  /** As `restore`, but for new connections only; the others stay silent until `restore`. */
+  /** Like `restore`, but for new connections only; nothing arrives on the others until `restore`. */
   failOver(): void;
   close(): void;
 }
 
-/** One connection over the wire, both ends of it. */
+/** One connection through the proxy, with both ends. */
 interface Connection {
   readonly ends: readonly [near: Socket, far: Socket];
   isLost: boolean;
 }
 
-/** A wire to that port of 127.0.0.1; good at first. */
-export async function layWire(port: number): Promise<Wire> {
+/** Starts a proxy to a port of 127.0.0.1, without faults at first. */
+export async function startFaultProxy(port: number): Promise<FaultProxy> {
   let delay = 0;
   let dropping = false;
   let held: { readonly connection: Connection; go(): void }[] = [];
   const connections = new Set<Connection>();
 
-  /** Comes back when what was sent now arrives; never, when it is lost. */
-  async function passage(connection: Connection): Promise<void> {
+  /** Resolves when what is sent now arrives; never, when it is lost. */
+  async function transit(connection: Connection): Promise<void> {
     if (delay > 0) await new Promise((resolve) => setTimeout(resolve, delay));
     if (connection.isLost || dropping) await new Promise<void>((go) => held.push({ connection, go }));
   }
@@ -43,35 +43,35 @@ export async function layWire(port: number): Promise<Wire> {
     connections.add(connection);
     for (const socket of connection.ends) {
       socket.setNoDelay(true);
-      // What broke one end is told to the other by its closing, if the wire lets that pass.
+      // An error of one end reaches the other as a close, if the proxy passes it on.
       socket.on('error', () => {});
     }
-    join(connection, near, far);
-    join(connection, far, near);
+    forward(connection, near, far);
+    forward(connection, far, near);
   });
 
-  function join(connection: Connection, from: Socket, to: Socket): void {
-    from.pipe(late(connection)).pipe(to);
+  function forward(connection: Connection, from: Socket, to: Socket): void {
+    from.pipe(delayed(connection)).pipe(to);
     from.once('close', async () => {
-      await passage(connection);
+      await transit(connection);
       // After what was sent before the end.
       setImmediate(() => to.destroySoon());
       connections.delete(connection);
     });
   }
 
-  /** Keeps the order, and lets pieces that are on their way together be on their way together. */
-  function late(connection: Connection): Transform {
+  /** Delays chunks independently of each other, and keeps their order. */
+  function delayed(connection: Connection): Transform {
     let last = Promise.resolve();
     return new Transform({
       highWaterMark: 1024 * 1024,
       transform(chunk, _encoding, done) {
-        const arrived = passage(connection);
+        const arrived = transit(connection);
         last = last.then(() => arrived).then(() => void this.push(chunk));
         done();
       },
       flush(done) {
-        const arrived = passage(connection);
+        const arrived = transit(connection);
         last.then(() => arrived).then(() => done());
       },
     });

@@ -6,43 +6,45 @@ import { identity } from '../../aws/credentials.ts';
 import { acceptsAnyone } from '../../aws/endpoint.ts';
 import { Workspace } from '../../aws/workspace-copy.ts';
 import { Refusal } from '../../terminal/refusal.ts';
-import type { OpenScene, Place } from '../drill.ts';
+import type { Environment, Fixture } from '../drill.ts';
 
-/** While it deploys a service, an emulator that is one process answers nobody, its load balancer included. */
+/** While an emulator deploys a service, it answers no other request, and its load balancer neither. */
 const EMULATOR_SECONDS = 60;
 
 /** The service behind the load balancer of one environment, as `make publish` released it. */
-export class AwsScene implements OpenScene {
+export class AwsFixture implements Fixture {
   readonly urls: readonly string[];
-  // Its tasks do not know of each other's statements.
+  // Several tasks write, independently of each other.
   readonly lateWritesEnd = false;
-  // A stand-in for AWS is where the proxy leads to.
+  readonly isShared = true;
+  readonly writeToken = process.env.WRITE_TOKEN || undefined;
+  // An emulator of AWS is reached through a proxy.
   readonly proxyEnv = process.env;
-  /** A copy of this tree, of which releases are made. */
+  /** A copy of this tree, for releases. */
   readonly workspace = new Workspace();
-  readonly patienceSeconds: number | undefined;
+  readonly timeoutSeconds: number | undefined;
   readonly #release: { readonly AWS_ACCOUNT: string; readonly ENV: string };
 
-  constructor(url: string, account: string, environment: string, patienceSeconds: number | undefined) {
+  constructor(url: string, account: string, environment: string, timeoutSeconds: number | undefined) {
     this.urls = [url];
     this.#release = { AWS_ACCOUNT: account, ENV: environment };
-    this.patienceSeconds = patienceSeconds;
+    this.timeoutSeconds = timeoutSeconds;
   }
 
-  /** Releases what the workspace has, as `make publish` does it. Gives back its exit code and what it said. */
+  /** Releases the workspace as `make publish` does. Gives back the exit code and the output. */
   async publish(): Promise<{ code: number; output: string }> {
     this.workspace.commit();
     return await this.workspace.run('tools/aws/publish.ts', [], this.#release);
   }
 
-  /** The version that whoever answers says it is. */
+  /** The version of the service that answers. */
   async version(): Promise<string> {
     const options = { headers: { accept: 'application/json' }, signal: AbortSignal.timeout(10_000) };
     const answer = await fetch(this.urls[0] ?? '', options);
     return String(Object(await answer.json()).version);
   }
 
-  // Only their log tells, and the drills here replace the tasks.
+  // Only the log has it, and these drills replace the tasks.
   async memory(): Promise<undefined> {
     return undefined;
   }
@@ -57,9 +59,9 @@ export class AwsScene implements OpenScene {
 }
 
 /**
- * The environment `ENV`, after asking whether it may be used. Throws a Refusal when it is not there, or may not.
+ * The environment `ENV`, after asking for confirmation. Throws a Refusal when it doesn't exist, or without confirmation.
  */
-export async function openAwsPlace(): Promise<Place<AwsScene>> {
+export async function openAwsEnvironment(): Promise<Environment<AwsFixture>> {
   const target = readTarget(process.env);
   process.env.AWS_REGION = process.env.AWS_DEFAULT_REGION = target.region;
   setGlobalProxyFromEnv();
@@ -78,10 +80,10 @@ export async function openAwsPlace(): Promise<Place<AwsScene>> {
   return {
     target: 'aws',
     description: isEmulated
-      ? `an emulator of AWS on ${cpus().length} × ${cpu?.model ?? 'CPU'}, two real containers behind a load balancer that stands still while it deploys`
+      ? `an emulator of AWS on ${cpus().length} × ${cpu?.model ?? 'CPU'}, two real containers behind a load balancer that stops while it deploys`
       : `AWS, ${region}`,
     async open() {
-      return new AwsScene(url, account, environment, isEmulated ? EMULATOR_SECONDS : undefined);
+      return new AwsFixture(url, account, environment, isEmulated ? EMULATOR_SECONDS : undefined);
     },
     async close() {},
   };

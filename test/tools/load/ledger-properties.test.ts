@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { Ledger } from '../../../tools/drills/ledger.ts';
+import { Ledger } from '../../../tools/load/ledger.ts';
 
 type Outcome = 'acknowledged' | 'refused' | 'pending';
 

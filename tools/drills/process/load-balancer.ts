@@ -2,8 +2,8 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import type { Service } from '../../process/service.ts';
 
-/** What a load balancer does, and no more: new connections go to processes whose `/readyz` was 200 when last asked. */
-export interface FrontDoor {
+/** A minimal TCP load balancer: new connections go to processes whose last `/readyz` was 200. */
+export interface LoadBalancer {
   readonly url: string;
   add(service: Service): Promise<void>;
   close(): void;
@@ -11,8 +11,8 @@ export interface FrontDoor {
 
 const CHECK_MILLISECONDS = 250;
 
-/** A front door with nobody behind it yet. A process that ended is forgotten. */
-export async function openFrontDoor(): Promise<FrontDoor> {
+/** Starts a load balancer without targets. A process that ends is removed. */
+export async function startLoadBalancer(): Promise<LoadBalancer> {
   const ready = new Map<Service, boolean>();
   const sockets = new Set<Socket>();
   let turn = 0;

@@ -21,7 +21,7 @@ export class Ledger {
 
   /**
    * `lateWritesEnd`: a write that was refused is never carried out after a later one was acknowledged. One process
-   * promises that of its own writes (docs/decisions/07); between two, a late one can come last.
+   * assertions that of its own writes (docs/decisions/07); between two, a late one can come last.
    */
   constructor({ lateWritesEnd }: { lateWritesEnd: boolean }) {
     this.#lateWritesEnd = lateWritesEnd;
@@ -31,7 +31,7 @@ export class Ledger {
     return [...this.#writes.keys()];
   }
 
-  /** Notes that a write is on its way; the function that comes back notes how it ended. */
+  /** Notes that a write is on its way; the function that comes back observations how it ended. */
   begin(name: string, date: string, now: number): (acknowledged: boolean, now: number) => void {
     const write: Write = { date, sent: now, ended: Number.POSITIVE_INFINITY, acknowledged: false };
     const writes = this.#writes.get(name) ?? [];

@@ -1,4 +1,4 @@
-/** The load: wrk with load.lua. */
+/** The closed loop for benchmarks: wrk with wrk.lua. */
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { findProgram } from '../process/server-program.ts';
@@ -7,7 +7,7 @@ import { output, run } from '../terminal/programs.ts';
 import { step } from '../terminal/progress.ts';
 import { lookAtTool, requireTools } from '../terminal/requirements.ts';
 
-const SCRIPT = fileURLToPath(new URL('./load.lua', import.meta.url));
+const SCRIPT = fileURLToPath(new URL('./wrk.lua', import.meta.url));
 
 /** One kind of load. */
 export interface Load {

@@ -6,22 +6,24 @@ import { withImage } from '../../../local-kind/objects.ts';
 import { lastRelease, type Release, release } from '../../../local-kind/release.ts';
 import { output } from '../../terminal/programs.ts';
 import { Refusal } from '../../terminal/refusal.ts';
-import type { OpenScene, Place } from '../drill.ts';
+import type { Environment, Fixture } from '../drill.ts';
 
 const NAMESPACE = 'plusone';
 const SERVICE = 'plusone';
 const SELECTOR = `app.kubernetes.io/name=${SERVICE}`;
 const ROLLOUT_SECONDS = 180;
 
-/** The service in the kind cluster that `make up` made, as it is. */
-export class KindScene implements OpenScene {
+/** The service in the kind cluster of `make up`. */
+export class KindFixture implements Fixture {
   readonly urls: readonly string[];
-  // Its pods do not know of each other's statements.
+  // Several pods write, independently of each other.
   readonly lateWritesEnd = false;
+  readonly isShared = true;
+  readonly writeToken = process.env.WRITE_TOKEN || undefined;
   readonly #cluster: Cluster;
   readonly #before: Release;
   readonly #restartsBefore: ReadonlyMap<string, number>;
-  readonly #atTheEnd: (() => unknown)[] = [];
+  readonly #deferred: (() => unknown)[] = [];
   readonly #mayRestart = new Set<string>();
 
   constructor(cluster: Cluster, before: Release, restarts: ReadonlyMap<string, number>) {
@@ -36,19 +38,19 @@ export class KindScene implements OpenScene {
     return this.#cluster.nodes;
   }
 
-  /** kubectl in the service's namespace; gives back what it wrote to stdout. */
+  /** Runs kubectl in the namespace of the service; gives back its stdout. */
   async kubectl(args: readonly string[], input = ''): Promise<string> {
     return await this.#cluster.kubectl(['-n', NAMESPACE, ...args], input);
   }
 
-  /** The pods of the service that are there to stay. */
+  /** The pods of the service that are not being deleted. */
   async pods(): Promise<string[]> {
     const columns = 'custom-columns=:.metadata.name,:.metadata.deletionTimestamp';
     const lines = await this.kubectl(['get', 'pods', '-l', SELECTOR, '-o', columns, '--no-headers']);
     return lines.split('\n').flatMap((line) => (line.endsWith('<none>') ? [line.split(' ')[0] ?? ''] : []));
   }
 
-  /** The pods of the service that take traffic, by the image that they run. */
+  /** How many pods of the service are ready, by image. */
   async readyImages(): Promise<Map<string, number>> {
     const path = '{range .items[*]}{.spec.containers[0].image} {.status.containerStatuses[0].ready}{"\\n"}{end}';
     const lines = await this.kubectl(['get', 'pods', '-l', SELECTOR, '-o', `jsonpath=${path}`]);
@@ -60,7 +62,7 @@ export class KindScene implements OpenScene {
     return counts;
   }
 
-  /** Replaces the pods one by one, and comes back when the old ones are gone. */
+  /** Replaces the pods one by one; resolves when the old ones are gone. */
   async restart(): Promise<void> {
     const before = await this.pods();
     await this.kubectl(['rollout', 'restart', `deployment/${SERVICE}`]);
@@ -68,16 +70,16 @@ export class KindScene implements OpenScene {
     await this.gone(before);
   }
 
-  /** Releases that image, as `make up` does it. Throws when the release did not succeed and was taken back. */
+  /** Releases an image as `make up` does. Throws when the release failed and was rolled back. */
   async release(image: string): Promise<void> {
-    this.atTheEnd(() => this.restore());
+    this.defer(() => this.restore());
     const { image: from, manifests } = this.#before;
     await release(this.#cluster, { image, manifests: withImage(manifests, from, image) });
   }
 
-  /** Begins to release that image, and does not wait for it. */
+  /** Starts the release of an image, without waiting for it. */
   async beginRelease(image: string): Promise<void> {
-    this.atTheEnd(() => this.restore());
+    this.defer(() => this.restore());
     await this.kubectl(['set', 'image', `deployment/${SERVICE}`, `${SERVICE}=${image}`, `migrate=${image}`]);
   }
 
@@ -91,19 +93,19 @@ export class KindScene implements OpenScene {
     await this.kubectl(['wait', ...names, '--for=delete', `--timeout=${ROLLOUT_SECONDS}s`]);
   }
 
-  /** Puts the release back that was there before the drill. */
+  /** Restores the release from before the drill. */
   async restore(): Promise<void> {
     await release(this.#cluster, this.#before);
   }
 
-  /** Makes an image of the one that runs, with these files in place of its own, and gives it to the nodes. */
+  /** Builds an image from the running one, with these files replaced, and loads it into the nodes. */
   async imageWith(tag: string, files: Readonly<Record<string, string>>): Promise<string> {
     const directory = mkdtempSync(join(tmpdir(), 'plusone-drill-'));
     const [base, name] = [`${SERVICE}:drill-base`, `${SERVICE}:${tag}`];
     try {
       const { image } = this.#before;
       await output('docker', ['tag', image.split('-').at(-1) ?? '', base]).catch(() => {
-        throw new Refusal(`what ${image} was made of is not on this machine any more: make up, then again`);
+        throw new Refusal(`the base of ${image} is no longer on this machine: run make up, then the drill again`);
       });
       for (const [path, text] of Object.entries(files)) {
         mkdirSync(join(directory, dirname(path)), { recursive: true });
@@ -119,9 +121,9 @@ export class KindScene implements OpenScene {
     }
   }
 
-  /** Takes everything off a node that is not bound to it, as before it is replaced, and puts nothing on it any more. */
+  /** Drains a node, as before it is replaced. */
   async drain(node: string): Promise<void> {
-    this.atTheEnd(() => this.uncordon(node));
+    this.defer(() => this.uncordon(node));
     const drain = ['drain', node, '--ignore-daemonsets', '--delete-emptydir-data'];
     await this.kubectl([...drain, `--timeout=${ROLLOUT_SECONDS}s`]);
   }
@@ -130,7 +132,7 @@ export class KindScene implements OpenScene {
     await this.kubectl(['uncordon', node]);
   }
 
-  /** How many pods of the service there are on each node that has any. */
+  /** The number of pods of the service on each node that has any. */
   async podsByNode(): Promise<number[]> {
     const nodes = await this.kubectl(['get', 'pods', '-l', SELECTOR, '-o', 'jsonpath={.items[*].spec.nodeName}']);
     const counts = new Map<string, number>();
@@ -138,7 +140,7 @@ export class KindScene implements OpenScene {
     return [...counts.values()];
   }
 
-  /** Sends a signal to the first process of a pod's container from outside, where SIGKILL works too. */
+  /** Sends a signal to the first process of a pod's container, from the node, where SIGKILL works too. */
   async signal(pod: string, signal: string): Promise<void> {
     this.#mayRestart.add(pod);
     const path = 'jsonpath={.spec.nodeName} {.status.containerStatuses[0].containerID}';
@@ -147,18 +149,18 @@ export class KindScene implements OpenScene {
     await output('docker', ['exec', node, ...task]);
   }
 
-  /** Runs one statement as MySQL's administrator. */
+  /** Runs one statement as the root user of MySQL. */
   async sql(statement: string): Promise<string> {
     const client = 'MYSQL_PWD=$MYSQL_ROOT_PASSWORD exec mysql -N -h 127.0.0.1 -u root plusone';
     return await this.kubectl(['exec', '-i', 'mysql-0', '--', 'sh', '-c', client], statement);
   }
 
-  /** Has something undone when the drill is over, however it goes. */
-  atTheEnd(undo: () => unknown): void {
-    this.#atTheEnd.push(undo);
+  /** Registers what to do after the drill, whether it succeeds or not; in reverse order. */
+  defer(action: () => unknown): void {
+    this.#deferred.push(action);
   }
 
-  // The port of /metrics cannot be reached from outside, and that is right.
+  // The port of /metrics is not reachable from outside, by design.
   async memory(): Promise<undefined> {
     return undefined;
   }
@@ -172,16 +174,17 @@ export class KindScene implements OpenScene {
   }
 
   async close(): Promise<void> {
-    // Each of them, whatever becomes of the others.
+    // Each of them, even if another fails.
     const failures = [];
-    for (const undo of this.#atTheEnd.reverse()) {
+    for (const action of this.#deferred.reverse()) {
       try {
-        await undo();
+        await action();
       } catch (error) {
         failures.push(error);
       }
     }
-    if (failures.length > 0) throw new AggregateError(failures, 'the cluster is not as it was before the drill');
+    if (failures.length > 0)
+      throw new AggregateError(failures, 'the cluster could not be restored to its state before the drill');
   }
 }
 
@@ -193,15 +196,15 @@ async function restartsOf({ kubectl }: Cluster): Promise<Map<string, number>> {
 
 const name = process.env.CLUSTER || 'plusone';
 
-/** Whether the cluster `CLUSTER` is there, by default that of `make up`. */
+/** Whether the cluster `CLUSTER` exists, by default that of `make up`. */
 export async function isClusterThere(): Promise<boolean> {
-  // Without kind there is none.
+  // kind may be missing.
   const clusters = await output('kind', ['get', 'clusters']).catch(() => '');
   return clusters.split('\n').includes(name);
 }
 
-/** The cluster `CLUSTER`, by default that of `make up`. Throws a Refusal when it is not there. */
-export async function openKindPlace(): Promise<Place<KindScene>> {
+/** The cluster `CLUSTER`, by default that of `make up`. Throws a Refusal when it doesn't exist. */
+export async function openKindEnvironment(): Promise<Environment<KindFixture>> {
   if (!(await isClusterThere())) throw new Refusal(`there is no kind cluster ${name}: make up`);
   const cluster = await ensureCluster(name, {}, () => {});
   const { kubectl } = cluster;
@@ -213,8 +216,8 @@ export async function openKindPlace(): Promise<Place<KindScene>> {
     async open() {
       await kubectl(['-n', NAMESPACE, 'rollout', 'status', `deployment/${SERVICE}`, `--timeout=${ROLLOUT_SECONDS}s`]);
       const before = await lastRelease(cluster);
-      if (before === undefined) throw new Refusal(`in the cluster ${name} no release has succeeded yet: make up`);
-      return new KindScene(cluster, before, await restartsOf(cluster));
+      if (before === undefined) throw new Refusal(`no release has succeeded in the cluster ${name} yet: make up`);
+      return new KindFixture(cluster, before, await restartsOf(cluster));
     },
     async close() {},
   };

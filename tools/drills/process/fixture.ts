@@ -4,45 +4,45 @@ import { freePort } from '../../process/free-port.ts';
 import { NoProgram } from '../../process/pypi.ts';
 import { killAll, migrate, type Service, startServing } from '../../process/service.ts';
 import { type ParameterStore, startParameterStore } from '../../process/ssm.ts';
-import type { OpenScene, Place } from '../drill.ts';
-import { type FrontDoor, openFrontDoor } from './front-door.ts';
-import { layWire, type Wire } from './wire.ts';
+import type { Environment, Fixture } from '../drill.ts';
+import { type FaultProxy, startFaultProxy } from './fault-proxy.ts';
+import { type LoadBalancer, startLoadBalancer } from './load-balancer.ts';
 
 const MEBIBYTE = 1024 * 1024;
 
-/** Processes of the service on this machine, on a database that may be hurt. */
-export class ProcessScene implements OpenScene {
+/** Processes of the service on this machine, with a database of their own. */
+export class ProcessFixture implements Fixture {
   readonly database: PrivateDatabase;
-  /** The way to the database for those services that are started over it. */
-  readonly wire: Wire;
-  /** See Ledger; true while there is one process. */
+  /** A proxy to the database, for the services that are started with {@link viaProxy}. */
+  readonly proxy: FaultProxy;
+  /** See {@link Ledger}; true while there is one process. */
   lateWritesEnd = true;
   urls: string[] = [];
   services: Service[] = [];
-  #frontDoor: FrontDoor | undefined;
+  #loadBalancer: LoadBalancer | undefined;
   readonly #store: () => Promise<ParameterStore>;
   readonly #unexpected = new Set<Service>();
-  readonly #atTheEnd: (() => unknown)[] = [];
+  readonly #deferred: (() => unknown)[] = [];
 
-  constructor(database: PrivateDatabase, wire: Wire, store: () => Promise<ParameterStore>) {
+  constructor(database: PrivateDatabase, proxy: FaultProxy, store: () => Promise<ParameterStore>) {
     this.database = database;
-    this.wire = wire;
+    this.proxy = proxy;
     this.#store = store;
   }
 
-  /** The variables that lead to the database over the wire. */
-  get overWire(): NodeJS.ProcessEnv {
-    return { ...this.database.env, DATABASE_PORT: String(this.wire.port) };
+  /** The variables that lead to the database through the proxy. */
+  get viaProxy(): NodeJS.ProcessEnv {
+    return { ...this.database.env, DATABASE_PORT: String(this.proxy.port) };
   }
 
-  /** The first, and mostly the only, process of the service. */
+  /** The first process of the service, which mostly is the only one. */
   get service(): Service {
     const [service] = this.services;
-    if (service === undefined) throw new Error('this drill has started no service');
+    if (service === undefined) throw new Error('the drill has not started a service');
     return service;
   }
 
-  /** The first front door. */
+  /** The first address. */
   get url(): string {
     return this.urls[0] ?? '';
   }
@@ -52,23 +52,23 @@ export class ProcessScene implements OpenScene {
     return Number(new URL(this.service.url).port);
   }
 
-  /** Starts a process that callers reach directly. */
+  /** Starts a process that clients reach directly. */
   async serve(env: NodeJS.ProcessEnv = this.database.env): Promise<void> {
     const service = await this.start({ PORT: String(await freePort()), ...env });
     this.urls.push(service.url);
     this.lateWritesEnd = this.urls.length === 1;
   }
 
-  /** Starts `count` processes behind one front door. */
-  async serveBehindDoor(count: number, env: NodeJS.ProcessEnv): Promise<void> {
-    this.#frontDoor = await openFrontDoor();
-    for (let n = 0; n < count; n += 1) await this.startBehindDoor(env);
-    this.urls = [this.#frontDoor.url];
+  /** Starts `count` processes behind one load balancer. */
+  async serveBehindLoadBalancer(count: number, env: NodeJS.ProcessEnv): Promise<void> {
+    this.#loadBalancer = await startLoadBalancer();
+    for (let n = 0; n < count; n += 1) await this.startBehindLoadBalancer(env);
+    this.urls = [this.#loadBalancer.url];
     this.lateWritesEnd = count === 1;
   }
 
-  async startBehindDoor(env: NodeJS.ProcessEnv): Promise<void> {
-    await this.#frontDoor?.add(await this.start(env));
+  async startBehindLoadBalancer(env: NodeJS.ProcessEnv): Promise<void> {
+    await this.#loadBalancer?.add(await this.start(env));
   }
 
   /** Starts a process and waits until it is ready. */
@@ -81,21 +81,21 @@ export class ProcessScene implements OpenScene {
     return service;
   }
 
-  /** Gives away the oldest process, which may end from now on. */
-  letGo(): Service {
+  /** Gives back the oldest process, whose end is expected from now on. */
+  expectExit(): Service {
     const { service } = this;
     this.services.shift();
     return service;
   }
 
-  /** Kills the oldest process, and comes back when it is gone. */
+  /** Kills the oldest process; resolves when it has ended. */
   async kill(): Promise<void> {
-    const { child, exited } = this.letGo();
+    const { child, exited } = this.expectExit();
     child.kill('SIGKILL');
     await exited;
   }
 
-  /** A parameter store; a text says why there can be none on this machine. */
+  /** Starts a parameter store, once; gives back the reason when there can be none on this machine. */
   async parameterStore(): Promise<ParameterStore | string> {
     try {
       return await this.#store();
@@ -105,12 +105,12 @@ export class ProcessScene implements OpenScene {
     }
   }
 
-  /** Has something undone when the drill is over, however it goes. */
-  atTheEnd(undo: () => unknown): void {
-    this.#atTheEnd.push(undo);
+  /** Registers what to do after the drill, whether it succeeds or not; in reverse order. */
+  defer(action: () => unknown): void {
+    this.#deferred.push(action);
   }
 
-  /** A metric of the first process. Throws when it cannot be read. */
+  /** Reads a metric of the first process. Throws when that fails. */
   async metric(name: string): Promise<number> {
     const answer = await fetch(`${this.service.metricsUrl}/metrics`, { signal: AbortSignal.timeout(2_000) });
     const value = new RegExp(`^${name} (\\S+)$`, 'm').exec(await answer.text())?.[1];
@@ -118,7 +118,7 @@ export class ProcessScene implements OpenScene {
     return Number(value);
   }
 
-  /** How many deadlocks MySQL or MariaDB has seen since its start. */
+  /** How many deadlocks MySQL or MariaDB has had since its start. */
   async deadlocks(): Promise<number> {
     const [mariadb] = await this.database.query(`SHOW GLOBAL STATUS LIKE 'Innodb_deadlocks'`);
     if (mariadb !== undefined) return Number(mariadb.Value);
@@ -129,7 +129,7 @@ export class ProcessScene implements OpenScene {
   }
 
   async memory(): Promise<number | undefined> {
-    // While a drill has it away there is nothing to see.
+    // Some drills stop the process.
     const bytes = await this.metric('process_resident_memory_bytes').catch(() => undefined);
     return bytes === undefined ? undefined : bytes / MEBIBYTE;
   }
@@ -139,31 +139,31 @@ export class ProcessScene implements OpenScene {
   }
 
   async close(): Promise<void> {
-    for (const undo of this.#atTheEnd.reverse()) await undo();
+    for (const action of this.#deferred.reverse()) await action();
     await killAll(this.services.splice(0));
-    this.#frontDoor?.close();
-    this.wire.restore();
+    this.#loadBalancer?.close();
+    this.proxy.restore();
   }
 }
 
-/** Starts the database, and what else drills need, when first needed; it ends with this process at the latest. */
-export async function openProcessPlace(): Promise<Place<ProcessScene>> {
+/** Starts the database, and what else drills need, when first needed; they end with this process at the latest. */
+export async function openProcessEnvironment(): Promise<Environment<ProcessFixture>> {
   const database = await startPrivateDatabase();
   await migrate(database.env);
-  const wire = await layWire(database.port);
+  const proxy = await startFaultProxy(database.port);
   let store: Promise<ParameterStore> | undefined;
   const [cpu] = cpus();
   return {
     target: 'process',
     description: `${cpus().length} × ${cpu?.model ?? 'CPU'}, ${type()}, Node ${process.version}, ${database.description}`,
     async open() {
-      return new ProcessScene(database, wire, () => {
+      return new ProcessFixture(database, proxy, () => {
         store ??= startParameterStore();
         return store;
       });
     },
     async close() {
-      wire.close();
+      proxy.close();
       await (await store?.catch(() => undefined))?.stop();
       await database.stop();
     },
