@@ -2,11 +2,12 @@ import type { k8s } from 'cdk8s-plus-27';
 import type { Fields } from '../manifest/fields.ts';
 import type { NotCarried } from '../manifest/mapping.ts';
 import { objectName } from '../manifest/names.ts';
+import type { ContainerOverride } from '../manifest/task-overrides.ts';
 import { withClusterNames } from './cluster-names.ts';
 import { type Container, conditionsOn, containersOf } from './containers.ts';
 import { withoutExpansion } from './expansion.ts';
 import { imageOf } from './images.ts';
-import { isCarried, taskOverride, taskOverrideTexts } from './overrides.ts';
+import { overrideOf } from './overrides.ts';
 import { listeningPorts, portName } from './ports.ts';
 import { serviceProbes, sidecarProbes } from './probes.ts';
 import { resourcesOf } from './resources.ts';
@@ -30,13 +31,13 @@ const defaultDeregistrationDelay = 60;
 
 /** Everything in a manifest that is about the task, as a pod. */
 export function podOf(workload: Workload): Pod {
-  const { manifest, overrides } = workload;
+  const { manifest } = workload;
   const { fields } = manifest;
   const containers = containersOf(fields);
   const init = containers.filter(({ role }) => role === 'before' || role === 'along');
   const beside = containers.filter(({ role }) => role === 'main' || role === 'after');
   const drain = drainSeconds(fields);
-  const stop = overrides.stopTimeouts.get(0) ?? stopTimeout(fields) ?? defaultStopTimeout;
+  const stop = overrideOf(workload, { place: 0 }).stopTimeout ?? defaultStopTimeout;
   const volumes = volumesOf(workload, containers);
   const claims = volumes.some(({ persistentVolumeClaim }) => persistentVolumeClaim);
   const group = claims ? volumeGroup(workload, containers) : undefined;
@@ -67,7 +68,7 @@ export function podOf(workload: Workload): Pod {
       ),
       ...(drain > 0 ? [{ path: '/containers/0/lifecycle', value: { preStop: { sleep: { seconds: drain } } } }] : []),
     ],
-    notCarried: [...looseOrder(fields, containers), ...otherTaskFields(fields)],
+    notCarried: [...looseOrder(fields, containers), ...manifest.taskOverrides.notCarried],
   };
 }
 
@@ -91,9 +92,11 @@ function volumeGroup(workload: Workload, [main]: readonly Container[]): number |
 function containerOf(workload: Workload, container: Container): k8s.Container {
   const { fields } = workload.manifest;
   const { name, role } = container;
-  const entrypoint = taskOverrideTexts(fields, container, 'EntryPoint') ?? container.entrypoint;
-  const command = taskOverrideTexts(fields, container, 'Command') ?? container.command;
-  const ports = listeningPorts(fields).filter((port) => port.container === name);
+  const override = overrideOf(workload, container);
+  const entrypoint = override.entryPoint ?? container.entrypoint;
+  const command = override.command ?? container.command;
+  const listening = listeningPorts(fields).filter((port) => port.container === name);
+  const ports = [...listening, ...addedPorts(override, listening)];
   const mounts = mountsOf(workload, container);
   const user = statedUser(workload, container);
   const hardened = workload.security === 'restricted' || !maybeRoot(workload).has(name);
@@ -123,6 +126,7 @@ function containerOf(workload: Workload, container: Container): k8s.Container {
       ...(hardened ? { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } } : {}),
       readOnlyRootFilesystem: hasReadonlyRoot(workload, container),
       ...(user === undefined ? {} : { runAsUser: user }),
+      ...(override.user?.gid === undefined ? {} : { runAsGroup: override.user.gid }),
     },
     ...(mounts.length > 0 ? { volumeMounts: mounts } : {}),
   };
@@ -139,17 +143,10 @@ function drainSeconds({ http }: Fields): number {
   return Math.ceil(stated ?? defaultDeregistrationDelay);
 }
 
-function stopTimeout(fields: Fields): number | undefined {
-  const stated = taskOverride(fields, { place: 0 }, 'StopTimeout');
-  return /^\d+$/.test(String(stated)) ? Number(stated) : undefined;
-}
-
-function otherTaskFields({ taskdef_overrides = [] }: Fields): NotCarried[] {
-  return taskdef_overrides.flatMap(({ path, value }, i) =>
-    isCarried(path, value)
-      ? []
-      : [{ path: `taskdef_overrides[${i}]`, reason: `${path} is a field of an ECS task definition` }],
-  );
+function addedPorts({ ports }: ContainerOverride, known: readonly { port: number; protocol: string }[]) {
+  return ports
+    .map(({ port, protocol }) => ({ port, protocol: protocol === 'udp' ? ('UDP' as const) : ('TCP' as const) }))
+    .filter((added) => !known.some(({ port, protocol }) => port === added.port && protocol === added.protocol));
 }
 
 /** Where a pod knows less of order than a task. */

@@ -108,7 +108,7 @@ function readWorkload(options: Options, workspace: Workspace, service: string): 
     application,
     environment,
     shell: process.env,
-    addedVolumes: overrides.volumes,
+    addedVolumes: overrides.task.volumes,
     folder: service,
   };
   const manifest = readManifest(text, name, surroundings);

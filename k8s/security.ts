@@ -1,12 +1,10 @@
 import { type Container, containersOf } from './containers.ts';
-import { taskOverride } from './overrides.ts';
+import { overrideOf } from './overrides.ts';
 import type { SecurityLevel, Workload } from './workload.ts';
 
 /** The number of the user that a container runs as: as the task definition says; undefined where it says none. */
 export function statedUser(workload: Workload, container: Container): number | undefined {
-  const stated = taskOverride(workload.manifest.fields, container, 'User');
-  const number = typeof stated === 'string' ? /^(\d+)(:\d+)?$/.exec(stated)?.[1] : undefined;
-  return workload.overrides.users.get(container.place) ?? (number === undefined ? undefined : Number(number));
+  return overrideOf(workload, container).user?.uid;
 }
 
 /** The containers that may run as root, as far as anyone can tell beforehand, each with the reason. */

@@ -4,6 +4,7 @@ import { secretName } from '../manifest/names.ts';
 import { withClusterNames } from './cluster-names.ts';
 import { type Container, containersOf } from './containers.ts';
 import { withoutExpansion } from './expansion.ts';
+import { overrideOf } from './overrides.ts';
 import { servicePorts } from './ports.ts';
 import type { Workload } from './workload.ts';
 
@@ -23,6 +24,7 @@ export function variablesOf(workload: Workload, container: Container): k8s.EnvVa
     ...inputs.flatMap(({ key, name }) => (known[key] === undefined ? [] : [[name, known[key]] as const])),
     ...stated,
     ...addedByCopilot(workload, container),
+    ...overrideOf(workload, container).environment,
   ]);
   const secrets = secretsOf(workload, container);
   for (const { name } of secrets) values.delete(name);

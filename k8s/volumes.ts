@@ -2,24 +2,18 @@ import type { k8s } from 'cdk8s-plus-27';
 import type { Fields } from '../manifest/fields.ts';
 import { objectName } from '../manifest/names.ts';
 import type { Container } from './containers.ts';
-import { taskOverride } from './overrides.ts';
+import { overrideOf } from './overrides.ts';
 import { scalingOf } from './scaling.ts';
 import type { Workload } from './workload.ts';
 
 /** Whether the root file system of a container is read-only. */
-export function hasReadonlyRoot({ manifest, overrides }: Workload, { place }: Container): boolean {
-  const stated = taskOverride(manifest.fields, { place }, 'ReadonlyRootFilesystem');
-  return (
-    overrides.readonlyRoots.get(place) ??
-    (stated === undefined ? undefined : stated === 'true') ??
-    manifest.fields.storage?.readonly_fs ??
-    false
-  );
+export function hasReadonlyRoot(workload: Workload, container: Container): boolean {
+  return overrideOf(workload, container).readonlyRoot ?? workload.manifest.fields.storage?.readonly_fs ?? false;
 }
 
 /** A read-only root comes with a place for temporary files, each container's own. */
 export function mountsOf(workload: Workload, container: Container): k8s.VolumeMount[] {
-  const added = workload.overrides.mounts.filter(({ place }) => place === container.place);
+  const added = overrideOf(workload, container).mounts;
   const stated = [...container.mounts, ...added].map(({ volume, path, readOnly }) => ({
     name: objectName(volume),
     mountPath: path,
@@ -40,7 +34,9 @@ export function volumesOf(workload: Workload, containers: readonly Container[]):
     if (!isShared(efs)) return { name: objectName(volume), emptyDir: {} };
     return { name: objectName(volume), persistentVolumeClaim: { claimName: claimName(name, volume, efs) } };
   });
-  const added = [...new Set(workload.overrides.volumes.map(objectName))]
+  const added = [
+    ...new Set([...workload.manifest.taskOverrides.volumes, ...workload.overrides.task.volumes].map(objectName)),
+  ]
     .filter((volume) => !stated.some((known) => known.name === volume))
     .map((volume) => ({ name: volume, emptyDir: {} }));
   const temporary = containers

@@ -63,7 +63,7 @@ function checkWorkload(
   const added = attempt(() => readOverrides(patches, patches));
   if (added instanceof DocumentError)
     found.push(...added.problems.map((problem) => finding('copilot-refuses', patches, problem)));
-  const addedVolumes = added instanceof DocumentError ? [] : added.volumes;
+  const addedVolumes = added instanceof DocumentError ? [] : added.task.volumes;
 
   // Every environment for itself: Copilot checks only the one that it deploys.
   const environments = [...new Set([...statedEnvironments(text), ...deployed])];

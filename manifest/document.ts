@@ -50,12 +50,15 @@ export class Scalar {
   readonly line: number;
   /** In a `|` block, where Copilot does not read a JSON list of strings as a list. */
   readonly literal: boolean;
+  /** A tag of its own, such as `!Ref`. */
+  readonly tag: string | undefined;
 
-  constructor(text: string, kind: Scalar['kind'], line: number, literal = false) {
+  constructor(text: string, kind: Scalar['kind'], line: number, literal = false, tag?: string) {
     this.text = text;
     this.kind = kind;
     this.line = line;
     this.literal = literal;
+    this.tag = tag;
   }
 }
 
@@ -210,7 +213,9 @@ function scalarOf({ value, source, type, tag }: YamlScalar, line: number): Scala
   const text = typeof value === 'string' ? value : (source ?? String(value));
   const isQuoted = type !== 'PLAIN' || tag === 'tag:yaml.org,2002:str';
   const kind = isQuoted && value !== null ? 'text' : kindOf(text);
-  return kind === 'nothing' ? undefined : new Scalar(text, kind, line, type === 'BLOCK_LITERAL');
+  return kind === 'nothing'
+    ? undefined
+    : new Scalar(text, kind, line, type === 'BLOCK_LITERAL', tag?.startsWith('!') ? tag : undefined);
 }
 
 /** The line of what is at the path: of its key if it has one, else of the nearest thing around it that is there. */

@@ -451,8 +451,9 @@ const queue = map({
 const anyValue = z.unknown().transform(bare);
 decodings.set(anyValue, { type: 'any', expected: 'a value' });
 
-function bare(input: unknown): unknown {
-  if (input instanceof Scalar) return input.text;
+/** A value of any kind as texts, lists and maps of texts; `!Ref a` is the map `{ "!Ref": "a" }`. */
+export function bare(input: unknown): unknown {
+  if (input instanceof Scalar) return input.tag === undefined ? input.text : { [input.tag]: input.text };
   if (Array.isArray(input)) return input.map(bare);
   if (typeof input !== 'object' || input === null) return input;
   return Object.fromEntries(Object.entries(input).map(([key, item]) => [key, bare(item)]));
@@ -549,7 +550,7 @@ const fields = {
   tags: absent('no AWS resources to tag here', textMap),
   observability: absent('no X-Ray here', map({ tracing: text.optional() })),
   taskdef_overrides: becomes(
-    'terminationGracePeriodSeconds, from StopTimeout of the main container; the other paths mean nothing here',
+    'entry point, command, variables, ports, user, read-only root, mounts, volumes and stop time-out; others are named',
     z.array(map({ path: text.optional(), value: anyValue.optional() })),
   ),
 };

@@ -35,7 +35,7 @@ export function interpolate(
   function visit(node: Node): Node {
     if (node instanceof YamlMapping) return visitMapping(node);
     if (node instanceof Sequence) return new Sequence(node.items.map(visit), node.line);
-    if (node.kind !== 'text') return node;
+    if (node.kind !== 'text' || node.tag !== undefined) return node;
     const text = replace(node);
     const list = node.literal ? undefined : jsonTexts(text);
     if (list)

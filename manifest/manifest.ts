@@ -20,6 +20,7 @@ import { interpolate } from './interpolation.ts';
 import { type NotCarried, nearestField, notCarried } from './mapping.ts';
 import { objectName } from './names.ts';
 import { violations } from './rules.ts';
+import { readTaskChanges, segmentsOf, type TaskOverrides } from './task-overrides.ts';
 
 /** A manifest as one environment sees it. */
 export interface Manifest {
@@ -30,6 +31,8 @@ export interface Manifest {
   type: WorkloadType;
   /** Its fields, short forms made long, durations in seconds. */
   fields: Fields;
+  /** What its `taskdef_overrides` change. */
+  taskOverrides: TaskOverrides;
   /** What it sets that means nothing in a cluster. */
   notCarried: NotCarried[];
   /** Whether it has a section for this environment. */
@@ -77,10 +80,19 @@ export function readManifest(
     name: objectName(fields.name ?? ''),
     type,
     fields,
+    taskOverrides: taskOverridesOf(fields),
     notCarried: notCarried(type, manifest),
     namesEnvironment: nodeAt(whole, ['environments', environment]) !== undefined,
     warnings: all.toSorted((a, b) => a.line - b.line),
   };
+}
+
+function taskOverridesOf({ taskdef_overrides = [] }: Fields): TaskOverrides {
+  return readTaskChanges(
+    taskdef_overrides.map(({ path = '', value }, i) => {
+      return { segments: segmentsOf(path), isRemoval: false, value, at: `taskdef_overrides[${i}]`, path };
+    }),
+  );
 }
 
 /** A Request-Driven Web Service comes out as a web service with a route of every path. */
@@ -98,7 +110,8 @@ function problemsOf(type: WorkloadType, manifest: YamlMapping, addedVolumes: rea
   const values = [...emptyMaps(manifest), ...schemaProblems(schemaOf(type, 'of one environment'), manifest)];
   if (values.length > 0) return values;
   const fields = fieldsOf(type, manifest);
-  return violations(type, fields, addedVolumes).map(({ path, message }) => ({ line: lineAt(manifest, path), message }));
+  const volumes = [...addedVolumes, ...taskOverridesOf(fields).volumes];
+  return violations(type, fields, volumes).map(({ path, message }) => ({ line: lineAt(manifest, path), message }));
 }
 
 /** Forms that exclude each other in every environment, as Copilot refuses them while it decodes. */

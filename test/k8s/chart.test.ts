@@ -5,6 +5,7 @@ import {
   noOverrides,
   objectsOf,
   only,
+  overriding,
   podOf,
   synthesisOf,
   webService,
@@ -262,7 +263,7 @@ describe('the main container', () => {
   });
 
   it('runs as the user of the task definition', () => {
-    const overrides = { ...noOverrides, users: new Map([[0, 1000]]) };
+    const overrides = overriding({ user: { uid: 1000, gid: undefined } });
     expect(containerOf(webService(), { overrides }).securityContext?.runAsUser).to.equal(1000);
   });
 
@@ -464,7 +465,7 @@ describe('health', () => {
 describe('the way out of service', () => {
   it('serves on for the deregistration delay, then has the stop time-out', () => {
     const text = webService('http: { path: /, deregistration_delay: 7s }');
-    const overrides = { ...noOverrides, stopTimeouts: new Map([[0, 40]]) };
+    const overrides = overriding({ stopTimeout: 40 });
     expect(containerOf(text, { overrides }).lifecycle).to.deep.equal({ preStop: { sleep: { seconds: 7 } } });
     expect(podOf(text, { overrides }).terminationGracePeriodSeconds).to.equal(47);
   });
@@ -888,6 +889,58 @@ describe('taskdef_overrides', () => {
     const { command, args } = containerOf(webService(`taskdef_overrides: ${overrides}`));
     expect({ command, args }).to.deep.equal({ command: ['/bin/sh', '-c'], args: ['ls'] });
   });
+});
+
+describe('overrides of the task definition', () => {
+  const change = (path: string, value: string) =>
+    webService(`taskdef_overrides: [{ path: "ContainerDefinitions[0].${path}", value: ${value} }]`);
+
+  it('add a variable, or give it another value', () => {
+    const text = `${change('Environment[-]', '{ Name: MODE, Value: slow }')}\nvariables: { MODE: fast }`;
+    expect(containerOf(text).env).to.deep.include({ name: 'MODE', value: 'slow' });
+  });
+
+  it('add a port to a container', () => {
+    const { ports } = containerOf(change('PortMappings[-]', '{ ContainerPort: 9000, Protocol: udp }'));
+    expect(ports).to.deep.include({ name: 'udp-9000', containerPort: 9000, protocol: 'UDP' });
+  });
+
+  it('give user and group', () => {
+    const { securityContext } = containerOf(change('User', '"1000:2000"'));
+    expect(securityContext).to.include({ runAsUser: 1000, runAsGroup: 2000 });
+  });
+
+  it('add a volume and mount it, in a sidecar too', () => {
+    const text = webService(
+      'sidecars: { s: { image: x, mount_points: [{ source_volume: scratch, path: /s }] } }',
+      'taskdef_overrides:',
+      '  - { path: "Volumes[-]", value: { Name: scratch } }',
+      '  - { path: "ContainerDefinitions[0].MountPoints[-]", value: { ContainerPath: /m, SourceVolume: scratch } }',
+    );
+    expect(podOf(text).volumes).to.deep.equal([{ name: 'scratch', emptyDir: {} }]);
+    expect(containerOf(text).volumeMounts).to.deep.equal([{ name: 'scratch', mountPath: '/m', readOnly: false }]);
+  });
+
+  it('in patches win over those of the manifest', () => {
+    const overrides = overriding({ stopTimeout: 40 });
+    expect(
+      podOf(`${worker()}\ntaskdef_overrides: [{ path: "ContainerDefinitions[0].StopTimeout", value: 5 }]`, {
+        overrides,
+      }),
+    ).to.have.property('terminationGracePeriodSeconds', 40);
+  });
+
+  for (const [path, value, reason] of [
+    ['LogConfiguration.Options', '{ tag: x }', 'without log options'],
+    ['Environment[-]', '{ Name: A, Value: !Ref B }', 'is a field of an ECS task definition'],
+    ['Ulimits[-]', '{ Name: nofile, HardLimit: 5 }', 'ContainerDefinitions[0].Ulimits[-] is a field'],
+    ['PortMappings[-].ContainerPort', '"a"', 'is a field of an ECS task definition'],
+  ] as const) {
+    it(`that a pod can't take over are named: ${path}`, () => {
+      const { notCarried } = synthesisOf(change(path, value));
+      expect(notCarried.find(({ path: at }) => at === 'taskdef_overrides[0]')?.reason).to.contain(reason);
+    });
+  }
 });
 
 describe('taskdef_overrides that hold no number where one is needed', () => {

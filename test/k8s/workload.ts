@@ -5,16 +5,15 @@ import type { Workload } from '../../k8s/workload.ts';
 import { located } from '../../manifest/document.ts';
 import { type Manifest, readManifest } from '../../manifest/manifest.ts';
 import type { Overrides } from '../../manifest/overrides.ts';
+import { type ContainerOverride, noTaskOverrides } from '../../manifest/task-overrides.ts';
 
-export const noOverrides: Overrides = {
-  stopTimeouts: new Map(),
-  users: new Map(),
-  readonlyRoots: new Map(),
-  volumes: [],
-  mounts: [],
-  scheduledActions: [],
-  notCarried: [],
-};
+export const noOverrides: Overrides = { task: noTaskOverrides, scheduledActions: [], notCarried: [] };
+
+/** Overrides of the main container alone. */
+export function overriding(container: Partial<ContainerOverride>): Overrides {
+  const own = { environment: new Map(), ports: [], mounts: [], ...container };
+  return { ...noOverrides, task: { ...noTaskOverrides, containers: new Map([[0, own]]) } };
+}
 
 /** The manifest of that text as the environment `test` of the application `shop` sees it, with its warnings as lines. */
 export function read(text: string, environment = 'test', shell: Record<string, string> = {}) {

@@ -19,26 +19,57 @@ describe('readOverrides', () => {
 
   const container = '/Resources/TaskDefinition/Properties/ContainerDefinitions';
 
+  function containersOf(...patches: string[]) {
+    return overridesOf(patches.map((patch) => `- { op: add, path: ${container}/${patch} }`).join('\n')).task.containers;
+  }
+
   it('finds the stop time-out of each container', () => {
-    const { stopTimeouts } = overridesOf(
-      `- { op: add, path: ${container}/0/StopTimeout, value: 40 }\n- { op: add, path: ${container}/2/StopTimeout, value: 5 }`,
-    );
-    expect([...stopTimeouts]).to.deep.equal([
+    const containers = containersOf('0/StopTimeout, value: 40', '2/StopTimeout, value: 5');
+    expect([...containers].map(([place, { stopTimeout }]) => [place, stopTimeout])).to.deep.equal([
       [0, 40],
       [2, 5],
     ]);
   });
 
-  it('finds the user of a container', () => {
-    expect([...overridesOf(`- { op: add, path: ${container}/0/User, value: "1000" }`).users]).to.deep.equal([
-      [0, 1000],
-    ]);
+  for (const [patch, field, value] of [
+    ['User, value: "1000"', 'user', { uid: 1000, gid: undefined }],
+    ['User, value: 1000:2000', 'user', { uid: 1000, gid: 2000 }],
+    ['ReadonlyRootFilesystem, value: true', 'readonlyRoot', true],
+    ['EntryPoint, value: [/bin/sh, -c]', 'entryPoint', ['/bin/sh', '-c']],
+    ['Command, value: [serve, "80"]', 'command', ['serve', '80']],
+    ['Environment/-, value: { Name: A, Value: 5 }', 'environment', new Map([['A', '5']])],
+    ['Environment/0, value: { Name: A, Value: b }', 'environment', new Map([['A', 'b']])],
+    ['PortMappings/-, value: { ContainerPort: 53, Protocol: UDP }', 'ports', [{ port: 53, protocol: 'udp' }]],
+    ['PortMappings, value: [{ ContainerPort: 81 }]', 'ports', [{ port: 81, protocol: 'tcp' }]],
+    [
+      'MountPoints/-, value: { ContainerPath: /m, SourceVolume: v, ReadOnly: true }',
+      'mounts',
+      [{ volume: 'v', path: '/m', readOnly: true }],
+    ],
+  ] as const) {
+    it(`finds ${field} in ${patch}`, () => {
+      expect(containersOf(`1/${patch}`).get(1)?.[field]).to.deep.equal(value);
+    });
+  }
+
+  it('finds the volumes that are added', () => {
+    const text = '- { op: add, path: /Resources/TaskDefinition/Properties/Volumes/-, value: { Name: scratch } }';
+    expect(overridesOf(text).task.volumes).to.deep.equal(['scratch']);
   });
 
-  it('finds that the root of a container is read-only', () => {
-    const { readonlyRoots } = overridesOf(`- { op: add, path: ${container}/1/ReadonlyRootFilesystem, value: true }`);
-    expect([...readonlyRoots]).to.deep.equal([[1, true]]);
-  });
+  for (const patch of [
+    'op: remove, path: /Resources/TaskDefinition/Properties/ContainerDefinitions/0/HealthCheck',
+    'op: add, path: /Resources/TaskDefinition/Properties/Volumes/-, value: { Name: v, EFSVolumeConfiguration: {} }',
+    `op: add, path: ${container}/0/LogConfiguration/Options/tag, value: x`,
+    `op: add, path: ${container}/0/Environment/-, value: { Name: A, Value: !Sub "\${B}" }`,
+    `op: replace, path: ${container}/0/Environment/0/Value, value: x`,
+    `op: add, path: ${container}/0/Ulimits, value: []`,
+    'op: add, path: /Resources/Service/Properties/PlacementStrategies, value: []',
+  ]) {
+    it(`names ${patch}`, () => {
+      expect(overridesOf(`- { ${patch} }`).notCarried.map(({ path }) => path)).to.deep.equal(['cfn.patches.yml:1']);
+    });
+  }
 
   it('finds scheduled scaling', () => {
     const { scheduledActions } = overridesOf(
@@ -61,16 +92,9 @@ describe('readOverrides', () => {
     );
   });
 
-  it('names a patch of the task that has no twin in a cluster', () => {
-    const { notCarried } = overridesOf(`\n- { op: add, path: ${container}/0/LinuxParameters, value: {} }`);
-    expect(notCarried).to.deep.equal([
-      { path: 'cfn.patches.yml:2', reason: `${container}/0/LinuxParameters has no twin here` },
-    ]);
-  });
-
-  it('takes a user by name as a patch without a twin: Kubernetes wants a number', () => {
-    const { users, notCarried } = overridesOf(`- { op: add, path: ${container}/0/User, value: node }`);
-    expect([users.size, notCarried.length]).to.deep.equal([0, 1]);
+  it('takes a user by name as one that is not carried: Kubernetes needs a number', () => {
+    const { task, notCarried } = overridesOf(`- { op: add, path: ${container}/0/User, value: node }`);
+    expect([task.containers.size, notCarried.length]).to.deep.equal([0, 1]);
   });
 
   it('counts the patches of other resources', () => {

@@ -36,7 +36,7 @@ function steps(from: number, to: number, by: number): number[] {
  */
 export function broken(
   manifest: string,
-  overrides: Pick<Overrides, 'stopTimeouts'>,
+  overrides: Pick<Overrides, 'task'>,
   target: Pick<Target, 'application' | 'environment'>,
 ): string[] {
   const { fields } = readManifest(manifest, 'copilot/plusone/manifest.yml', { ...target, shell: process.env });
@@ -77,12 +77,12 @@ export function broken(
   }
 
   const budget = Number(fields.variables?.SHUTDOWN_GRACE_SECONDS ?? 25);
-  const stop = overrides.stopTimeouts.get(0) ?? 30;
+  const stop = overrides.task.containers.get(0)?.stopTimeout ?? 30;
   expect(
     stop > budget,
     `StopTimeout is ${stop} s, and SHUTDOWN_GRACE_SECONDS is ${budget}: ECS would kill a task that still answers`,
   );
-  for (const timeout of overrides.stopTimeouts.values()) within('StopTimeout', timeout, 2, 120);
+  for (const { stopTimeout } of overrides.task.containers.values()) within('StopTimeout', stopTimeout, 2, 120);
   return found;
 }
 

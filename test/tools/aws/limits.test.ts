@@ -1,11 +1,18 @@
 import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { parseDocument } from 'yaml';
-import { readOverrides } from '../../../manifest/overrides.ts';
+import { type Overrides, readOverrides } from '../../../manifest/overrides.ts';
+import { noTaskOverrides } from '../../../manifest/task-overrides.ts';
 import { broken } from '../../../tools/aws/limits.ts';
 
 const manifest = readFileSync('copilot/plusone/manifest.yml', 'utf8');
 const overrides = readOverrides('copilot/plusone/overrides/cfn.patches.yml', 'cfn.patches.yml');
+
+/** Overrides of the stop time-out of the service alone, in seconds. */
+function stopping(stopTimeout: number): Pick<Overrides, 'task'> {
+  const service = { environment: new Map(), ports: [], mounts: [], stopTimeout };
+  return { task: { ...noTaskOverrides, containers: new Map([[0, service]]) } };
+}
 
 /** What is broken in prod when the manifest says something else there. */
 function brokenWith(changes: Readonly<Record<string, unknown>>, environment = 'prod'): string[] {
@@ -49,14 +56,10 @@ describe('the limits of AWS that Copilot does not check', () => {
   it("take a timeout of the load balancer's health check up to AWS's own interval of 30 s where none is set", () => {
     const text = manifest.replace(/^ {4}interval: 5s\n/m, '');
     const found = (timeout: string) =>
-      broken(
-        text.replace(/^ {4}timeout: 3s$/m, `    timeout: ${timeout}`),
-        { stopTimeouts: new Map([[0, 30]]) },
-        {
-          application: 'plusone',
-          environment: 'prod',
-        },
-      );
+      broken(text.replace(/^ {4}timeout: 3s$/m, `    timeout: ${timeout}`), stopping(30), {
+        application: 'plusone',
+        environment: 'prod',
+      });
     expect(text).not.to.equal(manifest);
     expect(found('15s')).to.deep.equal([]);
     expect(found('30s')).to.deep.equal([
@@ -65,15 +68,13 @@ describe('the limits of AWS that Copilot does not check', () => {
   });
 
   it('refuse a stop time-out that kills a task which may still answer', () => {
-    const stopTimeouts = new Map([[0, 20]]);
-    expect(broken(manifest, { stopTimeouts }, { application: 'plusone', environment: 'prod' })).to.deep.equal([
+    expect(broken(manifest, stopping(20), { application: 'plusone', environment: 'prod' })).to.deep.equal([
       'prod: StopTimeout is 20 s, and SHUTDOWN_GRACE_SECONDS is 25: ECS would kill a task that still answers',
     ]);
   });
 
   it('refuse a stop time-out that Fargate does not have', () => {
-    const stopTimeouts = new Map([[0, 121]]);
-    expect(broken(manifest, { stopTimeouts }, { application: 'plusone', environment: 'prod' })).to.deep.equal([
+    expect(broken(manifest, stopping(121), { application: 'plusone', environment: 'prod' })).to.deep.equal([
       'prod: StopTimeout is 121, and AWS takes 2 to 120',
     ]);
   });
