@@ -31,6 +31,8 @@ export interface Addons {
   /** The variables that hold a secret, whole. */
   secrets: Map<string, string>;
   exports: Map<string, string>;
+  /** The exports whose values the stack brings out: the output of each, by its name. */
+  stackExports: Map<string, string>;
   /** What there is no way to have here, and what to do. */
   unavailable: { what: string; remedy: string }[];
 }
@@ -43,7 +45,10 @@ export interface Owner {
   workload: string | undefined;
   /** Where the databases run. */
   namespace: string;
+  /** What the environment's addons export, where it is known already. */
   exports: ReadonlyMap<string, string>;
+  /** The names of the others of its exports, which the emulator knows. */
+  stackExports: ReadonlySet<string>;
 }
 
 /** Types that change nothing for a program in a cluster: permissions, networks, alarms, what belongs to a database. */
@@ -79,7 +84,7 @@ function readParameters(folder: string): Record<string, unknown> {
 
 /** What of a template this machine can have, and how. `given` are the values of addons.parameters.yml. */
 export function planAddons(template: Template, given: Record<string, unknown>, owner: Owner): Addons {
-  const { application, environment, workload, namespace, exports } = owner;
+  const { application, environment, workload, namespace, exports, stackExports } = owner;
   const scope = workload ?? 'environment';
   const known = new Map<string, string>([
     ['AWS::Region', AWS_REGION],
@@ -189,6 +194,7 @@ export function planAddons(template: Template, given: Record<string, unknown>, o
   const variables = new Map<string, string>();
   const secretVariables = new Map<string, string>();
   const ownExports = new Map<string, string>();
+  const ownStackExports = new Map<string, string>();
   const outputs: Template['Outputs'] = {};
   for (const [name, output] of Object.entries(template.Outputs)) {
     const id = z.object({ Ref: z.string() }).safeParse(output.Value);
@@ -206,6 +212,7 @@ export function planAddons(template: Template, given: Record<string, unknown>, o
       if (exported !== undefined) ownExports.set(exported, value);
     } else {
       outputs[name] = output;
+      if (exported !== undefined) ownStackExports.set(exported, name);
     }
   }
 
@@ -225,6 +232,7 @@ export function planAddons(template: Template, given: Record<string, unknown>, o
     variables,
     secrets: secretVariables,
     exports: ownExports,
+    stackExports: ownStackExports,
     unavailable,
   };
 
@@ -245,7 +253,10 @@ export function planAddons(template: Template, given: Record<string, unknown>, o
       if (name === 'Ref' && typeof argument === 'string') return replaced.get(argument);
       if (name === 'Fn::GetAtt' && Array.isArray(argument) && replaced.has(String(argument[0])))
         return replaced.get(argument.join('.')) ?? `local-${argument.join('-')}`;
-      if (name === 'Fn::ImportValue') return exports.get(textOf(argument, known) ?? '') ?? 'local-import';
+      if (name === 'Fn::ImportValue') {
+        const exported = textOf(argument, known) ?? '';
+        return stackExports.has(exported) ? undefined : (exports.get(exported) ?? 'local-import');
+      }
       if (name === 'Fn::Sub') {
         const [text, ...rest] = Array.isArray(argument) ? argument : [argument];
         const local = String(text).replaceAll(/\$\{([^!}.]+)([^}]*)\}/g, (match, id: string, attribute: string) =>

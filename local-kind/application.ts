@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { synthesize } from '../k8s/chart.ts';
 import { inputs, inputValues } from '../k8s/inputs.ts';
 import { readOptions } from '../k8s/options.ts';
@@ -23,7 +24,7 @@ import { Refusal } from '../tools/terminal/refusal.ts';
 import { type Addons, readAddons, stackName } from './addons.ts';
 import { type Cluster, ensureCluster, kubectlOf, loadImage, nodesOf, type Typed } from './cluster.ts';
 import { databaseObjects } from './databases.ts';
-import { EMULATOR_IMAGE, emulatorObjects, emulatorVariables, Stacks } from './emulator.ts';
+import { EMULATOR_IMAGE, emulatorObjects, emulatorVariables, resolveBuckets, Stacks } from './emulator.ts';
 import { type Events, eventsOf } from './events.ts';
 import { makeImage, type WantedImage, wantedImages } from './images.ts';
 import { type KubernetesObject, kubernetesObject, list, parseObjects, podTemplateOf, withImage } from './objects.ts';
@@ -38,6 +39,7 @@ export const AWS_NAMESPACE = 'local-aws';
 const NODE_PORT = 30500;
 /** Of what a tool or a pod said before it failed. */
 const FAILURE_LINES = 10;
+const SETTLE_SECONDS = 3;
 
 /** What `up` is asked for. */
 export interface Wanted {
@@ -131,9 +133,9 @@ export async function up(workspace: Workspace, wanted: Wanted): Promise<Outcome>
           return { from: image.name, to: await loading };
         }),
       );
-      const { variables } = await prepared;
+      const aws = await prepared;
       await step(`${service}: start`, async () =>
-        start(await cluster, given, withValues(workload, plan, variables, secretValues), read),
+        start(await cluster, given, withValues(workload, plan, aws, secretValues), read),
       );
     }),
   );
@@ -173,12 +175,14 @@ function planOf(workspace: Workspace, environment: string, workloads: readonly W
     ...owner,
     workload: undefined,
     exports: new Map(),
+    stackExports: new Set(),
   });
   const exports = environmentAddons?.exports ?? new Map<string, string>();
+  const stackExports = new Set(environmentAddons?.stackExports.keys());
   const addons = new Map(
     workloads.flatMap(({ manifest }) => {
       const name = manifest.fields.name ?? manifest.name;
-      const found = readAddons(join(folder, name, 'addons'), { ...owner, workload: name, exports });
+      const found = readAddons(join(folder, name, 'addons'), { ...owner, workload: name, exports, stackExports });
       return found ? [[manifest.name, found] as const] : [];
     }),
   );
@@ -235,8 +239,13 @@ async function apply(kubectl: Cluster['kubectl'], objects: readonly KubernetesOb
   await kubectl(['apply', '--server-side', '--force-conflicts', '-f', '-'], list(objects));
 }
 
-/** What a workload gets of AWS, by its name. */
-type AwsVariables = ReadonlyMap<string, ReadonlyMap<string, string>>;
+/** What the stacks bring out. */
+interface StackValues {
+  /** The outputs for each workload, by its name. */
+  workloads: Map<string, Map<string, string>>;
+  /** What the environment's addons export. */
+  exports: Map<string, string>;
+}
 
 /** Starts the router, and what of AWS the workspace needs; gives back the values that the stacks bring out. */
 async function startAws(
@@ -245,7 +254,7 @@ async function startAws(
   environment: string,
   { environmentAddons, addons, events, routes }: Plan,
   tell: (what: string) => void,
-): Promise<{ variables: AwsVariables }> {
+): Promise<StackValues> {
   const { kubectl } = cluster;
   const all = [...(environmentAddons ? [environmentAddons] : []), ...addons.values()];
   const databases = all.flatMap((one) => one.databases);
@@ -270,8 +279,9 @@ async function startAws(
   ];
   const named = [...names].reduce((present, [from, to]) => withImage(present, from, to), objects);
   if (named.length > 0) await apply(kubectl, named);
-  const deployed = needsEmulator ? deployStacks() : Promise.resolve(new Map<string, Map<string, string>>());
-  const [variables] = await Promise.all([
+  const nothing = { workloads: new Map<string, Map<string, string>>(), exports: new Map<string, string>() };
+  const deployed = needsEmulator ? deployStacks() : Promise.resolve(nothing);
+  const [values] = await Promise.all([
     deployed,
     ...(routes.length > 0 ? [rolledOut(kubectl, AWS_NAMESPACE, 'deployment/router')] : []),
     ...databases.map(({ name }) => rolledOut(kubectl, AWS_NAMESPACE, `deployment/${name}`)),
@@ -282,20 +292,24 @@ async function startAws(
     ...databases.map(({ name, image }) => `${name} (${image})`),
   ];
   if (parts.length > 0) tell(parts.join(', '));
-  return { variables };
+  return values;
 
-  async function deployStacks(): Promise<Map<string, Map<string, string>>> {
-    await rolledOut(kubectl, AWS_NAMESPACE, 'deployment/aws');
+  async function deployStacks(): Promise<StackValues> {
+    await Promise.all([resolveBuckets(kubectl, AWS_NAMESPACE), rolledOut(kubectl, AWS_NAMESPACE, 'deployment/aws')]);
     const forward = await portForward(cluster.connection, AWS_NAMESPACE, 'service/aws', 4566);
     const stacks = new Stacks(forward.url);
     try {
       const found = new Map<string, Map<string, string>>();
+      const exports = new Map<string, string>();
       const own = async (owner: { workload: string | undefined }, { template, parameters }: Addons) => {
         const isEmpty = Object.keys(template.Resources).length === 0;
         const stack = stackName({ application, environment, ...owner });
         return isEmpty ? new Map<string, string>() : await stacks.deploy(stack, template, parameters);
       };
-      if (environmentAddons) await own({ workload: undefined }, environmentAddons);
+      if (environmentAddons) {
+        const outputs = await own({ workload: undefined }, environmentAddons);
+        for (const [name, output] of environmentAddons.stackExports) exports.set(name, outputs.get(output) ?? '');
+      }
       if (events) {
         const outputs = await stacks.deploy(`${application}-${environment}-events`, events.template, {});
         for (const [workload, values] of events.variables(outputs)) found.set(workload, values);
@@ -304,7 +318,7 @@ async function startAws(
         const outputs = await own({ workload }, one);
         found.set(workload, new Map([...(found.get(workload) ?? []), ...outputs]));
       }
-      return found;
+      return { workloads: found, exports };
     } finally {
       stacks.end();
       forward.end();
@@ -316,7 +330,7 @@ async function startAws(
 function withValues(
   workload: Workload,
   { addons, environmentAddons, events }: Plan,
-  aws: AwsVariables,
+  aws: StackValues,
   given: ReadonlyMap<string, string>,
 ): Workload {
   const own = addons.get(workload.manifest.name);
@@ -324,7 +338,7 @@ function withValues(
   const platformVariables = needsEmulator ? emulatorVariables(AWS_NAMESPACE) : new Map<string, string>();
   const placed = { ...workload, nodePorts: undefined, platformVariables };
   const { manifest } = workload;
-  const outputs = aws.get(manifest.name) ?? new Map<string, string>();
+  const outputs = aws.workloads.get(manifest.name) ?? new Map<string, string>();
   const known = new Map<string, string>([
     ...given,
     ...(own?.variables ?? []),
@@ -332,7 +346,10 @@ function withValues(
   ]);
   for (const container of [manifest.fields, ...Object.values(manifest.fields.sidecars ?? {})])
     for (const [name, value] of Object.entries(container.variables ?? {})) {
-      const found = typeof value === 'string' ? undefined : environmentAddons?.exports.get(value.from_cfn);
+      const found =
+        typeof value === 'string'
+          ? undefined
+          : (environmentAddons?.exports.get(value.from_cfn) ?? aws.exports.get(value.from_cfn));
       if (found !== undefined && !known.has(name)) known.set(name, found);
     }
   const secrets = new Map([...(own?.secrets ?? []), ...given]);
@@ -369,6 +386,17 @@ async function start(
   await apply(kubectl, objects);
   if (objects.some(({ kind }) => kind === 'Deployment'))
     await rolledOut(kubectl, namespace, `deployment/${workload.manifest.name}`);
+  // Without a health check a pod is ready as it starts, and may end right after that.
+  if (objects.some(({ kind }) => kind === 'Deployment') && !isProbed(objects)) {
+    await sleep(SETTLE_SECONDS * 1000);
+    await rolledOut(kubectl, namespace, `deployment/${workload.manifest.name}`, SETTLE_SECONDS * 10);
+  }
+}
+
+function isProbed(objects: readonly KubernetesObject[]): boolean {
+  return objects
+    .flatMap((object) => podTemplateOf(object)?.spec.containers ?? [])
+    .some((one) => 'readinessProbe' in one);
 }
 
 /** A pod is replaced when a secret changes, as a task is at the next deployment. */

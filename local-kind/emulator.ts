@@ -9,6 +9,7 @@ import {
   UpdateStackCommand,
 } from '@aws-sdk/client-cloudformation';
 import { AWS_REGION } from './addons.ts';
+import type { Cluster } from './cluster.ts';
 import { type KubernetesObject, kubernetesObject } from './objects.ts';
 import type { Template } from './template.ts';
 
@@ -110,6 +111,30 @@ export function emulatorObjects(namespace: string): KubernetesObject[] {
       },
     },
   ].map((object) => kubernetesObject.parse(object));
+}
+
+/**
+ * Lets the names of buckets lead to the emulator: SDKs ask `pictures.aws.local-aws…` for the bucket `pictures`.
+ * https://coredns.io/plugins/rewrite/
+ */
+export async function resolveBuckets(kubectl: Cluster['kubectl'], namespace: string): Promise<void> {
+  const corefile = await kubectl([
+    'get',
+    'configmap',
+    'coredns',
+    '-n',
+    'kube-system',
+    '-o',
+    'jsonpath={.data.Corefile}',
+  ]);
+  const host = hostOf(namespace);
+  if (corefile.includes(host)) return;
+  const rule = `rewrite stop name regex (.+)\\.${host.replaceAll('.', '\\.')} ${host} answer auto`;
+  const changed = corefile.replace(/^( *)kubernetes /m, (line, indent: string) => `${indent}${rule}\n${line}`);
+  const metadata = { name: 'coredns', namespace: 'kube-system' };
+  const map = { apiVersion: 'v1', kind: 'ConfigMap', metadata, data: { Corefile: changed } };
+  await kubectl(['apply', '--server-side', '--force-conflicts', '-f', '-'], JSON.stringify(map));
+  await kubectl(['rollout', 'restart', 'deployment/coredns', '-n', 'kube-system']);
 }
 
 /** CloudFormation of the emulator at that address. */

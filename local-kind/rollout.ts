@@ -5,7 +5,16 @@ const ROUND_SECONDS = 5;
 const DEADLINE_SECONDS = 180;
 
 const waiting = z.object({ reason: z.string().default(''), message: z.string().default('') }).optional();
-const statuses = z.array(z.object({ name: z.string(), ready: z.boolean(), state: z.object({ waiting }) })).default([]);
+const statuses = z
+  .array(
+    z.object({
+      name: z.string(),
+      ready: z.boolean(),
+      restartCount: z.number().default(0),
+      state: z.object({ waiting }),
+    }),
+  )
+  .default([]);
 
 const podList = z.object({
   items: z.array(
@@ -24,14 +33,21 @@ const podList = z.object({
 /** Reasons of a waiting container that does not recover by waiting. */
 const HOPELESS =
   /^(CrashLoopBackOff|ImagePullBackOff|ErrImagePull|InvalidImageName|CreateContainerConfigError|CreateContainerError)$/;
+/** A container that was started so often and is not ready has no other reason to become it. */
+const MAX_RESTARTS = 3;
 
 /**
  * Waits until a workload is rolled out: all pods new and ready, a Job complete.
  * @throws if a new pod cannot start or takes too long, with the reason and the end of its log
  */
-export async function rolledOut(kubectl: Cluster['kubectl'], namespace: string, workload: string): Promise<void> {
+export async function rolledOut(
+  kubectl: Cluster['kubectl'],
+  namespace: string,
+  workload: string,
+  deadlineSeconds = DEADLINE_SECONDS,
+): Promise<void> {
   const command = workload.startsWith('job/') ? ['wait', '--for=condition=Complete'] : ['rollout', 'status'];
-  for (const deadline = Date.now() + DEADLINE_SECONDS * 1000; ; ) {
+  for (const deadline = Date.now() + deadlineSeconds * 1000; ; ) {
     try {
       await kubectl([...command, workload, '-n', namespace, `--timeout=${ROUND_SECONDS}s`]);
       return;
@@ -60,17 +76,28 @@ async function podProblem(
   const newest = pods[0]?.metadata.labels['pod-template-hash'];
   for (const { metadata, status } of pods) {
     if (metadata.labels['pod-template-hash'] !== newest) continue;
-    for (const { name, ready, state } of [...status.initContainerStatuses, ...status.containerStatuses]) {
+    for (const { name, ready, restartCount, state } of [...status.initContainerStatuses, ...status.containerStatuses]) {
       const { reason = '', message = '' } = state.waiting ?? {};
-      const isHopeless = HOPELESS.test(reason) || status.phase === 'Failed';
+      const isRestarted = !ready && restartCount >= MAX_RESTARTS;
+      const isHopeless = HOPELESS.test(reason) || status.phase === 'Failed' || isRestarted;
       if (!isHopeless && !(isLate && !ready)) continue;
-      const logs = ['logs', '-n', namespace, metadata.name, '-c', name, '--tail=10'];
+      const logs = ['logs', '-n', namespace, metadata.name, '-c', name, '--tail=25'];
       // The log of the ended container has the reason; that of its successor may be empty.
       const previousLog = await kubectl([...logs, '--previous']).catch(() => '');
       const log = previousLog || (await kubectl(logs).catch(() => ''));
-      const how = reason || (isHopeless ? status.phase : `not ready after ${DEADLINE_SECONDS} s`);
-      return `container ${name} of ${metadata.name}: ${how}\n${log || message}`;
+      const failed = isRestarted ? `not ready, and restarted ${restartCount} times` : status.phase;
+      const how = reason || (isHopeless ? failed : `not ready after ${DEADLINE_SECONDS} s`);
+      const probe = reason === '' ? await lastEvent(kubectl, namespace, metadata.name) : '';
+      return [`container ${name} of ${metadata.name}: ${how}`, probe, log || message].filter(Boolean).join('\n');
     }
   }
   return undefined;
+}
+
+/** What Kubernetes warned of last about a pod, such as a probe that fails. */
+async function lastEvent(kubectl: Cluster['kubectl'], namespace: string, pod: string): Promise<string> {
+  const about = `involvedObject.name=${pod},type=Warning`;
+  const path = 'jsonpath={.items[-1:].message}';
+  const sorted = ['--sort-by=.lastTimestamp', '--field-selector', about];
+  return await kubectl(['get', 'events', '-n', namespace, ...sorted, '-o', path]).catch(() => '');
 }

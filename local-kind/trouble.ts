@@ -22,6 +22,12 @@ const causes: readonly (readonly [sign: RegExp, cause: string])[] = [
   ],
   [/exec format error/, 'the image is built for another processor'],
   [/exec \S+: permission denied/, 'the program of the image is not executable, or not for its user'],
+  [
+    /probe failed: HTTP probe failed with statuscode: (\d+)/,
+    'its health check answers $1: look at http.healthcheck of the manifest',
+  ],
+  [/probe failed: .*connection refused/, 'nothing listens on the port of its health check: look at image.port'],
+  [/Cannot find module '([^']+)'/, 'the image has no $1: look at command of the manifest and COPY of the Dockerfile'],
   [/OOMKilled/, 'it took more memory than `memory` of the manifest gives it'],
   [
     /ImagePullBackOff|ErrImagePull/,

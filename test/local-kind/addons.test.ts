@@ -8,6 +8,7 @@ const owner = {
   workload: 'web',
   namespace: 'local-aws',
   exports: new Map([['shop-test-Bus', 'orders']]),
+  stackExports: new Set<string>(),
 };
 
 /** The addons of the service `web` with these lines below Resources and Outputs. */

@@ -1,0 +1,3 @@
+import { serve } from '../../packages/common/http.mjs';
+
+serve(8080, async () => ({ greeting: process.env.GREETING }));
