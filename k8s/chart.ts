@@ -17,8 +17,9 @@ import {
 import { addExternalSecret } from './external-secrets.ts';
 import { builtImages } from './images.ts';
 import { type Inputs, inputs } from './inputs.ts';
+import { addedPorts } from './overrides.ts';
 import { type Pod, podOf } from './pod.ts';
-import { listenerPorts, listeningPorts, type ServicePort, servicePorts } from './ports.ts';
+import { listenerPorts, listeningPorts, portName, type ServicePort, servicePorts } from './ports.ts';
 import { addHttpRoutes, addIngress, type Route } from './routes.ts';
 import { type Scaling, scalingOf, scheduleScaling } from './scaling.ts';
 import { maybeRoot, securityLevel } from './security.ts';
@@ -317,7 +318,15 @@ class WorkloadChart extends Chart {
   private expose(outside: boolean) {
     const { manifest, nodePorts } = this.workload;
     const { fields, name } = manifest;
-    const ports = servicePorts(fields);
+    const ports: ServicePort[] = [
+      ...servicePorts(fields),
+      ...addedPorts(this.workload).map(({ port, protocol }) => ({
+        name: portName(fields, port, protocol),
+        port,
+        targetPort: port,
+        protocol,
+      })),
+    ];
     const listeners = listenerPorts(fields);
     const { connect } = fields.network ?? {};
     const { NODE_PORT, CLUSTER_IP, LOAD_BALANCER } = ServiceType;
@@ -348,7 +357,7 @@ class WorkloadChart extends Chart {
   /** Into the pods comes only what is meant for the ports that they listen on; out goes what they like, as on AWS. */
   private guardPods() {
     const { name, fields } = this.workload.manifest;
-    const ports = listeningPorts(fields);
+    const ports = [...listeningPorts(fields), ...addedPorts(this.workload)];
     new k8s.KubeNetworkPolicy(this, 'ingress', {
       metadata: { name },
       spec: {
@@ -378,7 +387,12 @@ class WorkloadChart extends Chart {
     for (const { name, fileSystem, accessMode } of claimsOf(this.workload)) {
       new k8s.KubePersistentVolumeClaim(this, `volume-${name}`, {
         // The same object from every workload that mounts the file system.
-        metadata: { name, ...(fileSystem ? { labels: { 'app.kubernetes.io/name': fileSystem } } : {}) },
+        metadata: {
+          name,
+          ...(fileSystem
+            ? { labels: { 'app.kubernetes.io/name': fileSystem, 'app.kubernetes.io/component': 'file-system' } }
+            : {}),
+        },
         spec: {
           accessModes: [accessMode],
           resources: { requests: { storage: k8s.Quantity.fromString(this.workload.volumeSize) } },

@@ -1,7 +1,23 @@
 import { type ContainerOverride, mergeOverride } from '../manifest/task-overrides.ts';
+import { containersOf } from './containers.ts';
+import { type ListeningPort, listeningPorts } from './ports.ts';
 import type { Workload } from './workload.ts';
 
 /** What the manifest and the patches of a workload say of a container, by its place in the task definition. */
 export function overrideOf({ manifest, overrides }: Workload, { place }: { place: number }): ContainerOverride {
   return mergeOverride(manifest.taskOverrides.containers.get(place), overrides.task.containers.get(place));
+}
+
+/** The ports that overrides add to those that the manifest says. */
+export function addedPorts(workload: Workload): ListeningPort[] {
+  const known = listeningPorts(workload.manifest.fields);
+  return containersOf(workload.manifest.fields).flatMap((container) =>
+    overrideOf(workload, container)
+      .ports.map(({ port, protocol }) => ({
+        container: container.name,
+        port,
+        protocol: protocol === 'udp' ? ('UDP' as const) : ('TCP' as const),
+      }))
+      .filter((added) => !known.some(({ port, protocol }) => port === added.port && protocol === added.protocol)),
+  );
 }

@@ -2,12 +2,11 @@ import type { k8s } from 'cdk8s-plus-27';
 import type { Fields } from '../manifest/fields.ts';
 import type { NotCarried } from '../manifest/mapping.ts';
 import { objectName } from '../manifest/names.ts';
-import type { ContainerOverride } from '../manifest/task-overrides.ts';
 import { withClusterNames } from './cluster-names.ts';
 import { type Container, conditionsOn, containersOf } from './containers.ts';
 import { withoutExpansion } from './expansion.ts';
 import { imageOf } from './images.ts';
-import { overrideOf } from './overrides.ts';
+import { addedPorts, overrideOf } from './overrides.ts';
 import { listeningPorts, portName } from './ports.ts';
 import { serviceProbes, sidecarProbes } from './probes.ts';
 import { resourcesOf } from './resources.ts';
@@ -95,8 +94,7 @@ function containerOf(workload: Workload, container: Container): k8s.Container {
   const override = overrideOf(workload, container);
   const entrypoint = override.entryPoint ?? container.entrypoint;
   const command = override.command ?? container.command;
-  const listening = listeningPorts(fields).filter((port) => port.container === name);
-  const ports = [...listening, ...addedPorts(override, listening)];
+  const ports = [...listeningPorts(fields), ...addedPorts(workload)].filter((port) => port.container === name);
   const mounts = mountsOf(workload, container);
   const user = statedUser(workload, container);
   const hardened = workload.security === 'restricted' || !maybeRoot(workload).has(name);
@@ -141,12 +139,6 @@ function drainSeconds({ http }: Fields): number {
   if (!http) return 0;
   const stated = http === true ? undefined : http.deregistration_delay;
   return Math.ceil(stated ?? defaultDeregistrationDelay);
-}
-
-function addedPorts({ ports }: ContainerOverride, known: readonly { port: number; protocol: string }[]) {
-  return ports
-    .map(({ port, protocol }) => ({ port, protocol: protocol === 'udp' ? ('UDP' as const) : ('TCP' as const) }))
-    .filter((added) => !known.some(({ port, protocol }) => port === added.port && protocol === added.protocol));
 }
 
 /** Where a pod knows less of order than a task. */

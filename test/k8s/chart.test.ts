@@ -900,6 +900,13 @@ describe('overrides of the task definition', () => {
     expect(containerOf(text).env).to.deep.include({ name: 'MODE', value: 'slow' });
   });
 
+  it('let in what is meant for a port that they add, and give the Service that port', () => {
+    const objects = objectsOf(change('PortMappings[-]', '{ ContainerPort: 9000 }'));
+    expect(only(objects, 'NetworkPolicy').spec.ingress[0].ports).to.deep.include({ port: 9000, protocol: 'TCP' });
+    const { ports } = only(objects, 'Service').spec;
+    expect(ports.at(-1)).to.deep.include({ name: 'tcp-9000', port: 9000, targetPort: 9000 });
+  });
+
   it('add a port to a container', () => {
     const { ports } = containerOf(change('PortMappings[-]', '{ ContainerPort: 9000, Protocol: udp }'));
     expect(ports).to.deep.include({ name: 'udp-9000', containerPort: 9000, protocol: 'UDP' });
