@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type IncomingHttpHeaders } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { gunzipSync } from 'node:zlib';
 
 /** A span as it arrived; ids are in hexadecimal. */
 export interface ReceivedSpan {
@@ -39,7 +40,8 @@ export async function startCollector(): Promise<Collector> {
   const bodies: Buffer[] = [];
   let status: number | 'never' = 200;
   const server = createServer(async (request, response) => {
-    const body = Buffer.concat(await request.toArray());
+    const sent = Buffer.concat(await request.toArray());
+    const body = request.headers['content-encoding'] === 'gzip' ? gunzipSync(sent) : sent;
     exports.push(request.headers);
     if (status === 'never') return;
     response.statusCode = request.url === '/v1/traces' ? status : 404;
