@@ -38,6 +38,17 @@ describe('an error of MySQL', () => {
     });
   }
 
+  it("is the statement's in the ranges of the server itself, to their ends", () => {
+    const numbers = [999, 1000, 1999, 2000, 2999, 3000, 8999, 9000];
+    expect(numbers.filter((errno) => isStatementError(refused(errno)))).to.deep.equal([1000, 1999, 3000, 8999]);
+  });
+
+  for (const error of [new Error('no number'), refused(1064, { errno: '1064' }), { errno: 1064 }, undefined]) {
+    it(`is not the statement's for what is no error with a number: ${JSON.stringify(error)}`, () => {
+      expect(isStatementError(error)).to.equal(false);
+    });
+  }
+
   it("is not the statement's when it ends the connection", () => {
     expect(isStatementError(refused(1064, { fatal: true }))).to.equal(false);
   });
@@ -56,6 +67,11 @@ describe('the reason for a missing answer', () => {
   it('is "database unavailable" for a connection that is refused', () => {
     const error = Object.assign(new Error('connect ECONNREFUSED 127.0.0.1:3306'), { code: 'ECONNREFUSED' });
     expect(unavailableReason(error)).to.equal('database unavailable: connect ECONNREFUSED 127.0.0.1:3306');
+  });
+
+  it('has no advice for a TLS failure of another kind', () => {
+    const error = Object.assign(new Error('wrong version number'), { code: 'HANDSHAKE_SSL_ERROR' });
+    expect(unavailableReason(error)).to.equal('TLS connection to the database failed: wrong version number');
   });
 
   for (const [message, advice] of [

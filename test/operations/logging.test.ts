@@ -43,6 +43,36 @@ describe('the line of a request', () => {
   });
 });
 
+describe('the line of a probe', () => {
+  const levelOf = (status: number, error?: unknown): string | undefined => {
+    const { lines, ...stream } = sink();
+    const log = pino({ level: 'debug', base: null, formatters: { level: (label) => ({ level: label }) } }, stream);
+    createRequestLog(log, stream)({ method: 'GET', requestId: 'probe-1' }, status, '/readyz', 1, error);
+    return lines.map((line) => JSON.parse(line).level).join();
+  };
+
+  it('is at debug when it was answered as intended', () => {
+    expect([levelOf(200), levelOf(404), levelOf(503, new Unavailable('starting'))]).to.deep.equal(
+      Array(3).fill('debug'),
+    );
+  });
+
+  it('is at error when the service failed', () => {
+    expect(levelOf(500, new Error('bug'))).to.equal('error');
+  });
+});
+
+describe('the time of a line', () => {
+  it('is that of its request', async () => {
+    const timeOf = () => Date.parse(JSON.parse(loggedOfRequest('info', 200)[0] ?? '').time);
+    const [before, first] = [Date.now(), timeOf()];
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    const [between, second, after] = [Date.now(), timeOf(), Date.now()];
+    expect(first).to.be.within(before, between);
+    expect(second).to.be.within(between, after);
+  });
+});
+
 describe('an error in the log', () => {
   it('keeps its kind, message, code and place', () => {
     const line = JSON.parse(logged(Object.assign(new RangeError('too far'), { code: 'E_FAR' })));
@@ -57,6 +87,21 @@ describe('an error in the log', () => {
     });
     expect(logged(mysql)).not.to.contain('1985');
     expect(logged(new Error('outer', { cause: mysql }))).not.to.contain('1985');
+  });
+
+  it('names its cause, and has none without one', () => {
+    const line = JSON.parse(logged(new Error('outer', { cause: new RangeError('inner') })));
+    expect(line.err.cause).to.include({ type: 'RangeError', message: 'inner' }).and.not.to.have.property('cause');
+  });
+
+  it('has its type alone when it is no Error', () => {
+    expect(withoutData('1985-03-12')).to.deep.equal({ type: 'string' });
+    expect(withoutData(undefined)).to.deep.equal({ type: 'undefined' });
+  });
+
+  it('has the frames of its stack without its message', () => {
+    const { frames } = Object(withoutData(new Error('born 1985-03-12')));
+    expect(frames).to.match(/^ {4}at /);
   });
 
   it('loses everything that is attached to it', () => {

@@ -16,6 +16,24 @@ describe('the metrics', () => {
     ]);
   });
 
+  it('have each statistic by its own name', async () => {
+    const now = {
+      ...{ used: 1, free: 2, waitingForConnection: 3, reads: 4, writes: 5, executing: 6 },
+      ...{ statements: 7, statementSeconds: 8, failures: 9 },
+    };
+    const { registry } = createMetrics({ version: '1', revision: 'abc' }, () => now);
+    expect((await registry.metrics()).split('\n')).to.include.members([
+      'plusone_database_connections_used 1',
+      'plusone_database_connections_free 2',
+      'plusone_database_connection_waits 3',
+      'plusone_reads_waiting 4',
+      'plusone_writes_waiting 5',
+      'plusone_database_statements_total 7',
+      'plusone_database_statement_seconds_total 8',
+      'plusone_database_failures_total 9',
+    ]);
+  });
+
   it('count requests by method, route and status', async () => {
     const { registry, observe } = createMetrics({ version: '1', revision: 'abc' }, () => idle);
     observe('GET', '/hello/:username', 200, 0.004);
