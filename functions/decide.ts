@@ -56,14 +56,14 @@ export interface Thresholds {
 /**
  * 500 ms and the cooldowns are those of `count` in copilot/plusone/manifest.yml; the database's 80 % is the alarm's in
  * copilot/environments/addons/database.yml. 3 and 1 are Plusone's own: a backlog of three rounds is not a moment's burst,
- * and below one round the next free task takes everything. A statement by key takes about a millisecond: at 100 the database
+ * and below one round the next free task takes everything. A statement by key takes about a millisecond: at 50 the database
  * or the way to it is slow. Three minutes are one period of CloudWatch and its delay.
  */
 export const DEFAULT_THRESHOLDS: Thresholds = {
   waitingPerExecuting: { out: 3, in: 1 },
   responseMilliseconds: { out: 500, in: 250 },
   databasePercent: 80,
-  databaseMilliseconds: 100,
+  databaseMilliseconds: 50,
   cooldownMilliseconds: { out: 30_000, in: 120_000 },
   maximumAgeMilliseconds: 180_000,
 };
@@ -170,7 +170,10 @@ function obstacle(direction: 'out' | 'in', seen: Observation, thresholds: Thresh
   return trackingObstacle(seen, thresholds);
 }
 
-/** Why no task is added for the database's sake: one of its readings is too high, or there is none to go by. */
+/**
+ * Why no task is added for the database's sake: one of its readings is too high, or there is none to go by. What is older than
+ * a response time that is too high does not explain it.
+ */
 function databaseObstacle(seen: Observation, thresholds: Thresholds): string | undefined {
   const { databasePercent, databaseMilliseconds, maximumAgeMilliseconds } = thresholds;
   const measured = [
@@ -179,17 +182,24 @@ function databaseObstacle(seen: Observation, thresholds: Thresholds): string | u
   ].flatMap(({ reading, ...rest }) => (reading === 'none' ? [] : [{ ...rest, reading }]));
   const known = measured.flatMap(({ reading, ...rest }) => {
     const value = fresh(reading, maximumAgeMilliseconds);
-    return value === undefined ? [] : [{ ...rest, value }];
+    return value === undefined || reading === undefined
+      ? []
+      : [{ ...rest, value, ageMilliseconds: reading.ageMilliseconds }];
   });
   if (measured.length > 0 && known.length === 0) {
     const how = measured.every(({ reading }) => reading === undefined) ? 'absent' : 'stale';
     return `what tells the load of the database is ${how}`;
   }
   const high = known.find(({ value, limit }) => value >= limit);
-  return (
-    high &&
-    `the database is the bottleneck: ${high.what} ${round(high.value)} ${high.unit}, not below ${high.limit}; more tasks would add to its load`
-  );
+  if (high === undefined) {
+    const response = seen.responseMilliseconds;
+    const isSlow = (fresh(response, maximumAgeMilliseconds) ?? 0) > thresholds.responseMilliseconds.out;
+    const newest = Math.min(...known.map(({ ageMilliseconds }) => ageMilliseconds));
+    return measured.length > 0 && isSlow && response !== undefined && newest > response.ageMilliseconds
+      ? 'what tells the load of the database is older than the p99'
+      : undefined;
+  }
+  return `the database is the bottleneck: ${high.what} ${round(high.value)} ${high.unit}, not below ${high.limit}; more tasks would add to its load`;
 }
 
 /** Why no task is removed for target tracking's sake: with one fewer it would soon add it again. */

@@ -20,7 +20,8 @@ const SAMPLE_MILLISECONDS = 1_000;
  *   idle; 0 without statements. When the process itself has too little CPU, statements seem slow because their answers
  *   wait for the event loop. While the loop is idle, there is nothing to wait for but the database.
  *
- * The line is written at every log level. Gives back a function that ends it.
+ * The time of the metrics is the beginning of what they describe, so that they belong to the same minute as other metrics of
+ * it. The line is written at every log level. Gives back a function that ends it.
  */
 export function startPulse(settings: PulseSettings, statistics: () => PulseStatistics, log: Logger): () => void {
   const { seconds, dimensions } = settings;
@@ -31,6 +32,7 @@ export function startPulse(settings: PulseSettings, statistics: () => PulseStati
   let executing = 0;
   let before = statistics();
   let loopBefore = performance.eventLoopUtilization();
+  let began = Date.now();
 
   function sample(): void {
     const now = statistics();
@@ -49,7 +51,7 @@ export function startPulse(settings: PulseSettings, statistics: () => PulseStati
     always.info(
       {
         _aws: {
-          Timestamp: Date.now(),
+          Timestamp: began,
           CloudWatchMetrics: [
             {
               Namespace: NAMESPACE,
@@ -74,6 +76,7 @@ export function startPulse(settings: PulseSettings, statistics: () => PulseStati
     executing = 0;
     before = now;
     loopBefore = loop;
+    began = Date.now();
   }
 
   const sampling = setInterval(sample, SAMPLE_MILLISECONDS);

@@ -84,15 +84,27 @@ describe('decide', () => {
   it('adds no task while statements are slow, and says so', () => {
     const decision = decide({ ...BUSY, databaseMilliseconds: fresh(300) });
     expect(decision).to.include({ desired: BUSY.desired, indicated: 'out' });
-    expect(decision.reason).to.include('the database is the bottleneck: a statement takes 300 ms, not below 100');
-    expect(step({ ...BUSY, databaseMilliseconds: fresh(99) })).to.equal(1);
+    expect(decision.reason).to.include('the database is the bottleneck: a statement takes 300 ms, not below 50');
+    expect(step({ ...BUSY, databaseMilliseconds: fresh(49) })).to.equal(1);
+  });
+
+  it('adds no task for a p99 that is newer than what is known of the database', () => {
+    const old = { value: 2, ageMilliseconds: 20_001 };
+    const slow = { ...CALM, responseMilliseconds: fresh(900) };
+    expect(decide({ ...slow, databasePercent: old, databaseMilliseconds: old }).reason).to.equal(
+      'p99 is 900 ms, above 500; no change: what tells the load of the database is older than the p99',
+    );
+    expect(step({ ...slow, databasePercent: old })).to.equal(1);
+    expect(step({ ...slow, databaseMilliseconds: old })).to.equal(1);
+    expect(step({ ...slow, databasePercent: 'none', databaseMilliseconds: 'none' })).to.equal(1);
+    expect(step({ ...BUSY, databasePercent: old, databaseMilliseconds: old })).to.equal(1);
   });
 
   it('goes by the one reading of the database that there is', () => {
     for (const other of ['none', undefined] as const) {
       expect(step({ ...BUSY, databasePercent: other })).to.equal(1);
       expect(step({ ...BUSY, databaseMilliseconds: other })).to.equal(1);
-      expect(step({ ...BUSY, databasePercent: other, databaseMilliseconds: fresh(100) })).to.equal(0);
+      expect(step({ ...BUSY, databasePercent: other, databaseMilliseconds: fresh(50) })).to.equal(0);
       expect(step({ ...BUSY, databaseMilliseconds: other, databasePercent: fresh(80) })).to.equal(0);
     }
   });

@@ -42,7 +42,7 @@ describe('the pulse', () => {
     mock.timers.tick(60_000);
     expect(lines[0]).to.deep.include({
       _aws: {
-        Timestamp: 1_700_000_060_000,
+        Timestamp: 1_700_000_000_000,
         CloudWatchMetrics: [
           {
             Namespace: 'Plusone',
@@ -69,6 +69,13 @@ describe('the pulse', () => {
     now = idle;
     mock.timers.tick(2_000);
     expect(lines[0]).to.include({ Waiting: 6, Executing: 2 });
+  });
+
+  it('has the time at which each interval began', () => {
+    start();
+    mock.timers.tick(60_000);
+    mock.timers.tick(60_000);
+    expect(lines[1]).to.have.nested.property('_aws.Timestamp', 1_700_000_060_000);
   });
 
   it('begins a new mean after each line', () => {
