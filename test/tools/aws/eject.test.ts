@@ -18,6 +18,7 @@ import { readManifest } from '../../../manifest/manifest.ts';
 import { aws } from '../../../tools/aws/cloud.ts';
 import { acceptsAnyone } from '../../../tools/aws/endpoint.ts';
 import { cleanEnvironment } from '../../../tools/process/clean-environment.ts';
+import { skip, skipWithout } from '../../skip.ts';
 
 // Two services of one environment, deployed by the real copilot, are taken out of it while they are under load. Only an
 // emulator will do: this destroys a load balancer on purpose.
@@ -54,10 +55,7 @@ describe('the way out of Copilot', function () {
 
   before(async function () {
     const reason = await missing();
-    if (reason) {
-      process.stdout.write(`    skipped: ${reason}\n`);
-      return this.skip();
-    }
+    if (reason) return skipWithout(this, 'aws', reason);
     setGlobalProxyFromEnv();
     folder = mkdtempSync(join(tmpdir(), 'plusone-eject-'));
     cpSync('test/eject/sample', folder, { recursive: true });
@@ -76,7 +74,7 @@ describe('the way out of Copilot', function () {
 
   // Each step stands on the one before.
   beforeEach(function () {
-    if (isBroken) this.skip();
+    if (isBroken) skip(this, 'a previous step failed');
   });
   afterEach(function () {
     if (this.currentTest?.state === 'failed') isBroken = true;

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
+import { skipWithout } from '../../skip.ts';
 
 const ours = fileURLToPath(new URL('../../../', import.meta.url));
 const read = (path: string) => JSON.parse(readFileSync(join(ours, path), 'utf8'));
@@ -53,7 +54,7 @@ describe('the npm package', function () {
   };
   for (const [name, path] of Object.entries(nodes)) {
     it(`checks and translates a workspace on ${name}, installed alone`, function () {
-      if (!online) this.skip();
+      if (!online) skipWithout(this, 'registry', 'the registry of npm does not answer');
       const version = spawnSync(path(), ['--version'], { encoding: 'utf8' }).stdout;
       expect(version).to.match(name === 'Node 22' ? /^v22\./ : /^v\d+/);
       const check = run(path(), 'check');
@@ -66,7 +67,7 @@ describe('the npm package', function () {
   }
 
   it('has types that a strict program compiles with', function () {
-    if (!online) this.skip();
+    if (!online) skipWithout(this, 'registry', 'the registry of npm does not answer');
     const program =
       "import { checkWorkspace, type Finding, openWorkspace } from 'plusone';\nexport const found: Finding[] = checkWorkspace(openWorkspace(), {});\n";
     writeFileSync(join(folder, 'installed/program.mts'), program);
