@@ -2,12 +2,15 @@ import { text } from 'node:stream/consumers';
 import { z } from 'zod';
 import { say, step } from '../terminal/progress.ts';
 import { Refusal } from '../terminal/refusal.ts';
-import { aws, environmentStack } from './cloud.ts';
-import { command } from './command.ts';
+import { aws, environmentStack, serviceStack } from './cloud.ts';
+import { command, type Target } from './command.ts';
 import { secretly } from './database-password.ts';
 
 /** An Amazon CloudWatch integration of PagerDuty. Events of one alarm have one key there, so that it resolves by itself. */
 const PAGERDUTY = 'https://events.pagerduty.com/integration';
+
+/** Where `make uptime` has its alarms. */
+const UPTIME_REGION = 'us-east-1';
 
 // Has PagerDuty, or another HTTP endpoint, subscribe to the topic of what pages. The key comes from PAGERDUTY_KEY or from
 // standard input; it is part of the endpoint, so it goes the way of a secret.
@@ -29,8 +32,24 @@ await command('pager', ['aws'], async (target) => {
   await step('its subscription', () =>
     secretly({ TopicArn: topic, Protocol: protocol, Endpoint: endpoint }, 'sns', 'subscribe'),
   );
+  const outside = await uptimeTopic(target);
+  if (outside !== undefined) {
+    await step(`that of the checks from outside, in ${UPTIME_REGION}`, () =>
+      secretly(
+        { TopicArn: outside, Protocol: protocol, Endpoint: endpoint },
+        ...['sns', 'subscribe', '--region', UPTIME_REGION],
+      ),
+    );
+  }
   say('\nThe endpoint gets a confirmation request first; PagerDuty answers it by itself.');
 });
+
+/** The topic of `make uptime`; undefined without it. */
+async function uptimeTopic(target: Target): Promise<string | undefined> {
+  const answer = z.object({ Topics: z.array(z.object({ TopicArn: z.string() })) });
+  const { Topics } = await aws(answer, 'sns', 'list-topics', '--region', UPTIME_REGION);
+  return Topics.find(({ TopicArn }) => TopicArn.endsWith(`:${serviceStack(target)}-unreachable`))?.TopicArn;
+}
 
 async function readKey(): Promise<string> {
   if (!process.env.PAGERDUTY_KEY && process.stdin.isTTY) {

@@ -19,7 +19,8 @@ describe('the alarms', () => {
 
   it('each have a section of the runbook, and each section an alarm', () => {
     const headings = [...readFileSync('docs/runbook.md', 'utf8').matchAll(/^## (\w+)$/gm)].map(([, name]) => name);
-    expect(headings).to.have.members(ALL.map(({ name }) => name));
+    // The alarm of tools/aws/uptime.yml is in another region.
+    expect(headings).to.have.members([...ALL.map(({ name }) => name), 'Unreachable']);
     for (const { name } of ALL) expect(runbookOf(name)).to.equal(`docs/runbook.md#${name.toLowerCase()}`);
   });
 

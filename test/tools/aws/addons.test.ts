@@ -12,7 +12,9 @@ const addons = [
   'plusone/addons/dashboard.yml',
   'plusone/addons/logs.yml',
   'plusone/addons/scaler.yml',
-].map((file) => `copilot/${file}`);
+]
+  .map((file) => `copilot/${file}`)
+  .concat('tools/aws/uptime.yml');
 
 describe('the addons of the environment and of the service', function () {
   this.timeout('5m');
