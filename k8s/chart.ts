@@ -226,7 +226,7 @@ class WorkloadChart extends Chart {
         spec: { maxUnavailable: k8s.IntOrString.fromNumber(1), selector: { matchLabels: this.selector } },
       });
     }
-    this.expose(['Load Balanced Web Service', 'Request-Driven Web Service'].includes(type));
+    this.expose(['Load Balanced Web Service', 'Request-Driven Web Service', 'Static Site'].includes(type));
   }
 
   private schedule() {

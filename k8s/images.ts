@@ -15,7 +15,9 @@ export function imageOf({ manifest, image }: Workload, container: Container): st
 /** The images that the cluster has to be given, and the Dockerfile of each. */
 export function builtImages(workload: Workload): Map<string, string> {
   const built = containersOf(workload.manifest.fields).filter(({ image }) => !image?.location);
-  return new Map(built.map((container) => [imageOf(workload, container), dockerfileOf(container)]));
+  const isSite = workload.manifest.type === 'Static Site';
+  const from = (container: Container) => (isSite ? `${siteFolder(workload)}/Dockerfile` : dockerfileOf(container));
+  return new Map(built.map((container) => [imageOf(workload, container), from(container)]));
 }
 
 /** How the image of a container is built; undefined where it isn't. */
@@ -28,4 +30,9 @@ export function dockerfileOf(container: Container): string {
   const build = buildOf(container) ?? {};
   const context = 'context' in build ? build.context : undefined;
   return build.dockerfile ?? (context ? `${context}/Dockerfile` : 'Dockerfile');
+}
+
+/** The folder beside the objects that the image of a Static Site is built from. */
+export function siteFolder({ manifest }: Workload): string {
+  return `${manifest.name}.image`;
 }

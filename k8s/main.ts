@@ -4,12 +4,14 @@ import { located } from '../manifest/document.ts';
 import { displayed, openWorkspace } from '../manifest/workspace.ts';
 import { synthesize, synthesizeRoutes } from './chart.ts';
 import { layOut, type ObjectFile, write } from './files.ts';
+import { siteFolder } from './images.ts';
 import { skeleton } from './inputs.ts';
 import { files, readOptions, type SynthValues } from './options.ts';
 import { readWorkloads } from './read.ts';
 import { report, reportRoutes, summary } from './report.ts';
 import { routesOf } from './routes.ts';
 import { securityLevel } from './security.ts';
+import { writeSite } from './static-site.ts';
 
 /**
  * Writes the workloads of a workspace as Kubernetes objects, and what their Secrets and values lack; prints the report.
@@ -49,8 +51,13 @@ export function synth(values: SynthValues) {
   const path = (name: string) => (toFile ? displayed(join(output, layout === 'one' && one ? one.name : name)) : name);
   const reports = outputs.map(({ workload, synthesis, name }) => report(workload, synthesis, level, path(name)));
   if (routing) reports.push(reportRoutes(routes, options.routes, path(files.routes)));
-  if (toFile) for (const file of objectFiles) write(output, file);
-  else process.stdout.write(one?.text ?? '');
+  if (toFile) {
+    for (const file of objectFiles) write(output, file);
+    for (const workload of workloads) {
+      const isSite = workload.manifest.type === 'Static Site';
+      if (isSite) writeSite(join(output, siteFolder(workload)), workload.siteFiles);
+    }
+  } else process.stdout.write(one?.text ?? '');
   for (const { name, text, option, secret } of toFile ? skeletons() : []) {
     // Someone may have filled it in.
     if (!existsSync(join(output, name))) write(output, { name, text, secret });

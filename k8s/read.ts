@@ -13,6 +13,7 @@ import { StrictError, UsageError, WrongFiles } from './errors.ts';
 import { buildOf, dockerfileOf } from './images.ts';
 import { type Inputs, inputs, inputValues } from './inputs.ts';
 import type { Options } from './options.ts';
+import { siteFields, siteFiles, siteUser } from './static-site.ts';
 import { secretInputs, valueInputs } from './variables.ts';
 import { fileSystemsOf } from './volumes.ts';
 import type { Workload } from './workload.ts';
@@ -111,7 +112,9 @@ function readWorkload(options: Options, workspace: Workspace, service: string): 
     addedVolumes: overrides.task.volumes,
     folder: service,
   };
-  const manifest = readManifest(text, name, surroundings);
+  const stated = readManifest(text, name, surroundings);
+  const isSite = stated.type === 'Static Site';
+  const manifest = isSite ? { ...stated, fields: siteFields(stated.fields) } : stated;
   if (options.strict && manifest.warnings.length > 0)
     throw new StrictError(located(name, manifest.warnings).join('\n'));
   const workload: Workload = {
@@ -126,6 +129,7 @@ function readWorkload(options: Options, workspace: Workspace, service: string): 
       .map(displayed),
     image: options.image ?? `${objectName(service)}:dev`,
     imageUsers: readImageUsers(manifest, root),
+    siteFiles: isSite ? siteFiles(manifest.fields, root) : new Map(),
     security,
     environmentFiles: readEnvironmentFiles(manifest, root),
     platformVariables: options['platform-env'] ? readVariables(options['platform-env']) : new Map(),
@@ -181,7 +185,8 @@ function nodePorts({ nodePort: first, ...options }: Options, { workloads }: Work
   return { first: alone ? first : first + workloads.indexOf(service), step };
 }
 
-function readImageUsers({ fields }: Manifest, root: string): Map<string, string> {
+function readImageUsers({ fields, type }: Manifest, root: string): Map<string, string> {
+  if (type === 'Static Site') return new Map([[fields.name ?? '', siteUser]]);
   return new Map(
     containersOf(fields).flatMap((container) => {
       const file = join(root, dockerfileOf(container));

@@ -1,3 +1,4 @@
+import { dirname, join } from 'node:path';
 import type { NotCarried } from '../manifest/mapping.ts';
 import { secretName } from '../manifest/names.ts';
 import type { Synthesis } from './chart.ts';
@@ -16,12 +17,13 @@ export function report(
 ): string {
   const { manifest, environment, secretValues, values } = workload;
   const pullSecret = pullSecretOf(workload);
+  const isSite = manifest.type === 'Static Site';
   const secret = `"${secretName(manifest.name)}"`;
   const unknown = [...variables].filter(([key]) => values[key] === undefined);
   const sections: [string, Rows][] = [
     [
       'Images to build and load into the cluster:',
-      [...builtImages].map(([image, from]) => [image, `built from ${from}`]),
+      [...builtImages].map(([image, from]) => [image, `built from ${isSite ? join(dirname(file), from) : from}`]),
     ],
     [
       `The namespace enforces "${level}". For "restricted", give these containers a numeric USER in their Dockerfile, or a\nUser in overrides/cfn.patches.yml:`,

@@ -22,6 +22,8 @@ export interface Workload {
   imageUsers: ReadonlyMap<string, string>;
   /** The Pod Security Standard that was asked for. */
   security: SecurityLevel | undefined;
+  /** The files of a Static Site: where each is, by its path on the site; none for other workloads. */
+  siteFiles: ReadonlyMap<string, string>;
   /** The variables of each env file, by its path in the manifest. */
   environmentFiles: ReadonlyMap<string, ReadonlyMap<string, string>>;
   /** What the platform gives every container, as ECS gives the region and the credentials of the task's role. */

@@ -517,6 +517,18 @@ const fields = {
       queue: queue.optional(),
     }),
   ),
+  files: becomes(
+    'files of an image with nginx that is written beside the objects',
+    z.array(
+      map({
+        source: text.optional(),
+        destination: text.optional(),
+        recursive: boolean.optional(),
+        exclude: textOrTexts.optional(),
+        reinclude: textOrTexts.optional(),
+      }),
+    ),
+  ),
   on: becomes('CronJob', map({ schedule: becomes('schedule, in UTC; none suspends the job', text) })),
   retries: becomes('backoffLimit', integer),
   timeout: becomes('activeDeadlineSeconds', jobTimeout),
@@ -557,6 +569,17 @@ const fields = {
 
 type FieldName = keyof typeof fields;
 
+const staticSiteFields = {
+  ...fields,
+  http: becomes(
+    'Service, and a route of every path',
+    map({
+      alias: absent(noNames, text),
+      certificate: absent('no TLS here: CloudFront ends it on AWS', text),
+    }),
+  ),
+};
+
 const everywhere: readonly FieldName[] = [
   ...([
     'image',
@@ -583,6 +606,7 @@ export const workloadTypes = {
     ...(['image', 'command', 'cpu', 'memory', 'platform', 'count', 'variables', 'secrets', 'network'] as const),
     ...(['publish', 'http', 'observability', 'tags'] as const),
   ],
+  'Static Site': ['http', 'files'],
 } as const satisfies Record<string, readonly FieldName[]>;
 
 export type WorkloadType = keyof typeof workloadTypes;
@@ -648,5 +672,6 @@ function ownFields(type: WorkloadType) {
   if (type === 'Load Balanced Web Service') return webFields;
   if (type === 'Backend Service') return backendFields;
   if (type === 'Worker Service') return workerFields;
+  if (type === 'Static Site') return staticSiteFields;
   return type === 'Scheduled Job' ? jobFields : requestDrivenFields;
 }

@@ -95,8 +95,12 @@ function taskOverridesOf({ taskdef_overrides = [] }: Fields): TaskOverrides {
   );
 }
 
-/** A Request-Driven Web Service comes out as a web service with a route of every path. */
+/** A Request-Driven Web Service comes out as a web service with a route of every path, and so does a Static Site. */
 function fieldsOf(type: WorkloadType, manifest: YamlMapping): Fields {
+  if (type === 'Static Site') {
+    const { http, ...fields } = everyField.parse(plain(replaceAt(manifest, ['http', 'certificate'], undefined)));
+    return { ...fields, http: { ...(typeof http === 'object' ? http : {}), path: '/' } };
+  }
   if (type !== 'Request-Driven Web Service') return everyField.parse(plain(manifest));
   // App Runner starts one container; the other fields have another form there than elsewhere.
   const without: Path[] = [['count'], ['network'], ['http', 'private'], ['image', 'depends_on']];
@@ -107,7 +111,11 @@ function fieldsOf(type: WorkloadType, manifest: YamlMapping): Fields {
 
 /** The problems of a manifest as one environment sees it: of its values, else of the rules that tie them together. */
 function problemsOf(type: WorkloadType, manifest: YamlMapping, addedVolumes: readonly string[]): Diagnostic[] {
-  const values = [...emptyMaps(manifest), ...schemaProblems(schemaOf(type, 'of one environment'), manifest)];
+  const values = [
+    ...emptyMaps(manifest),
+    ...certificateProblems(type, manifest),
+    ...schemaProblems(schemaOf(type, 'of one environment'), manifest),
+  ];
   if (values.length > 0) return values;
   const fields = fieldsOf(type, manifest);
   const volumes = [...addedVolumes, ...taskOverridesOf(fields).volumes];
@@ -167,6 +175,18 @@ function excluding(section: Node | undefined, path: Path, sides: readonly (reado
 
 function isEmptyText(node: Node | undefined): boolean {
   return node === undefined || (node instanceof Scalar && node.text === '');
+}
+
+/** https://github.com/aws/copilot-cli/blob/v1.34.1/internal/pkg/manifest/validate.go (StaticSiteHTTP) */
+function certificateProblems(type: WorkloadType, manifest: YamlMapping): Diagnostic[] {
+  const stated = nodeAt(manifest, ['http', 'certificate']);
+  if (type !== 'Static Site' || isEmptyText(stated) || !(stated instanceof Scalar)) return [];
+  const line = lineAt(manifest, ['http', 'certificate']);
+  if (isEmptyText(nodeAt(manifest, ['http', 'alias'])))
+    return [{ line, message: 'http.certificate needs an alias beside it' }];
+  const [, region] = /^arn:[^:]*:[^:]*:([^:]*):[^:]*:/.exec(stated.text) ?? [];
+  const message = `http.certificate "${stated.text}": expected the ARN of a certificate in us-east-1`;
+  return region === 'us-east-1' ? [] : [{ line, message }];
 }
 
 /** Copilot itself crashes on a sidecar or a volume without a value. */

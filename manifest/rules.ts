@@ -32,6 +32,9 @@ export function violations(type: WorkloadType, fields: Fields, addedVolumes: rea
     ...overrideViolations(type, fields),
     ...requestDrivenViolations(type, fields),
     ...(type === 'Scheduled Job' ? scheduleViolations(fields) : []),
+    ...(fields.files ?? []).flatMap(({ source }, i) =>
+      needs(source, ['files', i, 'source'], `files.${i}.source is missing`),
+    ),
   ];
 }
 
@@ -51,6 +54,7 @@ function nameViolations({ name, sidecars = {} }: Fields): Violation[] {
 }
 
 function imageViolations(type: WorkloadType, { image }: Fields): Violation[] {
+  if (type === 'Static Site') return [];
   const needsPort = type === 'Load Balanced Web Service' || type === 'Request-Driven Web Service';
   return [
     ...needs(isBuilt(image?.build) || image?.location, ['image'], 'image.build or image.location is missing'),

@@ -1,6 +1,6 @@
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { expect } from 'chai';
 import { synth } from '../../k8s/main.ts';
 import { KUBECONFIG } from '../../local-kind/cluster.ts';
@@ -49,6 +49,7 @@ const applied = [
   { workspace: 'job', environment: 'test', namespace: 'books', kinds: ['reader'] },
   { workspace: 'addon', environment: 'test', namespace: 'notes', kinds: ['notes'] },
   { workspace: 'request-driven', environment: 'test', namespace: 'quotes', kinds: ['quote'] },
+  { workspace: 'static-site', environment: 'test', namespace: 'museum', kinds: ['pages'] },
 ] as const;
 
 describe('a translated workspace in the cluster', function () {
@@ -62,15 +63,18 @@ describe('a translated workspace in the cluster', function () {
     writeFileSync(join(folder, 'values.env'), lines(values));
     writeFileSync(join(folder, 'secrets.env'), lines(secrets));
     hasIngress = (await ended('docker', ['image', 'inspect', ingressImage])).code === 0;
-    await loadImages(hasIngress);
+    for (const { workspace, environment, namespace } of applied)
+      translate(workspace, environment, join(folder, namespace));
+    await loadImages([
+      ...images,
+      { context: join(folder, 'museum/pages.image'), dockerfile: 'Dockerfile', of: ['pages'] },
+    ]);
+    if (hasIngress) await succeeds('kind', ['load', 'docker-image', '--name', CLUSTER, ingressImage]);
     await succeeds('kubectl', [...connection, 'apply', '-f', STAND_INS, ...(hasIngress ? ['-f', INGRESS] : [])]);
     await rolledOut('stand-ins', ['aws', 'mysql']);
     await createQueue();
-    for (const { workspace, environment, namespace } of applied) {
-      const output = join(folder, namespace);
-      translate(workspace, environment, output);
-      await succeeds('kubectl', [...connection, 'apply', '-f', output]);
-    }
+    for (const { namespace } of applied)
+      await succeeds('kubectl', [...connection, 'apply', '-f', join(folder, namespace)]);
     await Promise.all(applied.map(({ namespace, kinds }) => rolledOut(namespace, kinds)));
   });
 
@@ -169,6 +173,14 @@ describe('a translated workspace in the cluster', function () {
     expect(await get('quotes', 'quote', '/')).to.equal('Simplicity is prerequisite for reliability. Dijkstra');
   });
 
+  it('serves a static site, with an index for each folder', async () => {
+    expect(await get('museum', 'pages', '/about')).to.equal('<h1>About</h1>\n');
+    expect(await get('museum', 'pages', '/assets/style.css', ['-o', '/dev/null', '-w', '%{content_type}'])).to.equal(
+      'text/css',
+    );
+    expect(await get('museum', 'pages', '/notes.md', ['-o', '/dev/null', '-w', '%{http_code}'])).to.equal('404');
+  });
+
   it('enforces "restricted" where every Dockerfile has a numeric user', async () => {
     const level = (namespace: string) =>
       ask(
@@ -179,7 +191,8 @@ describe('a translated workspace in the cluster', function () {
         '-o',
         'jsonpath={.metadata.labels.pod-security\\.kubernetes\\.io/enforce}',
       );
-    expect(await Promise.all(['quotes', 'paths', 'orders'].map(level))).to.deep.equal([
+    expect(await Promise.all(['quotes', 'paths', 'museum', 'orders'].map(level))).to.deep.equal([
+      'restricted',
       'restricted',
       'restricted',
       'baseline',
@@ -213,17 +226,16 @@ async function ask(namespace: string, ...args: string[]): Promise<string> {
   return (await succeeds('kubectl', [...connection, '-n', namespace, ...args])).stdout.trim();
 }
 
-async function loadImages(withIngress: boolean) {
+async function loadImages(all: typeof images) {
   await Promise.all(
-    images.map(({ context, dockerfile, of }) => {
-      const path = join(WORKSPACES, context);
+    all.map(({ context, dockerfile, of }) => {
+      const path = resolve(WORKSPACES, context);
       const names = of.flatMap((workload) => ['--tag', `${workload}:dev`]);
       return succeeds('docker', ['build', '--quiet', ...names, '--file', join(path, dockerfile), path]);
     }),
   );
-  const built = images.flatMap(({ of }) => of.map((workload) => `${workload}:dev`));
-  const all = [...built, ...standInImages, ...(withIngress ? [ingressImage] : [])];
-  await succeeds('kind', ['load', 'docker-image', '--name', CLUSTER, ...all]);
+  const built = all.flatMap(({ of }) => of.map((workload) => `${workload}:dev`));
+  await succeeds('kind', ['load', 'docker-image', '--name', CLUSTER, ...built, ...standInImages]);
 }
 
 async function rolledOut(namespace: string, deployments: readonly string[]) {

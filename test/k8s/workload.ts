@@ -63,6 +63,7 @@ export function workloadOf(text: string, input: Partial<Workload> = {}): Workloa
     image: 'api:dev',
     imageUsers: new Map([['api', '1000']]),
     security: undefined,
+    siteFiles: new Map(),
     environmentFiles: new Map(),
     platformVariables: new Map(),
     nodePorts: { first: 30500, step: 1 },

@@ -15,6 +15,15 @@ const scheduled = (schedule: string, ...lines: string[]) =>
 
 /** Manifests that break a rule of Copilot's, each with what its refusal has to say. */
 export const refused: readonly (readonly [manifest: string, message: string])[] = [
+  ['name: api\ntype: Static Site\nfiles: [{ destination: a }]', 'files.0.source is missing'],
+  [
+    'name: api\ntype: Static Site\nhttp: { certificate: "arn:aws:acm:us-east-1:1:certificate/c" }',
+    'http.certificate needs an alias beside it',
+  ],
+  [
+    'name: api\ntype: Static Site\nhttp: { alias: a.b, certificate: "arn:aws:acm:eu-west-1:1:certificate/c" }',
+    'expected the ARN of a certificate in us-east-1',
+  ],
   ['type: Load Balanced Web Service\nimage: { build: D, port: 80 }\nhttp: { path: / }', 'name is missing'],
   [
     'name: my api\ntype: Load Balanced Web Service\nimage: { build: D, port: 80 }\nhttp: { path: / }',

@@ -172,11 +172,24 @@ describe('readManifest', () => {
   });
 
   it('refuses a type without a meaning in Kubernetes and lists those that have one', () => {
-    const message = refusal('name: site\ntype: Static Site');
-    expect(message).to.contain('manifest.yml:2: type "Static Site" has no meaning in Kubernetes');
-    expect(message).to.contain(
-      'Load Balanced Web Service, Backend Service, Worker Service, Scheduled Job, Request-Driven Web Service',
+    const message = refusal('name: site\ntype: Frontend Service');
+    expect(message).to.contain('manifest.yml:2: type "Frontend Service" has no meaning in Kubernetes');
+    expect(message).to.contain('Scheduled Job, Request-Driven Web Service, Static Site');
+  });
+
+  it('reads a Static Site', () => {
+    const { fields, notCarried } = read(
+      [
+        'name: site\ntype: Static Site',
+        'http: { alias: a.example.com, certificate: "arn:aws:acm:us-east-1:1:certificate/c" }',
+        'files: [{ source: site, destination: docs, recursive: true, exclude: "*.md", reinclude: [a.md] }]',
+      ].join('\n'),
     );
+    expect(fields.files).to.deep.equal([
+      { source: 'site', destination: 'docs', recursive: true, exclude: ['*.md'], reinclude: ['a.md'] },
+    ]);
+    expect(fields.http).to.deep.equal({ path: '/', alias: [{ name: 'a.example.com' }] });
+    expect(notCarried.map(({ path }) => path)).to.deep.equal(['http.alias', 'http.certificate']);
   });
 
   it('reads a Request-Driven Web Service as one with a route of every path', () => {

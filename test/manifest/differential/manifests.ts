@@ -16,6 +16,7 @@ const LEAST: Record<WorkloadType, Fields> = {
   'Worker Service': { image: { location: 'x' } },
   'Scheduled Job': { image: { location: 'x' }, on: { schedule: '@daily' } },
   'Request-Driven Web Service': { image: { location: 'public.ecr.aws/a/b', port: 8080 } },
+  'Static Site': {},
 };
 
 /** What has to stand beside a field, by the path around it. */
@@ -31,6 +32,7 @@ const BESIDE: Readonly<Record<string, Fields>> = {
   'count.queue_delay': { acceptable_latency: '10s', msg_processing_time: '1s' },
   'publish.topics[]': { name: 't' },
   platform: { osfamily: 'linux', architecture: 'x86_64' },
+  'files[]': { source: 'x' },
 };
 
 /** Values of every kind, among them the right one for any field and those that are nearly right. */
@@ -190,6 +192,7 @@ const FEW: Readonly<Record<string, readonly string[]>> = {
   platform: ['linux/arm64', 'windows/amd64', 'linux/amd64'],
   source_volume: ['v'],
   target_container: ['s', 'api', 'v'],
+  certificate: ['arn:aws:acm:us-east-1:1:certificate/a', 'arn:aws:acm:eu-west-1:1:certificate/a'],
 };
 
 /** A value that the schema takes, mostly; `name` is that of the field around it. */

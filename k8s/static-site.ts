@@ -1,0 +1,115 @@
+import { copyFileSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join, relative, sep } from 'node:path';
+import type { Fields } from '../manifest/fields.ts';
+import { displayed, MissingInput } from '../manifest/workspace.ts';
+
+/** A Static Site as the web service that its image is, whose user needs no rights and writes to /tmp only. */
+export function siteFields(fields: Fields): Fields {
+  const http = typeof fields.http === 'object' ? fields.http : {};
+  return {
+    ...fields,
+    image: { build: {}, port: 8080 },
+    http: { ...http, deregistration_delay: 5, healthcheck: { path: HEALTH } },
+    storage: { readonly_fs: true },
+  };
+}
+
+/** Asked by the probes: a site need not have an index.html. */
+const HEALTH = '/.healthz';
+
+/** The user of the official image of nginx. */
+export const siteUser = '101';
+
+/**
+ * The files of a Static Site in that workspace: where each is, by its path on the site; the later ones win. Patterns of
+ * `exclude` and `reinclude` are of the path from the source, or from the workspace. Throws MissingInput for a source
+ * that is not there.
+ * https://aws.github.io/copilot-cli/docs/manifest/static-site/
+ */
+export function siteFiles({ files = [] }: Fields, root: string): Map<string, string> {
+  return new Map(
+    files.flatMap(({ source = '', destination = '', recursive = false, exclude = [], reinclude = [] }) => {
+      const from = join(root, source);
+      return filesBelow(from, recursive)
+        .filter((file) => {
+          const matches = (patterns: readonly string[]) =>
+            patterns.some((pattern) => [from, root].some((base) => matcher(pattern).test(relative(base, file))));
+          return !matches(exclude) || matches(reinclude);
+        })
+        .map((file) => {
+          const below = relative(from, file);
+          const path = join(destination, below) === '.' ? basename(file) : join(destination, below);
+          return [path.split(sep).join('/'), file] as const;
+        });
+    }),
+  );
+}
+
+function filesBelow(path: string, recursive: boolean): string[] {
+  const status = statSync(path, { throwIfNoEntry: false });
+  if (!status) throw new MissingInput(`${displayed(path)} is not there: files.source names it`);
+  if (status.isFile()) return [path];
+  const entries = readdirSync(path, { withFileTypes: true, recursive });
+  return entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .toSorted();
+}
+
+/** As Go's filepath.Match: `*` and `?` match no slash, `[...]` is a class. */
+function matcher(pattern: string): RegExp {
+  const text = pattern
+    .replace(/^\.\//, '')
+    .replaceAll(/[.+^${}()|]/g, '\\$&')
+    .replaceAll('*', '[^/]*')
+    .replaceAll('?', '[^/]');
+  try {
+    return new RegExp(`^${text}$`);
+  } catch {
+    return /$^/;
+  }
+}
+
+/** Writes what the image of a Static Site is built from: its files, a configuration of nginx and a Dockerfile. */
+export function writeSite(folder: string, files: ReadonlyMap<string, string>) {
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(join(folder, 'files'), { recursive: true });
+  for (const [path, file] of files) {
+    const copy = join(folder, 'files', path);
+    mkdirSync(dirname(copy), { recursive: true });
+    copyFileSync(file, copy);
+  }
+  writeFileSync(join(folder, 'nginx.conf'), configuration);
+  writeFileSync(join(folder, 'Dockerfile'), dockerfile);
+}
+
+const dockerfile = `FROM nginx:1.27
+COPY nginx.conf /etc/nginx/nginx.conf
+COPY files /usr/share/nginx/html
+USER ${siteUser}
+`;
+
+/** nginx as a user with no rights and on a read-only file system; paths as CloudFront rewrites them for Copilot. */
+const configuration = `worker_processes 1;
+pid /tmp/nginx.pid;
+error_log stderr warn;
+events {}
+http {
+  include mime.types;
+  access_log /dev/stdout;
+  client_body_temp_path /tmp/body;
+  proxy_temp_path /tmp/proxy;
+  fastcgi_temp_path /tmp/fastcgi;
+  uwsgi_temp_path /tmp/uwsgi;
+  scgi_temp_path /tmp/scgi;
+  server_tokens off;
+  gzip on;
+  gzip_types text/css text/javascript application/javascript application/json image/svg+xml;
+  server {
+    listen 8080;
+    root /usr/share/nginx/html;
+    location / { try_files $uri $uri/index.html =404; }
+    location = ${HEALTH} { access_log off; return 204; }
+  }
+}
+`;
