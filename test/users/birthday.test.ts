@@ -111,6 +111,12 @@ describe('birthDateProblem', () => {
     });
   }
 
+  for (const text of ['1904-02-29', '2000-02-29', '2024-02-29', '1600-02-29']) {
+    it(`takes ${text}, of a leap year`, () => {
+      expect(birthDateProblem(text, onDate)).to.equal(undefined);
+    });
+  }
+
   for (const text of ['2001-02-29', '1900-02-29', '2000-04-31', '2000-01-00', '2000-01-32']) {
     it(`refuses ${text}, a day that does not exist`, () => {
       expect(birthDateProblem(text, onDate)).to.equal('must be a day that exists in that month of that year');
