@@ -244,7 +244,13 @@ export async function execute(session: Session, stack: DeployedStack, update: Up
   const { journal } = session;
   journal.write({ event: 'execute', stack: stack.name, update: update.name });
   await cloudFormation.send(new SetStackPolicyCommand({ StackName: stack.name, StackPolicyBody: stackPolicy(update) }));
-  await cloudFormation.send(new ExecuteChangeSetCommand({ StackName: stack.name, ChangeSetName: update.name }));
+  try {
+    await cloudFormation.send(new ExecuteChangeSetCommand({ StackName: stack.name, ChangeSetName: update.name }));
+  } catch (error) {
+    // A policy that denies would stay, and hinder every other deployment.
+    await restorePolicy(cloudFormation, stack);
+    throw error;
+  }
   const started = Date.now();
   // The status changes a moment after the call.
   await sleep(pollMilliseconds / 4);

@@ -169,7 +169,10 @@ function summary({ step, from, to, expected }: Change): string {
     });
     return ids.length > 0 ? ids.map(([id]) => id).join(', ') : 'nothing new';
   }
-  if (step === 'drop') return `removes ${expected.removed.join(', ') || 'nothing'}`;
+  if (step === 'drop') {
+    const changed = Object.entries(expected.modified).map(([id, names]) => `; ${id}: other ${names.join(', ')}`);
+    return `removes ${expected.removed.join(', ') || 'nothing'}${changed.join('')}`;
+  }
   if (step === 'detach') {
     const properties = Object.entries(expected.modified).map(([id, names]) => `${id}: without ${names.join(', ')}`);
     return `${removable(to).length} resources become unused${properties.length > 0 ? `; ${properties.join('; ')}` : ''}`;

@@ -1,3 +1,4 @@
+import { backlogFunction } from './backlog.ts';
 import { type DeployedStack, environmentStack, type Inventory, workloadStacks } from './inventory.ts';
 import type { Context } from './resolve.ts';
 import { isSame, Template, type ValueMap } from './template.ts';
@@ -50,7 +51,8 @@ export function changes(inventory: Inventory): Change[] {
   }
   for (const stack of workloads) {
     const template = current.get(stack.name);
-    change('drop', stack, drop, { ...nothing, removed: template ? removable(template) : [] });
+    const modified = template?.resources().has(backlogFunction) ? { [backlogFunction]: ['Code', 'Runtime'] } : {};
+    change('drop', stack, drop, { ...nothing, removed: template ? removable(template) : [], modified });
   }
   change('environment', environment, (template) => clean(template, context));
   return found;

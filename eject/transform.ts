@@ -1,4 +1,5 @@
-import { isMap, isSeq } from 'yaml';
+import { isMap, isSeq, Scalar } from 'yaml';
+import { backlogCode, backlogFunction } from './backlog.ts';
 import { featureParameters, isCustomResource, isRetained } from './copilot-resources.ts';
 import { type Context, conditionsOf } from './resolve.ts';
 import { referencesOf, type Template, TemplateError, textOf, toValue, type Value } from './template.ts';
@@ -154,7 +155,10 @@ export function removable(template: Template): string[] {
   return [...resources.keys()].filter((id) => gone.has(id));
 }
 
-/** Removes the custom resources of a detached template with their functions and roles. */
+/**
+ * Removes the custom resources of a detached template with their functions and roles. The function that measures a queue's
+ * backlog stays, with code of its own on a current runtime, since the scaling stands on it.
+ */
 export function drop(template: Template): Template {
   const copy = template.copy();
   const gone = new Set(removable(copy));
@@ -162,6 +166,12 @@ export function drop(template: Template): Template {
   for (const id of copy.resources().keys()) dropDependencies(copy, id, gone);
   const left = referencesOf(copy.value());
   for (const id of gone) if (left.has(id)) throw new TemplateError(`${copy.name}: something still uses ${id}`);
+  if (copy.resources().get(backlogFunction)?.type === 'AWS::Lambda::Function') {
+    const code = new Scalar(backlogCode);
+    code.type = Scalar.BLOCK_LITERAL;
+    copy.set(['Resources', backlogFunction, 'Properties', 'Code'], copy.document.createNode({ ZipFile: code }));
+    copy.set(['Resources', backlogFunction, 'Properties', 'Runtime'], 'nodejs24.x');
+  }
   note(copy, 'drop');
   return copy;
 }

@@ -215,7 +215,11 @@ export function inventory(...services: string[]): Inventory {
     },
   });
   const workloads = services.map((workload) =>
-    stack(`shop-test-${workload}`, { workload, priorities: { HTTPListenerRule: '50000' } }),
+    stack(`shop-test-${workload}`, {
+      workload,
+      priorities: { HTTPListenerRule: '50000' },
+      resources: { HTTPListenerRule: { type: 'AWS::ElasticLoadBalancingV2::ListenerRule', physicalId: 'arn:rule' } },
+    }),
   );
   return {
     application: 'shop',

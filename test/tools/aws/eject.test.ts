@@ -5,10 +5,14 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, write
 import { setGlobalProxyFromEnv } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
+import { DeleteStackCommand } from '@aws-sdk/client-cloudformation';
+import { DescribeServicesCommand, ECSClient } from '@aws-sdk/client-ecs';
 import { expect } from 'chai';
 import { parseDocument } from 'yaml';
 import { z } from 'zod';
+import { clients, describeStack, handler, readInventory } from '../../../eject/aws.ts';
 import { type Inventory, parseInventory } from '../../../eject/inventory.ts';
 import { mapRelease } from '../../../eject/release.ts';
 import { contextOf } from '../../../eject/steps.ts';
@@ -41,14 +45,9 @@ async function missing(): Promise<string | undefined> {
   return (await acceptsAnyone()) ? undefined : 'it needs an AWS-compatible emulator';
 }
 
-const resourceList = z.object({
-  StackResourceSummaries: z.array(
-    z.object({ LogicalResourceId: z.string(), PhysicalResourceId: z.string(), ResourceType: z.string() }),
-  ),
-});
-
 describe('the way out of Copilot', function () {
-  this.timeout('10m');
+  // Most of it is waiting for processes that start.
+  this.timeout('30m');
   let folder: string;
   let address: string;
   let isBroken = false;
@@ -83,18 +82,19 @@ describe('the way out of Copilot', function () {
   after(async () => {
     if (!folder) return;
     // Of what is retained nothing costs anything here; tasks and databases are containers, and have to go.
-    const nested = await aws(
-      z.array(z.string()),
-      'cloudformation',
-      'list-stacks',
-      '--query',
-      `StackSummaries[?starts_with(StackName, '${environmentStack}-') && contains(StackName, 'AddonsStack') && StackStatus != 'DELETE_COMPLETE'].StackName`,
-    );
-    for (const stack of [...stacks.slice(1), environmentStack, ...nested]) {
-      spawnSync('aws', ['cloudformation', 'delete-stack', '--stack-name', stack]);
-      spawnSync('aws', ['cloudformation', 'wait', 'stack-delete-complete', '--stack-name', stack]);
+    const { cloudFormation } = clients();
+    const left = await readInventory(clients(), application, environment).catch(() => undefined);
+    const order = ['workload', 'environment', 'nested'];
+    for (const { name } of left?.stacks.toSorted((a, b) => order.indexOf(a.kind) - order.indexOf(b.kind)) ?? []) {
+      await cloudFormation.send(new DeleteStackCommand({ StackName: name })).catch(() => {});
+      for (
+        let i = 0;
+        i < 60 && (await describeStack(cloudFormation, name))?.StackStatus?.endsWith('_IN_PROGRESS');
+        i += 1
+      )
+        await sleep(500);
     }
-    spawnSync('copilot', ['app', 'delete', '--name', application, '--yes'], { cwd: folder, timeout: 120_000 });
+    spawnSync('copilot', ['app', 'delete', '--name', application, '--yes'], { cwd: folder, timeout: 60_000 });
     rmSync(folder, { recursive: true });
   });
 
@@ -131,42 +131,29 @@ describe('the way out of Copilot', function () {
     return `http://${name}`;
   }
 
-  /** The physical ids of all resources, by stack and logical id, in the order of these. */
+  /** The physical ids of all resources, by stack and logical id; nested stacks are those of the stack that has them. */
   async function physicalIds(): Promise<Map<string, string>> {
-    const found = new Map<string, string>();
-    const waiting = [...stacks];
-    for (let stack = waiting.shift(); stack !== undefined; stack = waiting.shift()) {
-      const { StackResourceSummaries } = await aws(
-        resourceList,
-        'cloudformation',
-        'list-stack-resources',
-        '--stack-name',
-        stack,
-      );
-      for (const { LogicalResourceId, PhysicalResourceId, ResourceType } of StackResourceSummaries) {
-        found.set(`${stack.split('-').slice(0, 3).join('-')} ${LogicalResourceId}`, PhysicalResourceId);
-        if (ResourceType === 'AWS::CloudFormation::Stack') waiting.push(PhysicalResourceId.split('/')[1] ?? '');
-      }
-    }
-    return found;
+    const deployed = await readInventory(clients(), application, environment);
+    return new Map(
+      deployed.stacks.flatMap(({ name, resources }) => {
+        const own = stacks.toReversed().find((stack) => name === stack || name.startsWith(`${stack}-`)) ?? name;
+        return Object.entries(resources).map(([id, { physicalId }]) => [`${own} ${id}`, physicalId] as const);
+      }),
+    );
   }
 
-  /** Desired and running tasks and the task definition of each service. */
-  async function services(): Promise<unknown> {
+  /** Desired and running tasks, the task definition and the number of deployments of each service. */
+  async function services(): Promise<unknown[]> {
     const ids = await physicalIds();
-    const query = 'services[].[desiredCount,runningCount,taskDefinition,length(deployments)]';
+    const ecs = new ECSClient({ requestHandler: handler(process.env) });
     const arns = names.map((name) => ids.get(`${environmentStack}-${name} Service`) ?? '');
-    return await aws(
-      z.unknown(),
-      'ecs',
-      'describe-services',
-      '--cluster',
-      `${ids.get(`${environmentStack} Cluster`)}`,
-      '--services',
-      ...arns,
-      '--query',
-      query,
-    );
+    const cluster = ids.get(`${environmentStack} Cluster`);
+    const { services: found = [] } = await ecs.send(new DescribeServicesCommand({ cluster, services: arns }));
+    return found
+      .toSorted((one, other) => arns.indexOf(one.serviceArn ?? '') - arns.indexOf(other.serviceArn ?? ''))
+      .map(({ desiredCount, runningCount, taskDefinition, deployments = [] }) => {
+        return [desiredCount, runningCount, taskDefinition, deployments.length];
+      });
   }
 
   /** How often the functions of the custom resources were called. */
@@ -332,7 +319,7 @@ describe('the way out of Copilot', function () {
     for (const name of names) release(name);
     await stop();
     const after = await physicalIds();
-    for (const id of ['PublicLoadBalancer', 'HTTPListener', 'FileSystem', 'Cluster'])
+    for (const id of ['PublicLoadBalancer', 'HTTPListener', 'FileSystem', 'Cluster', 'database'])
       expect(after.get(`${environmentStack} ${id}`), id).to.equal(before.get(`${environmentStack} ${id}`));
   });
 

@@ -1,0 +1,146 @@
+import { expect } from 'chai';
+import type { Journal, Session } from '../../eject/apply.ts';
+import { applyStep, checkStep, undoStep } from '../../eject/run.ts';
+import { type Change, changes, type StepName } from '../../eject/steps.ts';
+import { FakeCloudFormation } from './cloudformation.ts';
+import { inventory } from './stacks.ts';
+
+describe('a step that is carried out', function () {
+  // Each update is asked about every two seconds.
+  this.timeout('60s');
+  let cloud: FakeCloudFormation;
+  let session: Session;
+  let all: Change[];
+  let said: string[];
+  let entries: Record<string, unknown>[];
+  let answer: () => void;
+
+  beforeEach(() => {
+    const planned = inventory('web');
+    cloud = new FakeCloudFormation(planned);
+    said = [];
+    entries = [];
+    answer = () => {};
+    const journal: Journal = {
+      write: (entry) => void entries.push(entry),
+      isUpdating: (stack) => entries.findLast((entry) => entry.stack === stack)?.event === 'execute',
+    };
+    const say = (line: string) => void said.push(line);
+    const confirm = async () => answer();
+    session = { clients: cloud.clients(), inventory: planned, journal, say, confirm };
+    all = changes(planned);
+  });
+
+  const of = (step: StepName) => all.filter((change) => change.step === step);
+  const apply = (step: StepName) => applyStep(session, all, of(step));
+
+  async function refusal(work: Promise<void>): Promise<string> {
+    return await work.then(
+      () => expect.fail('it was not refused'),
+      (error: unknown) => (error instanceof Error ? error.message : String(error)),
+    );
+  }
+
+  it('sets a policy that denies before the change set is executed, and allows everything afterwards', async () => {
+    await apply('pin').catch(() => {});
+    cloud.calls.length = 0;
+    await apply('retain');
+    expect(cloud.calls.filter((call) => call.endsWith('shop-test'))).to.deep.equal([
+      'DeleteChangeSet shop-test',
+      'CreateChangeSet shop-test',
+      'SetStackPolicy shop-test',
+      'ExecuteChangeSet shop-test',
+      'SetStackPolicy shop-test',
+    ]);
+    expect(cloud.policies.get('shop-test')).to.not.contain('Deny');
+  });
+
+  it('puts an earlier stack policy back', async () => {
+    const policy = '{"Statement":[{"Effect":"Deny","Action":"Update:Delete","Principal":"*","Resource":"*"}]}';
+    const [environment] = of('retain');
+    if (environment) environment.stack.policy = policy;
+    await apply('retain');
+    expect(cloud.policies.get('shop-test')).to.equal(policy);
+  });
+
+  it('changes nothing when the answer is no', async () => {
+    answer = () => {
+      throw new Error('no');
+    };
+    await refusal(apply('retain'));
+    expect(cloud.calls.filter((call) => /^(Execute|Set)/.test(call))).to.deep.equal([]);
+  });
+
+  it('leaves no denying policy when the permission to execute is missing, and goes on when it is there', async () => {
+    cloud.failing = 'ExecuteChangeSetCommand';
+    expect(await refusal(apply('retain'))).to.contain('AccessDenied');
+    expect(cloud.policies.get('shop-test')).to.not.contain('Deny');
+    cloud.failing = undefined;
+    await apply('retain');
+    expect(said.filter((line) => line.endsWith('the physical resources are the same'))).to.have.length(2);
+  });
+
+  it('says so when CloudFormation rolls the update back', async () => {
+    cloud.outcome = 'UPDATE_ROLLBACK_COMPLETE';
+    expect(await refusal(apply('retain'))).to.match(/^shop-test is UPDATE_ROLLBACK_COMPLETE/);
+    expect(cloud.policies.get('shop-test')).to.not.contain('Deny');
+  });
+
+  it('restores the policy of a run that was killed after it had executed', async () => {
+    const [first] = of('retain');
+    const stack = cloud.stacks.get('shop-test');
+    if (!first || !stack) return expect.fail('no stack');
+    cloud.stacks.set('shop-test', { ...stack, template: first.to.text() });
+    cloud.policies.set('shop-test', '{"Statement":[{"Effect":"Deny"}]}');
+    entries.push({ event: 'execute', stack: 'shop-test' });
+    await apply('retain');
+    expect(said).to.include('retain of shop-test: done already');
+    expect(cloud.policies.get('shop-test')).to.not.contain('Deny');
+  });
+
+  it('refuses a stack in which another deployment is in progress', async () => {
+    const stack = cloud.stacks.get('shop-test');
+    if (stack) cloud.stacks.set('shop-test', { ...stack, status: 'UPDATE_IN_PROGRESS' });
+    expect(await refusal(apply('retain'))).to.equal(
+      'shop-test is UPDATE_IN_PROGRESS: a deployment is in progress; wait for it',
+    );
+  });
+
+  it('refuses a stack that something else deployed, or whose tags are gone, or that is another one', async () => {
+    const stack = cloud.stacks.get('shop-test');
+    if (!stack) return expect.fail('no stack');
+    cloud.stacks.set('shop-test', { ...stack, template: stack.template.replace('10.0.0.0', '10.1.0.0') });
+    expect(await refusal(apply('retain'))).to.contain('something else deployed it since');
+    cloud.stacks.set('shop-test', { ...stack, tags: {} });
+    expect(await refusal(apply('retain'))).to.contain('the tags of the stack are not those of the inventory');
+    cloud.stacks.set('shop-test', { ...stack, id: 'arn:another' });
+    expect(await refusal(apply('retain'))).to.contain('is another stack than the one in the inventory');
+  });
+
+  it('refuses when a service has taken itself out of the environment since the plan', async () => {
+    await apply('retain');
+    const stack = cloud.stacks.get('shop-test');
+    if (stack) cloud.stacks.set('shop-test', { ...stack, parameters: { ...stack.parameters, ALBWorkloads: '' } });
+    expect(await refusal(apply('pin'))).to.contain('PublicLoadBalancer would be created');
+  });
+
+  it('refuses steps out of order, in both directions', async () => {
+    await apply('retain');
+    expect(await refusal(apply('detach'))).to.equal('detach of shop-test-web needs pin of shop-test first');
+    expect(await refusal(apply('drop'))).to.contain('the stack is after retain');
+    await apply('pin');
+    await apply('detach');
+    expect(await refusal(undoStep(session, all, of('pin')))).to.equal(
+      'undo detach of shop-test-web before pin of shop-test',
+    );
+    expect(await refusal(undoStep(session, all, of('retain')))).to.match(
+      /before retain of shop-test|the stack is after/,
+    );
+  });
+
+  it('is checked without being carried out', async () => {
+    await checkStep(session, all, of('retain'));
+    expect(cloud.calls.some((call) => /^(Execute|Set)/.test(call))).to.equal(false);
+    expect(cloud.calls.at(-1)).to.equal('DeleteChangeSet shop-test-web');
+  });
+});
