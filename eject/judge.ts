@@ -2,7 +2,7 @@ import type { Change as SdkChange } from '@aws-sdk/client-cloudformation';
 import { isCustomResource } from './copilot-resources.ts';
 import { type Context, type Resolved, resolve } from './resolve.ts';
 import type { Expected } from './steps.ts';
-import { isSame, type Template, type Value } from './template.ts';
+import { isSame, listOf, mapOf, type Template, textOf, type Value } from './template.ts';
 
 /**
  * Properties that can't be changed without replacing the resource (`createOnlyProperties` of the resource schemas,
@@ -120,7 +120,7 @@ export function judge(
       problems.push(`${id} would be replaced: ${properties.join(', ')}`);
   }
   problems.push(...exportProblems(real));
-  for (const change of changeSet ?? []) judgeReported(change, real, { problems, notes, expected, mayReplace });
+  for (const change of changeSet ?? []) judgeReported(change, real, { problems, notes, expected, mayReplace, to });
   return { problems: [...new Set(problems)], notes };
 }
 
@@ -142,7 +142,8 @@ function judgeReported(
     notes,
     expected,
     mayReplace,
-  }: { problems: string[]; notes: string[]; expected: Expected; mayReplace: readonly string[] },
+    to,
+  }: { problems: string[]; notes: string[]; expected: Expected; mayReplace: readonly string[]; to: Template },
 ): void {
   const {
     Action,
@@ -163,8 +164,16 @@ function judgeReported(
   }
   // Of a resource that its condition never created nothing is removed.
   if (Action === 'Remove' && !PhysicalResourceId && !real.from.resources.has(id)) return;
-  if (Action === 'Add' && expected.added.includes(id)) return;
+  if (Action === 'Add' && (expected.added.includes(id) || isNeverCreated(to, id))) return;
   if (Action === 'Remove' && expected.removed.includes(id)) return;
   if (Action === 'Dynamic') return;
   problems.push(`${id} (${type}): CloudFormation's change set says ${Action}`);
+}
+
+/** Whether the condition of a resource is a constant that doesn't hold, whatever the parameters are. */
+function isNeverCreated(template: Template, id: string): boolean {
+  const condition = template.resources().get(id)?.condition;
+  if (condition === undefined) return false;
+  const sides = listOf(mapOf(template.section('Conditions')[condition])['Fn::Equals']).map(textOf);
+  return sides.length === 2 && !sides.includes(undefined) && sides[0] !== sides[1];
 }

@@ -75,6 +75,14 @@ describe('the judge', () => {
     expect(judge(change, { before }, [reported('Remove', 'FileSystem')]).problems).to.deep.equal([]);
   });
 
+  it('lets a change set add only what a constant condition keeps from being created', () => {
+    const change = reversed(find('environment', 'shop-test'), 'another');
+    const before = contextOf(deployed, change.stack);
+    expect(judge(change, { before }, [reported('Add', 'FileSystem')]).problems).to.deep.equal([]);
+    const open = { ...change, to: new Template(find('retain', 'shop-test').to.text(), 't') };
+    expect(judge(open, { before }, [reported('Add', 'FileSystem')]).problems).to.have.length(1);
+  });
+
   it('refuses to remove a custom resource that is not retained', () => {
     const { stack, to } = find('drop', 'shop-test-web');
     const detachedOnly = new Template(
