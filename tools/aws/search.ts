@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -24,8 +24,10 @@ await command('search', ['aws'], async (target) => {
   const folder = mkdtempSync(join(tmpdir(), 'plusone-'));
   const file = join(folder, 'found.json');
   try {
-    const payload = JSON.stringify({ search: { query, minutes, size: LINES } });
-    const words = ['--function-name', name, '--cli-binary-format', 'raw-in-base64-out', '--payload', payload, file];
+    const payload = join(folder, 'search.json');
+    writeFileSync(payload, JSON.stringify({ search: { query, minutes, size: LINES } }));
+    // `fileb://` is read alike by versions 1 and 2 of the AWS command line.
+    const words = ['--function-name', name, '--payload', `fileb://${payload}`, file];
     await output('aws', ['lambda', 'invoke', ...words]).catch((error: unknown) => {
       if (error instanceof Failed && error.stderr.includes('ResourceNotFoundException')) {
         throw new Refusal(
