@@ -1,4 +1,4 @@
-/** The results as a picture. */
+/** The results as a chart. */
 import { SERVICE } from './contestants.ts';
 import { GET_64, median, PUT_64, type Results, type ServerResults, series } from './results.ts';
 

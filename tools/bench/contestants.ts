@@ -1,4 +1,4 @@
-/** The servers that are compared: how each is made ready, started, watched and stopped. */
+/** The compared servers: how to prepare, start, observe and stop each. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, openSync, statSync } from 'node:fs';
@@ -16,18 +16,18 @@ const PEERS = fileURLToPath(new URL('peers', import.meta.url));
 const START_SECONDS = 30;
 const POLL_MILLISECONDS = 2;
 
-/** A server that takes part. */
+/** A server in the comparison. */
 export interface Contestant {
   readonly name: string;
   readonly command: readonly [program: string, ...args: string[]];
 }
 
-/** A contestant that answers. */
+/** A running server. */
 export interface Running {
   readonly contestant: Contestant;
-  /** Without a slash at the end. */
+  /** Without a trailing slash. */
   readonly url: string;
-  /** From the start of its process to its first answer of 200. */
+  /** From the start of its process to its first 200. */
   readonly startMilliseconds: number;
   /** Its resident memory now, in MiB. */
   memory(): Promise<number>;
@@ -44,8 +44,8 @@ export const RAW: Contestant = { name: 'node:http + mysql2', command: [process.e
 export const GO = 'Go net/http + database/sql';
 
 /**
- * All that can be had on this machine, the service first and the raw server second. Installs what the other Node
- * servers need, and builds the Go server into `directory`; without Go, that one is left out after saying so.
+ * The servers that can run on this machine, the service first and the raw server second. Installs the dependencies of
+ * the other Node servers, and builds the Go server into `directory`; without Go, prints why and omits it.
  */
 export async function prepareContestants(directory: string): Promise<Contestant[]> {
   await installPeers();
@@ -82,8 +82,8 @@ async function buildGo(directory: string): Promise<Contestant | undefined> {
 }
 
 /**
- * Starts a contestant as in production, its output going to a file in `directory`, and waits until it answers
- * `GET path` with 200. It ends with this process at the latest. Throws a Refusal when it doesn't come up.
+ * Starts a server as in production, with its output in a file in `directory`, and waits until it answers `GET path` with
+ * 200. It ends with this process at the latest. Throws a Refusal when it doesn't start.
  */
 export async function start(
   contestant: Contestant,
@@ -136,7 +136,7 @@ export async function start(
   };
 }
 
-/** How long Node takes to start and to end again with nothing to do, in milliseconds: no part of the service's own. */
+/** How long Node takes to start and end with an empty program, in milliseconds. */
 export async function bareNodeMilliseconds(): Promise<number> {
   const begin = performance.now();
   await once(spawn(process.execPath, ['--eval', '0'], { stdio: 'ignore' }), 'exit');
@@ -149,7 +149,7 @@ async function end(child: ChildProcess): Promise<void> {
   await exit;
 }
 
-/** On a connection of its own, and without fetch, whose first use costs more than a start. */
+/** On a new connection, and without fetch, whose first use takes longer than a start. */
 function statusOf(url: string): Promise<number | undefined> {
   return new Promise((resolve) => {
     const request = get(url, { agent: false }, (response) => {

@@ -1,7 +1,6 @@
 /**
- * `npm run bench`: the service beside what one would use instead, all on one private database, in rounds in which each
- * server has its turn at each load. Writes docs/performance.md and its picture; `--quick` tries everything in about a
- * minute and writes nothing.
+ * `npm run bench`: compares the service with alternatives on one private database, in rounds in which each server gets
+ * each load. Writes docs/performance.md and its chart; `--quick` runs everything in about a minute and writes nothing.
  */
 import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg, release, tmpdir, totalmem, type } from 'node:os';
@@ -32,7 +31,7 @@ import { createUsers, requireSameWork, username } from './users.ts';
 
 const USAGE = `usage: npm run bench [-- --quick]
 
-  --quick   one short round, to see that everything works; its numbers mean little and are written nowhere
+  --quick   one short round, to check that everything works; its numbers are rough and not saved
 `;
 const PAGE = fileURLToPath(new URL('../../docs/performance.md', import.meta.url));
 const PICTURE = fileURLToPath(new URL('../../docs/images/performance.svg', import.meta.url));
@@ -147,7 +146,7 @@ async function bench({ rounds, seconds, warmUpSeconds, starts }: Extent): Promis
   }
 }
 
-/** The service and raw with few users and with many, in turns. */
+/** Compares the service and raw with few users and with many, alternating. */
 async function measureFlatness(
   database: PrivateDatabase,
   directory: string,
@@ -182,7 +181,7 @@ async function measureFlatness(
   return flatness;
 }
 
-/** One load on each server, one after the other; another one begins in each round. */
+/** Runs one load on each server, one after the other; each round starts with another server. */
 async function eachInTurn(
   servers: readonly Running[],
   load: Load,
@@ -208,7 +207,7 @@ async function describeMachine(database: PrivateDatabase, wrk: string, loadBefor
     'SELECT @@innodb_flush_log_at_trx_commit AS flush, @@log_bin AS binlog, @@sync_binlog AS sync',
   );
   const commit = await output('git', ['rev-parse', '--short', 'HEAD']);
-  const changes = await output('git', ['status', '--porcelain', '--', 'src', 'bench']);
+  const changes = await output('git', ['status', '--porcelain', '--', 'src', 'tools/bench', 'tools/load']);
   const go = await output('go', ['env', 'GOVERSION']).then(
     (version) => `, Go ${version.replace('go', '')}`,
     () => '',

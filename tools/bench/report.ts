@@ -22,7 +22,7 @@ interface Goal {
   met(value: number): boolean;
 }
 
-/** The goals and how they were met, then every server's numbers; medians, with the lowest and highest in brackets. */
+/** The goals and whether they were met, then the numbers of every server: medians, with the range in brackets. */
 export function report(results: Results): string {
   const { machine, servers, rounds, seconds } = results;
   const raw = find(results, RAW.name);

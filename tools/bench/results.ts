@@ -1,7 +1,7 @@
-/** What was measured, and the questions that the report and the chart ask of it. */
+/** The measurements, and the queries that the report and the chart need. */
 import type { Load, Outcome } from '../load/wrk.ts';
 
-/** One run of the benchmark. Everything that was measured several times has one number for each time. */
+/** One run of the benchmark. What was measured several times has one number per measurement. */
 export interface Results {
   readonly machine: Machine;
   readonly rounds: number;
@@ -21,7 +21,7 @@ export interface Machine {
   readonly software: string;
   /** How durable the database's writes are. */
   readonly durability: string;
-  /** How busy the machine was before the run: processes that wanted a processor. */
+  /** The load average of the machine before the run. */
   readonly loadBefore: number;
 }
 
@@ -54,12 +54,12 @@ export function shares(server: ServerResults, other: ServerResults, load: Load, 
   return series(server, load, quantity).map((value, round) => value / (others[round] ?? Number.NaN));
 }
 
-/** All errors of a server, whatever the load. */
+/** The errors of a server under all loads. */
 export function errors(server: ServerResults): number {
   return LOADS.flatMap((load) => series(server, load, 'errors')).reduce((sum, value) => sum + value, 0);
 }
 
-/** The middle one of the values; of an even number of them, the mean of the middle two. */
+/** The median; of an even number of values, the mean of the middle two. NaN without values. */
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((one, other) => one - other);
   const middle = (sorted.length - 1) / 2;

@@ -39,8 +39,8 @@ export async function createUsers(
 }
 
 /**
- * Makes sure that every server does the work before its speed is measured: the same answers for the same users, and a
- * PUT whose date is in the database afterwards. Throws an error that names the server that does not.
+ * Checks before the measurement that every server does the same work: equal answers for the same users, and a PUT whose
+ * date is in the database afterwards. Throws an error that names the server that doesn't.
  */
 export async function requireSameWork(
   servers: readonly { readonly name: string; readonly url: string }[],

@@ -15,9 +15,9 @@ export interface Load {
   readonly connections: number;
 }
 
-/** What came of a load. */
+/** The result of a load. */
 export interface Outcome {
-  /** Answers below 400 in a second. */
+  /** Answers with a status below 400 per second. */
   readonly perSecond: number;
   /** In milliseconds. */
   readonly p99: number;
@@ -33,7 +33,7 @@ const RESULT = z.object({
   broken: z.number(),
 });
 
-/** Sends requests for random ones of `users` users to `url` for some seconds, always one on each connection. */
+/** Sends requests for random users to `url` for some seconds, with one request in flight on each connection. */
 export async function measure(load: Load, url: string, users: number, seconds: number, seed: number): Promise<Outcome> {
   const { method, connections } = load;
   // One thread: wrk has no use for more at these rates, and shares the processors with the server.
@@ -48,7 +48,7 @@ export async function measure(load: Load, url: string, users: number, seconds: n
   };
 }
 
-/** The version of wrk, which is installed first if the person agrees. Throws a Refusal when it is missing in the end. */
+/** The version of wrk, which is installed first if the user agrees. Throws a Refusal when it is missing. */
 export async function requireWrk(): Promise<string> {
   const { mark, says } = await lookAtTool('wrk');
   if (mark === '✓') return says;
