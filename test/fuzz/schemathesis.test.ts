@@ -34,12 +34,12 @@ describe('fuzzing with Schemathesis', function () {
     await service?.stop();
   });
 
-  it(`finds none but documented answers in ${CASES} requests of every kind, stateful ones included`, async () => {
+  it(`finds only documented answers in ${CASES} requests of every kind, stateful ones included`, async () => {
     service = await startService({ LOG_LEVEL: 'error' });
     expect(await casesWithoutFailure(CASES_EACH)).to.be.at.least(CASES);
   });
 
-  it('finds no way to change anything without the token that changes need', async () => {
+  it('finds no way to write without the token', async () => {
     const token = randomBytes(20).toString('hex');
     service = await startService({ LOG_LEVEL: 'error', WRITE_TOKEN: token });
     expect(await casesWithoutFailure(50, '--header', `Authorization: Bearer ${token}`)).to.be.at.least(200);

@@ -32,7 +32,7 @@ describe('the commands of the README', function () {
   // The rehearsal checks at its end that it ran all of them.
   describe('for AWS', () => {
     for (const command of commandsTypedBy('test/tools/aws/rehearsal.test.ts')) {
-      it(`run a program that is there: ${command}`, () => {
+      it(`run a program that exists: ${command}`, () => {
         const program = programOf(command);
         expect(program.startsWith('copilot ') || existsSync(program), program).to.equal(true);
       });
@@ -78,7 +78,7 @@ describe('the commands of the README', function () {
       expect(dev.output()).to.match(/http:\/\/localhost:\d+ is ready/);
     }
 
-    it('Ctrl-C, which stops everything that make dev started', async () => {
+    it('Ctrl-C, which stops all processes of make dev', async () => {
       dev.interrupt();
       const { output } = await dev.ended;
       expect(output).to.include('ended; nothing is left behind');

@@ -81,13 +81,13 @@ describe('the configuration table', () => {
   });
 
   it('has the defaults of src/config.ts', () => {
-    const told = rows.flatMap(({ names, value }) =>
+    const documented = rows.flatMap(({ names, value }) =>
       names.map((name) => [name, value.replaceAll('`', '').replace(/:.*/, '')]),
     );
     const read = Object.entries(VARIABLES).map(([name, variable]) => {
       const { success, data } = variable.safeParse(undefined);
       return [name, success ? String(data ?? 'none') : 'must be set'];
     });
-    expect(told).to.deep.equal(read);
+    expect(documented).to.deep.equal(read);
   });
 });

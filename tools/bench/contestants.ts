@@ -6,7 +6,7 @@ import { get } from 'node:http';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { lastWill } from '../process/cleanup-watchdog.ts';
+import { startCleanupWatchdog } from '../process/cleanup-watchdog.ts';
 import { freePort } from '../process/free-port.ts';
 import { output as ask, Failed, run } from '../terminal/programs.ts';
 import { remark, step } from '../terminal/progress.ts';
@@ -113,7 +113,7 @@ export async function start(
     },
     stdio: ['ignore', output, output],
   });
-  const callOff = lastWill('kill -KILL "$1"', String(child.pid));
+  const callOff = startCleanupWatchdog('kill -KILL "$1"', String(child.pid));
   child.once('exit', callOff);
 
   while ((await statusOf(url + path)) !== 200) {

@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import type { RowDataPacket } from 'mysql2';
 import { type Load, measure, type Outcome, requireWrk } from '../load/wrk.ts';
-import { lastWill } from '../process/cleanup-watchdog.ts';
+import { startCleanupWatchdog } from '../process/cleanup-watchdog.ts';
 import { type PrivateDatabase, startPrivateDatabase } from '../process/database.ts';
 import { makeTarget } from '../terminal/make-target.ts';
 import { output } from '../terminal/programs.ts';
@@ -77,7 +77,7 @@ async function bench({ rounds, seconds, warmUpSeconds, starts }: Extent): Promis
     remark(`the machine is busy (load average ${loadBefore.toFixed(1)}): the numbers will be worse than they could be`);
   }
   const directory = mkdtempSync(join(tmpdir(), 'plusone-bench-'));
-  lastWill('rm -rf "$1"', directory);
+  startCleanupWatchdog('rm -rf "$1"', directory);
   const wrk = await requireWrk();
   const contestants = await prepareContestants(directory);
   const database = await startPrivateDatabase();

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
-import { lastWill } from '../process/cleanup-watchdog.ts';
+import { startCleanupWatchdog } from '../process/cleanup-watchdog.ts';
 import { freePort } from '../process/free-port.ts';
 import { output, run } from '../terminal/programs.ts';
 import { step } from '../terminal/progress.ts';
@@ -109,7 +109,7 @@ export async function startPrometheus(program: string, addresses: readonly URL[]
     ],
     { stdio: ['ignore', 'ignore', 'pipe'] },
   );
-  const callOff = lastWill('kill -KILL "$1"; rm -rf "$2"', String(child.pid), folder);
+  const callOff = startCleanupWatchdog('kill -KILL "$1"; rm -rf "$2"', String(child.pid), folder);
   const stop = async () => {
     await end(child);
     rmSync(folder, { recursive: true, force: true });

@@ -1,4 +1,4 @@
-/** A date of birth, or undefined for "nobody of that name". */
+/** A date of birth; undefined when the user does not exist. */
 type Value = string | undefined;
 
 interface Write {

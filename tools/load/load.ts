@@ -69,7 +69,7 @@ const AUDIT_PAUSE_MILLISECONDS = 250;
 const DAY_MILLISECONDS = 86_400_000;
 const FIRST_BIRTHDAY = Date.UTC(1951, 0, 1);
 const BIRTHDAYS = 14_000;
-/** With the number of a username, at most 64 letters; so many random ones that nobody has such a username. */
+/** With the number of a username, at most 64 letters; so many random ones that no real user has such a name. */
 const PREFIX_LETTERS = 56;
 
 /**

@@ -5,7 +5,7 @@ import { spawn } from 'node:child_process';
  * shell of its own session waits at the other end of a pipe, which the kernel closes when we die.
  * Gives back a function that calls it off.
  */
-export function lastWill(script: string, ...args: string[]): () => void {
+export function startCleanupWatchdog(script: string, ...args: string[]): () => void {
   const executor = spawn('/bin/sh', ['-c', `cat >/dev/null; ${script}`, 'plusone-last-will', ...args], {
     stdio: ['pipe', 'ignore', 'ignore'],
     detached: true,

@@ -13,7 +13,7 @@ import mysql from 'mysql2/promise';
 import { output, run } from '../terminal/programs.ts';
 import { step } from '../terminal/progress.ts';
 import { Refusal } from '../terminal/refusal.ts';
-import { lastWill } from './cleanup-watchdog.ts';
+import { startCleanupWatchdog } from './cleanup-watchdog.ts';
 import { freePort } from './free-port.ts';
 import { findProgram, findServer, IMAGE, installServer } from './server-program.ts';
 
@@ -238,7 +238,7 @@ async function prepareLocalServer(binary: string, settings: Settings): Promise<S
   }
 
   const pidFile = join(directory, 'server.pid');
-  lastWill('[ -f "$1" ] && kill -KILL "$(cat "$1")"; rm -rf "$2"', pidFile, directory);
+  startCleanupWatchdog('[ -f "$1" ] && kill -KILL "$(cat "$1")"; rm -rf "$2"', pidFile, directory);
 
   let server: ChildProcess | undefined;
   let isFirstStart = true;
@@ -338,7 +338,7 @@ async function prepareContainer(settings: Settings): Promise<Server> {
     });
   }
 
-  lastWill('docker rm -f -v "$1"', name);
+  startCleanupWatchdog('docker rm -f -v "$1"', name);
   let isCreated = false;
   return {
     description: `a private ${IMAGE} in Docker`,

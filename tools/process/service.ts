@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { lastWill } from './cleanup-watchdog.ts';
+import { startCleanupWatchdog } from './cleanup-watchdog.ts';
 import { type Database, startDatabase } from './database.ts';
 import { freePort } from './free-port.ts';
 
@@ -67,7 +67,7 @@ export function startProcess(
     // A session of its own: a Ctrl-C reaches it once, from us, and not a second time from the terminal.
     detached: true,
   });
-  const callOff = lastWill('kill -KILL "$1"', String(child.pid));
+  const callOff = startCleanupWatchdog('kill -KILL "$1"', String(child.pid));
   child.once('exit', callOff);
 
   const written = { stdout: '', stderr: '' };

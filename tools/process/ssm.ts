@@ -7,7 +7,7 @@ import {
   PutParameterCommand,
   SSMClient,
 } from '@aws-sdk/client-ssm';
-import { lastWill } from './cleanup-watchdog.ts';
+import { startCleanupWatchdog } from './cleanup-watchdog.ts';
 import { eventually } from './eventually.ts';
 import { freePort } from './free-port.ts';
 import { programFromPyPI } from './pypi.ts';
@@ -40,7 +40,7 @@ export async function startParameterStore(): Promise<ParameterStore> {
     stdio: 'ignore',
     detached: true,
   });
-  server.once('exit', lastWill('kill -KILL "$1"', String(server.pid)));
+  server.once('exit', startCleanupWatchdog('kill -KILL "$1"', String(server.pid)));
   server.unref();
   const endpoint = `http://127.0.0.1:${port}`;
   await eventually(async () => {

@@ -62,7 +62,7 @@ function linearizable(writes: readonly Write[], read: Interval, lateWritesEnd: b
   return values;
 }
 
-describe('the Ledger, whatever overlaps', () => {
+describe('the Ledger, with any overlap of requests', () => {
   it('allows a read exactly the values that a linearizable register allows', () => {
     fc.assert(
       fc.property(histories, ({ writes, read, lateWritesEnd }) => {

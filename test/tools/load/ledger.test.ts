@@ -9,7 +9,7 @@ function write(ledger: Ledger, date: string, sent: number, ended: number, acknow
 describe('what a read may have found', () => {
   const strict = () => new Ledger({ lateWritesEnd: true });
 
-  it('is nobody before the first write', () => {
+  it('is no user before the first write', () => {
     expect([...strict().possible('ann', 1, 2)]).to.deep.equal([undefined]);
   });
 
