@@ -37,7 +37,7 @@ export type ScalarType = 'string' | 'int' | 'uint16' | 'uint32' | 'float64' | 'b
  * that holds something, and else reads the short form; `union` takes the short form, else the long one, and drops nothing.
  */
 export type Decoding =
-  | { readonly type: ScalarType; readonly expected: string }
+  | { readonly type: ScalarType; readonly expected: string; readonly allowed?: readonly string[] }
   | { readonly form: 'either' | 'texts' | 'union'; readonly short: z.core.$ZodType; readonly long: z.core.$ZodType };
 
 export const decodings = new WeakMap<z.core.$ZodType, Decoding>();
@@ -45,14 +45,19 @@ export const decodings = new WeakMap<z.core.$ZodType, Decoding>();
 // What a single value may be. Copilot reads YAML into Go types, so `5000` is a text where a text is asked for, and
 // `"5000"` is no number where a number is.
 
-function value<T>(expected: string, type: ScalarType, read: (scalar: Scalar) => T | undefined) {
+function value<T>(
+  expected: string,
+  type: ScalarType,
+  read: (scalar: Scalar) => T | undefined,
+  allowed?: readonly string[],
+) {
   const schema = z.unknown().transform((input, context): T => {
     const result = input instanceof Scalar ? read(input) : undefined;
     if (result !== undefined) return result;
     context.addIssue({ code: 'custom', message: `expected ${expected}` });
     return z.NEVER;
   });
-  decodings.set(schema, { type, expected });
+  decodings.set(schema, { type, expected, ...(allowed ? { allowed } : {}) });
   return schema;
 }
 
@@ -103,9 +108,8 @@ const sidecarPort = value('a port such as 80 or 53/udp', 'string', ({ text }) =>
 const portMapping = value('a port such as 80 or 80/tcp', 'string', ({ text }) => readPortMapping(text));
 
 function oneOf<const T extends string>(...allowed: T[]) {
-  return value(allowed.join(' or '), 'string', ({ text }) =>
-    allowed.find((item) => item.toLowerCase() === text.toLowerCase()),
-  );
+  const read = ({ text }: Scalar) => allowed.find((item) => item.toLowerCase() === text.toLowerCase());
+  return value(allowed.join(' or '), 'string', read, allowed);
 }
 
 const booleans: Readonly<Record<string, boolean | undefined>> = {

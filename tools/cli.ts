@@ -6,6 +6,7 @@ import { type Command, helpOf, table } from './cli/command.ts';
 import { completionCommand, completionsOf } from './cli/completion.ts';
 import { exitCodeOf, exitCodes, exitCodeTable } from './cli/exit.ts';
 import { downCommand, execCommand, jobRunCommand, logsCommand, statusCommand } from './cli/running.ts';
+import { schemaCommand } from './cli/schema.ts';
 import { synthCommand } from './cli/synth.ts';
 import { upCommand } from './cli/up.ts';
 import { version } from './cli/version.ts';
@@ -14,7 +15,7 @@ import { stopAll } from './terminal/programs.ts';
 /** The commands as the help groups them. */
 const groups: readonly (readonly [title: string, commands: readonly Command[]])[] = [
   ['Run on this machine', [upCommand, statusCommand, logsCommand, execCommand, jobRunCommand, downCommand]],
-  ['Check and translate', [checkCommand, synthCommand]],
+  ['Check and translate', [checkCommand, synthCommand, schemaCommand]],
   ['Other', [completionCommand]],
 ];
 const commands = groups.flatMap(([, group]) => group);

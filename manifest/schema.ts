@@ -1,0 +1,97 @@
+import { z } from 'zod';
+import { inside } from './decode.ts';
+import { decodings, mappings, type ScalarType, schemaOf, type WorkloadType, workloadTypes } from './fields.ts';
+
+/** A part of a JSON Schema. */
+export type JsonSchema = { readonly [keyword: string]: unknown };
+
+type Schema = z.core.$ZodType;
+
+const anyText = { type: ['string', 'number', 'boolean', 'null'] };
+const DURATION = '^[-+]?(0|((\\d+\\.?\\d*|\\.\\d+)(h|ms|m|s|us|µs|μs|ns))+)$';
+const BOOLEANS = ['y', 'Y', 'yes', 'Yes', 'YES', 'on', 'On', 'ON', 'n', 'N', 'no', 'No', 'NO', 'off', 'Off', 'OFF'];
+
+/** What stands for each Go type; a key without a value is one that is not there. */
+const SCALARS: Record<ScalarType, JsonSchema> = {
+  string: anyText,
+  int: { type: ['integer', 'null'] },
+  uint16: { type: ['integer', 'null'], minimum: 0, maximum: 65_535 },
+  uint32: { type: ['integer', 'null'], minimum: 0, maximum: 4_294_967_295 },
+  float64: { type: ['number', 'null'] },
+  bool: { anyOf: [{ type: ['boolean', 'null'] }, { enum: BOOLEANS }] },
+  duration: { type: ['string', 'null'], pattern: DURATION },
+  any: {},
+};
+
+/**
+ * The JSON Schema (draft 7) of a Copilot manifest of any type, made of the table of fields: for editors, which complete
+ * and explain fields by `# yaml-language-server: $schema=FILE` in the first line of a manifest. It says which fields
+ * there are and of what kind their values are; the rules that tie fields together are those of `plusone check`.
+ */
+export function manifestSchema(): JsonSchema {
+  const types = Object.keys(workloadTypes) as WorkloadType[];
+  return {
+    $schema: 'http://json-schema.org/draft-07/schema#',
+    title: 'AWS Copilot manifest',
+    description: 'The manifest of a service or a job of AWS Copilot 1.34.1.',
+    type: 'object',
+    required: ['name', 'type'],
+    properties: { type: { enum: types, description: 'The type of the workload, which decides on its fields.' } },
+    allOf: types.map((type) => {
+      // As entries, for the linter takes an object with a property of that name for a promise.
+      return Object.fromEntries([
+        ['if', isOfType(type)],
+        ['then', { $ref: `#/definitions/${type.replaceAll(' ', '')}` }],
+      ]);
+    }),
+    definitions: Object.fromEntries(
+      types.map((type) => [type.replaceAll(' ', ''), definitionOf(schemaOf(type, 'whole'))]),
+    ),
+  };
+}
+
+function isOfType(type: WorkloadType): JsonSchema {
+  return { required: ['type'], properties: { type: { const: type } } };
+}
+
+function definitionOf(outer: Schema): JsonSchema {
+  const description = descriptionOf(outer);
+  const body = bodyOf(inside(outer));
+  return description === undefined ? body : { description, ...body };
+}
+
+function bodyOf(schema: Schema): JsonSchema {
+  const decoding = decodings.get(schema);
+  if (decoding && 'type' in decoding) {
+    const { allowed } = decoding;
+    return allowed
+      ? { anyOf: [{ enum: allowed }, { type: ['string', 'null'], pattern: inAnyCase(allowed) }] }
+      : SCALARS[decoding.type];
+  }
+  if (decoding) return { anyOf: [definitionOf(decoding.short), definitionOf(decoding.long)] };
+  if (schema instanceof z.ZodObject) {
+    const properties = Object.entries(schema.shape).map(([name, field]) => [name, definitionOf(field)]);
+    return { type: ['object', 'null'], properties: Object.fromEntries(properties), additionalProperties: false };
+  }
+  if (schema instanceof z.ZodRecord)
+    return { type: ['object', 'null'], additionalProperties: definitionOf(schema.valueType) };
+  if (!(schema instanceof z.ZodArray)) return {};
+  // A text becomes a list where a variable or the text itself is a JSON list.
+  const asText = { type: 'string', pattern: '^\\[|\\$\\{' };
+  return { anyOf: [{ type: ['array', 'null'], items: definitionOf(schema.element) }, asText] };
+}
+
+function inAnyCase(texts: readonly string[]): string {
+  const insensitive = (text: string) => text.replaceAll(/[a-z]/g, (letter) => `[${letter}${letter.toUpperCase()}]`);
+  return `^(${texts.map(insensitive).join('|')})$`;
+}
+
+function descriptionOf(schema: Schema): string | undefined {
+  const mapping = mappings.get(schema);
+  const decoding = decodings.get(inside(schema));
+  const expected = decoding && 'expected' in decoding && decoding.type !== 'any' ? `Expects ${decoding.expected}.` : '';
+  if (!mapping) return expected || undefined;
+  const meaning =
+    'becomes' in mapping ? `In Kubernetes: ${mapping.becomes}.` : `Not applicable in Kubernetes: ${mapping.absent}.`;
+  return `${meaning}${expected && ` ${expected}`}`;
+}
