@@ -324,6 +324,9 @@ describe('the way out of Copilot', function () {
   });
 
   it('refuses to go on by an old inventory after another deployment, and goes by a new one', () => {
+    const file = join(folder, 'copilot/api/manifest.yml');
+    writeFileSync(file, readFileSync(file, 'utf8').replace('hello from the api', 'hello again'));
+    release('api');
     const { output } = eject(['apply', 'retain', '--service', 'api', '--yes']);
     expect(output).to.contain('something else deployed it since');
     ejects('plan');
