@@ -67,8 +67,11 @@ describe('paging', function () {
 
   function run(image: string, program: string, words: string[]): void {
     const name = `plusone-paging-${program}-${process.pid}`;
-    const mount = `${folder}:/etc/${program}:ro`;
-    docker('run', '--detach', '--rm', '--network', 'host', '--name', name, '--volume', mount, image, ...words);
+    const mounts = [`${folder}:/etc/${program}:ro`, `${folder}/secrets:/etc/pagerduty:ro`].flatMap((mount) => [
+      '--volume',
+      mount,
+    ]);
+    docker('run', '--detach', '--rm', '--network', 'host', '--name', name, ...mounts, image, ...words);
     containers.push(name);
   }
 
