@@ -118,7 +118,7 @@ const tooDeep = `lists and maps are nested more than ${maxDepth} levels deep`;
 
 function parseTree(text: string, file: string): Node | undefined {
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: false });
   if (document.errors.length > 0) {
     throw new DocumentError(
       file,
@@ -194,7 +194,10 @@ function parseTree(text: string, file: string): Node | undefined {
             if (source instanceof YamlMapping) inherited.push(source);
           }
         } else {
-          entries.set(String(key.source ?? key.value), { key: lineOf(key), value: converted });
+          const name = String(key.source ?? key.value);
+          // The parser's own check compares every key with every other one: minutes for a file of a megabyte.
+          if (entries.has(name)) refuse(key, `the key "${name}" is there twice: keys of a map must be unique`);
+          entries.set(name, { key: lineOf(key), value: converted });
         }
       }
       for (const source of inherited) {
