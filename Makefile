@@ -143,6 +143,9 @@ logs-resend: install ## Store the log lines that could not be stored before, onc
 pager: install ## Have PagerDuty told of what pages: make pager < file-with-the-integration-key
 	@node_modules/.bin/node tools/aws/pager.ts
 
+scale-status: install ## How many tasks run, and what the scaler saw and did last, and why
+	@node_modules/.bin/node tools/aws/scale-status.ts
+
 uptime: install ## Ask from outside whether the service answers: Route 53, or Pingdom with PINGDOM_TOKEN
 	@node_modules/.bin/node tools/aws/uptime.ts
 
@@ -160,4 +163,4 @@ infra-destroy: install ## Remove the environment; asks first, and the database l
 
 rehearse: install ## All of these against an AWS-compatible endpoint on this machine
 	@node_modules/.bin/node tools/aws/rehearse.ts
-.PHONY: infra-plan infra-create publish logs-aws search logs-resend pager uptime remote_validation stress_test rotate-password infra-destroy rehearse
+.PHONY: infra-plan infra-create publish logs-aws scale-status search logs-resend pager uptime remote_validation stress_test rotate-password infra-destroy rehearse

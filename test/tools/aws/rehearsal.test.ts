@@ -217,7 +217,10 @@ describe('the rehearsal', function () {
 
     it('brings the service up behind the load balancer, tagged with the commit', async () => {
       if (process.env.RDS_CA) trustDatabases(process.env.RDS_CA);
-      if (isEmulated) giveCredentials();
+      if (isEmulated) {
+        giveCredentials();
+        followClock();
+      }
       const commit = workspace.commit();
       expect(await succeeds('tools/aws/publish.ts', { AWS_ACCOUNT: account })).to.contain(
         `${commit} is live at http://`,
@@ -365,6 +368,35 @@ describe('the rehearsal', function () {
     }
   });
 
+  describe('scaling', () => {
+    before(async function () {
+      if (isBroken) skip(this, 'a step before it failed');
+      if (!isEmulated) skip(this, 'the drills of scaling need an emulator');
+      // From one task, and without the schedule, which a fast clock could reach at any moment.
+      workspace.declare({ 'environments.test.count.range': '1-3' });
+      workspace.edit(
+        'copilot/plusone/overrides/cfn.patches.yml',
+        (text) => text.split('# Three tasks before')[0] ?? '',
+      );
+      await succeeds('tools/aws/publish.ts', { AWS_ACCOUNT: account });
+    });
+
+    for (const drill of ['queue-grows', 'slow-database', 'scaler-broken']) {
+      it(`acts as it should: ${drill}`, async function () {
+        this.timeout('20m');
+        process.stdout.write(
+          await succeeds('tools/drills/main.ts', { YES: '1' }, [drill, '--target', 'aws', '--quick']),
+        );
+      });
+    }
+
+    it('is told by scale-status, with its reasons', async () => {
+      const said = await succeeds('tools/aws/scale-status.ts');
+      expect(said).to.match(/^desired 1, running 1, from 1 to 3$/m);
+      expect(said).to.match(/waiting [\d.]+, executing [\d.]+, .*\n +.*waiting per executing/);
+    });
+  });
+
   describe('infra-destroy', () => {
     it('changes nothing without an answer', async () => {
       expect(await refuses('tools/aws/infra-destroy.ts')).to.contain('Are you sure? Not a terminal');
@@ -425,6 +457,24 @@ describe('the rehearsal', function () {
    */
   function giveCredentials(): void {
     workspace.declare({ 'variables.AWS_ACCESS_KEY_ID': 'nobody', 'variables.AWS_SECRET_ACCESS_KEY': 'nobody' });
+  }
+
+  /**
+   * Has the service and the scaler go by the emulator's clock: a minute of CloudWatch lasts CLOUDWATCH_MINUTE seconds there.
+   * Also names the target group as its metrics do; the emulator's template function leaves out the beginning.
+   */
+  function followClock(): void {
+    const seconds = process.env.CLOUDWATCH_MINUTE || '60';
+    workspace.declare({ 'variables.PULSE_SECONDS': Math.ceil(Number(seconds) / 3) });
+    workspace.edit('copilot/plusone/addons/scaler.yml', (text) =>
+      text.replace(/^( +)SCALER_THRESHOLDS: .*$/m, `$&\n$1SCALER_MINUTE_SECONDS: '${seconds}'`),
+    );
+    workspace.edit('copilot/plusone/addons/addons.parameters.yml', (text) =>
+      text.replace(
+        '!GetAtt TargetGroup.TargetGroupFullName',
+        () => `!Sub targetgroup/\${TargetGroup.TargetGroupFullName}`,
+      ),
+    );
   }
 
   /** Types a command as README shows it; gives back what it said. */

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { nothingFails, nothingLost, observed } from '../assertions.ts';
 import type { Drill } from '../drill.ts';
 import type { AwsFixture } from './fixture.ts';
+import { scalingDrills } from './scaling.ts';
 
 type AwsDrill = Drill<AwsFixture>;
 
@@ -75,4 +76,4 @@ const badRelease: AwsDrill = {
 };
 
 /** The drills of `--target aws`, in the order in which they run. */
-export const awsDrills: readonly AwsDrill[] = [rollingRelease, badRelease];
+export const awsDrills: readonly AwsDrill[] = [rollingRelease, badRelease, ...scalingDrills];

@@ -23,12 +23,14 @@ export class AwsFixture implements Fixture {
   /** A copy of this tree, for releases. */
   readonly workspace = new Workspace();
   readonly timeoutSeconds: number | undefined;
+  readonly isEmulated: boolean;
   readonly #release: { readonly AWS_ACCOUNT: string; readonly ENV: string };
 
-  constructor(url: string, account: string, environment: string, timeoutSeconds: number | undefined) {
+  constructor(url: string, account: string, environment: string, isEmulated: boolean) {
     this.urls = [url];
     this.#release = { AWS_ACCOUNT: account, ENV: environment };
-    this.timeoutSeconds = timeoutSeconds;
+    this.isEmulated = isEmulated;
+    this.timeoutSeconds = isEmulated ? EMULATOR_SECONDS : undefined;
   }
 
   /** Releases the workspace as `make publish` does. Gives back the exit code and the output. */
@@ -83,7 +85,7 @@ export async function openAwsEnvironment(): Promise<Environment<AwsFixture>> {
       ? `an emulator of AWS on ${cpus().length} × ${cpu?.model ?? 'CPU'}, two real containers behind a load balancer that stops while it deploys`
       : `AWS, ${region}`,
     async open() {
-      return new AwsFixture(url, account, environment, isEmulated ? EMULATOR_SECONDS : undefined);
+      return new AwsFixture(url, account, environment, isEmulated);
     },
     async close() {},
   };

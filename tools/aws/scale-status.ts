@@ -1,0 +1,41 @@
+import { Failed } from '../terminal/programs.ts';
+import { say } from '../terminal/progress.ts';
+import { Refusal } from '../terminal/refusal.ts';
+import { command } from './command.ts';
+import { currentScale, type Run, scalerFunction, scalerRuns } from './scaling.ts';
+
+const MINUTES = 15;
+const RUNS = 10;
+
+// How many tasks run, and what the scaler saw and did in its last runs, and why.
+await command('scale-status', ['aws'], async (target) => {
+  const scale = await currentScale(target);
+  if (scale === undefined) {
+    throw new Refusal(
+      `${target.application}/${target.environment} has no service ${target.service}: ENV=${target.environment} make publish`,
+    );
+  }
+  const { desired, running, bounds } = scale;
+  say(`desired ${desired}, running ${running}, ${bounds ? `from ${bounds.min} to ${bounds.max}` : 'a fixed count'}`);
+  const runs = await scalerRuns(target, Date.now() - MINUTES * 60_000).catch((error: unknown) => {
+    if (error instanceof Failed) throw new Refusal(`${scalerFunction(target)} has no log: it was never deployed`);
+    throw error;
+  });
+  if (runs.length === 0) say(`the scaler did not run in the last ${MINUTES} minutes`);
+  for (const one of runs.slice(-RUNS)) say(line(one));
+});
+
+function line({ time, changed, reason, seen }: Run): string {
+  const known = (value: { value: number } | 'none' | undefined) => (typeof value === 'object' ? value.value : '-');
+  const saw =
+    seen &&
+    [
+      `waiting ${known(seen.waiting)}`,
+      `executing ${known(seen.executing)}`,
+      `p99 ${known(seen.responseMilliseconds)} ms`,
+      `statement ${known(seen.databaseMilliseconds)} ms`,
+      `database ${known(seen.databasePercent)} %`,
+      `desired ${seen.desired}`,
+    ].join(', ');
+  return `${time}  ${changed ? 'CHANGED' : '       '}  ${saw ?? ''}\n    ${reason}`;
+}

@@ -1,0 +1,83 @@
+import { z } from 'zod';
+import { aws, environmentStack, serviceStack, stack } from './cloud.ts';
+import type { Target } from './command.ts';
+
+/** How many tasks a service has, should have and may have. */
+export interface Scale {
+  readonly cluster: string;
+  /** The name that ECS has for the service. */
+  readonly service: string;
+  readonly desired: number;
+  readonly running: number;
+  /** The limits of the scalable target; undefined when the count is fixed. */
+  readonly bounds: { readonly min: number; readonly max: number } | undefined;
+}
+
+/** One run of the scaler, as it logged it. */
+export interface Run {
+  readonly time: string;
+  readonly changed: boolean;
+  readonly reason: string;
+  readonly seen: z.output<typeof observation> | undefined;
+}
+
+const reading = z.union([z.object({ value: z.number() }), z.literal('none')]).optional();
+const observation = z.object({
+  waiting: reading,
+  executing: reading,
+  responseMilliseconds: reading,
+  databaseMilliseconds: reading,
+  databasePercent: reading,
+  desired: z.number(),
+});
+const run = z.object({
+  time: z.string(),
+  changed: z.boolean(),
+  reason: z.string(),
+  seen: observation.optional(),
+});
+
+/** The name of the function, which copilot/plusone/addons/scaler.yml gives it. */
+export function scalerFunction(target: Target): string {
+  return `${serviceStack(target)}-scaler`;
+}
+
+/** The service's count now; undefined when it is not deployed. */
+export async function currentScale(target: Target): Promise<Scale | undefined> {
+  const cluster = (await stack(environmentStack(target)))?.outputs.ClusterId;
+  if (cluster === undefined) return undefined;
+  const list = z.object({ serviceArns: z.array(z.string()) });
+  const { serviceArns } = await aws(list, 'ecs', 'list-services', '--cluster', cluster);
+  const prefix = `${serviceStack(target)}-Service`;
+  const names = serviceArns.map((arn) => arn.slice(arn.lastIndexOf('/') + 1));
+  const service = names.find((name) => name.startsWith(prefix));
+  if (service === undefined) return undefined;
+  const counts = z.object({ services: z.array(z.object({ desiredCount: z.number(), runningCount: z.number() })) });
+  const described = await aws(counts, 'ecs', 'describe-services', '--cluster', cluster, '--services', service);
+  const [found] = described.services;
+  if (found === undefined) return undefined;
+  const limits = z.object({ ScalableTargets: z.array(z.object({ MinCapacity: z.number(), MaxCapacity: z.number() })) });
+  const resource = ['--service-namespace', 'ecs', '--resource-ids', `service/${cluster}/${service}`];
+  const [bounds] = (await aws(limits, 'application-autoscaling', 'describe-scalable-targets', ...resource))
+    .ScalableTargets;
+  return {
+    cluster,
+    service,
+    desired: found.desiredCount,
+    running: found.runningCount,
+    bounds: bounds && { min: bounds.MinCapacity, max: bounds.MaxCapacity },
+  };
+}
+
+/** What the scaler logged since a time (milliseconds since 1970), oldest first. Throws Failed when it has no log. */
+export async function scalerRuns(target: Target, since: number): Promise<Run[]> {
+  const answer = z.object({ events: z.array(z.object({ message: z.string() })) });
+  const group = ['--log-group-name', `/aws/lambda/${scalerFunction(target)}`, '--start-time', String(since)];
+  const { events } = await aws(answer, 'logs', 'filter-log-events', ...group);
+  return events.flatMap(({ message }) => {
+    // Lambda has lines of its own in between.
+    if (!message.startsWith('{')) return [];
+    const { success, data } = run.safeParse(JSON.parse(message));
+    return success ? [{ ...data, seen: data.seen }] : [];
+  });
+}

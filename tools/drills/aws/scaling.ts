@@ -1,0 +1,359 @@
+import { randomInt } from 'node:crypto';
+import { Agent, request } from 'node:http';
+import { cpus } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { z } from 'zod';
+import { aws } from '../../aws/cloud.ts';
+import { readTarget, type Target } from '../../aws/command.ts';
+import { currentScale, type Run, type Scale, scalerFunction, scalerRuns } from '../../aws/scaling.ts';
+import { output } from '../../terminal/programs.ts';
+import { nothingFails, nothingLost, observed } from '../assertions.ts';
+import type { Drill, Fault } from '../drill.ts';
+import type { AwsFixture } from './fixture.ts';
+
+type ScalingDrill = Drill<AwsFixture>;
+
+/** Beside the pressure of the drill, a few requests whose answers are checked. */
+const RATE = 10;
+/** An emulator can shorten CloudWatch's minute; the seconds are in CLOUDWATCH_MINUTE. */
+const MINUTE_MILLISECONDS = Number(process.env.CLOUDWATCH_MINUTE || 60) * 1000;
+const GROWTH_SECONDS = 240;
+const SHRINKING_SECONDS = 600;
+
+/** Clients that delete names which nobody has, each without pause: statements that cannot be shared. */
+class Pressure {
+  readonly #agent: Agent;
+  #pressing = true;
+  readonly #clients: Promise<void>[];
+  answered = 0;
+  failed = 0;
+
+  constructor(fixture: AwsFixture, clients: number) {
+    this.#agent = new Agent({ keepAlive: true, proxyEnv: fixture.proxyEnv });
+    const [url = ''] = fixture.urls;
+    this.#clients = Array.from({ length: clients }, async () => {
+      while (this.#pressing) {
+        const status = await this.#delete(url);
+        this.answered += 1;
+        if (status !== 404 && status !== 204) this.failed += 1;
+      }
+    });
+  }
+
+  async stop(): Promise<void> {
+    this.#pressing = false;
+    await Promise.all(this.#clients);
+    this.#agent.destroy();
+  }
+
+  #delete(url: string): Promise<number | undefined> {
+    const name = Array.from({ length: 20 }, () => String.fromCharCode(97 + randomInt(26))).join('');
+    return new Promise((resolve) => {
+      const sent = request(`${url}/hello/${name}`, { method: 'DELETE', agent: this.#agent }, (response) => {
+        response.resume().once('end', () => resolve(response.statusCode));
+      });
+      sent.once('error', () => resolve(undefined)).end();
+    });
+  }
+}
+
+/** The environment's service, as an emulator runs it: its tasks and its database are containers of this machine. */
+class Emulated {
+  readonly #target: Target = readTarget(process.env);
+  readonly began = Date.now();
+  #narrowing: Promise<void> | undefined;
+  #narrow = false;
+
+  async scale(): Promise<Scale> {
+    const scale = await currentScale(this.#target);
+    if (scale === undefined) throw new Error(`${this.#target.environment} has no service`);
+    return scale;
+  }
+
+  runs(): Promise<Run[]> {
+    return scalerRuns(this.#target, this.began);
+  }
+
+  /** Waits until as many tasks run as are desired, and that is `count`; the seconds it took, or what there is instead. */
+  async untilCount(count: number, seconds: number): Promise<number | string> {
+    const began = performance.now();
+    for (;;) {
+      const { desired, running } = await this.scale();
+      const took = Math.round((performance.now() - began) / 1000);
+      if (desired === count && running === count) return took;
+      if (took > seconds) return `desired ${desired}, running ${running} after ${took} s`;
+      await sleep(1_000);
+    }
+  }
+
+  /** The service's alarms that tell people and are in the state ALARM, by the ends of their names. */
+  async paging(): Promise<string[]> {
+    const alarms = z.object({
+      MetricAlarms: z.array(
+        z.object({ AlarmName: z.string(), StateValue: z.string(), AlarmActions: z.array(z.string()) }),
+      ),
+    });
+    const prefix = `${this.#target.application}-${this.#target.environment}-`;
+    const answer = await aws(alarms, 'cloudwatch', 'describe-alarms', '--alarm-name-prefix', prefix);
+    return answer.MetricAlarms.filter(
+      ({ StateValue, AlarmActions }) => StateValue === 'ALARM' && AlarmActions.some((arn) => arn.includes(':sns:')),
+    ).map(({ AlarmName }) => AlarmName.split('-').at(-2) ?? AlarmName);
+  }
+
+  /** Waits until an alarm pages, or no longer does; the seconds it took, or 'never'. */
+  async untilPaging(name: string, pages: boolean, seconds: number): Promise<number | string> {
+    const began = performance.now();
+    for (;;) {
+      const took = Math.round((performance.now() - began) / 1000);
+      if ((await this.paging()).includes(name) === pages) return took;
+      if (took > seconds) return 'never';
+      await sleep(1_000);
+    }
+  }
+
+  /** When the alarm that wakes the scaler went off; undefined when it is not in that state. */
+  async slowSince(): Promise<number | undefined> {
+    const alarms = z.object({
+      MetricAlarms: z.array(
+        z.object({
+          AlarmName: z.string(),
+          StateValue: z.string(),
+          StateUpdatedTimestamp: z.union([z.string(), z.number()]),
+        }),
+      ),
+    });
+    const prefix = `${this.#target.application}-${this.#target.environment}-`;
+    const answer = await aws(alarms, 'cloudwatch', 'describe-alarms', '--alarm-name-prefix', prefix);
+    const slow = answer.MetricAlarms.find(({ AlarmName }) => AlarmName.includes('-SlowAnswers-'));
+    if (slow?.StateValue !== 'ALARM') return undefined;
+    const at = slow.StateUpdatedTimestamp;
+    return typeof at === 'number' ? at * 1000 : Date.parse(at);
+  }
+
+  /** From now on no task, a new one either, has more than this much of a CPU. */
+  narrow(share: number): void {
+    this.#narrow = true;
+    this.#narrowing = (async () => {
+      const done = new Set<string>();
+      while (this.#narrow) {
+        for (const name of await this.#containers()) {
+          // A task that is still starting would need minutes for it.
+          if (!done.has(name) && (await isHealthy(name))) {
+            done.add(name);
+            await limit(name, share);
+          }
+        }
+        await sleep(2_000);
+      }
+    })();
+  }
+
+  async widen(): Promise<void> {
+    this.#narrow = false;
+    await this.#narrowing;
+    for (const name of await this.#containers()) {
+      await limit(name, cpus().length);
+    }
+  }
+
+  /** Has the database answer in short moments only, with pauses of this many milliseconds, until the result is called. */
+  async pauseDatabase(milliseconds: number): Promise<() => Promise<void>> {
+    const { application, environment } = this.#target;
+    const [name] = (await containers()).filter((one) => one.includes(`-instance-${application}-${environment}-`));
+    if (name === undefined) throw new Error('the container of the database was not found');
+    let pausing = true;
+    const paused = (async () => {
+      while (pausing) {
+        // The emulator talks to the container, which it could not while that is paused by Docker.
+        await output('docker', ['kill', '--signal', 'STOP', name]);
+        await sleep(milliseconds);
+        await output('docker', ['kill', '--signal', 'CONT', name]);
+        await sleep(20);
+      }
+    })();
+    return async () => {
+      pausing = false;
+      await paused;
+    };
+  }
+
+  /** The containers of the service, whose names have the beginning of their tasks' ids. */
+  async #containers(): Promise<string[]> {
+    const { cluster, service } = await this.scale();
+    const list = z.object({ taskArns: z.array(z.string()) });
+    const words = ['ecs', 'list-tasks', '--cluster', cluster, '--service-name', service];
+    const { taskArns } = await aws(list, ...words);
+    const ids = taskArns.map((arn) => arn.slice(arn.lastIndexOf('/') + 1).slice(0, 8));
+    return (await containers()).filter((name) => ids.some((id) => name.endsWith(`-${id}-${this.#target.service}`)));
+  }
+
+  /** Has Lambda refuse to run the scaler, or run it again. */
+  async throttle(throttled: boolean): Promise<void> {
+    const words = ['--function-name', scalerFunction(this.#target)];
+    words.push('--reserved-concurrent-executions', throttled ? '0' : '1');
+    await output('aws', ['lambda', 'put-function-concurrency', ...words]);
+  }
+}
+
+/** The names of the containers that run. */
+async function containers(): Promise<string[]> {
+  return (await output('docker', ['ps', '--format', '{{.Names}}'])).split('\n');
+}
+
+/** Gives a container this much CPU, unless it has ended meanwhile. */
+async function limit(name: string, share: number): Promise<void> {
+  try {
+    await output('docker', ['update', '--cpus', String(share), name]);
+  } catch (error) {
+    if ((await containers()).includes(name)) throw error;
+  }
+}
+
+async function isHealthy(name: string): Promise<boolean> {
+  const status = await output('docker', ['inspect', '--format', '{{.State.Health.Status}}', name]).catch(() => '');
+  return status.trim() === 'healthy';
+}
+
+/** A fault for the emulator, or the reason why there is none. */
+async function onEmulator(
+  fixture: AwsFixture,
+  fault: (service: Emulated) => Fault,
+  needs: { readonly max: number },
+): Promise<Fault | string> {
+  if (!fixture.isEmulated) return 'it limits the CPU of tasks and pauses the database, which only an emulator lets it';
+  const service = new Emulated();
+  const { desired, bounds } = await service.scale();
+  if (bounds === undefined || bounds.min !== 1 || bounds.max < needs.max)
+    return `the count must range from 1 to ${needs.max} at least`;
+  if (desired !== 1) await service.untilCount(1, SHRINKING_SECONDS);
+  // Opens the connections to the database, which takes long on a busy machine.
+  const warmUp = new Pressure(fixture, 12);
+  await sleep(5_000);
+  await warmUp.stop();
+  // What the scaler did before does not count.
+  return fault(new Emulated());
+}
+
+/** More deletions than a task can do that has a tenth of a CPU. Its connections to the database are open by then. */
+async function press(fixture: AwsFixture, service: Emulated): Promise<Pressure> {
+  const pressure = new Pressure(fixture, 12);
+  await sleep(3_000);
+  service.narrow(0.1);
+  return pressure;
+}
+
+const within = (limit: number) => (value: number | string | undefined) => typeof value === 'number' && value <= limit;
+const isZero = (value: number | string | undefined) => value === 0;
+const isNone = (value: number | string | undefined) => value === 'none';
+
+const queueGrows: ScalingDrill = {
+  name: 'queue-grows',
+  fault: '12 clients delete without pause, and a task has 0.1 CPU, so that requests wait',
+  assertions: [
+    nothingFails,
+    observed('failed', 'No request of these clients fails', isZero),
+    observed('grown', `From 1 to 3 tasks within ${GROWTH_SECONDS} s of the load`, within(GROWTH_SECONDS)),
+    observed('shrunk', `Back to 1 within ${SHRINKING_SECONDS} s after it`, within(SHRINKING_SECONDS)),
+    observed('paged', 'Nobody is paged', isNone),
+    nothingLost,
+  ],
+  duration: { full: 10, quick: 0 },
+  rate: RATE,
+  prepare: (fixture) =>
+    onEmulator(
+      fixture,
+      (service) => {
+        let pressure: Pressure | undefined;
+        const paged = new Set<string>();
+        return {
+          async begin({ observations }) {
+            pressure = await press(fixture, service);
+            observations.grown = await service.untilCount(3, GROWTH_SECONDS);
+            for (const name of await service.paging()) paged.add(name);
+          },
+          async end({ observations }) {
+            await pressure?.stop();
+            await service.widen();
+            observations.failed = pressure?.failed ?? 'no request was sent';
+            observations.shrunk = await service.untilCount(1, SHRINKING_SECONDS);
+            for (const name of await service.paging()) paged.add(name);
+            observations.paged = [...paged].join(', ') || 'none';
+          },
+        };
+      },
+      { max: 3 },
+    ),
+};
+
+const slowDatabase: ScalingDrill = {
+  name: 'slow-database',
+  fault: 'MySQL answers twice a second only, for eight minutes of CloudWatch, while 5 clients delete',
+  assertions: [
+    observed('alarm', 'The alarm on slow answers invokes the scaler', (value) => value === 'yes'),
+    observed('changes', 'No task is added', isZero),
+    observed('reason', 'Its reason is the database', (value) =>
+      String(value).includes('the database is the bottleneck'),
+    ),
+  ],
+  duration: { full: 0, quick: 0 },
+  rate: RATE,
+  prepare: (fixture) =>
+    onEmulator(
+      fixture,
+      (service) => ({
+        async begin({ observations }) {
+          const pressure = new Pressure(fixture, 5);
+          const resume = await service.pauseDatabase(600);
+          observations.alarm = 'no';
+          try {
+            for (const end = Date.now() + 8 * MINUTE_MILLISECONDS; Date.now() < end; await sleep(1_000)) {
+              if ((await service.slowSince()) !== undefined) observations.alarm = 'yes';
+            }
+          } finally {
+            await resume();
+            await pressure.stop();
+          }
+          const runs = await service.runs();
+          observations.changes = runs.filter(({ changed }) => changed).length;
+          observations.reason = runs.findLast(({ reason }) => reason.includes('p99'))?.reason ?? 'it saw nothing of it';
+        },
+        end() {},
+      }),
+      { max: 2 },
+    ),
+};
+
+const scalerBroken: ScalingDrill = {
+  name: 'scaler-broken',
+  fault: 'Lambda refuses to run the scaler (throttled), and later runs it again',
+  assertions: [
+    nothingFails,
+    observed('paged', 'Its alarm pages', (value) => typeof value === 'number'),
+    observed('kept', 'The service runs on at its size', (value) => value === 1),
+    observed('resolved', 'The alarm resolves when it runs again', (value) => typeof value === 'number'),
+    observed('changes', 'It changes nothing on its return', isZero),
+    nothingLost,
+  ],
+  duration: { full: 0, quick: 0 },
+  rate: RATE,
+  prepare: (fixture) =>
+    onEmulator(
+      fixture,
+      (service) => ({
+        async begin({ observations }) {
+          await service.throttle(true);
+          observations.paged = await service.untilPaging('ScalerFails', true, 10 * (MINUTE_MILLISECONDS / 1000));
+          observations.kept = (await service.scale()).running;
+        },
+        async end({ observations }) {
+          await service.throttle(false);
+          observations.resolved = await service.untilPaging('ScalerFails', false, 10 * (MINUTE_MILLISECONDS / 1000));
+          observations.changes = (await service.runs()).filter(({ changed }) => changed).length;
+        },
+      }),
+      { max: 1 },
+    ),
+};
+
+/** What is run with `--target aws` after the others, in this order. */
+export const scalingDrills: readonly ScalingDrill[] = [queueGrows, slowDatabase, scalerBroken];
