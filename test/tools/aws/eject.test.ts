@@ -258,6 +258,37 @@ describe('the way out of Copilot', function () {
     expect(existsSync(join(folder, `ejected/test/steps/3-detach/${environmentStack}-web/template.yml`))).to.equal(true);
   });
 
+  // Before the steps: without the parameters of the environment Copilot doesn't package.
+  it('maps edits of the manifest to what Copilot itself makes of them', () => {
+    const inventory = parseInventory(readFileSync(join(folder, 'ejected/test/inventory.json'), 'utf8'));
+    const { priorities } =
+      inventory.stacks.find(({ workload }) => workload === 'web') ?? expect.fail('no stack of web');
+    const facts = { application, environment, environmentExports: exportsOf(inventory), priorities };
+    const file = join(folder, 'copilot/web/manifest.yml');
+    const base = readFileSync(file, 'utf8');
+    const read = (text: string) => readManifest(text, file, { application, environment, shell: {} }).fields;
+    const packaged = (text: string) => {
+      writeFileSync(file, text);
+      const output = mkdtempSync(join(folder, 'package-'));
+      copilot('svc', 'package', '--name', 'web', '--env', environment, '--tag', 'v1', '--output-dir', output);
+      const template = new Template(readFileSync(join(output, 'web-test.stack.yml'), 'utf8'), 'packaged');
+      const { Parameters } = JSON.parse(readFileSync(join(output, 'web-test.params.json'), 'utf8'));
+      return { template: drop(detach(retain(template), facts)), parameters: Parameters };
+    };
+    const from = packaged(base);
+    for (const values of edits) {
+      const document = parseDocument(base);
+      for (const [path, value] of Object.entries(values)) document.setIn(path.split('.'), value);
+      const theirs = packaged(document.toString());
+      const { release, unmapped } = mapRelease(from.template, read(base), read(document.toString()));
+      const mine = { ...release.template.value(), Metadata: '' };
+      expect(unmapped, JSON.stringify(values)).to.deep.equal([]);
+      expect(isSame(mine, { ...theirs.template.value(), Metadata: '' }), JSON.stringify(values)).to.equal(true);
+      expect({ ...from.parameters, ...release.parameters }, JSON.stringify(values)).to.deep.equal(theirs.parameters);
+    }
+    writeFileSync(file, base);
+  });
+
   it('asks before it changes anything, and keeps the order of the steps', () => {
     expect(eject(['apply', 'retain']).output).to.contain('Not a terminal: use --yes');
     expect(eject(['apply', 'detach', '--yes']).output).to.contain(
@@ -431,36 +462,6 @@ describe('the way out of Copilot', function () {
       expect(status, output).to.equal(0);
       expect(await services()).to.have.nested.property('[1][0]', 2);
     });
-  });
-
-  it('maps edits of the manifest to what Copilot itself makes of them', () => {
-    const inventory = parseInventory(readFileSync(join(folder, 'ejected/test/inventory.json'), 'utf8'));
-    const { priorities } =
-      inventory.stacks.find(({ workload }) => workload === 'web') ?? expect.fail('no stack of web');
-    const facts = { application, environment, environmentExports: exportsOf(inventory), priorities };
-    const file = join(folder, 'copilot/web/manifest.yml');
-    const base = readFileSync(file, 'utf8');
-    const read = (text: string) => readManifest(text, file, { application, environment, shell: {} }).fields;
-    const packaged = (text: string) => {
-      writeFileSync(file, text);
-      const output = mkdtempSync(join(folder, 'package-'));
-      copilot('svc', 'package', '--name', 'web', '--env', environment, '--tag', 'v1', '--output-dir', output);
-      const template = new Template(readFileSync(join(output, 'web-test.stack.yml'), 'utf8'), 'packaged');
-      const { Parameters } = JSON.parse(readFileSync(join(output, 'web-test.params.json'), 'utf8'));
-      return { template: drop(detach(retain(template), facts)), parameters: Parameters };
-    };
-    const from = packaged(base);
-    for (const values of edits) {
-      const document = parseDocument(base);
-      for (const [path, value] of Object.entries(values)) document.setIn(path.split('.'), value);
-      const theirs = packaged(document.toString());
-      const { release, unmapped } = mapRelease(from.template, read(base), read(document.toString()));
-      const mine = { ...release.template.value(), Metadata: '' };
-      expect(unmapped, JSON.stringify(values)).to.deep.equal([]);
-      expect(isSame(mine, { ...theirs.template.value(), Metadata: '' }), JSON.stringify(values)).to.equal(true);
-      expect({ ...from.parameters, ...release.parameters }, JSON.stringify(values)).to.deep.equal(theirs.parameters);
-    }
-    writeFileSync(file, base);
   });
 });
 
