@@ -1,7 +1,7 @@
 /**
- * `make doctor`: looks at everything that the make targets need, all at once, and says what to type where something is
- * missing. FOR=dev, kind or aws looks at what one purpose needs. Ends with 1 when something is wrong with that, or with
- * what `make dev` and `make test` need. It runs before anything is installed, so nothing here uses a dependency.
+ * `make doctor`: checks everything that the make targets need, concurrently, and prints the command that installs what is
+ * missing. FOR=dev, kind, aws or bench checks one purpose. Exits with 1 if that, or what `make dev` and `make test` need,
+ * is missing. It runs before anything is installed, so it uses no dependency.
  */
 
 import { regionOf } from '../aws/credentials.ts';
@@ -14,7 +14,7 @@ import { lookAtCluster, lookAtCredentials, lookAtDatabase, lookAtDependencies, l
 
 /** As in sysexits.h. */
 const USAGE_ERROR = 64;
-/** So that the whole takes less than three seconds, whatever hangs. */
+/** All checks together take less than three seconds, even if a program hangs. */
 const LIMIT_MILLISECONDS = 2_500;
 const NAME_WIDTH = 14;
 
@@ -25,12 +25,12 @@ interface Check {
 
 interface Group {
   readonly title: string;
-  /** Begins to look. */
+  /** Starts the checks. */
   readonly checks: () => Check[];
 }
 
 interface Purpose extends Group {
-  /** Whose way a problem is in. */
+  /** The commands that a problem prevents. */
   readonly commands: string;
 }
 
@@ -58,8 +58,8 @@ const purposes = {
       port('PORT'),
       port('METRICS_PORT'),
       check('Chromium', async () => lookAtChromium()),
-      optional('python3', 'make test leaves out what needs an SSM server'),
-      optional('openssl', 'make test leaves out TLS to MySQL'),
+      optional('python3', 'make test skips the tests with an SSM server'),
+      optional('openssl', 'make test skips TLS to MySQL'),
     ],
   },
   kind: {
@@ -88,7 +88,7 @@ const purposes = {
   bench: {
     title: 'To measure it: make bench',
     commands: 'make bench',
-    checks: () => [tool('wrk'), optional('go', 'make bench leaves the Go server out, and make secrets does not run')],
+    checks: () => [tool('wrk'), optional('go', 'make bench skips the Go server, and make secrets does not run')],
   },
 } satisfies Record<string, Purpose>;
 
@@ -105,7 +105,7 @@ async function main(): Promise<number> {
   const shown: Group[] = [everything, ...(FOR === '' ? Object.values(purposes) : [purposes[FOR]])];
   const needed: Purpose = purposes[FOR || 'dev'];
   let problems = 0;
-  // All are asked before the first is waited for.
+  // All checks start before the first is awaited.
   for (const { group, checks } of shown.map((group) => ({ group, checks: group.checks() }))) {
     process.stdout.write(`${group.title}\n`);
     for (const { name, finding } of checks) {
@@ -118,8 +118,8 @@ async function main(): Promise<number> {
   const { commands } = needed;
   process.stdout.write(
     problems === 0
-      ? `Nothing is in the way of ${commands}.\n`
-      : `${problems === 1 ? '1 thing is' : `${problems} things are`} in the way of ${commands}.\n`,
+      ? `Everything for ${commands} is available.\n`
+      : `${problems === 1 ? '1 problem prevents' : `${problems} problems prevent`} ${commands}.\n`,
   );
   return problems === 0 ? 0 : 1;
 }
@@ -132,7 +132,7 @@ function check(name: string, look: () => Promise<Finding>): Check {
   return { name, finding: look().catch(explain) };
 }
 
-/** The same tool is asked once, however many purposes need it. */
+/** Checks a tool once, even if several purposes need it. */
 function tool(name: ToolName): Check {
   const finding = asked.get(name) ?? lookAtTool(name, LIMIT_MILLISECONDS);
   asked.set(name, finding);
@@ -157,11 +157,11 @@ function port(variable: keyof typeof ports): Check {
 function lookAtChromium(): Finding {
   const path = findChromium();
   return path === undefined
-    ? note('is not installed; make test leaves out the page in a browser', remedyHere(chromium))
+    ? note('is not installed; make test skips the page in a browser', remedyHere(chromium))
     : { mark: '✓', says: path };
 }
 
-/** A look that failed is a finding as well: often it says itself what to do. */
+/** A failed check as a finding; the error often says what to do. */
 function explain(error: unknown): Finding {
   if (error instanceof Failed && error.isLate) return late(error);
   return wrong(error instanceof Error ? error.message : String(error));

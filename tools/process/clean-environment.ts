@@ -1,4 +1,4 @@
-/** Variables that this project's programs read, and those that change what Node and the clock do. */
+/** Variables that this project's programs read, and those that affect Node and the clock. */
 const READ_BY_PROGRAMS = new Set([
   'AWS_ACCOUNT',
   'CLUSTER',
@@ -29,8 +29,8 @@ const READ_BY_PROGRAMS = new Set([
 const PREFIXES = ['DATABASE_', 'OTEL_', 'SHUTDOWN_'];
 
 /**
- * Gives back a copy of an environment without the variables that this project's programs read: for a child process whose
- * result may not depend on the shell that it was started from. What leads to AWS, Docker and proxies stays.
+ * Returns a copy of an environment without the variables that this project's programs read, for a child process whose
+ * result must not depend on the shell that starts it. Variables for AWS, Docker and proxies are kept.
  */
 export function cleanEnvironment(env: NodeJS.ProcessEnv = process.env): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(env).filter(([name]) => !isReadByPrograms(name)));

@@ -1,4 +1,4 @@
-/** `make dev`: the service on a database of its own, started again when its code changes, until Ctrl-C. */
+/** `make dev`: runs the service on a private database and restarts it when its code changes, until Ctrl-C. */
 import { watch } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -12,7 +12,7 @@ import { migrate, ServiceError, type ServiceProcess, startProcess, untilReady } 
 const SOURCE = fileURLToPath(new URL('../../src', import.meta.url));
 /** Editors save in several steps. */
 const SETTLE_MILLISECONDS = 100;
-/** Long enough to see what the service does without its database. */
+/** Long enough to observe the service without its database. */
 const REVIVE_MILLISECONDS = 3_000;
 
 const ports = { PORT: process.env.PORT || '5000', METRICS_PORT: process.env.METRICS_PORT || '9464' };
@@ -23,7 +23,7 @@ let ending = false;
 let isRestarting = false;
 
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-  // A second signal does not wait; what was started notices that this process is gone.
+  // A second signal does not wait; the watchdogs end the child processes.
   process.on(signal, () => (ending ? process.exit(1) : end(0)));
 }
 
@@ -34,26 +34,29 @@ try {
     tell(started.description);
     return started;
   });
-  await bringUpToDate(database);
+  await updateSchema(database);
   await serve(database);
-  say(`${url} is ready after ${Math.round(performance.now())} ms, on ${database.description}. Ctrl-C ends it.`);
-  if (database.isPrivate) say('Its data are removed at the end; DATABASE_HOST and so on lead it to another database.');
-  startAgainOnChange(database);
+  say(`${url} is ready after ${Math.round(performance.now())} ms, with ${database.description}. Press Ctrl-C to stop.`);
+  if (database.isPrivate) say('The data are removed at the end; set DATABASE_* to use another database.');
+  restartOnChange(database);
   keepAlive(database);
 } catch (error) {
-  complain(error);
+  report(error);
   await end(1);
 }
 
-/** Asked before a process begins to listen: whoever is there might answer as if it were our service. */
+/** Checked before the service listens: another process on its port could answer in its place. */
 async function requireFreePorts(): Promise<void> {
   for (const [variable, port] of Object.entries(ports)) {
     const free = !/^\d{1,5}$/.test(port) || (await isFree(Number(port)));
-    if (!free) throw new Refusal(`another process listens on port ${port}; end it, or set ${variable} to a free one.`);
+    if (!free)
+      throw new Refusal(
+        `port ${port} is in use; end the process that listens on it, or set ${variable} to a free port`,
+      );
   }
 }
 
-async function bringUpToDate({ env }: Database): Promise<void> {
+async function updateSchema({ env }: Database): Promise<void> {
   await migrate({ ...process.env, ...env }, { output: 'inherit' });
 }
 
@@ -63,44 +66,44 @@ async function serve({ env }: Database): Promise<void> {
   await untilReady(serving, url);
   serving.exited.then(({ code, signal }) => {
     if (!ending && !isRestarting)
-      say(`the service ended with ${signal ?? `exit code ${code}`}; a change in src/ starts it again.`);
+      say(`the service ended with ${signal ?? `exit code ${code}`}; a change in src/ restarts it`);
   });
 }
 
-function startAgainOnChange(on: Database): void {
+function restartOnChange(on: Database): void {
   let settled: NodeJS.Timeout | undefined;
   let restarted = Promise.resolve();
   watch(SOURCE, { recursive: true }, () => {
     clearTimeout(settled);
     settled = setTimeout(() => {
-      restarted = restarted.then(() => startAgain(on)).catch(complain);
+      restarted = restarted.then(() => restart(on)).catch(report);
     }, SETTLE_MILLISECONDS);
   });
 }
 
-async function startAgain(on: Database): Promise<void> {
+async function restart(on: Database): Promise<void> {
   if (ending) return;
   try {
-    await bringUpToDate(on);
+    await updateSchema(on);
   } catch (error) {
-    complain(error);
-    say('the code before this change serves on; the next change is tried again.');
+    report(error);
+    say('the previous code continues to run until the next change');
     return;
   }
   isRestarting = true;
   await serving?.stop();
   isRestarting = false;
   await serve(on);
-  say(`${url} runs the changed code.`);
+  say(`${url} restarted with the changed code`);
 }
 
-/** Brings the database back when somebody ended it, as RDS would. */
+/** Restarts the database after it has ended, as RDS does. */
 async function keepAlive(on: Database): Promise<void> {
   while (!ending) {
     await sleep(REVIVE_MILLISECONDS);
     if (ending) return;
-    const was = await on.revive().catch(complain);
-    if (was) say('the database had ended, and is back on its data.');
+    const was = await on.revive().catch(report);
+    if (was) say('the database ended and was restarted with its data');
   }
 }
 
@@ -108,11 +111,11 @@ async function end(code: number): Promise<void> {
   ending = true;
   await serving?.stop();
   await database?.stop();
-  if (code === 0) say('ended; nothing is left behind.');
+  if (code === 0) say('stopped; the private database is removed');
   process.exit(code);
 }
 
-function complain(error: unknown): void {
+function report(error: unknown): void {
   if (ending) return;
   const isExpected = error instanceof Refusal || error instanceof ServiceError || error instanceof Failed;
   say(isExpected ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error));

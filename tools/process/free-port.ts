@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 
 /**
- * A TCP port of 127.0.0.1 that nobody listens on. It lies below the ports that Linux and macOS give to outgoing
- * connections, so nothing takes it by chance while its server is down.
+ * A free TCP port of 127.0.0.1. It is below the ephemeral ports of Linux and macOS, so no outgoing connection takes it
+ * while its server is down.
  */
 export async function freePort(): Promise<number> {
   for (;;) {
@@ -13,7 +13,7 @@ export async function freePort(): Promise<number> {
   }
 }
 
-/** Whether this process could listen on the TCP port, on all addresses as the service does. */
+/** Whether this process can listen on the TCP port on all addresses, as the service does. */
 export async function isFree(port: number): Promise<boolean> {
   const probe = createServer();
   const listening = once(probe, 'listening').then(

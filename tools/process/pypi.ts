@@ -6,15 +6,15 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 
-/** Why a program from PyPI cannot be had on this machine. */
+/** A program from PyPI cannot be installed on this machine; the message has the reason. */
 export class NoProgram extends Error {
   override name = 'NoProgram';
 }
 
 /**
- * The path of a program that comes with a package from PyPI, such as `ministack==1.5.33`. It is installed the first
- * time, into a Python environment of its own in the user's cache directory.
- * Throws NoProgram with the reason when Python or the package cannot be had.
+ * The path of a program in a package of PyPI, such as `ministack==1.5.33`. The first call installs the package into a
+ * virtual environment in the user's cache directory.
+ * @throws {NoProgram} if Python or the package is not available
  */
 export async function programFromPyPI(requirement: string, name: string): Promise<string> {
   const cache = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'plusone');

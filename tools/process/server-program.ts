@@ -1,4 +1,4 @@
-/** The MariaDB or MySQL server of this machine as a program: where it is, and how it comes here. */
+/** The MariaDB or MySQL server program of this machine: where it is, and how to install it. */
 import { accessSync, constants } from 'node:fs';
 import { join } from 'node:path';
 import { remedyHere, type Source } from '../terminal/finding.ts';
@@ -7,7 +7,7 @@ import { type Failed, output, run } from '../terminal/programs.ts';
 import { step } from '../terminal/progress.ts';
 import { Refusal } from '../terminal/refusal.ts';
 
-/** What runs when the machine has no such program, but Docker. */
+/** Runs if the machine has Docker and no such program. */
 export const IMAGE = 'mysql:8.4';
 
 export const server: Source = {
@@ -20,7 +20,7 @@ export function findServer(): string | undefined {
   return findProgram('mariadbd') ?? findProgram('mysqld');
 }
 
-/** The program's path, or undefined. Servers are often installed where only root's PATH looks. */
+/** The path of a program, or undefined. Servers are often in directories that only root's PATH has. */
 export function findProgram(name: string): string | undefined {
   const directories = [
     ...(process.env.PATH ?? '').split(':'),
@@ -30,7 +30,7 @@ export function findProgram(name: string): string | undefined {
   return directories.map((directory) => join(directory, name)).find(isExecutable);
 }
 
-/** The commands that install MariaDB's server, without a system service, where that takes nobody's password. */
+/** The commands that install MariaDB's server without a system service; undefined if they would ask for a password. */
 export async function installation(): Promise<[program: string, ...args: string[]][] | undefined> {
   if (findProgram('apt-get') !== undefined) {
     const isRoot = process.getuid?.() === 0;
@@ -48,17 +48,17 @@ export async function installation(): Promise<[program: string, ...args: string[
 }
 
 /**
- * Installs MariaDB's server where it may and the person agrees; gives back the program. Throws a Refusal that says what to
- * do otherwise.
+ * Installs MariaDB's server if the user agrees, and returns the path of the program.
+ * @throws {Refusal} with what to do, if it cannot or may not
  */
 export async function installServer(): Promise<string> {
   const commands = await installation();
   if (commands === undefined) throw new Refusal(ADVICE);
-  if (!(await agreesToInstall('There is no MySQL-family server and no Docker on this machine.', commands)))
+  if (!(await agreesToInstall('This machine has no MariaDB or MySQL server and no Docker.', commands)))
     throw new Refusal(`nothing was installed; INSTALL=1 agrees beforehand.\n${ADVICE}`);
-  return await step('installing MariaDB, its programs only', async () => {
+  return await step('install MariaDB, without a system service', async () => {
     const failures: string[] = [];
-    // An update that fails for one archive does not matter when the packages are in another.
+    // An update may fail for one archive while the packages are in another.
     for (const [program, ...args] of commands)
       await run(program, args).catch((error: Failed) => failures.push(error.message));
     const installed = findServer();
@@ -67,10 +67,10 @@ export async function installServer(): Promise<string> {
   });
 }
 
-const ADVICE = `The private database needs a MySQL-family server. Install one and try again:
+const ADVICE = `The private database needs a MariaDB or MySQL server. Install one and try again:
   ${remedyHere(server)}
-  anything else: Docker (${IMAGE} is used then)
-or give DATABASE_HOST, DATABASE_USERNAME and DATABASE_PASSWORD of a database that may be used.`;
+  other systems: Docker, which then runs ${IMAGE}
+or set DATABASE_HOST, DATABASE_USERNAME and DATABASE_PASSWORD to use another database.`;
 
 async function sudoAsksNothing(): Promise<boolean> {
   return await output('sudo', ['-n', 'true'], { limitMilliseconds: 5_000 }).then(

@@ -1,9 +1,9 @@
-/** What came of a look at one thing that a make target needs. */
+/** The result of checking one requirement of a make target. */
 export interface Finding {
-  /** Good; wrong, so that something would fail; or worth a word, and no hindrance. */
+  /** Good; wrong: a command would fail; or a note. */
   readonly mark: '✓' | '✗' | '–';
   readonly says: string;
-  /** What to type, or to do otherwise, line by line. */
+  /** What to type or do, line by line. */
   readonly remedy?: readonly string[];
 }
 
@@ -19,20 +19,20 @@ export function note(says: string, ...remedy: string[]): Finding {
   return { mark: '–', says, remedy };
 }
 
-/** For what a busy machine did not get to: nothing is known to be wrong. */
+/** For a check that timed out on a busy machine. */
 export function late({ message }: Error): Finding {
-  return note(`unknown: ${message}`, 'make doctor again, when less is going on');
+  return note(`unknown: ${message}`, 'run make doctor again when the machine is less busy');
 }
 
-/** How to get something here: one line for Debian and Ubuntu, one for macOS. */
+/** The commands that install something: on Debian and Ubuntu, and on macOS. */
 export interface Source {
   readonly debian: string;
   readonly macos: string;
 }
 
-/** That of this machine. On another Linux it shows at least what is meant. */
+/** The command for this machine; on another Linux, the one of Debian as an example. */
 export function remedyHere({ debian, macos }: Source): string {
   if (process.platform === 'darwin') return `macOS: ${macos}`;
-  // Root has often no sudo, as in a container.
+  // As root there is often no sudo, for example in a container.
   return `Debian, Ubuntu: ${process.getuid?.() === 0 ? debian.replaceAll('sudo ', '') : debian}`;
 }

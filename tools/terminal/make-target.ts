@@ -3,8 +3,8 @@ import { isVerbose, remark } from './progress.ts';
 import { Refusal } from './refusal.ts';
 
 /**
- * Does the work of a make target such as "make up". When that fails it says why and what to try next, ends what is
- * still running, and ends this process with 1.
+ * Runs a make target such as "make up". If it fails, prints the error and what to try next, ends the child processes and
+ * exits with 1.
  */
 export async function makeTarget(name: string, work: () => Promise<void>): Promise<void> {
   try {
@@ -13,8 +13,8 @@ export async function makeTarget(name: string, work: () => Promise<void>): Promi
     stopAll();
     remark(`\n${name}: ${reason(error)}`);
     if (!(error instanceof Refusal)) {
-      remark(`\nPut it right and type ${name} again: it goes on from what is there.`);
-      if (!isVerbose) remark(`VERBOSE=1 ${name} shows all that its tools say.`);
+      remark(`\nFix the problem and run ${name} again; it continues where it stopped.`);
+      if (!isVerbose) remark(`VERBOSE=1 ${name} shows the complete output.`);
     }
     process.exit(1);
   }

@@ -1,33 +1,33 @@
-/** Other programs: run quietly, with their words kept for the progress and for whoever has to find out why they failed. */
+/** Runs external programs quietly. Their output is kept for the progress display and for errors. */
 import { spawn } from 'node:child_process';
 import { stripVTControlCharacters } from 'node:util';
 import { isVerbose, listener } from './progress.ts';
 
 const LINES_OF_A_FAILURE = 30;
-/** Anything shorter would be found in the middle of words. */
+/** A shorter value could be part of ordinary words. */
 const SHORTEST_SECRET = 8;
 const stop = new AbortController();
 
-/** How a program is run. */
-interface Way {
-  /** What it reads from stdin. */
+/** Options of a run. */
+interface RunOptions {
+  /** Its stdin. */
   readonly input?: string;
   readonly env?: NodeJS.ProcessEnv;
   readonly cwd?: string;
-  /** When it is ended, finished or not. */
+  /** It is killed after this time. */
   readonly limitMilliseconds?: number;
 }
 
-/** A program did not end with 0: the message has the last lines of what it said. */
+/** A program did not exit with 0. The message has the last lines of its output. */
 export class Failed extends Error {
   override name = 'Failed';
-  /** Undefined when it did not end by itself. */
+  /** Undefined if it was killed. */
   readonly code: number | undefined;
   readonly stdout: string;
   readonly stderr: string;
-  /** There is no such program on this machine. */
+  /** The program is not installed. */
   readonly isMissing: boolean;
-  /** It was ended for taking too long. */
+  /** It was killed because it took too long. */
   readonly isLate: boolean;
 
   constructor(how: string, ending: Partial<Ending>) {
@@ -45,26 +45,30 @@ interface Ending {
   code: number | undefined;
   stdout: string;
   stderr: string;
-  /** What it wrote for people, in the order in which it came. */
+  /** Its output to the user, in order. */
   said: string;
   isMissing: boolean;
   isLate: boolean;
 }
 
 /**
- * Asks a program something: gives back what it wrote to stdout, without the line end. That answer is shown to nobody,
- * not even with VERBOSE=1: it may hold a secret. Throws Failed when the program doesn't end with 0.
+ * Runs a program and returns its stdout without the trailing newline. Stdout is never shown, not even with VERBOSE=1,
+ * because it may contain a secret.
+ * @throws {Failed} if the program doesn't exit with 0
  */
-export async function output(program: string, args: readonly string[], way: Way = {}): Promise<string> {
-  return await ended(program, args, way, false);
+export async function output(program: string, args: readonly string[], options: RunOptions = {}): Promise<string> {
+  return await ended(program, args, options, false);
 }
 
-/** Has a program do something. The same as {@link output}, but all that it writes is for people. */
-export async function run(program: string, args: readonly string[], way: Way = {}): Promise<string> {
-  return await ended(program, args, way, true);
+/** The same as {@link output}, but the whole output may be shown. */
+export async function run(program: string, args: readonly string[], options: RunOptions = {}): Promise<string> {
+  return await ended(program, args, options, true);
 }
 
-/** Gives a program this terminal until it ends. Throws Failed when it doesn't end with 0. */
+/**
+ * Runs a program attached to this terminal.
+ * @throws {Failed} if it doesn't exit with 0
+ */
 export async function attached(program: string, args: readonly string[], env = process.env): Promise<void> {
   const child = spawn(program, args, { env, stdio: 'inherit', signal: stop.signal });
   const code = await new Promise<number>((resolve, reject) => {
@@ -74,34 +78,34 @@ export async function attached(program: string, args: readonly string[], env = p
   if (code !== 0) throw new Failed(`\`${[program, ...args].join(' ')}\` ended with ${code}`, { code });
 }
 
-/** Ends the programs that are still running. */
+/** Ends the running programs. */
 export function stopAll(): void {
   stop.abort();
 }
 
-function ended(program: string, args: readonly string[], way: Way, isForPeople: boolean): Promise<string> {
-  const { input, env = process.env, cwd, limitMilliseconds } = way;
+function ended(program: string, args: readonly string[], options: RunOptions, isShown: boolean): Promise<string> {
+  const { input, env = process.env, cwd, limitMilliseconds } = options;
   const command = `\`${[program, ...args].join(' ')}\``;
   const told = listener();
-  // Of a question it is no news that the answer is no.
-  const hear = (line: string) => told.hear(withoutSecrets(line, env), isForPeople);
+  // The output of a query is not progress.
+  const hear = (line: string) => told.hear(withoutSecrets(line, env), isShown);
   if (isVerbose) hear(`$ ${[program, ...args].join(' ')}`);
   const child = spawn(program, args, { env, cwd, stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'] });
   const abort = () => child.kill('SIGTERM');
   stop.signal.addEventListener('abort', abort);
-  // EPIPE when it ended without reading: how it ended says more.
+  // EPIPE if it ended without reading; its exit code says more.
   child.stdin?.on('error', () => {}).end(input);
 
   let [stdout, stderr, said] = ['', '', ''];
   child.stdout?.setEncoding('utf8').on('data', (text: string) => {
     stdout += text;
-    if (isForPeople) said += text;
+    if (isShown) said += text;
   });
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
     stderr += text;
     said += text;
   });
-  if (isForPeople) eachLine(child.stdout, hear);
+  if (isShown) eachLine(child.stdout, hear);
   eachLine(child.stderr, hear);
 
   return new Promise((resolve, reject) => {
@@ -118,7 +122,7 @@ function ended(program: string, args: readonly string[], way: Way, isForPeople: 
     if (limitMilliseconds !== undefined)
       limit = setTimeout(() => {
         child.kill('SIGKILL');
-        // Its own children may live on, and keep these open.
+        // Its children may continue and keep these open.
         child.stdout?.destroy();
         child.stderr?.destroy();
         fail(`${command} did not end within ${limitMilliseconds / 1000} s`, { isLate: true });
@@ -141,14 +145,14 @@ function ended(program: string, args: readonly string[], way: Way, isForPeople: 
   });
 }
 
-/** The text without the values of variables that are secrets by their names. */
+/** The text without the values of variables whose names mark them as secrets. */
 export function withoutSecrets(text: string, env: NodeJS.ProcessEnv = process.env): string {
   return Object.entries(env)
     .filter(([name]) => /(KEY|KEY_ID|SECRET|TOKEN|PASSWORD)$/.test(name))
     .reduce((rest, [, value = '']) => (value.length < SHORTEST_SECRET ? rest : rest.replaceAll(value, '…')), text);
 }
 
-/** Hands on whole lines; what a program overwrites with a carriage return counts as one. */
+/** Passes on whole lines; text before a carriage return counts as a line. */
 function eachLine(stream: NodeJS.ReadableStream | null, take: (line: string) => void): void {
   let rest = '';
   stream?.on('data', (text: string) => {

@@ -1,7 +1,7 @@
 /**
- * What a person sees of work that takes its time. Progress goes to stderr, what was asked for to stdout. On a terminal
- * the steps that run show how long they have been at it and the latest line of the tool that they wait for; elsewhere
- * there is one line for each step, when it is over. With VERBOSE=1 the tools' own lines are all there instead.
+ * Progress display of long commands, on stderr; results go to stdout. On a terminal, running steps show their duration and
+ * the latest line of their tool; elsewhere there is one line for each finished step. With VERBOSE=1, all output of the
+ * tools is shown instead.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { clearScreenDown, cursorTo, moveCursor } from 'node:readline';
@@ -13,11 +13,11 @@ const TIME_WIDTH = 8;
 interface Step {
   readonly name: string;
   readonly started: number;
-  /** What its tool said last. */
+  /** The latest line of its tool. */
   latest: string;
 }
 
-/** Whether all that the tools say is to be shown: VERBOSE=1. */
+/** Whether to show all output of the tools: VERBOSE=1. */
 export const isVerbose = !['', '0', undefined].includes(process.env.VERBOSE);
 const isLive = process.stderr.isTTY === true && process.env.TERM !== 'dumb' && !isVerbose;
 
@@ -26,7 +26,7 @@ const running = new Set<Step>();
 let drawnLines = 0;
 let frames: NodeJS.Timeout | undefined;
 
-/** Does a part of the work and says how long it took, with what it has to tell; also when it fails. */
+/** Runs a part of the work and prints its duration, and what it reports with `tell`; also if it fails. */
 export async function step<T>(name: string, work: (tell: (what: string) => void) => Promise<T>): Promise<T> {
   const it: Step = { name, started: performance.now(), latest: '' };
   const told: string[] = [];
@@ -49,15 +49,15 @@ export async function step<T>(name: string, work: (tell: (what: string) => void)
   }
 }
 
-/** Takes what a tool says in the step that began to listen to it. */
+/** Receives the output of a tool, for the step that started it. */
 export interface Listener {
-  /** A line that it writes; `isNews` when it belongs beside the step's name until another one comes. */
+  /** A line of output; with `isNews` it is shown beside the step's name until the next one. */
   hear(line: string, isNews: boolean): void;
   /** It has ended. */
   end(): void;
 }
 
-/** Begins to listen to a tool, for the step that runs it. */
+/** Creates a listener for the current step. */
 export function listener(): Listener {
   const it = current.getStore();
   return {
@@ -73,17 +73,17 @@ export function listener(): Listener {
   };
 }
 
-/** Writes a line of what was asked for. */
+/** Writes a line of the result. */
 export function say(line: string): void {
   write(process.stdout, line);
 }
 
-/** Writes a line beside the progress: a remark, a complaint. */
+/** Writes a line between the progress lines. */
 export function remark(line: string): void {
   write(process.stderr, line);
 }
 
-/** The time since then: "3.2 s", "12 min 5 s". */
+/** The time since `started`, such as "3.2 s" or "12 min 5 s". */
 export function duration(started: number): string {
   const seconds = (performance.now() - started) / 1000;
   if (seconds < 59.95) return `${seconds.toFixed(1)} s`;
@@ -99,10 +99,10 @@ function write(stream: NodeJS.WriteStream, line: string): void {
 function draw(): void {
   if (!isLive || running.size === 0) return;
   erase();
-  // Some terminals say that they have none.
+  // Some terminals report 0.
   const [columns, rows] = [process.stderr.columns || 80, process.stderr.rows || 24];
   const lines = [...running].slice(0, rows - 1).map(({ name, started, latest }) => {
-    // A line that wraps would be two, and only one would be erased.
+    // Of a line that wraps, only the last row would be erased.
     return `→ ${duration(started).padStart(TIME_WIDTH)}  ${name}  ${latest}`.trimEnd().slice(0, columns - 1);
   });
   process.stderr.write(`${lines.join('\n')}\n`);

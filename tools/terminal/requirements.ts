@@ -1,19 +1,19 @@
-/** The programs of other people that the make targets need: how to see that they work, and how to get them. */
+/** The external programs that the make targets need: how to check and how to install them. */
 
 import { type Finding, good, late, remedyHere, type Source, wrong } from './finding.ts';
 import { Failed, output } from './programs.ts';
 import { Refusal } from './refusal.ts';
 
-const PATIENCE_MILLISECONDS = 30_000;
+const TIMEOUT_MILLISECONDS = 30_000;
 const goArch = process.arch === 'arm64' ? 'arm64' : 'amd64';
 const suffix = process.arch === 'arm64' ? '-arm64' : '';
 const machine = process.arch === 'arm64' ? 'aarch64' : 'x86_64';
 
 interface Tool extends Source {
   readonly ask: readonly [program: string, ...args: string[]];
-  /** Where in its answer on stdout the version is; a program that gives none doesn't work. */
+  /** Finds the version in its output to stdout; a program without one doesn't work. */
   readonly version: RegExp;
-  /** The one version that will do. */
+  /** The only supported version. */
   readonly only?: string;
 }
 
@@ -58,7 +58,7 @@ const tools = {
   copilot: {
     ask: ['copilot', '--version'],
     version: /v(\d\S*)/,
-    // The last one, and the one whose templates copilot/*/overrides/ patches.
+    // The last release; copilot/*/overrides/ patches its templates.
     only: '1.34.1',
     debian: `curl -fLo copilot https://github.com/aws/copilot-cli/releases/download/v1.34.1/copilot-linux${suffix} && sudo install copilot /usr/local/bin/`,
     macos: `curl -fLo copilot https://github.com/aws/copilot-cli/releases/download/v1.34.1/copilot-darwin${suffix} && sudo install copilot /usr/local/bin/`,
@@ -70,7 +70,7 @@ const tools = {
     macos: 'brew install awscli',
   },
   python3: {
-    // Debian and Ubuntu have Python without what makes virtual environments.
+    // Python of Debian and Ubuntu comes without venv.
     ask: ['python3', '-c', 'import ensurepip, platform; print("Python", platform.python_version())'],
     version: /Python (\S+)/,
     debian: 'sudo apt-get install python3-venv',
@@ -98,37 +98,41 @@ const tools = {
 
 export type ToolName = keyof typeof tools;
 
-/** Whether a tool is here and works, by asking for its version; for `limitMilliseconds` at most. */
-export async function lookAtTool(name: ToolName, limitMilliseconds = PATIENCE_MILLISECONDS): Promise<Finding> {
+/** Checks that a tool is installed and works, by its version, within `limitMilliseconds`. */
+export async function lookAtTool(name: ToolName, limitMilliseconds = TIMEOUT_MILLISECONDS): Promise<Finding> {
   const tool: Tool = tools[name];
   const [program, ...args] = tool.ask;
   const failure = await output(program, args, { limitMilliseconds }).catch((error: unknown) => error);
   if (failure instanceof Failed && failure.isMissing) return wrong('is not installed', remedyHere(tool));
-  // Some end with 1 after telling their version.
+  // Some exit with 1 after printing their version.
   const answer = failure instanceof Failed ? failure.stdout : String(failure);
   const [, version] = tool.version.exec(answer) ?? [];
   if (version !== undefined) {
     return tool.only === undefined || version === tool.only
       ? good(version)
-      : wrong(`is ${version}, and only ${tool.only} will do`, remedyHere(tool));
+      : wrong(`is ${version}; only ${tool.only} is supported`, remedyHere(tool));
   }
-  if (!(failure instanceof Failed)) return wrong(`is there, but says ${answer}`, remedyHere(tool));
+  if (!(failure instanceof Failed)) return wrong(`is installed, but prints no version: ${answer}`, remedyHere(tool));
   if (name === 'docker') return engineProblem(failure);
   return failure.isLate ? late(failure) : wrong(`does not work: ${failure.message}`, remedyHere(tool));
 }
 
-/** Throws a Refusal that names every one of these tools that is missing or does not work, with how to get it. */
+/**
+ * Checks these tools.
+ * @throws {Refusal} naming each one that is missing or does not work, with the command that installs it
+ */
 export async function requireTools(names: readonly ToolName[]): Promise<void> {
   const findings = await Promise.all(names.map(async (name) => ({ name, ...(await lookAtTool(name)) })));
   const problems = findings
     .filter(({ mark }) => mark === '✗')
     .map(({ name, says, remedy = [] }) => [`${name} ${says}`, ...remedy.map((line) => `  ${line}`)].join('\n'));
-  if (problems.length > 0) throw new Refusal(`first:\n\n${problems.join('\n\n')}\n\nmake doctor looks at everything.`);
+  if (problems.length > 0)
+    throw new Refusal(`missing:\n\n${problems.join('\n\n')}\n\nmake doctor checks all requirements.`);
 }
 
 function engineProblem({ message, stderr }: Failed): Finding {
   const remedy = stderr.includes('permission denied')
     ? ['Debian, Ubuntu: sudo usermod -aG docker $USER, then log in again']
     : [remedyHere({ debian: 'sudo systemctl start docker', macos: 'open -a Docker' })];
-  return wrong(`is installed, but its engine does not answer: ${stderr || message}`, ...remedy);
+  return wrong(`is installed, but its engine does not respond: ${stderr || message}`, ...remedy);
 }

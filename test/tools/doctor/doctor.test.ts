@@ -54,7 +54,7 @@ describe('make doctor', function () {
     expect(said)
       .to.match(/✓ git +\d/)
       .and.match(/✓ Node +\d/)
-      .and.include('Nothing is in the way of make dev');
+      .and.include('Everything for make dev and make test is available');
     expect(code).to.equal(0);
   });
 
@@ -72,18 +72,20 @@ describe('make doctor', function () {
     const PATH = pathWith({ copilot: 'echo copilot version: v1.33.0' });
     const all = await doctor({ PATH });
     expect(all.code).to.equal(0);
-    expect(all.said).to.match(/✗ copilot +is 1\.33\.0, and only 1\.34\.1 will do/);
+    expect(all.said).to.match(/✗ copilot +is 1\.33\.0; only 1\.34\.1 is supported/);
     const aws = await doctor({ PATH, FOR: 'aws' });
     expect(aws.code).to.equal(1);
-    expect(aws.said).to.include('in the way of the commands for AWS').and.not.to.include('kind cluster');
+    expect(aws.said)
+      .to.match(/problems? prevents? the commands for AWS/)
+      .and.not.to.include('kind cluster');
   });
 
-  it('says who holds a port', async () => {
+  it('names the process that uses a port', async () => {
     const server = createServer().listen(Number(free.PORT));
     await once(server, 'listening');
     const { code, said } = await doctor({ FOR: 'dev' });
     server.close();
-    expect(said).to.include(`✗ port ${free.PORT}`).and.include(`(process ${process.pid}) has it`);
+    expect(said).to.include(`✗ port ${free.PORT}`).and.include(`(process ${process.pid})`);
     expect(said).to.match(/→ kill \d+\n +→ or PORT=\d+ make dev/);
     expect(code).to.equal(1);
   });
@@ -123,7 +125,7 @@ describe('make doctor', function () {
     const started = performance.now();
     const { said } = await doctor({ PATH: pathWith({ docker: 'sleep 20 & wait', aws: 'sleep 20 & wait' }) });
     expect(performance.now() - started).to.be.below(10_000);
-    expect(said).to.match(/✗ docker +is installed, but its engine does not answer: .*did not end within/);
+    expect(said).to.match(/✗ docker +is installed, but its engine does not respond: .*did not end within/);
   });
 
   it('refuses a purpose that it does not know, with those that it knows', async () => {
@@ -153,13 +155,13 @@ describe('make doctor', function () {
       const node = { node: process.execPath, npm: findProgram('npm') ?? '', env: findProgram('env') ?? '' };
       const { said } = await makeDoctor({ sh, ...node });
       expect(said)
-        .to.match(/– dependencies +not installed yet/)
+        .to.match(/– dependencies +not installed;/)
         .and.match(/✗ git +is not installed/);
     });
 
     it('says what to type when there is no Node', async () => {
       const { code, said } = await makeDoctor({ sh });
-      expect(said).to.match(/^Node is not installed; 20\.19 or later will do\n {2}(Debian, Ubuntu|macOS): /);
+      expect(said).to.match(/^Node is not installed; 20\.19 or later is required\n {2}(Debian, Ubuntu|macOS): /);
       expect(code).to.equal(2);
     });
 
@@ -167,7 +169,7 @@ describe('make doctor', function () {
       writeFileSync(join(folder, 'node'), '#!/bin/sh\ncase $1 in -p) echo 18.20.4;; *) exit 1;; esac\n');
       chmodSync(join(folder, 'node'), 0o755);
       const { code, said } = await makeDoctor({ sh, node: join(folder, 'node') });
-      expect(said).to.match(/^Node is 18\.20\.4; 20\.19 or later is needed\n/);
+      expect(said).to.match(/^Node is 18\.20\.4; 20\.19 or later is required\n/);
       expect(code).to.equal(2);
     });
   });
@@ -183,7 +185,7 @@ describe('a command that needs what is missing', () => {
     rmSync(empty, { recursive: true });
     expect(code).to.equal(1);
     expect(said).to.match(
-      /^✗ .*tools and credentials\n\nmake infra-plan: first:\n\ncopilot is not installed\n {2}.*\n\naws is not installed/,
+      /^✗ .*tools and credentials\n\nmake infra-plan: missing:\n\ncopilot is not installed\n {2}.*\n\naws is not installed/,
     );
     expect(said).to.include('git is not installed').and.include('make doctor');
   });

@@ -45,7 +45,7 @@ describe('make dev', function () {
   it('serves on a database of its own until Ctrl-C, then ends with 0 and leaves nothing', async () => {
     await start();
     await eventually(async () => output.includes('is ready'), 30);
-    expect(output).to.include(`http://localhost:${port} is ready`).and.include('Ctrl-C ends it');
+    expect(output).to.include(`http://localhost:${port} is ready`).and.include('Press Ctrl-C to stop');
     const url = `http://127.0.0.1:${port}`;
     expect((await save(url, 'ann', '2000-02-29')).status).to.equal(204);
     expect((await find(url, 'ann')).status).to.equal(200);
@@ -67,7 +67,7 @@ describe('make dev', function () {
     const pidFile = join(temporary, directory, 'server.pid');
     if (!existsSync(pidFile)) skipWithout(this, 'mariadb', 'the database runs in Docker');
     process.kill(Number(readFileSync(pidFile, 'utf8')), 'SIGKILL');
-    await eventually(async () => output.includes('the database had ended, and is back'), 30);
+    await eventually(async () => output.includes('the database ended and was restarted'), 30);
     await eventually(async () => (await find(url, 'ann')).status === 200);
   });
 
@@ -83,7 +83,9 @@ describe('make dev', function () {
     await once(other, 'listening');
     await start();
     expect(await once(child, 'exit')).to.deep.equal([1, null]);
-    expect(output).to.equal(`plusone: another process listens on port ${port}; end it, or set PORT to a free one.\n`);
+    expect(output).to.equal(
+      `plusone: port ${port} is in use; end the process that listens on it, or set PORT to a free port\n`,
+    );
     other.close();
   });
 });

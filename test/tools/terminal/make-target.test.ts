@@ -10,7 +10,7 @@ describe('a make target that fails', () => {
     expect(stderr)
       .to.include('make up: `sh -c')
       .and.include('no room')
-      .and.include('type make up again')
+      .and.include('run make up again')
       .and.include('VERBOSE=1 make up');
   });
 
