@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -28,9 +28,9 @@ subnets, security groups, an ECS cluster, a service-discovery namespace, a bucke
     say(
       '\n`make publish` would add, by Copilot: a public load balancer (and in prod two NAT gateways), a task definition,\nan ECS service with auto scaling, a log group, four Lambda functions that set these up',
     );
-    const addons = ['access', 'alarms'].map((name) =>
-      list(readFileSync(`copilot/${service}/addons/${name}.yml`, 'utf8')),
-    );
+    const addons = readdirSync(`copilot/${service}/addons`)
+      .filter((name) => name.endsWith('.yml') && name !== 'addons.parameters.yml')
+      .map((name) => list(readFileSync(`copilot/${service}/addons/${name}`, 'utf8')));
     say(`\nby copilot/${service}/addons/:\n${addons.join('\n')}`);
     return;
   }
@@ -99,11 +99,16 @@ async function addonsDifference(parent: string, here: string): Promise<string> {
   const folder = mkdtempSync(join(tmpdir(), 'plusone-'));
   try {
     const files = [join(folder, 'deployed'), join(folder, 'here')] as const;
-    writeFileSync(files[0], String(there.TemplateBody));
-    writeFileSync(files[1], here);
+    writeFileSync(files[0], withoutCode(String(there.TemplateBody)));
+    writeFileSync(files[1], withoutCode(here));
     const { stdout } = spawnSync('git', ['diff', '--no-index', '--no-color', ...files], { encoding: 'utf8' });
     return stdout ? `addons:\n${stdout.split('\n').slice(4).join('\n')}` : 'addons: no changes';
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** Copilot uploads the code of a function as it deploys, so only a deployed template has its place in S3. */
+function withoutCode(template: string): string {
+  return template.replace(/^( *)Code:(?: +\S+|(?:\n\1 +S3\w+: .*)+)$/gm, '$1Code: (uploaded by Copilot)');
 }
