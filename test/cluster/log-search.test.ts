@@ -50,6 +50,17 @@ describe('logs in OpenSearch', function () {
     return body.hits.hits.map(({ _source }: { _source: object }) => _source);
   }
 
+  function startOpenSearch() {
+    const published = `127.0.0.1:${new URL(endpoint).port}:9200`;
+    const settings = [
+      'OPENSEARCH_JAVA_OPTS=-Xms256m -Xmx256m',
+      'discovery.type=single-node',
+      'DISABLE_SECURITY_PLUGIN=true',
+    ];
+    const environment = settings.flatMap((setting) => ['--env', setting]);
+    docker('run', '--rm', '--detach', '--name', NAME, '--publish', published, ...environment, IMAGE);
+  }
+
   async function ready() {
     for (let tries = 0; tries < 240; tries++, await sleep(500)) {
       const answer = await fetch(endpoint).catch(() => undefined);
@@ -64,25 +75,8 @@ describe('logs in OpenSearch', function () {
     } catch {
       skipWithout(this, 'opensearchproject/opensearch', `it needs Docker and the image ${IMAGE}`);
     }
-    const port = await freePort();
-    endpoint = `http://127.0.0.1:${port}`;
-    const heap = 'OPENSEARCH_JAVA_OPTS=-Xms256m -Xmx256m';
-    docker(
-      'run',
-      '--rm',
-      '--detach',
-      '--name',
-      NAME,
-      '--publish',
-      `127.0.0.1:${port}:9200`,
-      '--env',
-      heap,
-      '--env',
-      'discovery.type=single-node',
-      '--env',
-      'DISABLE_SECURITY_PLUGIN=true',
-      IMAGE,
-    );
+    endpoint = `http://127.0.0.1:${await freePort()}`;
+    startOpenSearch();
     await ready();
     for (const { url, body } of preparations(endpoint, 'plusone-test', 30)) {
       const { status } = await call('PUT', new URL(url).pathname, JSON.parse(String(body)));
@@ -155,27 +149,13 @@ describe('logs in OpenSearch', function () {
   it('outlasts an OpenSearch that is restarted meanwhile', async () => {
     docker('stop', '--time', '1', NAME);
     // `--rm` removed it, so a new and empty one takes its place.
-    const port = new URL(endpoint).port;
     const sending = send(
       Array.from({ length: 100 }, (_, at) => requestLine(`away-${at}`)),
       'away',
       120_000,
     );
     await sleep(3_000);
-    docker(
-      'run',
-      '--rm',
-      '--detach',
-      '--name',
-      NAME,
-      '--publish',
-      `127.0.0.1:${port}:9200`,
-      '--env',
-      'OPENSEARCH_JAVA_OPTS=-Xms256m -Xmx256m',
-      '--env',
-      'discovery.type=single-node',
-      IMAGE,
-    );
+    startOpenSearch();
     const { stored, retries } = await sending;
     expect(stored).to.equal(100);
     expect(retries).to.be.greaterThan(2);
