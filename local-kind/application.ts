@@ -1,6 +1,6 @@
 /**
- * A whole workspace in a kind cluster of this machine: `plusone up`. Every step brings about what should be, whatever is
- * there already, so that it can be run again after a change, a failure or Ctrl-C.
+ * A whole workspace in a kind cluster of this machine: `plusone up`. Every step can be repeated after a
+ * change, a failure or Ctrl-C: it does only what is missing.
  */
 import { createHash } from 'node:crypto';
 import { mkdirSync } from 'node:fs';

@@ -50,7 +50,7 @@ interface Options {
   WORKERS?: number | undefined;
 }
 
-/** How whoever is at the keyboard types the commands that a refusal names. */
+/** The commands that a refusal names, as the user types them. */
 export interface Typed {
   again: string;
   otherPort(port: number): string;

@@ -1,6 +1,6 @@
 import { SECRET_FILE } from './secret-file.ts';
 
-/** What Kubernetes and Docker say, and what it means to whoever has written the manifest. */
+/** Messages of Kubernetes and Docker, and their causes in terms of the manifest. */
 const causes: readonly (readonly [sign: RegExp, cause: string])[] = [
   [
     /unable to find user (\S+):/,

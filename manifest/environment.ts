@@ -45,17 +45,19 @@ function merge(base: Node | undefined, override: Node, path: Path): Node {
 
 function mergeMappings(base: YamlMapping, override: YamlMapping, path: Path): YamlMapping {
   const entries = new Map(base.entries);
-  for (const key of ousted(override, path)) entries.delete(key);
+  removeExclusive(entries, override, path);
   for (const [name, { key, value }] of override.entries) {
     if (value) entries.set(name, { key, value: merge(base.get(name), value, [...path, name]) });
   }
   return new YamlMapping(entries, base.line);
 }
 
-function ousted(override: YamlMapping, path: Path): string[] {
+/** Removes the fields that the fields of the override exclude. */
+function removeExclusive(entries: Map<string, unknown>, override: YamlMapping, path: Path): void {
   const rule = exclusive.find(
     ({ at }) => at.length === path.length && at.every((step, i) => step === '*' || step === path[i]),
   );
   const chosen = rule?.sides.find((side) => side.some((field) => override.get(field)));
-  return rule?.sides.filter((side) => side !== chosen && chosen).flat() ?? [];
+  if (!rule || !chosen) return;
+  for (const field of rule.sides.filter((side) => side !== chosen).flat()) entries.delete(field);
 }

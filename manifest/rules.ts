@@ -525,13 +525,13 @@ function sidecarViolations({ name = '', image, sidecars = {}, logging }: Fields)
       );
     }
   }
-  const circle = findCircle(
+  const cycle = findCycle(
     new Map([...containers].map(([container, { depends_on }]) => [container, Object.keys(depends_on)])),
   );
-  if (circle)
+  if (cycle)
     found.push({
-      path: [...(containers.get(circle[0] ?? '')?.at ?? []), 'depends_on'],
-      message: `depends_on goes in a circle: ${circle.join(' → ')}`,
+      path: [...(containers.get(cycle[0] ?? '')?.at ?? []), 'depends_on'],
+      message: `circular dependency: ${cycle.join(' → ')}`,
     });
   return found;
 }
@@ -543,21 +543,21 @@ function scheduleViolations({ on }: Fields): Violation[] {
   return problem ? [{ path, message: problem }] : [];
 }
 
-function findCircle(graph: ReadonlyMap<string, readonly string[]>): string[] | undefined {
+function findCycle(graph: ReadonlyMap<string, readonly string[]>): string[] | undefined {
   const done = new Set<string>();
   function visit(node: string, trail: readonly string[]): string[] | undefined {
     if (trail.includes(node)) return [...trail.slice(trail.indexOf(node)), node];
     if (done.has(node)) return undefined;
     for (const next of graph.get(node) ?? []) {
-      const circle = visit(next, [...trail, node]);
-      if (circle) return circle;
+      const cycle = visit(next, [...trail, node]);
+      if (cycle) return cycle;
     }
     done.add(node);
     return undefined;
   }
   for (const node of graph.keys()) {
-    const circle = visit(node, []);
-    if (circle) return circle;
+    const cycle = visit(node, []);
+    if (cycle) return cycle;
   }
   return undefined;
 }

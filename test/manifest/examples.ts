@@ -88,7 +88,7 @@ export const refused: readonly (readonly [manifest: string, message: string])[] 
   ],
   [
     webService('sidecars: { s: { image: x, depends_on: { t: start } }, t: { image: x, depends_on: { s: start } } }'),
-    'depends_on goes in a circle: s → t → s',
+    'circular dependency: s → t → s',
   ],
   ['name: api\ntype: Backend Service\nimage: { build: D }\nhttp: false', 'http: expected a map, found false'],
   [

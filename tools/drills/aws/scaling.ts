@@ -254,7 +254,7 @@ const queueGrows: ScalingDrill = {
     observed('failed', 'No request of these clients fails', isZero),
     observed('grown', `From 1 to 3 tasks within ${GROWTH_SECONDS} s of the load`, within(GROWTH_SECONDS)),
     observed('shrunk', `Back to 1 within ${SHRINKING_SECONDS} s after it`, within(SHRINKING_SECONDS)),
-    observed('paged', 'Nobody is paged', isNone),
+    observed('paged', 'No page is sent', isNone),
     nothingLost,
   ],
   duration: { full: 10, quick: 0 },
