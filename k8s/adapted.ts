@@ -1,7 +1,7 @@
 import type { NotCarried } from '../manifest/mapping.ts';
 import { awsNames } from './cluster-names.ts';
 import { type Container, containersOf } from './containers.ts';
-import { rulesOf } from './ports.ts';
+import { listenersOf, rulesOf } from './ports.ts';
 import { acceptsOtherCodes } from './probes.ts';
 import type { Workload } from './workload.ts';
 
@@ -11,7 +11,7 @@ export type Adapted = NotCarried;
 /** What is written otherwise than the manifest says, so that it works in a cluster. */
 export function adaptedOf(workload: Workload): Adapted[] {
   const { fields, type } = workload.manifest;
-  const { count, http, nlb } = fields;
+  const { count, http } = fields;
   const found: Adapted[] = [];
   const least = count && 'range' in count ? count.range?.min : undefined;
   if (least === 0 && type !== 'Scheduled Job')
@@ -22,7 +22,7 @@ export function adaptedOf(workload: Workload): Adapted[] {
       reason:
         'an HTTP probe fails from status 400 on and follows redirects: the probe is a TCP connect, whatever the status',
     });
-  for (const [i, listener] of (nlb ? [nlb, ...(nlb.additional_listeners ?? [])] : []).entries()) {
+  for (const [i, listener] of listenersOf(fields).entries()) {
     if (listener.port?.protocol === 'tls')
       found.push({
         path: i === 0 ? 'nlb.port' : `nlb.additional_listeners[${i - 1}].port`,

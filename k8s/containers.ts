@@ -1,4 +1,5 @@
 import type { Fields } from '../manifest/fields.ts';
+import { listenersOf } from './ports.ts';
 
 type Sidecar = NonNullable<Fields['sidecars']>[string];
 
@@ -85,10 +86,10 @@ function endsByItself(sidecar: string, fields: Fields): boolean {
   );
 }
 
-function isTarget(sidecar: string, { http, nlb }: Fields): boolean {
+function isTarget(sidecar: string, fields: Fields): boolean {
+  const { http } = fields;
   const rules = typeof http === 'object' ? [http, ...(http.additional_rules ?? [])] : [];
-  const listeners = nlb ? [nlb, ...(nlb.additional_listeners ?? [])] : [];
-  return [...rules, ...listeners].some(({ target_container }) => target_container === sidecar);
+  return [...rules, ...listenersOf(fields)].some(({ target_container }) => target_container === sidecar);
 }
 
 /** What others wait for before they start: that this container has started, is healthy, or has ended. */

@@ -1,6 +1,6 @@
 import { type ContainerOverride, mergeOverride } from '../manifest/task-overrides.ts';
 import { containersOf } from './containers.ts';
-import { type ListeningPort, listeningPorts } from './ports.ts';
+import { type ListeningPort, listeningPorts, transportOf } from './ports.ts';
 import type { Workload } from './workload.ts';
 
 /** What the manifest and the patches of a workload say of a container, by its place in the task definition. */
@@ -16,7 +16,7 @@ export function addedPorts(workload: Workload): ListeningPort[] {
       .ports.map(({ port, protocol }) => ({
         container: container.name,
         port,
-        protocol: protocol === 'udp' ? ('UDP' as const) : ('TCP' as const),
+        protocol: transportOf(protocol),
       }))
       .filter((added) => !known.some(({ port, protocol }) => port === added.port && protocol === added.protocol)),
   );

@@ -15,6 +15,15 @@ export interface ListeningPort {
   protocol: 'TCP' | 'UDP';
 }
 
+export function transportOf(protocol: string | undefined): 'TCP' | 'UDP' {
+  return protocol === 'udp' ? 'UDP' : 'TCP';
+}
+
+/** Every listener of `nlb`, the main one first. */
+export function listenersOf({ nlb }: Fields) {
+  return nlb ? [nlb, ...(nlb.additional_listeners ?? [])] : [];
+}
+
 interface Target {
   target_container?: string | undefined;
   target_port?: number | undefined;
@@ -46,11 +55,10 @@ export function servicePorts(fields: Fields): ServicePort[] {
 
 /** The ports of the network load balancer: none without `nlb`. */
 export function listenerPorts(fields: Fields): ServicePort[] {
-  const { nlb } = fields;
-  return (nlb ? [nlb, ...(nlb.additional_listeners ?? [])] : []).flatMap((listener) => {
+  return listenersOf(fields).flatMap((listener) => {
     if (!listener.port) return [];
     const { port } = listener.port;
-    const protocol = listener.port.protocol === 'udp' ? 'UDP' : 'TCP';
+    const protocol = transportOf(listener.port.protocol);
     const to = targetPort(fields, listener) ?? port;
     return [{ name: `${listener.port.protocol}-${port}`, port, targetPort: to, protocol }];
   });
@@ -101,10 +109,10 @@ export function targetPort(
 
 /** The ports that each container of the workload listens on. */
 export function listeningPorts(fields: Fields): ListeningPort[] {
-  const { name = '', image, nlb, sidecars = {} } = fields;
+  const { name = '', image, sidecars = {} } = fields;
   const ports: ListeningPort[] = [];
-  function add(container: string, port: number | undefined, protocol: string | undefined = 'tcp') {
-    const transport = protocol === 'udp' ? 'UDP' : 'TCP';
+  function add(container: string, port: number | undefined, protocol?: string) {
+    const transport = transportOf(protocol);
     const known = ports.some((other) => other.port === port && other.protocol === transport);
     if (port && !known) ports.push({ container, port, protocol: transport });
   }
@@ -113,7 +121,7 @@ export function listeningPorts(fields: Fields): ListeningPort[] {
   for (const rule of rulesOf(fields)) {
     add(rule.target_container ?? name, rule.target_port);
   }
-  for (const listener of nlb ? [nlb, ...(nlb.additional_listeners ?? [])] : []) {
+  for (const listener of listenersOf(fields)) {
     add(listener.target_container ?? name, listener.target_port ?? listener.port?.port, listener.port?.protocol);
   }
   return ports;

@@ -69,14 +69,12 @@ function checkWorkload(
   const environments = [...new Set([...statedEnvironments(text), ...deployed])];
   const inAll = new Map<string, { finding: Finding; environments: string[] }>();
   for (const environment of environments.length > 0 ? environments : ['test']) {
-    const surroundings = { application, environment, shell, addedVolumes, folder: name };
+    const surroundings = { application, environment, shell, addedVolumes, folder: name, alone: true };
     const manifest = attempt(() => readManifest(text, file, surroundings));
     const errors = manifest instanceof DocumentError ? manifest.problems : [];
-    // Of the others this loop says more.
-    const warnings = manifest.warnings.filter(({ message }) => !message.startsWith('in environment "'));
     const all = [
       ...errors.map((problem) => finding('copilot-refuses', file, problem)),
-      ...warnings.map((problem) => finding('copilot-ignores', file, problem)),
+      ...manifest.warnings.map((problem) => finding('copilot-ignores', file, problem)),
     ];
     for (const one of all) {
       const key = `${one.line} ${one.message}`;

@@ -50,6 +50,8 @@ export interface Surroundings {
   addedVolumes?: readonly string[];
   /** The name of the folder that holds the manifest, which has to be that of the workload. */
   folder?: string;
+  /** Whether this environment is checked alone, without the others that the manifest names. */
+  alone?: boolean;
 }
 
 /**
@@ -60,7 +62,7 @@ export interface Surroundings {
 export function readManifest(
   text: string,
   file: string,
-  { application, environment, shell, addedVolumes = [], folder }: Surroundings,
+  { application, environment, shell, addedVolumes = [], folder, alone = false }: Surroundings,
 ): Manifest {
   const predefined = { COPILOT_APPLICATION_NAME: application, COPILOT_ENVIRONMENT_NAME: environment };
   const stated = interpolate(parse(text, file), file, predefined, shell);
@@ -73,7 +75,8 @@ export function readManifest(
   const problems = refused.length > 0 ? refused : problemsOf(type, manifest, addedVolumes);
   // An ignored field is often the reason why another one is missing.
   if (problems.length > 0) throw new DocumentError(file, unique(problems), unique(warnings));
-  const all = unique([...warnings, ...otherEnvironments(type, whole, environment, addedVolumes)]);
+  const others = alone ? [] : otherEnvironments(type, whole, environment, addedVolumes);
+  const all = unique([...warnings, ...others]);
   const fields = fieldsOf(type, manifest);
   return {
     file,

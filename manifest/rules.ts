@@ -89,14 +89,7 @@ function httpViolations(type: WorkloadType, { http, nlb, sidecars = {}, name, im
       ...needs(exposed, [...path, 'target_container'], `the target container "${target_container}" ${problem}`),
     );
   }
-  const routes =
-    typeof http === 'object'
-      ? [
-          { at: ['http'] as Path, rule: http },
-          ...(http.additional_rules ?? []).map((rule, i) => ({ at: ['http', 'additional_rules', i] as Path, rule })),
-        ]
-      : [];
-  for (const { at, rule } of routes) {
+  for (const [at, rule] of typeof http === 'object' ? routingRules(http) : []) {
     const where = at.map(String).join('.');
     found.push(...needs(rule.path !== undefined, [...at, 'path'], `${where}.path is missing`));
     found.push(
@@ -140,10 +133,7 @@ function httpViolations(type: WorkloadType, { http, nlb, sidecars = {}, name, im
     );
   }
   if (nlb) {
-    for (const [at, listener] of [
-      [['nlb'], nlb],
-      ...(nlb.additional_listeners ?? []).map((item, i) => [['nlb', 'additional_listeners', i], item]),
-    ] as [Path, typeof nlb][]) {
+    for (const [at, listener] of listeners(nlb)) {
       found.push(...needs(listener.port, [...at, 'port'], `${at.map(String).join('.')}.port is missing`));
       target(at, listener);
     }

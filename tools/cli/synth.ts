@@ -1,4 +1,4 @@
-import { command, workspaceOptions } from './command.ts';
+import { command, environmentOption, workspaceOptions } from './command.ts';
 
 const { workspace, help } = workspaceOptions;
 
@@ -10,12 +10,7 @@ export const synthCommand = command({
   options: {
     workspace,
     service: { type: 'string', value: 'NAME', help: 'one workload (default: all of the workspace)' },
-    environment: {
-      type: 'string',
-      short: 'e',
-      value: 'NAME',
-      help: 'whose section of the manifests counts (default: local)',
-    },
+    environment: environmentOption,
     namespace: {
       type: 'string',
       short: 'n',
