@@ -54,8 +54,8 @@ export interface Thresholds {
 }
 
 /**
- * 500 ms and the cooldowns are those of `count` in copilot/plusone/manifest.yml; the database's 80 % is the alarm's in
- * copilot/environments/addons/database.yml. 3 and 1 are Plusone's own: a backlog of three rounds is not a moment's burst,
+ * The cooldowns are those of `count` in copilot/plusone/manifest.yml; 500 ms and the database's 80 % are those of the
+ * alarms Slow and DatabaseBusy in tools/alerts/alarms.ts. 3 and 1 are Plusone's own: a backlog of three rounds is not a moment's burst,
  * and below one round the next free task takes everything. A statement by key takes about a millisecond: at 50 the database
  * or the way to it is slow. Three minutes are one period of CloudWatch and its delay.
  */

@@ -1,6 +1,6 @@
 import { gzipSync } from 'node:zlib';
 import * as z from 'zod';
-import { fieldsOf, type LogEvent } from './log-events.ts';
+import { fieldsOf, type LogEvent, parseJson } from './log-events.ts';
 
 /** An HTTP request to a log intake, before it is signed. */
 export interface IntakeRequest {
@@ -90,7 +90,7 @@ export function openSearch(endpoint: string, name: string): Intake {
         'the access policy of the domain must allow es:ESHttpPost to the role of this function',
       );
       if (whole !== undefined) return whole;
-      const { success, data } = bulk.safeParse(parsed(answer.body));
+      const { success, data } = bulk.safeParse(parseJson(answer.body));
       if (!success || data.items.length !== count) {
         const reason = `OpenSearch answered ${answer.status} with something else than ${count} results; is LOGS_ENDPOINT a domain's address?`;
         return { kind: 'retry', reason };
@@ -207,12 +207,4 @@ function summary(text: string): string {
     .replace(/\s+/g, ' ')
     .slice(0, 300)
     .trim();
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

@@ -78,7 +78,8 @@ export function fieldsOf({ message }: LogEvent): Record<string, unknown> | undef
   return z.record(z.string(), z.unknown()).safeParse(parseJson(message)).data;
 }
 
-function parseJson(text: string): unknown {
+/** The value of a JSON text; undefined for any other text. */
+export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {

@@ -31,6 +31,8 @@ const LONGEST_PAUSE_MILLISECONDS = 5_000;
 interface Pending {
   readonly event: LogEvent;
   readonly form: Form;
+  /** The event as the intake takes it, made once: it is measured, and sent perhaps more than once. */
+  readonly entry: string;
 }
 
 /**
@@ -45,7 +47,7 @@ export async function ship(events: readonly LogEvent[], intake: Intake, world: W
   let retries = 0;
   let pause = FIRST_PAUSE_MILLISECONDS;
   let batches = split(
-    events.map((event) => ({ event, form: { kind: 'whole' } })),
+    events.map((event) => pendingIn({ kind: 'whole' }, event)),
     intake,
   );
 
@@ -82,7 +84,7 @@ export async function ship(events: readonly LogEvent[], intake: Intake, world: W
           stopped = verdict.reason;
           fail([pending], stopped);
         } else if (pending.form.kind === 'whole') {
-          next.push([{ event: pending.event, form: { kind: 'plain', reason: verdict.reason } }]);
+          next.push([pendingIn({ kind: 'plain', reason: verdict.reason }, pending.event)]);
         } else {
           fail([pending], verdict.reason);
         }
@@ -107,6 +109,10 @@ export async function ship(events: readonly LogEvent[], intake: Intake, world: W
   }
   return { stored, again, plain, failed, retries };
 
+  function pendingIn(form: Form, event: LogEvent): Pending {
+    return { event, form, entry: intake.entry(event, form) };
+  }
+
   function fail(batch: readonly Pending[], reason: string): void {
     for (const { event } of batch) failed.push({ id: event.id, reason });
   }
@@ -115,7 +121,7 @@ export async function ship(events: readonly LogEvent[], intake: Intake, world: W
 const NO_VERDICT: Verdict = { kind: 'retry', reason: 'the answer has no result for this event' };
 
 async function attempt(batch: readonly Pending[], intake: Intake, world: World): Promise<Verdict | Verdict[]> {
-  const request = intake.request(batch.map(({ event, form }) => intake.entry(event, form)));
+  const request = intake.request(batch.map(({ entry }) => entry));
   let answer: Answer;
   try {
     answer = await world.send(request);
@@ -131,7 +137,7 @@ function split(pending: readonly Pending[], intake: Intake): Pending[][] {
   let batch: Pending[] = [];
   let bytes = 0;
   for (const one of pending) {
-    const size = Buffer.byteLength(intake.entry(one.event, one.form));
+    const size = Buffer.byteLength(one.entry);
     if (batch.length === intake.limits.events || (batch.length > 0 && bytes + size > intake.limits.bytes)) {
       batches.push(batch);
       batch = [];

@@ -55,11 +55,16 @@ export async function hasPassword(target: Target): Promise<boolean> {
   return (await parameter(passwordParameter(target))) !== undefined;
 }
 
-/** The identifier of the environment's database, or undefined when there is none. */
-export async function databaseIdentifier(target: Target): Promise<string | undefined> {
+/** What the environment's stacks export under this name, or undefined when they do not. */
+export async function environmentExport(target: Target, name: string): Promise<string | undefined> {
   const answer = z.object({ Exports: z.array(z.object({ Name: z.string(), Value: z.string() })) });
   const { Exports } = await aws(answer, 'cloudformation', 'list-exports');
-  return Exports.find(({ Name }) => Name === `${environmentStack(target)}-Database`)?.Value;
+  return Exports.find(({ Name }) => Name === `${environmentStack(target)}-${name}`)?.Value;
+}
+
+/** The identifier of the environment's database, or undefined when there is none. */
+export function databaseIdentifier(target: Target): Promise<string | undefined> {
+  return environmentExport(target, 'Database');
 }
 
 export interface Stack {
@@ -98,7 +103,7 @@ export async function requireSettled(...names: string[]): Promise<void> {
     const status = (await stack(name))?.status ?? '';
     if (/(?<!REVIEW)_IN_PROGRESS$/.test(status)) {
       throw new Refusal(
-        `the stack ${name} is ${status}: somebody deploys. Wait for it: aws cloudformation describe-stack-events --stack-name ${name}`,
+        `the stack ${name} is ${status}: deployment in progress. Wait for it: aws cloudformation describe-stack-events --stack-name ${name}`,
       );
     }
     if (status === 'UPDATE_ROLLBACK_FAILED') {

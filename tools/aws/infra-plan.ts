@@ -22,16 +22,11 @@ await command('infra-plan', ['copilot', 'aws', 'git'], async (target) => {
     say(`\nNothing of ${application}/${environment} is there. \`make infra-create\` would create`);
     say(`\nby Copilot: roles for deployments, a bucket and an image repository; a VPC with two public and two private
 subnets, security groups, an ECS cluster, a service-discovery namespace, a bucket for the load balancer's access logs`);
-    say(
-      `\nby copilot/environments/addons/:\n${list(readFileSync('copilot/environments/addons/database.yml', 'utf8'))}`,
-    );
+    say(`\nby copilot/environments/addons/:\n${listAddons('copilot/environments/addons')}`);
     say(
       '\n`make publish` would add, by Copilot: a public load balancer (and in prod two NAT gateways), a task definition,\nan ECS service with auto scaling, a log group, four Lambda functions that set these up',
     );
-    const addons = readdirSync(`copilot/${service}/addons`)
-      .filter((name) => name.endsWith('.yml') && name !== 'addons.parameters.yml')
-      .map((name) => list(readFileSync(`copilot/${service}/addons/${name}`, 'utf8')));
-    say(`\nby copilot/${service}/addons/:\n${addons.join('\n')}`);
+    say(`\nby copilot/${service}/addons/:\n${listAddons(`copilot/${service}/addons`)}`);
     return;
   }
 
@@ -62,6 +57,13 @@ subnets, security groups, an ECS cluster, a service-discovery namespace, a bucke
 function list(template: string): string {
   return resources(template)
     .map((line) => `  ${line}`)
+    .join('\n');
+}
+
+function listAddons(folder: string): string {
+  return readdirSync(folder)
+    .filter((name) => name.endsWith('.yml') && name !== 'addons.parameters.yml')
+    .map((name) => list(readFileSync(join(folder, name), 'utf8')))
     .join('\n');
 }
 

@@ -2,11 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { say, step } from '../terminal/progress.ts';
 import { Refusal } from '../terminal/refusal.ts';
-import { aws, environmentStack } from './cloud.ts';
+import { aws, environmentExport, environmentStack } from './cloud.ts';
 import { command } from './command.ts';
 
 const WAIT_MINUTES = 10;
-const exported = z.object({ Exports: z.array(z.object({ Name: z.string(), Value: z.string() })) });
 const counts = z.object({
   Attributes: z.object({
     ApproximateNumberOfMessages: z.coerce.number(),
@@ -17,9 +16,8 @@ const counts = z.object({
 // Has the log shipper take up what it could not store, from the dead-letter queue.
 await command('logs-resend', ['aws'], async (target) => {
   const stack = environmentStack(target);
-  const { Exports } = await aws(exported, 'cloudformation', 'list-exports');
-  const exportOf = (name: string) => Exports.find(({ Name }) => Name === `${stack}-${name}`)?.Value;
-  const [mapping, queue] = [exportOf('ResendLogs'), exportOf('LogsNotShipped')];
+  const mapping = await environmentExport(target, 'ResendLogs');
+  const queue = await environmentExport(target, 'LogsNotShipped');
   if (!mapping || !queue) throw new Refusal(`${stack} ships no logs: LogsTo in addons.parameters.yml is none`);
   const { QueueUrl } = await aws(z.object({ QueueUrl: z.string() }), 'sqs', 'get-queue-url', '--queue-name', queue);
   const left = async () => {

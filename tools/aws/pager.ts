@@ -2,7 +2,7 @@ import { text } from 'node:stream/consumers';
 import { z } from 'zod';
 import { say, step } from '../terminal/progress.ts';
 import { Refusal } from '../terminal/refusal.ts';
-import { aws, environmentStack, serviceStack } from './cloud.ts';
+import { aws, environmentExport, environmentStack, serviceStack } from './cloud.ts';
 import { command, type Target } from './command.ts';
 import { secretly } from './database-password.ts';
 
@@ -15,11 +15,7 @@ const UPTIME_REGION = 'us-east-1';
 // Has PagerDuty, or another HTTP endpoint, subscribe to the topic of what pages. The key comes from PAGERDUTY_KEY or from
 // standard input; it is part of the endpoint, so it goes the way of a secret.
 await command('pager', ['aws'], async (target) => {
-  const topic = await step('the topic of what pages', async () => {
-    const answer = z.object({ Exports: z.array(z.object({ Name: z.string(), Value: z.string() })) });
-    const { Exports } = await aws(answer, 'cloudformation', 'list-exports');
-    return Exports.find(({ Name }) => Name === `${environmentStack(target)}-PageTopic`)?.Value;
-  });
+  const topic = await step('the topic of what pages', () => environmentExport(target, 'PageTopic'));
   if (topic === undefined) {
     throw new Refusal(
       `${environmentStack(target)} has no topic for pages: ENV=${target.environment} make infra-create`,

@@ -13,14 +13,6 @@ export interface Scale {
   readonly bounds: { readonly min: number; readonly max: number } | undefined;
 }
 
-/** One run of the scaler, as it logged it. */
-export interface Run {
-  readonly time: string;
-  readonly changed: boolean;
-  readonly reason: string;
-  readonly seen: z.output<typeof observation> | undefined;
-}
-
 const reading = z.union([z.object({ value: z.number() }), z.literal('none')]).optional();
 const observation = z.object({
   waiting: reading,
@@ -36,6 +28,8 @@ const run = z.object({
   reason: z.string(),
   seen: observation.optional(),
 });
+/** One run of the scaler, as it logged it. */
+export type Run = z.output<typeof run>;
 
 /** The name of the function, which copilot/plusone/addons/scaler.yml gives it. */
 export function scalerFunction(target: Target): string {
@@ -78,6 +72,6 @@ export async function scalerRuns(target: Target, since: number): Promise<Run[]> 
     // Lambda has lines of its own in between.
     if (!message.startsWith('{')) return [];
     const { success, data } = run.safeParse(JSON.parse(message));
-    return success ? [{ ...data, seen: data.seen }] : [];
+    return success ? [data] : [];
   });
 }

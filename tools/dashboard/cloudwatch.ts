@@ -87,7 +87,7 @@ const DIMENSIONS: Readonly<Record<Exclude<Owner, 'tasks'>, readonly string[]>> =
 export function cloudWatchAddon(): string {
   const body = JSON.stringify(dashboardBody(), null, 2).replaceAll(/^/gm, ' '.repeat(10));
   return `# Made from tools/dashboard/panels.ts by \`npm run dashboard:build\`: change that, not this.
-# The twin of the Grafana dashboard of the kind cluster: the same panels, as far as AWS knows the numbers.
+# The equivalent of the Grafana dashboard of the kind cluster: the same panels, as far as AWS knows the numbers.
 Parameters:
   App: { Type: String }
   Env: { Type: String }

@@ -1,5 +1,5 @@
 /**
- * What the dashboards show: the one definition from which the Grafana dashboard (grafana.ts), its CloudWatch twin
+ * What the dashboards show: the one definition from which the Grafana dashboard (grafana.ts), its CloudWatch equivalent
  * (cloudwatch.ts) and the picture (picture.ts) are made. A panel that one of them lacks says why.
  */
 
