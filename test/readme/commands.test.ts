@@ -81,7 +81,7 @@ describe('the commands of the README', function () {
     it('Ctrl-C, which stops all processes of make dev', async () => {
       dev.interrupt();
       const { output } = await dev.ended;
-      expect(output).to.include('ended; nothing is left behind');
+      expect(output).to.include('stopped; the private database is removed');
     });
   });
 });
