@@ -1,6 +1,7 @@
 import type { NotCarried } from '../manifest/mapping.ts';
-import { awsNames } from './cluster-names.ts';
+import { awsNames, dottedAlias } from './cluster-names.ts';
 import { type Container, containersOf } from './containers.ts';
+import { endsBesideService, waitingAtEnd } from './one-shot.ts';
 import { listenersOf, rulesOf } from './ports.ts';
 import { acceptsOtherCodes } from './probes.ts';
 import type { Workload } from './workload.ts';
@@ -36,14 +37,21 @@ export function adaptedOf(workload: Workload): Adapted[] {
         reason: `${path}: a route has no wildcards, and takes * and ? as they are`,
       });
   }
-  const { connect } = fields.network ?? {};
-  if (typeof connect === 'object' && connect.alias.includes('.'))
+  const alias = dottedAlias(fields);
+  if (alias !== undefined)
     found.push({
       path: 'network.connect.alias',
-      reason: `a Service's name has no dots: where this workspace says ${connect.alias}, it is ${workload.manifest.name} here`,
+      reason: `a Service's name has no dots: where this workspace says ${alias}, it is ${workload.manifest.name} here`,
     });
   for (const container of containersOf(fields)) {
-    if (container.oneShot)
+    if (endsBesideService(workload, container))
+      found.push({
+        path: `sidecars.${container.name}`,
+        reason: waitingAtEnd(container)
+          ? 'not essential, and started after the service: once it has ended, its shell waits, because a pod would start it again'
+          : 'not essential, and started after the service: a pod starts it again whenever it ends. Have its entrypoint start with a shell, as in [sh, -c, ...]: then it waits',
+      });
+    else if (container.oneShot && container.role === 'before')
       found.push({
         path: `sidecars.${container.name}`,
         reason:

@@ -5,6 +5,7 @@ import type { NotCarried } from '../manifest/mapping.ts';
 import { objectName, secretName } from '../manifest/names.ts';
 import { cronJobSchedule } from '../manifest/schedule.ts';
 import { type Adapted, adaptedOf } from './adapted.ts';
+import { dottedAlias } from './cluster-names.ts';
 import {
   declaredPod,
   declaredUser,
@@ -351,7 +352,8 @@ class WorkloadChart extends Chart {
     const type = this.workload.environment === 'local' ? NODE_PORT : LOAD_BALANCER;
     if (listeners.length > 0) serve('listeners', `${name}-nlb`, type, listeners, balanced ? ports.length : 0);
     const alias = typeof connect === 'object' ? objectName(connect.alias) : name;
-    if (ports.length > 0 && alias !== name && !alias.includes('.')) serve('alias', alias, CLUSTER_IP, ports);
+    if (ports.length > 0 && alias !== name && dottedAlias(fields) === undefined)
+      serve('alias', alias, CLUSTER_IP, ports);
   }
 
   /** Into the pods comes only what is meant for the ports that they listen on; out goes what they like, as on AWS. */

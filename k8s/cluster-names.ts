@@ -1,3 +1,4 @@
+import type { Fields } from '../manifest/fields.ts';
 import type { Workload } from './workload.ts';
 
 interface Rewriting {
@@ -38,6 +39,12 @@ function rewritings({ environment, application, namespace, dottedAliases }: Work
     replacement: () => service,
   }));
   return [discovery, ...aliases];
+}
+
+/** The alias of Service Connect that no Service can have for its name; undefined for one that can, and without one. */
+export function dottedAlias({ network }: Fields): string | undefined {
+  const alias = typeof network?.connect === 'object' ? network.connect.alias : undefined;
+  return alias?.includes('.') ? alias : undefined;
 }
 
 /** Such a name, where it is not a part of a longer one. */

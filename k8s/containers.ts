@@ -18,7 +18,7 @@ export interface Container
   /** As the manifest calls it. */
   name: string;
   role: Role;
-  /** Whether nothing but its being neither essential nor reachable says that it ends. */
+  /** Whether it runs once, which only its being neither essential nor reachable says. */
   oneShot: boolean;
   /** Where the manifest describes it. */
   at: string;
@@ -46,8 +46,8 @@ export function containersOf(fields: Fields): Container[] {
     const { mount_points = [], ...own } = sidecars[sidecar] ?? {};
     const mounts = mount_points.map(({ source_volume = '', ...mount }) => mounted(source_volume, mount));
     const stated = roleOf(sidecar, fields);
-    const oneShot = stated === 'along' && endsByItself(sidecar, fields);
-    const role: Role = oneShot ? 'before' : stated;
+    const oneShot = stated !== 'before' && endsByItself(sidecar, fields);
+    const role: Role = oneShot && stated === 'along' ? 'before' : stated;
     return { ...own, name: sidecar, role, oneShot, at: `sidecars.${sidecar}.`, mounts, place: places.indexOf(sidecar) };
   });
   return [main, ...others];

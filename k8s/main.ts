@@ -20,9 +20,10 @@ import { writeSite } from './static-site.ts';
 export function synth(values: SynthValues) {
   const options = readOptions(values);
   const { layout } = options;
-  const output = options.output ?? join(openWorkspace(options.workspace).root, 'k8s', 'dist');
+  const workspace = openWorkspace(options.workspace);
+  const output = options.output ?? join(workspace.root, 'k8s', 'dist');
   const toFile = output !== '-';
-  const workloads = readWorkloads(options);
+  const workloads = readWorkloads(workspace, options);
   for (const { manifest } of workloads)
     for (const warning of located(manifest.file, manifest.warnings)) console.error(`warning: ${warning}`);
   const level = securityLevel(workloads);

@@ -6,6 +6,7 @@ import { withClusterNames } from './cluster-names.ts';
 import { type Container, conditionsOn, containersOf } from './containers.ts';
 import { withoutExpansion } from './expansion.ts';
 import { imageOf } from './images.ts';
+import { endsBesideService, waitingAtEnd } from './one-shot.ts';
 import { addedPorts, overrideOf } from './overrides.ts';
 import { listeningPorts, portName } from './ports.ts';
 import { serviceProbes, sidecarProbes } from './probes.ts';
@@ -92,8 +93,11 @@ function containerOf(workload: Workload, container: Container): k8s.Container {
   const { fields } = workload.manifest;
   const { name, role } = container;
   const override = overrideOf(workload, container);
-  const entrypoint = override.entryPoint ?? container.entrypoint;
-  const command = override.command ?? container.command;
+  const stated = {
+    entrypoint: override.entryPoint ?? container.entrypoint,
+    command: override.command ?? container.command,
+  };
+  const { entrypoint, command } = (endsBesideService(workload, container) && waitingAtEnd(stated)) || stated;
   const ports = [...listeningPorts(fields), ...addedPorts(workload)].filter((port) => port.container === name);
   const mounts = mountsOf(workload, container);
   const user = statedUser(workload, container);

@@ -1,12 +1,13 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { readAddons } from '../manifest/addons.ts';
+import { type AddonOutput, readAddons } from '../manifest/addons.ts';
 import { DocumentError, located } from '../manifest/document.ts';
 import { readEnvironmentFile } from '../manifest/environment-file.ts';
 import { type Manifest, readManifest } from '../manifest/manifest.ts';
 import { objectName } from '../manifest/names.ts';
 import { readOverrides } from '../manifest/overrides.ts';
-import { displayed, MissingInput, openWorkspace, readText, type Workspace } from '../manifest/workspace.ts';
+import { displayed, MissingInput, readText, type Workspace } from '../manifest/workspace.ts';
+import { dottedAlias } from './cluster-names.ts';
 import { containersOf } from './containers.ts';
 import { dockerfileUser } from './dockerfile.ts';
 import { StrictError, UsageError, WrongFiles } from './errors.ts';
@@ -19,11 +20,10 @@ import { fileSystemsOf } from './volumes.ts';
 import type { Workload } from './workload.ts';
 
 /**
- * The workloads that the options ask for, as they are in the environment. Throws MissingInput, UsageError, StrictError,
- * and WrongFiles with the problems of all manifests.
+ * The workloads that the options ask for, as they are in the environment. Throws UsageError, StrictError, DocumentError,
+ * and MissingInput or WrongFiles with the problems of all of them.
  */
-export function readWorkloads(options: Options): Workload[] {
-  const workspace = openWorkspace(options.workspace);
+export function readWorkloads(workspace: Workspace, options: Options): Workload[] {
   const { service } = options;
   if (service !== undefined && !workspace.workloads.includes(service)) {
     throw new MissingInput(
@@ -35,28 +35,64 @@ export function readWorkloads(options: Options): Workload[] {
     throw new MissingInput(`no workload in ${displayed(workspace.folder)}: none of its folders has a manifest.yml`);
   if (options.image !== undefined && services.length > 1)
     throw new UsageError(`--image needs --service: the workspace has ${services.join(', ')}`);
-  const { workloads, problems } = collect(services, (name) => readWorkload(options, workspace, name));
-  if (problems.length > 0) throw new WrongFiles(problems.map(({ message }) => message).join('\n'));
-  return amongEachOther(workloads, [...workloads, ...othersOf(options, workspace)]);
+  const shared = readShared(workspace, options);
+  const { workloads, broken } = collect(services, (name) =>
+    withInputs(readWorkload(options, workspace, shared, name), shared),
+  );
+  if (broken.length > 0) {
+    const message = broken.map((one) => one.message).join('\n');
+    throw broken.every(({ isMissing }) => isMissing) ? new MissingInput(message) : new WrongFiles(message);
+  }
+  const warnings = workloads.flatMap(({ manifest }) => located(manifest.file, manifest.warnings));
+  if (options.strict && warnings.length > 0) throw new StrictError(warnings.join('\n'));
+  const others = service === undefined ? [] : workspace.workloads.filter((name) => name !== service);
+  // They may mount the same file systems or be named; what is wrong in them is not asked for.
+  const unasked = collect(others, (name) => readWorkload(options, workspace, shared, name));
+  return amongEachOther(workloads, [...workloads, ...unasked.workloads]);
 }
 
-/** What is wrong in the files of a workload that could not be read. */
+/** A workload whose files can't be read. */
 export interface BrokenWorkload {
   name: string;
   /** A line `file:line: what` for each problem. */
   message: string;
+  /** Whether it names a file that is not there. */
+  isMissing: boolean;
 }
 
-/** As readWorkloads, but with what is wrong in some beside the others. Throws MissingInput and UsageError. */
-export function readWhatCanBe(options: Options): { workloads: Workload[]; broken: BrokenWorkload[] } {
-  const workspace = openWorkspace(options.workspace);
-  const broken: BrokenWorkload[] = [];
-  const workloads = workspace.workloads.flatMap((name) => {
-    const { workloads: read, problems } = collect([name], (service) => readWorkload(options, workspace, service));
-    broken.push(...problems.map(({ message }) => ({ name, message })));
-    return read;
-  });
+/** All workloads of the workspace, and those that can't be read beside them. Throws MissingInput and DocumentError for files that belong to none. */
+export function readWhatCanBe(
+  workspace: Workspace,
+  options: Options,
+): { workloads: Workload[]; broken: BrokenWorkload[] } {
+  const shared = readShared(workspace, options);
+  const { workloads, broken } = collect(workspace.workloads, (name) => readWorkload(options, workspace, shared, name));
   return { workloads: amongEachOther(workloads, workloads), broken };
+}
+
+/** What belongs to no single workload. */
+interface Shared {
+  platformVariables: ReadonlyMap<string, string>;
+  environmentAddons: readonly AddonOutput[];
+  values: VariableFile | undefined;
+  secrets: VariableFile | undefined;
+}
+
+interface VariableFile {
+  path: string;
+  variables: ReadonlyMap<string, string>;
+}
+
+function readShared({ folder }: Workspace, options: Options): Shared {
+  const { 'platform-env': platform, values, 'secrets-from': secrets } = options;
+  const fileAt = (path: string | undefined) =>
+    path === undefined ? undefined : { path, variables: readVariables(path) };
+  return {
+    platformVariables: fileAt(platform)?.variables ?? new Map(),
+    environmentAddons: readAddons(join(folder, 'environments', 'addons')),
+    values: fileAt(values),
+    secrets: fileAt(secrets),
+  };
 }
 
 /** The workloads with what they and all of these have in common. */
@@ -65,40 +101,32 @@ function amongEachOther(workloads: readonly Workload[], all: readonly Workload[]
   const sharedFileSystems = new Set(
     mounted.flat().filter((claim) => mounted.filter((claims) => claims.includes(claim)).length > 1),
   );
-  const dottedAliases = new Map(all.flatMap(dottedAlias));
+  const dottedAliases = new Map(
+    all.flatMap(({ manifest }) => {
+      const alias = dottedAlias(manifest.fields);
+      return alias === undefined ? [] : [[alias, manifest.name] as const];
+    }),
+  );
   return workloads.map((workload) => ({ ...workload, sharedFileSystems, dottedAliases }));
 }
 
-function dottedAlias({ manifest }: Workload): [string, string][] {
-  const { connect } = manifest.fields.network ?? {};
-  return typeof connect === 'object' && connect.alias.includes('.') ? [[connect.alias, manifest.name]] : [];
-}
-
-/** The workloads that were not asked for, but may mount the same file systems or be named; what is wrong in them is not reported. */
-function othersOf(options: Options, workspace: Workspace): Workload[] {
-  if (options.service === undefined) return [];
-  const others = workspace.workloads.filter((name) => name !== options.service);
-  const { values, 'secrets-from': secrets, ...rest } = options;
-  const lenient = { ...rest, strict: false };
-  return collect(others, (name) => readWorkload(lenient, workspace, name)).workloads;
-}
-
-/** All problems of all manifests at once. */
-function collect(services: readonly string[], read: (service: string) => Workload) {
+/** Those that can be read, and all problems of the others at once. */
+function collect(names: readonly string[], read: (name: string) => Workload) {
   const workloads: Workload[] = [];
-  const problems: Error[] = [];
-  for (const service of services) {
+  const broken: BrokenWorkload[] = [];
+  for (const name of names) {
     try {
-      workloads.push(read(service));
+      workloads.push(read(name));
     } catch (error) {
-      if (!(error instanceof DocumentError || error instanceof WrongFiles)) throw error;
-      problems.push(error);
+      const isMissing = error instanceof MissingInput;
+      if (!(isMissing || error instanceof DocumentError || error instanceof WrongFiles)) throw error;
+      broken.push({ name, message: error.message, isMissing });
     }
   }
-  return { workloads, problems };
+  return { workloads, broken };
 }
 
-function readWorkload(options: Options, workspace: Workspace, service: string): Workload {
+function readWorkload(options: Options, workspace: Workspace, shared: Shared, service: string): Workload {
   const { environment, reserve, security } = options;
   const { application, root } = workspace;
   const folder = join(workspace.folder, service);
@@ -115,9 +143,7 @@ function readWorkload(options: Options, workspace: Workspace, service: string): 
   const stated = readManifest(text, name, surroundings);
   const isSite = stated.type === 'Static Site';
   const manifest = isSite ? { ...stated, fields: siteFields(stated.fields) } : stated;
-  if (options.strict && manifest.warnings.length > 0)
-    throw new StrictError(located(name, manifest.warnings).join('\n'));
-  const workload: Workload = {
+  return {
     application,
     environment,
     namespace: options.namespace ?? defaultNamespace(application, environment),
@@ -132,9 +158,9 @@ function readWorkload(options: Options, workspace: Workspace, service: string): 
     siteFiles: isSite ? siteFiles(manifest.fields, root) : new Map(),
     security,
     environmentFiles: readEnvironmentFiles(manifest, root),
-    platformVariables: options['platform-env'] ? readVariables(options['platform-env']) : new Map(),
+    platformVariables: shared.platformVariables,
     addons: readAddons(join(folder, 'addons')),
-    environmentAddons: readAddons(join(workspace.folder, 'environments', 'addons')),
+    environmentAddons: shared.environmentAddons,
     values: {},
     secretValues: undefined,
     externalSecrets: options['external-secrets'],
@@ -147,19 +173,23 @@ function readWorkload(options: Options, workspace: Workspace, service: string): 
     kubectlImage: options['kubectl-image'],
     reserve,
   };
+}
+
+/** The workload with the values that files give it. */
+function withInputs(workload: Workload, { values, secrets }: Shared): Workload {
   return {
     ...workload,
-    values: given(workload, inputs(valueInputs(workload)), options.values) ?? {},
-    secretValues: given(workload, inputs(secretInputs(workload)), options['secrets-from']),
+    values: given(workload, inputs(valueInputs(workload)), values) ?? {},
+    secretValues: given(workload, inputs(secretInputs(workload)), secrets),
   };
 }
 
 /** The values that a file gives a workload; undefined without a file. Throws where one is missing. */
-function given({ manifest }: Workload, wanted: Inputs, file: string | undefined) {
+function given({ manifest }: Workload, wanted: Inputs, file: VariableFile | undefined) {
   if (file === undefined) return undefined;
-  const { values, missing } = inputValues(manifest, wanted, readVariables(file));
+  const { values, missing } = inputValues(manifest, wanted, file.variables);
   if (missing.length > 0)
-    throw new WrongFiles(`${displayed(file)}: ${manifest.fields.name} needs a value for ${missing.join(', ')}`);
+    throw new WrongFiles(`${displayed(file.path)}: ${manifest.fields.name} needs a value for ${missing.join(', ')}`);
   return values;
 }
 
@@ -200,9 +230,16 @@ function readImageUsers({ fields, type }: Manifest, root: string): Map<string, s
   );
 }
 
-function readEnvironmentFiles({ fields }: Manifest, root: string) {
-  const paths = [fields.env_file, ...Object.values(fields.sidecars ?? {}).map(({ env_file }) => env_file)];
-  return new Map(paths.flatMap((path) => (path ? [[path, readVariables(join(root, path))] as const] : [])));
+function readEnvironmentFiles({ fields, file }: Manifest, root: string) {
+  const stated = [fields.env_file, ...Object.values(fields.sidecars ?? {}).map(({ env_file }) => env_file)];
+  return new Map(
+    stated.flatMap((path) => {
+      if (!path) return [];
+      const at = join(root, path);
+      if (existsSync(at)) return [[path, readVariables(at)] as const];
+      throw new MissingInput(`${file}: env_file ${path}: ${displayed(at)} is not there`);
+    }),
+  );
 }
 
 function readVariables(path: string): Map<string, string> {

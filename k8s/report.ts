@@ -4,6 +4,7 @@ import { secretName } from '../manifest/names.ts';
 import type { Synthesis } from './chart.ts';
 import { pullSecretOf } from './pod.ts';
 import type { Route } from './routes.ts';
+import { claimsOf } from './volumes.ts';
 import type { SecurityLevel, Workload } from './workload.ts';
 
 type Rows = readonly (readonly [string, string])[];
@@ -34,6 +35,15 @@ export function report(
     [
       'Image pull secret, which has to exist (kubectl create secret docker-registry):',
       pullSecret ? [[pullSecret, 'the credentials of the registry']] : [],
+    ],
+    [
+      'Volumes of several pods, which need a storage class with ReadWriteMany (kind has none: --access-mode ReadWriteOnce):',
+      claimsOf(workload)
+        .filter(({ accessMode }) => accessMode === 'ReadWriteMany')
+        .map(({ name, fileSystem }) => [
+          name,
+          fileSystem ? 'stands for a file system that is on AWS' : 'new and empty',
+        ]),
     ],
     ['Different from AWS:', reasons(adapted)],
     ['Not supported:', reasons(notCarried)],

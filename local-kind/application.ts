@@ -93,11 +93,12 @@ export async function connect(workspace: Workspace, stated: string | undefined) 
 export async function up(workspace: Workspace, wanted: Wanted): Promise<Outcome> {
   const name = clusterName(workspace, wanted.cluster);
   const options = readOptions({
-    workspace: workspace.folder,
     environment: wanted.environment,
     namespace: objectName(workspace.application),
+    // The storage class of kind has no other.
+    'access-mode': 'ReadWriteOnce',
   });
-  const { workloads, broken } = readWhatCanBe(options);
+  const { workloads, broken } = readWhatCanBe(workspace, options);
   // Two applications may have a service of one name, and this machine has one set of images.
   const read = workloads.map((workload) => ({
     ...workload,

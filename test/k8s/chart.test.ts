@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { expect } from 'chai';
 import {
   containerOf,
@@ -735,6 +736,10 @@ describe('names that Kubernetes does not allow', () => {
 
 describe('what is carried over otherwise than the manifest says', () => {
   const adapted = (text: string) => synthesisOf(text).adapted.map(({ path }) => path);
+  const reasons = (text: string) =>
+    synthesisOf(text)
+      .adapted.map(({ reason }) => reason)
+      .join();
 
   it('is a range from 0, which starts from 1', () => {
     const text = webService('count: { range: 0-4, cpu_percentage: 70 }');
@@ -780,6 +785,42 @@ describe('what is carried over otherwise than the manifest says', () => {
     const [init] = only(objects, 'Deployment').spec.template.spec.initContainers;
     expect(init).to.include({ name: 'permissions' }).and.not.to.have.property('restartPolicy');
     expect(adapted(text)).to.deep.equal(['sidecars.permissions']);
+  });
+
+  describe('is a sidecar that runs once after the service has started', () => {
+    const warm = 'essential: false, depends_on: { api: start }';
+    const sidecar = (words: string) => webService(`sidecars: { warm: { image: busybox, ${warm}, ${words} } }`);
+
+    for (const [what, words, written] of [
+      ['entry point', 'entrypoint: [sh, -c], command: [ls]', ['sh', '-c', 'SCRIPT', 'sh', 'sh', '-c', 'ls']],
+      ['command', 'command: "/bin/sh -c ls"', ['/bin/sh', '-c', 'SCRIPT', '/bin/sh', '/bin/sh', '-c', 'ls']],
+    ] as const) {
+      it(`which waits at its end where its ${what} is a shell`, () => {
+        const { command = [], args = [] } = containerOf(sidecar(words), {}, 'warm');
+        const all = [...command, ...args].map((word) => (word.startsWith('trap') ? 'SCRIPT' : word));
+        expect(all).to.deep.equal(written);
+        expect(reasons(sidecar(words))).to.contain('its shell waits');
+      });
+    }
+
+    it('which a pod starts again where nothing says that it has a shell', () => {
+      expect(containerOf(sidecar('command: [curl, a]'), {}, 'warm').args).to.deep.equal(['curl', 'a']);
+      expect(reasons(sidecar('command: [curl, a]'))).to.contain('a pod starts it again whenever it ends');
+    });
+
+    it('whose command runs to its end, and which stops at once when it is told to', () => {
+      const { args = [] } = containerOf(sidecar('command: [sh, -c, echo done]'), {}, 'warm');
+      const [shell = '', ...words] = args;
+      const { stdout, signal, status } = spawnSync(shell, words, { encoding: 'utf8', timeout: 1000 });
+      expect(stdout).to.equal('done\n');
+      expect([signal, status]).to.deep.equal([null, 0]);
+    });
+
+    it('but not in a job, whose pod ends with it', () => {
+      const text = `name: api\ntype: Scheduled Job\non: { schedule: "@daily" }\nimage: { location: x }\nsidecars: { warm: { image: b, ${warm}, command: [sh, a] } }`;
+      expect(containerOf(text, {}, 'warm').args).to.deep.equal(['sh', 'a']);
+      expect(reasons(text)).to.equal('');
+    });
   });
 
   for (const [what, sidecar] of [

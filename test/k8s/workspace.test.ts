@@ -5,6 +5,9 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { parseAllDocuments } from 'yaml';
+import { readOptions } from '../../k8s/options.ts';
+import { readWhatCanBe } from '../../k8s/read.ts';
+import { openWorkspace } from '../../manifest/workspace.ts';
 
 const cli = fileURLToPath(new URL('../../tools/cli.ts', import.meta.url));
 
@@ -224,6 +227,52 @@ describe('plusone synth of a whole workspace', function () {
     expect(status).to.equal(65);
     expect(stderr).to.contain('api/manifest.yml:5').and.contain('web/manifest.yml:5');
     expect(existsSync(join(folder, 'out'))).to.equal(false);
+  });
+
+  describe('with a file that one workload names and that is not there', () => {
+    const broken = { 'copilot/web/manifest.yml': service('web', 'env_file: absent.env') };
+
+    it('writes the other workload that --service asks for', () => {
+      files({ ...broken, 'copilot/api/manifest.yml': service('api') });
+      expect(run('--service', 'api')).to.deep.include({ status: 0, stderr: '' });
+    });
+
+    it('names that of every workload', () => {
+      files({ ...broken, 'copilot/api/manifest.yml': service('api', 'env_file: missing.env') });
+      const { status, stderr } = run();
+      expect([status, stderr]).to.deep.equal([
+        66,
+        'copilot/api/manifest.yml: env_file missing.env: missing.env is not there\ncopilot/web/manifest.yml: env_file absent.env: absent.env is not there\n',
+      ]);
+    });
+
+    it('reads the other workloads for a cluster', () => {
+      files({ ...broken, 'copilot/api/manifest.yml': service('api') });
+      const { workloads, broken: unread } = readWhatCanBe(openWorkspace(folder), readOptions({}));
+      expect(workloads.map(({ manifest }) => manifest.name)).to.deep.equal(['api']);
+      expect(unread.map(({ name }) => name)).to.deep.equal(['web']);
+    });
+  });
+
+  it('says once what is wrong in a file of values', () => {
+    files({ 'copilot/api/manifest.yml': service('api'), 'copilot/web/manifest.yml': service('web'), 'a.env': '?' });
+    for (const option of ['--values', '--secrets-from', '--platform-env'])
+      expect(run(option, 'a.env').stderr).to.equal('a.env:1: expected NAME=value\n');
+  });
+
+  it('says what --strict refuses in all workloads', () => {
+    const ignored = (name: string) => ({ [`copilot/${name}/manifest.yml`]: service(name, 'colour: red') });
+    files({ ...ignored('api'), ...ignored('web') });
+    const { status, stderr } = run('--strict');
+    expect(status).to.equal(65);
+    expect(stderr).to.contain('api/manifest.yml:5').and.contain('web/manifest.yml:5');
+  });
+
+  it('says which volumes need a storage class for several pods', () => {
+    const volume = 'storage: { volumes: { v: { path: /v, efs: { id: fs-1 } } } }';
+    files({ 'copilot/api/manifest.yml': service('api', volume, 'count: 2') });
+    expect(run().stdout).to.match(/ReadWriteMany \(kind has none: --access-mode ReadWriteOnce\):\n {2}efs-fs-1 /);
+    expect(run('--access-mode', 'ReadWriteOnce').stdout).not.to.contain('ReadWriteMany');
   });
 
   describe('secrets', () => {
