@@ -71,6 +71,7 @@ class Decoder {
 
   #struct(schema: z.ZodObject, node: Node, path: Path, line: number): Outcome {
     if (!(node instanceof YamlMapping)) return mismatch('a map', node, path, line, undefined, 'nothing');
+    if (node.wrongKeys.length > 0) return { value: undefined, findings: node.wrongKeys.map(wrongKey) };
     const findings: Finding[] = [];
     const entries = new Map<string, { key: number; value: Node | undefined }>();
     for (const [name, { key, value }] of node.entries) {
@@ -89,6 +90,7 @@ class Decoder {
 
   #map(valueType: Schema, node: Node, path: Path, line: number): Outcome {
     if (!(node instanceof YamlMapping)) return mismatch('a map', node, path, line, undefined, 'nothing');
+    if (node.wrongKeys.length > 0) return { value: undefined, findings: node.wrongKeys.map(wrongKey) };
     const findings: Finding[] = [];
     const entries = new Map<string, { key: number; value: Node | undefined }>();
     for (const [name, { key, value }] of node.entries) {
@@ -131,6 +133,10 @@ class Decoder {
     const inner = long.value ? long.findings.map(refused) : [];
     return { value: undefined, findings: [...inner, { level: 'fatal', line, message: misfit(decoding, node, path) }] };
   }
+}
+
+function wrongKey({ line, message }: Diagnostic): Finding {
+  return { level: 'type', line, message, instead: 'nothing' };
 }
 
 type Forms = Extract<Decoding, { form: string }>;

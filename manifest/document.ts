@@ -1,18 +1,21 @@
 import {
   type Alias,
+  type Document,
   isAlias,
   isMap,
+  isNode,
   isScalar,
   isSeq,
   LineCounter,
   type ParsedNode,
-  parseDocument,
+  parseAllDocuments,
   visit,
+  type YAMLMap,
   type Node as YamlNode,
   type Scalar as YamlScalar,
 } from 'yaml';
 import { nearest } from './nearest.ts';
-import { kindOf } from './scalars.ts';
+import { kindOf, type ScalarKind } from './scalars.ts';
 
 /** Something wrong in a file, at a line that counts from 1. */
 export interface Diagnostic {
@@ -76,10 +79,13 @@ export class Sequence {
 export class YamlMapping {
   readonly entries: ReadonlyMap<string, { key: number; value: Node | undefined }>;
   readonly line: number;
+  /** Keys that are there twice or are no text, which Copilot refuses where it reads the map, and only there. */
+  readonly wrongKeys: readonly Diagnostic[];
 
-  constructor(entries: YamlMapping['entries'], line: number) {
+  constructor(entries: YamlMapping['entries'], line: number, wrongKeys: readonly Diagnostic[] = []) {
     this.entries = entries;
     this.line = line;
+    this.wrongKeys = wrongKeys;
   }
 
   get(key: string): Node | undefined {
@@ -91,19 +97,19 @@ export type Node = Scalar | Sequence | YamlMapping;
 export type Path = readonly PropertyKey[];
 
 /**
- * A YAML file as a tree that knows its lines, with anchors and `<<` resolved.
- * `file` is how messages name it. Throws a DocumentError when it is no YAML or its top is not a map.
+ * The first document of a YAML file as a tree that knows its lines, with anchors and `<<` resolved. `file` is how
+ * messages name it. Throws a DocumentError when it is no YAML or its top is not a map.
  */
-export function parse(text: string, file: string): YamlMapping {
-  const root = parseAny(text, file);
+export function parse(text: string, file: string, note?: (ignored: Diagnostic) => void): YamlMapping {
+  const root = parseAny(text, file, note);
   if (root instanceof YamlMapping) return root;
   throw new DocumentError(file, [{ line: root?.line ?? 1, message: 'expected a map of fields' }]);
 }
 
 /** As `parse`, for files whose top may be a list too; undefined for an empty file. */
-export function parseAny(text: string, file: string): Node | undefined {
+export function parseAny(text: string, file: string, note: (ignored: Diagnostic) => void = () => {}): Node | undefined {
   try {
-    return parseTree(text, file);
+    return parseTree(text, file, note);
   } catch (error) {
     // The parser descends by recursion.
     if (error instanceof RangeError) throw new DocumentError(file, [{ line: 1, message: tooDeep }]);
@@ -111,14 +117,25 @@ export function parseAny(text: string, file: string): Node | undefined {
   }
 }
 
-/** Deeper and larger than any manifest; walks over the tree are recursive, and aliases can multiply without end. */
+/** Deeper than any manifest, and with more values from aliases; walks over the tree are recursive, and aliases can multiply without end. */
 const maxDepth = 100;
-const maxNodes = 50_000;
+const maxAliased = 50_000;
+/** What no YAML may contain: https://yaml.org/spec/1.2.2/#51-character-set */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it looks for.
+const controlCharacter = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f]/;
 const tooDeep = `lists and maps are nested more than ${maxDepth} levels deep`;
 
-function parseTree(text: string, file: string): Node | undefined {
+function parseTree(written: string, file: string, note: (ignored: Diagnostic) => void): Node | undefined {
+  // A line may end with a carriage return alone, which the parser does not know.
+  const text = written.replaceAll(/\r(?!\n)/g, '\n');
+  const unreadable = controlCharacter.exec(text);
+  if (unreadable) {
+    const line = text.slice(0, unreadable.index).split('\n').length;
+    throw new DocumentError(file, [{ line, message: 'control characters are not allowed' }]);
+  }
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: false });
+  const [document, ignored] = parseAllDocuments(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: false });
+  if (!document) return undefined;
   if (document.errors.length > 0) {
     throw new DocumentError(
       file,
@@ -128,6 +145,14 @@ function parseTree(text: string, file: string): Node | undefined {
       })),
     );
   }
+  if (ignored) {
+    const { line } = lines.linePos(ignored.range[0]);
+    note({ line, message: 'a second YAML document. Copilot reads the first one of a file only' });
+  }
+  return treeOf(document, file, (node) => (node.range ? lines.linePos(node.range[0]).line : 1));
+}
+
+function treeOf(document: Document, file: string, lineOf: (node: YamlNode) => number): Node | undefined {
   const anchors: string[] = [];
   visit(document, {
     Node(_key, node) {
@@ -138,12 +163,11 @@ function parseTree(text: string, file: string): Node | undefined {
     const meant = nearest(source, anchors);
     return `nothing is anchored as "&${source}"${meant === undefined ? '' : `; did you mean "*${meant}"?`}`;
   }
-  const lineOf = (node: YamlNode) => (node.range ? lines.linePos(node.range[0]).line : 1);
-
   const resolved = new Map<Alias, YamlNode | undefined>();
   const open = new Set<YamlNode>();
   let aliasLine = 1;
-  let count = 0;
+  let aliasDepth = 0;
+  let aliased = 0;
 
   function refuse(node: YamlNode, message: string): never {
     throw new DocumentError(file, [{ line: lineOf(node), message }]);
@@ -156,15 +180,18 @@ function parseTree(text: string, file: string): Node | undefined {
     if (anchored === undefined) return refuse(alias, unknownAnchor(alias));
     if (open.has(anchored)) return refuse(alias, `"*${alias.source}" stands inside "&${alias.source}" itself`);
     aliasLine = lineOf(alias);
-    return convert(anchored);
+    aliasDepth += 1;
+    const converted = convert(anchored);
+    aliasDepth -= 1;
+    return converted;
   }
 
   function convert(node: ParsedNode | YamlNode | null | undefined): Node | undefined {
     if (!node) return undefined;
     if (isAlias(node)) return convertAlias(node);
-    count += 1;
-    if (count > maxNodes) {
-      const message = `aliases or lists multiply to more than ${maxNodes} values`;
+    if (aliasDepth > 0) aliased += 1;
+    if (aliased > maxAliased) {
+      const message = `aliases multiply to more than ${maxAliased} values`;
       throw new DocumentError(file, [{ line: aliasLine, message }]);
     }
     if (open.size >= maxDepth) return refuse(node, tooDeep);
@@ -179,43 +206,66 @@ function parseTree(text: string, file: string): Node | undefined {
       const items = node.items.map((item) => convert(item as YamlNode)).filter((item) => item !== undefined);
       return new Sequence(items, lineOf(node));
     }
-    if (isMap(node)) {
-      const entries = new Map<string, { key: number; value: Node | undefined }>();
-      const inherited: YamlMapping[] = [];
-      for (const { key, value } of node.items) {
-        if (!isScalar(key))
-          throw new DocumentError(file, [{ line: lineOf(node), message: 'a key has to be plain text' }]);
-        const converted = convert(value as YamlNode | null);
-        if (
-          key.value === '<<' &&
-          (isAlias(value) || converted instanceof YamlMapping || converted instanceof Sequence)
-        ) {
-          for (const source of converted instanceof Sequence ? converted.items : [converted]) {
-            if (source instanceof YamlMapping) inherited.push(source);
-          }
-        } else {
-          const name = String(key.source ?? key.value);
-          // The parser's own check compares every key with every other one: minutes for a file of a megabyte.
-          if (entries.has(name)) refuse(key, `the key "${name}" is there twice: keys of a map must be unique`);
-          entries.set(name, { key: lineOf(key), value: converted });
-        }
-      }
-      for (const source of inherited) {
-        for (const [key, entry] of source.entries) if (!entries.has(key)) entries.set(key, entry);
-      }
-      return new YamlMapping(entries, lineOf(node));
-    }
-    if (isScalar(node)) return scalarOf(node, lineOf(node));
+    if (isMap(node)) return convertMap(node);
+    if (isScalar(node)) return scalarOf(node, lineOf(node), (message) => refuse(node, message));
     return undefined;
   }
+
+  function convertMap(node: YAMLMap): YamlMapping {
+    const entries = new Map<string, { key: number; value: Node | undefined }>();
+    const inherited: YamlMapping[] = [];
+    const wrongKeys: Diagnostic[] = [];
+    for (const { key, value } of node.items) {
+      const line = isNode(key) ? lineOf(key) : lineOf(node);
+      const converted = convert(value as YamlNode | null) ?? emptyIn(node, value, line);
+      if (!isScalar(key)) wrongKeys.push({ line, message: 'a key has to be plain text' });
+      else if (key.value === '<<' && key.type === 'PLAIN') {
+        const sources = converted instanceof Sequence ? converted.items : [converted];
+        for (const source of sources) {
+          if (source instanceof YamlMapping) inherited.push(source);
+          else wrongKeys.push({ line, message: '"<<" merges maps only, as in "<<: *anchor"' });
+        }
+      } else {
+        const name = String(key.source ?? key.value);
+        // The parser's own check compares every key with every other one: minutes for a file of a megabyte.
+        if (entries.has(name))
+          wrongKeys.push({ line, message: `the key "${name}" is there twice: keys of a map must be unique` });
+        else entries.set(name, { key: line, value: converted });
+      }
+    }
+    for (const source of inherited) {
+      for (const [key, entry] of source.entries) if (!entries.has(key)) entries.set(key, entry);
+    }
+    return new YamlMapping(entries, lineOf(node), wrongKeys);
+  }
+
+  /** Copilot writes a manifest anew before it reads it, and writes nothing within braces as an empty text. */
+  function emptyIn(map: YAMLMap, value: unknown, line: number): Scalar | undefined {
+    const isNothing = value === null || (isScalar(value) && !value.source && value.value === null);
+    return map.flow && isNothing ? new Scalar('', 'text', line) : undefined;
+  }
+
   return convert(document.contents);
 }
 
+/** Tags that give a scalar its type in spite of quotes. */
+const typeTags: Readonly<Record<string, readonly ScalarKind[]>> = {
+  'tag:yaml.org,2002:int': ['integer'],
+  'tag:yaml.org,2002:float': ['integer', 'number'],
+  'tag:yaml.org,2002:bool': ['boolean'],
+};
+
 /** Undefined for a null, which is a key without a value. */
-function scalarOf({ value, source, type, tag }: YamlScalar, line: number): Scalar | undefined {
+function scalarOf(
+  { value, source, type, tag }: YamlScalar,
+  line: number,
+  refuse: (message: string) => never,
+): Scalar | undefined {
   const text = typeof value === 'string' ? value : (source ?? String(value));
-  const isQuoted = type !== 'PLAIN' || tag === 'tag:yaml.org,2002:str';
-  const kind = isQuoted && value !== null ? 'text' : kindOf(text);
+  const tagged = typeTags[tag ?? ''];
+  const isText = tag === 'tag:yaml.org,2002:str' || (type !== 'PLAIN' && !tagged);
+  const kind = isText && value !== null ? 'text' : kindOf(text);
+  if (tagged && !tagged.includes(kind)) return refuse(`"${text}" is no ${tag?.replace('tag:yaml.org,2002:', '!!')}`);
   return kind === 'nothing'
     ? undefined
     : new Scalar(text, kind, line, type === 'BLOCK_LITERAL', tag?.startsWith('!') ? tag : undefined);

@@ -50,7 +50,7 @@ export function interpolate(
     const entries = [...node.entries].map(
       ([name, { key, value }]) => [name, { key, value: value && visit(value) }] as const,
     );
-    return new YamlMapping(new Map(entries), node.line);
+    return new YamlMapping(new Map(entries), node.line, node.wrongKeys);
   }
 
   const replaced = visitMapping(root);

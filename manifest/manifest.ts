@@ -65,10 +65,17 @@ export function readManifest(
   { application, environment, shell, addedVolumes = [], folder, alone = false }: Surroundings,
 ): Manifest {
   const predefined = { COPILOT_APPLICATION_NAME: application, COPILOT_ENVIRONMENT_NAME: environment };
-  const stated = interpolate(parse(text, file), file, predefined, shell);
+  const ignored: Diagnostic[] = [];
+  const stated = interpolate(
+    parse(text, file, (note) => ignored.push(note)),
+    file,
+    predefined,
+    shell,
+  );
   const type = typeOf(stated, file);
   const decoded = decode(schemaOf(type, 'whole'), stated, (path) => unknownField(type, path));
-  const { manifest: whole, errors, notes: warnings } = decoded;
+  const { manifest: whole, errors } = decoded;
+  const warnings = [...ignored, ...decoded.notes];
 
   const manifest = applyEnvironment(whole, environment);
   const refused = [...errors, ...exclusiveForms(whole), ...emptySizes(type, stated), ...otherName(stated, folder)];

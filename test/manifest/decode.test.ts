@@ -18,7 +18,7 @@ describe('decoding as Copilot decodes', () => {
       { path: '/', stickiness: false },
       'Copilot takes it and reads false',
     ],
-    ['http: { path: /, healthcheck: }', 'http', { path: '/' }, undefined],
+    ['http:\n  path: /\n  healthcheck:', 'http', { path: '/' }, undefined],
     ['storage: { readonly_fs: on }', 'storage', { readonly_fs: true }, undefined],
   ] as const) {
     it(`reads ${line} as ${JSON.stringify(value)}`, () => {
@@ -44,7 +44,8 @@ describe('decoding as Copilot decodes', () => {
     ],
     ['http: { foo: bar }', 'http: expected true or false or a map, found a map without any of its fields'],
     ['variables: { A: [b] }', 'variables.A: expected a text or a map, found a list'],
-    ['sidecars: { s: }', 'sidecars.s: expected a map, found nothing'],
+    ['sidecars:\n  s:', 'sidecars.s: expected a map, found nothing'],
+    ['sidecars: { s: }', 'sidecars.s: expected a map, found ""'],
     [
       'environments: { prod: { image: { build: D, location: x } } }',
       'image.build and image.location exclude each other',
@@ -61,7 +62,7 @@ describe('decoding as Copilot decodes', () => {
   }
 
   it('warns of a sidecar without a value where only another environment has it', () => {
-    const { warnings } = read(webService('environments: { prod: { sidecars: { s: } } }'));
+    const { warnings } = read(webService('environments: { prod: { sidecars: { s: ~ } } }'));
     expect(warnings.join()).to.contain('in environment "prod": sidecars.s: expected a map, found nothing');
   });
 });

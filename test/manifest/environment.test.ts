@@ -133,6 +133,6 @@ describe('environments.<name>', () => {
   });
 
   it('leaves the manifest as it is for an environment that says nothing', () => {
-    expect(read(webService('cpu: 256', 'environments: { test: }')).fields.cpu).to.equal(256);
+    expect(read(webService('cpu: 256', 'environments: { test: ~ }')).fields.cpu).to.equal(256);
   });
 });

@@ -229,6 +229,14 @@ export const refused: readonly (readonly [manifest: string, message: string])[] 
   [scheduled('5-1 * * * *'), '"5-1" is no minute'],
   [scheduled('@daily', 'timeout: 90'), 'timeout: expected a duration of whole seconds such as 90s or 1h30m'],
   [scheduled('@daily', 'timeout: 500ms'), 'timeout: expected a duration of whole seconds'],
+
+  [backend('image: { location: x }', 'cpu: 256', 'cpu: 512'), 'the key "cpu" is there twice'],
+  [backend('image: { location: x }', 'variables: { A: b, A: c }'), 'the key "A" is there twice'],
+  [backend('image: { location: x }', 'variables: { ? [a] : b }'), 'a key has to be plain text'],
+  [backend('image: { location: x }', 'variables: { <<: a }'), '"<<" merges maps only'],
+  [backend('image: { location: x }', 'exec: !!bool yes'), '"yes" is no !!bool'],
+  [backend('image: { location: x }', 'foo: \u0001'), 'control characters are not allowed'],
+  [backend('image: { location: x }', 'environments: { test: }'), 'environments.test: expected a map, found ""'],
 ];
 
 /** Manifests that Copilot takes, though they are near to a rule. */
@@ -254,4 +262,16 @@ export const accepted: readonly string[] = [
   ),
   scheduled('*/5 8-18 * jan-MAR,12 Mon-fri'),
   scheduled('@every 90m'),
+];
+
+/** Files that Copilot takes, though they are near to no YAML. */
+export const acceptedFiles: readonly string[] = [
+  `${backend('image: { location: x }')}\n---\nname: other\n`,
+  `---\n${backend('image: { location: x }')}\n---\n: : :`,
+  `${backend('image: { location: x }')}\n...\nrubbish: [`,
+  backend('image: { location: x }').replaceAll('\n', '\r'),
+  backend('image: { location: x }', 'foo: { a: 1, a: 2 }'),
+  backend('image: { location: x }', 'foo: {{ .Values.x }}'),
+  backend('image: { location: x }', 'count: !!int "2"', 'exec: !!bool "true"'),
+  backend('image: { location: x }', 'variables:', ...Array.from({ length: 30_000 }, (_, i) => `  A${i}: b`)),
 ];

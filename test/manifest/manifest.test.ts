@@ -121,7 +121,7 @@ describe('readManifest', () => {
   it('refuses aliases that multiply, within a second', () => {
     const levels = [...'bcdefghi'].map((to, i) => `${to}: &${to} [${`*${'abcdefgh'[i]}, `.repeat(9)}]`);
     const started = performance.now();
-    expect(refusal(webService('a: &a [x, x, x]', ...levels))).to.match(/^manifest.yml:\d+: aliases or lists multiply/);
+    expect(refusal(webService('a: &a [x, x, x]', ...levels))).to.match(/^manifest.yml:\d+: aliases multiply/);
     expect(performance.now() - started).to.be.below(1000);
   });
 
@@ -173,6 +173,23 @@ describe('readManifest', () => {
 
   it('refuses a key that is there twice', () => {
     expect(refusal(webService('cpu: 256', 'cpu: 512'))).to.match(/^manifest.yml:6: .*unique/);
+  });
+
+  it('reads the first of several documents, and says so', () => {
+    const { fields, warnings } = read(`${webService('cpu: 256')}\n---\ncpu: 512\n`);
+    expect(fields.cpu).to.equal(256);
+    expect(warnings).to.deep.equal([
+      'manifest.yml:6: a second YAML document. Copilot reads the first one of a file only',
+    ]);
+  });
+
+  it('takes nothing within braces as an empty text, as Copilot does', () => {
+    expect(read(webService('variables: { A: }')).fields.variables).to.deep.equal({ A: '' });
+    expect(refusal(webService('image: { build: , port: 80 }'))).to.contain('image.build or image.location is missing');
+  });
+
+  it('takes a key that is there twice in what Copilot ignores', () => {
+    expect(read(webService('foo: { a: 1, a: 2 }')).warnings.join()).to.contain('unknown field "foo"');
   });
 
   it('refuses an empty file', () => {

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { read, refusal, webService } from '../k8s/workload.ts';
-import { accepted, refused } from './examples.ts';
+import { accepted, acceptedFiles, refused } from './examples.ts';
 
 describe("Copilot's rules", () => {
   for (const [text, message] of refused) {
@@ -9,7 +9,7 @@ describe("Copilot's rules", () => {
     });
   }
 
-  for (const text of accepted) {
+  for (const text of [...accepted, ...acceptedFiles]) {
     it(`accept ${text.split('\n').slice(1).join(' | ')}`, () => {
       expect(() => read(text)).not.to.throw();
     });

@@ -5,7 +5,7 @@ import { DocumentError } from '../../../manifest/document.ts';
 import { acceptsAnyone } from '../../../tools/aws/endpoint.ts';
 import { read } from '../../k8s/workload.ts';
 import { skipWithout } from '../../skip.ts';
-import { accepted, refused } from '../examples.ts';
+import { accepted, acceptedFiles, refused } from '../examples.ts';
 import { Copilot } from './copilot.ts';
 import { likely, wild } from './manifests.ts';
 import { reasonFor } from './reasons.ts';
@@ -18,7 +18,9 @@ const own = globSync(['copilot/*/manifest.yml', 'test/{workspaces,eject/sample}/
   .filter((file) => !file.includes('environments'))
   .map((file) => readFileSync(file, 'utf8').replace(/^name:.*$/m, 'name: api'));
 
-const written = [...refused.map(([text]) => text), ...accepted].filter((text) => /^name: api$/m.test(text));
+const written = [...refused.map(([text]) => text), ...accepted, ...acceptedFiles].filter((text) =>
+  /^name: api$/m.test(text),
+);
 const generated = fc
   .sample(fc.oneof(likely, wild), { seed: 16, numRuns: runs })
   .map((fields) => JSON.stringify(fields, null, 1));

@@ -10,6 +10,14 @@ interface Reason {
 }
 
 const reasons: readonly Reason[] = [
+  {
+    reason: 'a value without an end, which Copilot meets only in fields that it reads as a map',
+    here: /stands inside ".*" itself/,
+  },
+  {
+    reason: 'values without number, which Copilot meets only in fields that it knows',
+    here: /aliases multiply to more than|nested more than 100 levels deep/,
+  },
   { reason: 'Kubernetes has no such name, and AWS none with a slash', here: /can't name anything in Kubernetes/ },
   {
     reason: 'CloudFormation refuses a port that is none; Copilot checks the size of some only',
