@@ -18,9 +18,9 @@ import {
 import { addExternalSecret } from './external-secrets.ts';
 import { builtImages } from './images.ts';
 import { type Inputs, inputs } from './inputs.ts';
-import { addedPorts } from './overrides.ts';
+import { addedPorts, allPorts } from './overrides.ts';
 import { type Pod, podOf } from './pod.ts';
-import { listenerPorts, listeningPorts, portName, type ServicePort, servicePorts } from './ports.ts';
+import { listenerPorts, portName, type ServicePort, servicePorts } from './ports.ts';
 import { addHttpRoutes, addIngress, type Route } from './routes.ts';
 import { type Scaling, scalingOf, scheduleScaling } from './scaling.ts';
 import { maybeRoot, securityLevel } from './security.ts';
@@ -358,8 +358,8 @@ class WorkloadChart extends Chart {
 
   /** Into the pods comes only what is meant for the ports that they listen on; out goes what they like, as on AWS. */
   private guardPods() {
-    const { name, fields } = this.workload.manifest;
-    const ports = [...listeningPorts(fields), ...addedPorts(this.workload)];
+    const { name } = this.workload.manifest;
+    const ports = allPorts(this.workload);
     new k8s.KubeNetworkPolicy(this, 'ingress', {
       metadata: { name },
       spec: {

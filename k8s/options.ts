@@ -1,4 +1,5 @@
 import { UsageError } from './errors.ts';
+import { oneOf, wholeNumber } from './usage.ts';
 import { securityLevels } from './workload.ts';
 
 /** Where the routes of a whole workspace are written, and what its Secrets and values lack. */
@@ -8,6 +9,10 @@ export const files = {
   secrets: '_secrets.env',
   values: '_values.env',
 } as const;
+
+export const layouts = ['workload', 'kind', 'one'] as const;
+export const routeKinds = ['ingress', 'gateway', 'none'] as const;
+export const accessModes = ['ReadWriteOnce', 'ReadWriteMany'] as const;
 
 const localNodePort = 30500;
 const defaultKubectlImage = 'registry.k8s.io/kubectl:v1.34.2';
@@ -54,6 +59,7 @@ export function readOptions(given: SynthValues) {
   const local = values.environment === 'local';
   const toFile = values.output !== '-';
   const port = values['node-port'];
+  const mode = values['access-mode'] ?? (local ? 'ReadWriteOnce' : undefined);
   const name = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
   const expectName = 'at most 63 lowercase letters, digits and "-"';
   matching('namespace', values.namespace, name, expectName);
@@ -64,36 +70,20 @@ export function readOptions(given: SynthValues) {
     throw new UsageError('--secrets-from with --output -: secrets are written to files only');
   if (values['external-secrets'] && values['secrets-from'] !== undefined)
     throw new UsageError('--secrets-from with --external-secrets: expected one of them');
-  const layout = oneOf('layout', values.layout ?? (toFile ? 'workload' : 'one'), ['workload', 'kind', 'one']);
+  const layout = oneOf('--layout', values.layout ?? (toFile ? 'workload' : 'one'), layouts);
   if (!toFile && layout !== 'one') throw new UsageError(`--layout ${layout} with --output -: expected one`);
   return {
     ...values,
     layout,
-    security: values.security === undefined ? undefined : oneOf('security', values.security, securityLevels),
-    routes: oneOf('routes', values.routes ?? (local ? 'none' : 'ingress'), ['ingress', 'gateway', 'none']),
+    security: values.security === undefined ? undefined : oneOf('--security', values.security, securityLevels),
+    routes: oneOf('--routes', values.routes ?? (local ? 'none' : 'ingress'), routeKinds),
     // https://kubernetes.io/docs/concepts/services-networking/service/#type-nodeport
-    nodePort: port === undefined ? (local ? localNodePort : undefined) : wholeNumber('node-port', port, 30000, 32767),
-    accessMode: accessMode(values['access-mode'] ?? (local ? 'ReadWriteOnce' : undefined)),
-    reserve: wholeNumber('reserve', values.reserve ?? '10', 1, 100),
+    nodePort: port === undefined ? (local ? localNodePort : undefined) : wholeNumber('--node-port', port, 30000, 32767),
+    accessMode: mode === undefined ? undefined : oneOf('--access-mode', mode, accessModes),
+    reserve: wholeNumber('--reserve', values.reserve ?? '10', 1, 100),
   };
-}
-
-function accessMode(text: string | undefined) {
-  return text === undefined ? undefined : oneOf('access-mode', text, ['ReadWriteOnce', 'ReadWriteMany']);
 }
 
 function matching(option: string, text: string | undefined, pattern: RegExp, expected: string) {
   if (text !== undefined && !pattern.test(text)) throw new UsageError(`--${option} ${text}: expected ${expected}`);
-}
-
-function oneOf<const T extends string>(option: string, text: string, allowed: readonly T[]): T {
-  const found = allowed.find((item) => item === text);
-  if (found) return found;
-  throw new UsageError(`--${option} ${text}: expected ${allowed.join(' or ')}`);
-}
-
-function wholeNumber(option: string, text: string, least: number, most: number): number {
-  const number = /^\d+$/.test(text) ? Number(text) : Number.NaN;
-  if (number >= least && number <= most) return number;
-  throw new UsageError(`--${option} ${text}: expected a whole number from ${least} to ${most}`);
 }

@@ -8,6 +8,11 @@ export function overrideOf({ manifest, overrides }: Workload, { place }: { place
   return mergeOverride(manifest.taskOverrides.containers.get(place), overrides.task.containers.get(place));
 }
 
+/** All ports that the containers of a workload listen on: those that the manifest says, and that overrides add. */
+export function allPorts(workload: Workload): ListeningPort[] {
+  return [...listeningPorts(workload.manifest.fields), ...addedPorts(workload)];
+}
+
 /** The ports that overrides add to those that the manifest says. */
 export function addedPorts(workload: Workload): ListeningPort[] {
   const known = listeningPorts(workload.manifest.fields);

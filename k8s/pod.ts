@@ -7,8 +7,8 @@ import { type Container, conditionsOn, containersOf } from './containers.ts';
 import { withoutExpansion } from './expansion.ts';
 import { imageOf } from './images.ts';
 import { endsBesideService, waitingAtEnd } from './one-shot.ts';
-import { addedPorts, overrideOf } from './overrides.ts';
-import { listeningPorts, portName } from './ports.ts';
+import { allPorts, overrideOf } from './overrides.ts';
+import { portName } from './ports.ts';
 import { serviceProbes, sidecarProbes } from './probes.ts';
 import { resourcesOf } from './resources.ts';
 import { maybeRoot, statedUser } from './security.ts';
@@ -98,7 +98,7 @@ function containerOf(workload: Workload, container: Container): k8s.Container {
     command: override.command ?? container.command,
   };
   const { entrypoint, command } = (endsBesideService(workload, container) && waitingAtEnd(stated)) || stated;
-  const ports = [...listeningPorts(fields), ...addedPorts(workload)].filter((port) => port.container === name);
+  const ports = allPorts(workload).filter((port) => port.container === name);
   const mounts = mountsOf(workload, container);
   const user = statedUser(workload, container);
   const hardened = workload.security === 'restricted' || !maybeRoot(workload).has(name);

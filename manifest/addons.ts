@@ -1,7 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { isMap, isScalar, LineCounter, parseDocument, type YAMLMap } from 'yaml';
-import { DocumentError } from './document.ts';
+import { type Node, nodeAt, parseAny, Scalar, YamlMapping } from './document.ts';
 import { displayed } from './workspace.ts';
 
 /** An output of the CloudFormation templates in an `addons` folder. */
@@ -41,48 +40,33 @@ export function readAddons(folder: string): AddonOutput[] {
 
 function parseTemplate(path: string) {
   const file = displayed(path);
-  const lines = new LineCounter();
-  const document = parseDocument(readFileSync(path, 'utf8'), {
-    lineCounter: lines,
-    prettyErrors: false,
-    logLevel: 'error',
-  });
-  const lineAt = (offset = 0) => lines.linePos(offset).line;
-  if (document.errors.length > 0)
-    throw new DocumentError(
-      file,
-      document.errors.map(({ pos, message }) => ({ line: lineAt(pos[0]), message })),
-    );
-  const types = entries(document.get('Resources')).map(
-    ({ key, value }) => [key, isMap(value) ? String(value.get('Type')) : ''] as const,
+  const root = parseAny(readFileSync(path, 'utf8'), file);
+  const types = entries(nodeAt(root, ['Resources'])).map(
+    ([name, { value }]) => [name, textAt(value, ['Type'])] as const,
   );
-  const outputs = entries(document.get('Outputs')).map(({ key, value, offset }) => ({
-    name: key,
-    at: `${file}:${lineAt(offset)}`,
-    reference: isMap(value) ? referenceOf(value) : undefined,
-    exportName: isMap(value) ? exportNameOf(value) : undefined,
+  const outputs = entries(nodeAt(root, ['Outputs'])).map(([name, { key, value }]) => ({
+    name,
+    at: `${file}:${key}`,
+    reference: referenceOf(value),
+    exportName: textAt(value, ['Export', 'Name']) ?? textAt(value, ['Export', 'Name', 'Fn::Sub']),
   }));
   return { types: new Map(types), outputs };
 }
 
-function entries(node: unknown) {
-  if (!isMap(node)) return [];
-  return node.items.flatMap(({ key, value }) =>
-    isScalar(key) ? [{ key: String(key.value), value, offset: key.range?.[0] }] : [],
-  );
+function entries(node: Node | undefined) {
+  return node instanceof YamlMapping ? [...node.entries] : [];
+}
+
+function textAt(node: Node | undefined, path: readonly string[]): string | undefined {
+  const found = nodeAt(node, path);
+  return found instanceof Scalar ? found.text : undefined;
 }
 
 /** The resource of `!Ref Name` or `Ref: Name`. */
-function referenceOf(output: YAMLMap): string | undefined {
-  const value: unknown = output.get('Value', true);
-  if (isScalar(value)) return value.tag === '!Ref' ? String(value.value).trim() : undefined;
-  const reference = isMap(value) ? value.get('Ref') : undefined;
-  return typeof reference === 'string' ? reference : undefined;
-}
-
-function exportNameOf(output: YAMLMap): string | undefined {
-  const texts = [['Name'], ['Name', 'Fn::Sub']].map((path) => output.getIn(['Export', ...path]));
-  return texts.find((text) => typeof text === 'string');
+function referenceOf(output: Node | undefined): string | undefined {
+  const value = nodeAt(output, ['Value']);
+  if (value instanceof Scalar) return value.tag === '!Ref' ? value.text : undefined;
+  return textAt(value, ['Ref']);
 }
 
 /**

@@ -165,8 +165,11 @@ function scalar(
 /** What a field of that type holds when its value has another type. */
 const ZEROS = { string: '', int: '0', uint16: '0', uint32: '0', float64: '0', bool: 'false', duration: '0s' } as const;
 
-const TRUE = ['y', 'Y', 'yes', 'Yes', 'YES', 'on', 'On', 'ON'];
-const FALSE = ['n', 'N', 'no', 'No', 'NO', 'off', 'Off', 'OFF'];
+/** Texts that Copilot reads as true or false, beside `true` and `false`. */
+export const booleanTexts: Readonly<Record<'true' | 'false', readonly string[]>> = {
+  true: ['y', 'Y', 'yes', 'Yes', 'YES', 'on', 'On', 'ON'],
+  false: ['n', 'N', 'no', 'No', 'NO', 'off', 'Off', 'OFF'],
+};
 
 function convert(type: Exclude<ScalarType, 'any'>, node: Scalar): Scalar | undefined {
   const { text, kind, line } = node;
@@ -174,8 +177,8 @@ function convert(type: Exclude<ScalarType, 'any'>, node: Scalar): Scalar | undef
   if (type === 'bool') {
     if (kind === 'boolean') return new Scalar(text.toLowerCase(), 'boolean', line);
     if (kind !== 'text') return undefined;
-    if (TRUE.includes(text)) return new Scalar('true', 'boolean', line);
-    return FALSE.includes(text) ? new Scalar('false', 'boolean', line) : undefined;
+    if (booleanTexts.true.includes(text)) return new Scalar('true', 'boolean', line);
+    return booleanTexts.false.includes(text) ? new Scalar('false', 'boolean', line) : undefined;
   }
   if (type === 'duration') return kind === 'text' && seconds(text) !== undefined ? node : undefined;
   if (kind !== 'integer' && kind !== 'number') return undefined;
@@ -186,8 +189,9 @@ function convert(type: Exclude<ScalarType, 'any'>, node: Scalar): Scalar | undef
   return isWithin ? new Scalar(String(whole), 'integer', line) : undefined;
 }
 
-const LEAST = { int: -(2 ** 63), uint16: 0, uint32: 0 } as const;
-const MOST = { int: 2 ** 63, uint16: 65_535, uint32: 2 ** 32 - 1 } as const;
+/** The bounds of Go's whole numbers. */
+export const LEAST = { int: -(2 ** 63), uint16: 0, uint32: 0 } as const;
+export const MOST = { int: 2 ** 63, uint16: 65_535, uint32: 2 ** 32 - 1 } as const;
 
 function mismatch(
   expected: string,

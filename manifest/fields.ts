@@ -92,7 +92,7 @@ const percentage = value('a percentage from 0 to 100', 'int', (scalar) => within
 const decimal = value('a number', 'float64', ({ kind, text }) =>
   kind === 'integer' || kind === 'number' ? Number(text) : undefined,
 );
-const boolean = value('true or false', 'bool', ({ text }) => booleans[text.toLowerCase()]);
+const boolean = value('true or false', 'bool', ({ kind, text }) => (kind === 'boolean' ? text === 'true' : undefined));
 const duration = value('a duration such as 10s, 1m30s or 500ms', 'duration', ({ text }) => positive(seconds(text)));
 const jobTimeout = value('a duration of whole seconds such as 90s or 1h30m', 'string', ({ text }) => {
   const stated = seconds(text);
@@ -111,15 +111,6 @@ function oneOf<const T extends string>(...allowed: T[]) {
   const read = ({ text }: Scalar) => allowed.find((item) => item.toLowerCase() === text.toLowerCase());
   return value(allowed.join(' or '), 'string', read, allowed);
 }
-
-const booleans: Readonly<Record<string, boolean | undefined>> = {
-  true: true,
-  yes: true,
-  on: true,
-  false: false,
-  no: false,
-  off: false,
-};
 
 function wholeNumber({ kind, text }: Scalar): number | undefined {
   return kind === 'integer' && Number(text) >= 0 ? Number(text) : undefined;
@@ -140,9 +131,12 @@ const secondsIn: Readonly<Record<string, number>> = {
   ns: 1e-9,
 };
 
-/** A Go duration (https://pkg.go.dev/time#ParseDuration) in seconds, or undefined. */
+/** A Go duration: https://pkg.go.dev/time#ParseDuration */
+export const durationPattern = /^([-+]?)(0|((\d+\.?\d*|\.\d+)(h|ms|m|s|us|µs|μs|ns))+)$/;
+
+/** A Go duration in seconds, or undefined. */
 export function seconds(duration: string): number | undefined {
-  const [, sign, parts] = /^([-+]?)(0|(?:(?:\d+\.?\d*|\.\d+)(?:h|ms|m|s|us|µs|μs|ns))+)$/.exec(duration) ?? [];
+  const [, sign, parts] = durationPattern.exec(duration) ?? [];
   if (parts === undefined) return undefined;
   const sum = [...parts.matchAll(/([\d.]+)(h|ms|m|s|us|µs|μs|ns)/g)].reduce(
     (total, [, amount, unit]) => total + Number(amount) * (secondsIn[unit ?? ''] ?? 0),

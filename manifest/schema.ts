@@ -1,6 +1,14 @@
 import { z } from 'zod';
-import { inside } from './decode.ts';
-import { decodings, mappings, type ScalarType, schemaOf, type WorkloadType, workloadTypes } from './fields.ts';
+import { booleanTexts, inside, LEAST, MOST } from './decode.ts';
+import {
+  decodings,
+  durationPattern,
+  mappings,
+  type ScalarType,
+  schemaOf,
+  type WorkloadType,
+  workloadTypes,
+} from './fields.ts';
 
 /** A part of a JSON Schema. */
 export type JsonSchema = { readonly [keyword: string]: unknown };
@@ -8,18 +16,15 @@ export type JsonSchema = { readonly [keyword: string]: unknown };
 type Schema = z.core.$ZodType;
 
 const anyText = { type: ['string', 'number', 'boolean', 'null'] };
-const DURATION = '^[-+]?(0|((\\d+\\.?\\d*|\\.\\d+)(h|ms|m|s|us|µs|μs|ns))+)$';
-const BOOLEANS = ['y', 'Y', 'yes', 'Yes', 'YES', 'on', 'On', 'ON', 'n', 'N', 'no', 'No', 'NO', 'off', 'Off', 'OFF'];
-
 /** What stands for each Go type; a key without a value is one that is not there. */
 const SCALARS: Record<ScalarType, JsonSchema> = {
   string: anyText,
   int: { type: ['integer', 'null'] },
-  uint16: { type: ['integer', 'null'], minimum: 0, maximum: 65_535 },
-  uint32: { type: ['integer', 'null'], minimum: 0, maximum: 4_294_967_295 },
+  uint16: { type: ['integer', 'null'], minimum: LEAST.uint16, maximum: MOST.uint16 },
+  uint32: { type: ['integer', 'null'], minimum: LEAST.uint32, maximum: MOST.uint32 },
   float64: { type: ['number', 'null'] },
-  bool: { anyOf: [{ type: ['boolean', 'null'] }, { enum: BOOLEANS }] },
-  duration: { type: ['string', 'null'], pattern: DURATION },
+  bool: { anyOf: [{ type: ['boolean', 'null'] }, { enum: [...booleanTexts.true, ...booleanTexts.false] }] },
+  duration: { type: ['string', 'null'], pattern: durationPattern.source },
   any: {},
 };
 

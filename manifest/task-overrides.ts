@@ -23,8 +23,6 @@ export interface TaskOverrides {
   notCarried: readonly NotCarried[];
 }
 
-export const noTaskOverrides: TaskOverrides = { containers: new Map(), volumes: [], notCarried: [] };
-
 /** One change of a task definition: where below its properties, and the new value as texts, lists and maps of texts. */
 export interface TaskChange {
   segments: readonly string[];

@@ -5,7 +5,9 @@ import type { Workload } from '../../k8s/workload.ts';
 import { located } from '../../manifest/document.ts';
 import { type Manifest, readManifest } from '../../manifest/manifest.ts';
 import type { Overrides } from '../../manifest/overrides.ts';
-import { type ContainerOverride, noTaskOverrides } from '../../manifest/task-overrides.ts';
+import { type ContainerOverride, readTaskChanges } from '../../manifest/task-overrides.ts';
+
+const noTaskOverrides = readTaskChanges([]);
 
 export const noOverrides: Overrides = { task: noTaskOverrides, scheduledActions: [], notCarried: [] };
 

@@ -1,3 +1,5 @@
+import { accessModes, layouts, routeKinds } from '../../k8s/options.ts';
+import { securityLevels } from '../../k8s/workload.ts';
 import { command, environmentOption, workspaceOptions } from './command.ts';
 
 const { workspace, help } = workspaceOptions;
@@ -26,7 +28,7 @@ export const synthCommand = command({
     layout: {
       type: 'string',
       value: 'LAYOUT',
-      choices: ['workload', 'kind', 'one'],
+      choices: layouts,
       help: 'one file a workload, which can be applied alone; one file a kind, with kustomization.yaml; or one file (default: workload, and one on stdout)',
     },
     image: {
@@ -37,7 +39,7 @@ export const synthCommand = command({
     security: {
       type: 'string',
       value: 'LEVEL',
-      choices: ['restricted', 'baseline', 'privileged'],
+      choices: securityLevels,
       help: 'the Pod Security Standard that the namespace enforces (default: restricted where every image or declaration has a numeric user, else baseline)',
     },
     'secrets-from': {
@@ -62,7 +64,7 @@ export const synthCommand = command({
     routes: {
       type: 'string',
       value: 'KIND',
-      choices: ['ingress', 'gateway', 'none'],
+      choices: routeKinds,
       help: 'what the routes become; gateway is HTTPRoutes of the Gateway API (default: none in the environment local, else ingress)',
     },
     gateway: {
@@ -83,7 +85,7 @@ export const synthCommand = command({
     'access-mode': {
       type: 'string',
       value: 'MODE',
-      choices: ['ReadWriteOnce', 'ReadWriteMany'],
+      choices: accessModes,
       help: 'the access mode of all claims (default: ReadWriteOnce in the environment local, else ReadWriteMany where several pods mount one)',
     },
     'pull-secret': {

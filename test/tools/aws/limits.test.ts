@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { parseDocument } from 'yaml';
 import { type Overrides, readOverrides } from '../../../manifest/overrides.ts';
-import { noTaskOverrides } from '../../../manifest/task-overrides.ts';
+import { readTaskChanges } from '../../../manifest/task-overrides.ts';
 import { broken } from '../../../tools/aws/limits.ts';
 
 const manifest = readFileSync('copilot/plusone/manifest.yml', 'utf8');
@@ -11,7 +11,7 @@ const overrides = readOverrides('copilot/plusone/overrides/cfn.patches.yml', 'cf
 /** Overrides of the stop time-out of the service alone, in seconds. */
 function stopping(stopTimeout: number): Pick<Overrides, 'task'> {
   const service = { environment: new Map(), ports: [], mounts: [], stopTimeout };
-  return { task: { ...noTaskOverrides, containers: new Map([[0, service]]) } };
+  return { task: { ...readTaskChanges([]), containers: new Map([[0, service]]) } };
 }
 
 /** What is broken in prod when the manifest says something else there. */
