@@ -18,7 +18,7 @@ export interface Metrics {
   readonly responseSeconds?: Metric | undefined;
   /** The CPU of the database in percent; absent for a service without a database. */
   readonly databasePercent?: Metric | undefined;
-  /** How long a statement takes on average, in milliseconds. */
+  /** The 99th percentile of the duration of statements, in milliseconds. */
   readonly databaseMilliseconds?: Metric | undefined;
 }
 

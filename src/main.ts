@@ -88,7 +88,7 @@ async function serve(config: Config, log: Logger, logRequest: LogRequest, exit: 
   const users = createUserRepository(database, config.database.queueLimit, tracing);
   const statistics = () => ({ ...database.statistics(), ...users.statistics() });
   const metrics = createMetrics({ version, revision: config.revision }, statistics);
-  if (config.pulse !== undefined) startPulse(config.pulse, statistics, log);
+  if (config.pulse !== undefined) startPulse(config.pulse, users.statistics, database.durations, log);
   const server = createServer({
     users,
     health,

@@ -1,3 +1,4 @@
+import { createHistogram, type RecordableHistogram } from 'node:perf_hooks';
 import type { Span } from '@opentelemetry/api';
 import type { Knex } from 'knex';
 import type { Connection, QueryResult } from 'mysql2';
@@ -37,6 +38,8 @@ export interface Database {
    * @throws mysql2's own error when MySQL refuses the statement itself
    */
   execute<Result extends QueryResult>(sql: string, values: readonly string[]): Promise<Result>;
+  /** The durations of statements in milliseconds, at least 1 each, since it was last reset. */
+  readonly durations: RecordableHistogram;
   statistics(): DatabaseStatistics;
   close(): Promise<void>;
 }
@@ -60,6 +63,7 @@ export function openDatabase(
   let statements = 0;
   let statementMilliseconds = 0;
   let failures = 0;
+  const durations = createHistogram();
   const abandoned = new AbandonedSessions();
   const credentials = new RenewableCredentials(settings, renew, log);
   const pool = new SessionPool(
@@ -88,6 +92,7 @@ export function openDatabase(
   return {
     knex: pool.knex,
     poolSize: settings.poolSize,
+    durations,
 
     async execute<Result extends QueryResult>(sql: string, values: readonly string[]): Promise<Result> {
       const began = performance.now();
@@ -111,7 +116,9 @@ export function openDatabase(
         }
         throw new Unavailable(unavailableReason(error), { cause: error });
       } finally {
-        statementMilliseconds += performance.now() - began;
+        const milliseconds = performance.now() - began;
+        statementMilliseconds += milliseconds;
+        durations.record(Math.max(1, Math.round(milliseconds)));
         if (span !== undefined) tracing?.endStatement(span, failure);
         if (session !== undefined) pool.putBack(session);
       }

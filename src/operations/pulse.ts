@@ -1,11 +1,7 @@
-import { performance } from 'node:perf_hooks';
+import { performance, type RecordableHistogram } from 'node:perf_hooks';
 import type { PulseSettings } from '../config.ts';
-import type { DatabaseStatistics } from '../database/database.ts';
 import type { UserStatistics } from '../users/repository.ts';
 import type { Logger } from './logging.ts';
-
-/** What a pulse is made of. */
-export type PulseStatistics = UserStatistics & Pick<DatabaseStatistics, 'statements' | 'statementSeconds'>;
 
 const NAMESPACE = 'Plusone';
 const SAMPLE_MILLISECONDS = 1_000;
@@ -16,21 +12,27 @@ const SAMPLE_MILLISECONDS = 1_000;
  *
  * - `Waiting`: requests that wait for a statement to begin, the mean of one sample a second.
  * - `Executing`: requests whose statement is running, likewise.
- * - `DatabaseMilliseconds`: how long a statement took on average, times the share of the time in which the event loop was
- *   idle; 0 without statements. When the process itself has too little CPU, statements seem slow because their answers
+ * - `DatabaseMilliseconds`: the 99th percentile of the duration of statements, times the share of the time in which the
+ *   event loop was idle; 0 without statements. A percentile, since it is to explain one: between pauses of the database many
+ *   statements are fast, and their mean with the slow ones is low. When the process itself has too little CPU, statements seem slow because their answers
  *   wait for the event loop. While the loop is idle, there is nothing to wait for but the database.
  *
  * The time of the metrics is the beginning of what they describe, so that they belong to the same minute as other metrics of
- * it. The line is written at every log level. Gives back a function that ends it.
+ * it. The line is written at every log level. Each line resets `durations`, which has those of statements in milliseconds. Gives
+ * back a function that ends it.
  */
-export function startPulse(settings: PulseSettings, statistics: () => PulseStatistics, log: Logger): () => void {
+export function startPulse(
+  settings: PulseSettings,
+  statistics: () => UserStatistics,
+  durations: RecordableHistogram,
+  log: Logger,
+): () => void {
   const { seconds, dimensions } = settings;
   // A warning's level would leave the scaler without its indicator.
   const always = log.child({}, { level: 'info' });
   let samples = 0;
   let waiting = 0;
   let executing = 0;
-  let before = statistics();
   let loopBefore = performance.eventLoopUtilization();
   let began = Date.now();
 
@@ -43,10 +45,7 @@ export function startPulse(settings: PulseSettings, statistics: () => PulseStati
 
   function beat(): void {
     if (samples === 0) sample();
-    const now = statistics();
     const loop = performance.eventLoopUtilization();
-    const statements = now.statements - before.statements;
-    const milliseconds = (now.statementSeconds - before.statementSeconds) * 1000;
     const { utilization } = performance.eventLoopUtilization(loop, loopBefore);
     always.info(
       {
@@ -67,14 +66,14 @@ export function startPulse(settings: PulseSettings, statistics: () => PulseStati
         ...dimensions,
         Waiting: rounded(waiting / samples),
         Executing: rounded(executing / samples),
-        DatabaseMilliseconds: rounded(statements === 0 ? 0 : (milliseconds / statements) * (1 - utilization)),
+        DatabaseMilliseconds: rounded(durations.count === 0 ? 0 : durations.percentile(99) * (1 - utilization)),
       },
       'pulse',
     );
     samples = 0;
     waiting = 0;
     executing = 0;
-    before = now;
+    durations.reset();
     loopBefore = loop;
     began = Date.now();
   }

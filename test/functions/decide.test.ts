@@ -84,8 +84,10 @@ describe('decide', () => {
   it('adds no task while statements are slow, and says so', () => {
     const decision = decide({ ...BUSY, databaseMilliseconds: fresh(300) });
     expect(decision).to.include({ desired: BUSY.desired, indicated: 'out' });
-    expect(decision.reason).to.include('the database is the bottleneck: a statement takes 300 ms, not below 50');
-    expect(step({ ...BUSY, databaseMilliseconds: fresh(49) })).to.equal(1);
+    expect(decision.reason).to.include(
+      'the database is the bottleneck: the p99 of statements is 300 ms, not below 100',
+    );
+    expect(step({ ...BUSY, databaseMilliseconds: fresh(99) })).to.equal(1);
   });
 
   it('adds no task for a p99 that is newer than what is known of the database', () => {
@@ -95,7 +97,8 @@ describe('decide', () => {
       'p99 is 900 ms, above 500; no change: what tells the load of the database is older than the p99',
     );
     expect(step({ ...slow, databasePercent: old })).to.equal(1);
-    expect(step({ ...slow, databaseMilliseconds: old })).to.equal(1);
+    expect(step({ ...slow, databaseMilliseconds: old })).to.equal(0);
+    expect(step({ ...slow, databasePercent: old, databaseMilliseconds: 'none' })).to.equal(0);
     expect(step({ ...slow, databasePercent: 'none', databaseMilliseconds: 'none' })).to.equal(1);
     expect(step({ ...BUSY, databasePercent: old, databaseMilliseconds: old })).to.equal(1);
   });
@@ -104,7 +107,7 @@ describe('decide', () => {
     for (const other of ['none', undefined] as const) {
       expect(step({ ...BUSY, databasePercent: other })).to.equal(1);
       expect(step({ ...BUSY, databaseMilliseconds: other })).to.equal(1);
-      expect(step({ ...BUSY, databasePercent: other, databaseMilliseconds: fresh(50) })).to.equal(0);
+      expect(step({ ...BUSY, databasePercent: other, databaseMilliseconds: fresh(100) })).to.equal(0);
       expect(step({ ...BUSY, databaseMilliseconds: other, databasePercent: fresh(80) })).to.equal(0);
     }
   });

@@ -1,20 +1,24 @@
+import { createHistogram, type RecordableHistogram } from 'node:perf_hooks';
 import { mock } from 'node:test';
 import { expect } from 'chai';
 import { pino } from 'pino';
 import type { PulseSettings } from '../../src/config.ts';
-import { type PulseStatistics, startPulse } from '../../src/operations/pulse.ts';
+import { startPulse } from '../../src/operations/pulse.ts';
+import type { UserStatistics } from '../../src/users/repository.ts';
 import { idle } from '../idle.ts';
 
 const DIMENSIONS = { Application: 'plusone', Environment: 'test', Service: 'plusone' };
 
 describe('the pulse', () => {
-  let now: PulseStatistics;
+  let now: UserStatistics;
+  let durations: RecordableHistogram;
   let lines: Record<string, unknown>[];
   let stop: () => void;
 
   beforeEach(() => {
     mock.timers.enable({ apis: ['setInterval', 'Date'], now: 1_700_000_000_000 });
     now = idle;
+    durations = createHistogram();
     lines = [];
   });
   afterEach(() => {
@@ -24,7 +28,7 @@ describe('the pulse', () => {
 
   function start(settings: Partial<PulseSettings> = {}, level = 'info'): void {
     const log = pino({ level, base: null }, { write: (line) => lines.push(JSON.parse(line)) });
-    stop = startPulse({ seconds: 60, dimensions: DIMENSIONS, ...settings }, () => now, log);
+    stop = startPulse({ seconds: 60, dimensions: DIMENSIONS, ...settings }, () => now, durations, log);
   }
 
   it('is one line each time, and none before', () => {
@@ -87,24 +91,27 @@ describe('the pulse', () => {
     expect(lines[1]).to.include({ Waiting: 0, Executing: 0 });
   });
 
-  it('has the time of the statements since the last line, while the event loop is idle', () => {
-    const idleLoop = { idle: 100, active: 0, utilization: 0 };
-    const loop = mock.method(performance, 'eventLoopUtilization', () => idleLoop);
-    now = { ...idle, statements: 1_000, statementSeconds: 1 };
-    start();
-    now = { ...idle, statements: 1_010, statementSeconds: 4 };
+  function pulseAt(utilization: number): void {
+    const loop = mock.method(performance, 'eventLoopUtilization', () => ({ idle: 1, active: 1, utilization }));
     mock.timers.tick(60_000);
     loop.mock.restore();
-    expect(lines[0]).to.include({ DatabaseMilliseconds: 300 });
+  }
+
+  it('has the p99 of the statements since the last line, which many fast ones do not hide', () => {
+    start();
+    durations.record(2_000);
+    pulseAt(0);
+    for (let i = 0; i < 98; i++) durations.record(1);
+    for (let i = 0; i < 2; i++) durations.record(600);
+    pulseAt(0);
+    pulseAt(0);
+    expect(lines.map((line) => line.DatabaseMilliseconds)).to.deep.equal([2_000, 600, 0]);
   });
 
   it('does not count the time in which the process itself was busy', () => {
-    const busy = { idle: 10, active: 90, utilization: 0.9 };
-    const loop = mock.method(performance, 'eventLoopUtilization', () => busy);
     start();
-    now = { ...idle, statements: 10, statementSeconds: 3 };
-    mock.timers.tick(60_000);
-    loop.mock.restore();
+    durations.record(300);
+    pulseAt(0.9);
     expect(lines[0]).to.include({ DatabaseMilliseconds: 30 });
   });
 

@@ -1,3 +1,4 @@
+import { createHistogram } from 'node:perf_hooks';
 import { expect } from 'chai';
 import knex from 'knex';
 import type { Database } from '../../src/database/database.ts';
@@ -18,6 +19,7 @@ function scripted(failures: Error[] = []) {
       if (failure !== undefined) throw failure;
       return JSON.parse('[]');
     },
+    durations: createHistogram(),
     statistics: () => idleDatabase,
     close: async () => {},
   };
