@@ -57,13 +57,13 @@ export interface Thresholds {
  * The cooldowns are those of `count` in copilot/plusone/manifest.yml; 500 ms and the database's 80 % are those of the
  * alarms Slow and DatabaseBusy in tools/alerts/alarms.ts. 3 and 1 are Plusone's own: a backlog of three rounds is not a moment's burst,
  * and below one round the next free task takes everything. A statement by key takes about a millisecond. A service reports
- * three times a minute; where one of the three is at 500 ms and explains the minute's p99, their average is above 100. Three minutes are one period of CloudWatch and its delay.
+ * three times a minute; where one of the three is at 500 ms and explains the minute's p99, their average is above 150. Three minutes are one period of CloudWatch and its delay.
  */
 export const DEFAULT_THRESHOLDS: Thresholds = {
   waitingPerExecuting: { out: 3, in: 1 },
   responseMilliseconds: { out: 500, in: 250 },
   databasePercent: 80,
-  databaseMilliseconds: 100,
+  databaseMilliseconds: 150,
   cooldownMilliseconds: { out: 30_000, in: 120_000 },
   maximumAgeMilliseconds: 180_000,
 };

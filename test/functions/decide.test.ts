@@ -85,9 +85,9 @@ describe('decide', () => {
     const decision = decide({ ...BUSY, databaseMilliseconds: fresh(300) });
     expect(decision).to.include({ desired: BUSY.desired, indicated: 'out' });
     expect(decision.reason).to.include(
-      'the database is the bottleneck: the p99 of statements is 300 ms, not below 100',
+      'the database is the bottleneck: the p99 of statements is 300 ms, not below 150',
     );
-    expect(step({ ...BUSY, databaseMilliseconds: fresh(99) })).to.equal(1);
+    expect(step({ ...BUSY, databaseMilliseconds: fresh(149) })).to.equal(1);
   });
 
   it('adds no task for a p99 that is newer than what is known of the database', () => {
@@ -107,7 +107,7 @@ describe('decide', () => {
     for (const other of ['none', undefined] as const) {
       expect(step({ ...BUSY, databasePercent: other })).to.equal(1);
       expect(step({ ...BUSY, databaseMilliseconds: other })).to.equal(1);
-      expect(step({ ...BUSY, databasePercent: other, databaseMilliseconds: fresh(100) })).to.equal(0);
+      expect(step({ ...BUSY, databasePercent: other, databaseMilliseconds: fresh(150) })).to.equal(0);
       expect(step({ ...BUSY, databaseMilliseconds: other, databasePercent: fresh(80) })).to.equal(0);
     }
   });
