@@ -1,7 +1,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install doctor dev test test-unit test-integration test-drills test-cluster test-aws check clean
+.PHONY: help install doctor dev test test-unit test-integration test-drills test-cluster test-applications test-aws check clean
 
 help: ## List the commands
 	@awk 'BEGIN { FS = ":.*## " } /^##@/ { printf "\n%s\n", substr($$0, 5) } /^[a-z_-]+:.*## / { printf "  %-24s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ test-drills: install ## The fault drills in short, and the fuzzing of the API
 
 test-cluster: install ## The tests in a kind cluster of their own (needs Docker, kind and kubectl)
 	@npm run --silent test:cluster
+
+test-applications: install ## Sample workspaces, brought up by plusone in kind clusters of their own (the same needs)
+	@npm run --silent test:applications
 
 test-aws: install ## The rehearsal against an AWS-compatible endpoint (needs Docker and copilot)
 	@npm run --silent test:aws

@@ -200,6 +200,7 @@ function planOf(workspace: Workspace, environment: string, workloads: readonly W
 function typedFor(cluster: string): Typed {
   return {
     again: `plusone up --cluster ${cluster}`,
+    port: '--port',
     otherPort: (port) => `plusone up --port ${port}`,
     otherCluster: 'plusone up --cluster another',
     down: `plusone down --cluster ${cluster}`,

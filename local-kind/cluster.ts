@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parse, stringify } from 'yaml';
@@ -53,6 +54,8 @@ interface Options {
 /** The commands that a refusal names, as the user types them. */
 export interface Typed {
   again: string;
+  /** The name of the option or variable with the port. */
+  port: string;
   otherPort(port: number): string;
   otherCluster: string;
   down: string;
@@ -61,6 +64,7 @@ export interface Typed {
 function typedMake(cluster: string): Typed {
   return {
     again: `make up CLUSTER=${cluster}`,
+    port: 'PORT',
     otherPort: (port) => `make up PORT=${port}`,
     otherCluster: 'make up CLUSTER=another',
     down: `make down CLUSTER=${cluster}`,
@@ -69,9 +73,9 @@ function typedMake(cluster: string): Typed {
 
 /**
  * Creates the cluster, or uses the one of that name: a stopped node is started, a lost kubeconfig is exported again. It
- * never deletes a cluster.
- * @throws {Refusal} when the port is in use, the cluster does not answer within `answerSeconds`, or it has another port
- * or number of nodes than asked for
+ * deletes a cluster only if its creation was interrupted: that one has no data yet, and never becomes ready.
+ * @throws {Refusal} when the port is in use, the cluster does not answer within `answerSeconds`, it has another port
+ * or number of nodes than asked for, or another process is creating it
  */
 export async function ensureCluster(
   name: string,
@@ -86,13 +90,17 @@ export async function ensureCluster(
   const connection = ['--kubeconfig', kubeconfig, '--context', `kind-${name}`];
   const kubectl = kubectlOf(connection);
   const nodePort = mapping.containerPort;
+  const creation = creationOf(name, kubeconfig);
   const existing = await nodesOf(name);
 
-  if (existing.length > 0) {
+  if (existing.length > 0 && creation.isInterrupted(typed)) {
+    tell('interrupted creation repeated');
+    await output('kind', ['delete', 'cluster', '--name', name, '--kubeconfig', kubeconfig]);
+  } else if (existing.length > 0) {
     const published = await publishedPort(name, nodePort, typed);
     if (port !== undefined && port !== published)
       throw new Refusal(
-        `the cluster ${name} has port ${published}, and a cluster keeps its port: leave PORT out, or ${typed.down} first`,
+        `the cluster ${name} has port ${published}, and a cluster keeps its port: leave ${typed.port} out, or ${typed.down} first`,
       );
     if (workers !== undefined && workers !== existing.length - 1)
       throw new Refusal(
@@ -116,10 +124,45 @@ export async function ensureCluster(
   await requireFreePort(mapping.hostPort, typed.otherPort);
   const nodes = [...config.nodes, ...Array.from({ length: workers ?? 0 }, () => ({ role: 'worker', image }))];
   const create = ['create', 'cluster', '--name', name, '--image', image, '--kubeconfig', kubeconfig];
+  creation.begin();
   await run('kind', [...create, '--config', '-'], { input: stringify({ ...config, nodes }) });
+  creation.end();
   tell([name, image, ...(workers ? [`${workers} workers`] : [])].join(', '));
   const created = serviceNodes(name, await nodesOf(name));
   return { name, port: mapping.hostPort, nodePort, nodes: created, connection, kubectl };
+}
+
+/** Records in a file that a cluster is being created: an interrupted `kind create` leaves containers that never get ready. */
+function creationOf(name: string, kubeconfig: string) {
+  const file = `${kubeconfig}.${name}.creating`;
+  return {
+    begin() {
+      mkdirSync(dirname(file), { recursive: true });
+      writeFileSync(file, String(process.pid));
+    },
+    end() {
+      rmSync(file, { force: true });
+    },
+    /** Throws a Refusal if another process is still creating it. */
+    isInterrupted(typed: Typed): boolean {
+      if (!existsSync(file)) return false;
+      const id = Number(readFileSync(file, 'utf8'));
+      if (id !== process.pid && isRunning(id))
+        throw new Refusal(
+          `process ${id} is creating the cluster ${name}: wait for it. If that is another program, ${typed.down} first`,
+        );
+      return true;
+    },
+  };
+}
+
+function isRunning(id: number): boolean {
+  try {
+    return process.kill(id, 0);
+  } catch (error) {
+    // It belongs to another user.
+    return error instanceof Error && 'code' in error && error.code === 'EPERM';
+  }
 }
 
 /** Runs kubectl with these words for the cluster; what it says of some verbs is for people. */

@@ -11,6 +11,9 @@ export async function portForward(
 ): Promise<{ url: string; end(): void }> {
   const forward = ['port-forward', '-n', namespace, target, `:${port}`];
   const child = spawn('kubectl', [...connection, ...forward], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const end = () => child.kill();
+  // Of an interrupted command nothing must be left.
+  process.once('exit', end);
   let said = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     said += text;
@@ -21,5 +24,5 @@ export async function portForward(
   ]);
   const [, local] = /^Forwarding from 127\.0\.0\.1:(\d+)/.exec(String(line)) ?? [];
   if (local === undefined) throw new Error(`kubectl ${forward.join(' ')} found no way to ${target}: ${said}`);
-  return { url: `http://127.0.0.1:${local}`, end: () => child.kill() };
+  return { url: `http://127.0.0.1:${local}`, end };
 }

@@ -15,12 +15,11 @@ export interface Holder {
   readonly isService: boolean;
 }
 
+const portOfMake = (free: number) => `make up PORT=${free}`;
+
 /** Throws a Refusal with the process that listens on that port of this machine, if there is one. */
-export async function requireFreePort(
-  port: number,
-  otherPort = (free: number) => `make up PORT=${free}`,
-): Promise<void> {
-  const holder = await holderOf(port);
+export async function requireFreePort(port: number, otherPort = portOfMake): Promise<void> {
+  const holder = await holderOf(port, otherPort);
   if (holder)
     throw new Refusal(
       `port ${port} is in use by ${holder.name}\nStop it (${holder.remedy}), or use another port: ${otherPort(port + 1)}`,
@@ -28,7 +27,7 @@ export async function requireFreePort(
 }
 
 /** The process that listens on that port of this machine, or undefined. Throws a Refusal if the port needs privileges. */
-export async function holderOf(port: number): Promise<Holder | undefined> {
+export async function holderOf(port: number, otherPort = portOfMake): Promise<Holder | undefined> {
   // On some systems 127.0.0.1 is free while another process listens on all addresses and would answer instead.
   for (const address of ['127.0.0.1', '::']) {
     const server = createServer();
@@ -39,7 +38,7 @@ export async function holderOf(port: number): Promise<Holder | undefined> {
       const code = error instanceof Error && 'code' in error ? error.code : undefined;
       if (code === 'EADDRINUSE') return await describe(port);
       if (code === 'EACCES')
-        throw new Refusal(`port ${port} needs root privileges; use one above 1023: make up PORT=5001`);
+        throw new Refusal(`port ${port} needs root privileges; use one above 1023: ${otherPort(5001)}`);
       // A machine without IPv6.
       if (code !== 'EADDRNOTAVAIL' && code !== 'EAFNOSUPPORT') throw error;
     }

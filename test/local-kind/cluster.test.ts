@@ -1,4 +1,5 @@
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
@@ -81,6 +82,36 @@ describe('An existing kind cluster', () => {
     program('kubectl', 'exit 1');
     program('kind', `[ "$1 $2" = 'get nodes' ] && echo ${NODE} && exit 0; exit 1`);
     expect(await refusal()).to.contain(`make down CLUSTER=${NAME} deletes it with its data`);
+  });
+
+  /** Records that this process, or one that has ended, was creating the cluster. */
+  function creating(id: number): string {
+    const kubeconfig = join(folder, 'kubeconfig');
+    writeFileSync(`${kubeconfig}.${NAME}.creating`, String(id));
+    return kubeconfig;
+  }
+
+  it('is created again if its creation was interrupted', async () => {
+    const ended = spawnSync('true').pid;
+    const kubeconfig = creating(ended);
+    program(
+      'kind',
+      `[ "$1" = delete ] && touch ${folder}/deleted; [ "$1 $2" = 'get nodes' ] && [ ! -e ${folder}/deleted ] && echo ${NODE}; exit 0`,
+    );
+    const port = await freePort();
+    await ensureCluster(NAME, { PORT: port }, () => {}, 0, kubeconfig);
+    expect(calls()).to.match(/kind delete cluster --name house .*kind create cluster --name house /s);
+    expect(readdirSync(folder)).not.to.include(`kubeconfig.${NAME}.creating`);
+  });
+
+  it('is left alone while another process creates it', async () => {
+    const kubeconfig = creating(process.ppid);
+    const result = await ensureCluster(NAME, {}, () => {}, 0, kubeconfig).catch((error: unknown) => error);
+    expect(result)
+      .to.be.instanceOf(Refusal)
+      .with.property('message')
+      .that.contains(`process ${process.ppid} is creating the cluster ${NAME}`);
+    expect(calls()).not.to.match(/\b(delete|create)\b/);
   });
 
   it('is not deleted for another port', async () => {

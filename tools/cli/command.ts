@@ -67,6 +67,9 @@ export const clusterOption = {
   help: 'the kind cluster (default: the name of the application)',
 } as const satisfies Option;
 
+/** What a message about missing programs ends with: the package has no `make doctor`. */
+export const AFTER_INSTALLING = 'Then run the same command again.';
+
 /** A command from its declaration. */
 export function command<const O extends Options>(definition: Definition<O>): Command {
   const { run, ...rest } = definition;

@@ -7,7 +7,7 @@ import { openWorkspace } from '../../manifest/workspace.ts';
 import { attached, Failed, output } from '../terminal/programs.ts';
 import { say } from '../terminal/progress.ts';
 import { requireTools } from '../terminal/requirements.ts';
-import { clusterOption, command, table, wholeNumber, workspaceOptions } from './command.ts';
+import { AFTER_INSTALLING, clusterOption, command, table, wholeNumber, workspaceOptions } from './command.ts';
 import { exitCodes } from './exit.ts';
 
 const common = { workspace: workspaceOptions.workspace, cluster: clusterOption } as const;
@@ -20,7 +20,7 @@ interface Place {
 
 async function connect({ workspace, cluster }: Place) {
   const found = openWorkspace(workspace);
-  await requireTools(['docker', 'kind', 'kubectl']);
+  await requireTools(['docker', 'kind', 'kubectl'], AFTER_INSTALLING);
   const { connect: connectTo } = await import('../../local-kind/application.ts');
   return { ...(await connectTo(found, cluster)), found };
 }
@@ -234,7 +234,7 @@ export const downCommand = command({
   options: { ...common, help },
   async run(values) {
     const found = openWorkspace(values.workspace);
-    await requireTools(['docker', 'kind']);
+    await requireTools(['docker', 'kind'], AFTER_INSTALLING);
     const { clusterName, kubeconfigOf } = await import('../../local-kind/application.ts');
     const name = clusterName(found, values.cluster);
     await output('kind', ['delete', 'cluster', '--name', name, '--kubeconfig', kubeconfigOf(name)]).catch(
@@ -242,7 +242,7 @@ export const downCommand = command({
         throw error instanceof Failed ? new Error(error.message) : error;
       },
     );
-    say(`the cluster ${name} is gone`);
+    say(`deleted the cluster ${name}`);
     return exitCodes.done;
   },
 });

@@ -2,9 +2,17 @@ import { watch } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Outcome, Wanted } from '../../local-kind/application.ts';
 import { openWorkspace, type Workspace } from '../../manifest/workspace.ts';
+import { stopAll } from '../terminal/programs.ts';
 import { duration, remark, say } from '../terminal/progress.ts';
 import { requireTools } from '../terminal/requirements.ts';
-import { clusterOption, command, environmentOption, wholeNumber, workspaceOptions } from './command.ts';
+import {
+  AFTER_INSTALLING,
+  clusterOption,
+  command,
+  environmentOption,
+  wholeNumber,
+  workspaceOptions,
+} from './command.ts';
 import { exitCodes } from './exit.ts';
 
 const { workspace, help } = workspaceOptions;
@@ -42,11 +50,13 @@ export const upCommand = command({
       cluster: values.cluster,
       port: values.port === undefined ? undefined : wholeNumber('--port', values.port, 1, 65535),
     };
-    process.once('SIGINT', () => {
-      remark('\nstopped; the same command goes on from there');
-      process.exit(exitCodes.interrupted);
-    });
-    await requireTools(['docker', 'docker buildx', 'kind', 'kubectl']);
+    for (const signal of ['SIGINT', 'SIGTERM'] as const)
+      process.once(signal, () => {
+        stopAll();
+        remark('\ninterrupted; the same command continues from there');
+        process.exit(exitCodes.interrupted);
+      });
+    await requireTools(['docker', 'docker buildx', 'kind', 'kubectl'], AFTER_INSTALLING);
     const outcome = await bringUp(found, wanted, values.json ?? false);
     if (values.watch) await follow(found, wanted);
     return outcome.workloads.some(({ failure }) => failure !== undefined) ? exitCodes.failed : exitCodes.done;

@@ -118,16 +118,18 @@ export async function lookAtTool(name: ToolName, limitMilliseconds = TIMEOUT_MIL
 }
 
 /**
- * Checks these tools.
+ * Checks these tools. `advice` ends the message: what the user of this program can do next.
  * @throws {Refusal} naming each one that is missing or does not work, with the command that installs it
  */
-export async function requireTools(names: readonly ToolName[]): Promise<void> {
+export async function requireTools(
+  names: readonly ToolName[],
+  advice = 'make doctor checks all requirements.',
+): Promise<void> {
   const findings = await Promise.all(names.map(async (name) => ({ name, ...(await lookAtTool(name)) })));
   const problems = findings
     .filter(({ mark }) => mark === '✗')
     .map(({ name, says, remedy = [] }) => [`${name} ${says}`, ...remedy.map((line) => `  ${line}`)].join('\n'));
-  if (problems.length > 0)
-    throw new Refusal(`missing:\n\n${problems.join('\n\n')}\n\nmake doctor checks all requirements.`);
+  if (problems.length > 0) throw new Refusal(`missing:\n\n${problems.join('\n\n')}\n\n${advice}`);
 }
 
 function engineProblem({ message, stderr }: Failed): Finding {
