@@ -124,7 +124,17 @@ secrets: .local/gitleaks-$(GITLEAKS) ## Look for secrets in the history, and in 
 	@mv .local/gitleaks $@
 .PHONY: drill fuzz sbom audit secrets
 
-##@ AWS (Copilot); ENV=test unless you say ENV=prod
+##@ AWS (Copilot); ENV=test unless you say ENV=prod; EJECTED=1 when it was taken out of Copilot
+EJECT = node_modules/.bin/node tools/cli.ts eject
+EJECTED_SERVICE = --environment $(or $(ENV),test) --service plusone
+# They run `copilot env deploy` or `copilot env delete`, which take the steps of eject back or know nothing of them.
+ifdef EJECTED
+infra-plan infra-create infra-destroy: refuse-ejected
+.PHONY: refuse-ejected
+refuse-ejected:
+	@echo 'EJECTED=1: this target runs Copilot, and the environment was taken out of it: docs/eject.md' >&2; exit 1
+endif
+
 infra-plan: install ## What infra-create and publish would create or change; touches nothing
 	@node_modules/.bin/node tools/aws/infra-plan.ts
 
@@ -132,10 +142,10 @@ infra-create: install ## Create or update the application, environment and datab
 	@node_modules/.bin/node tools/aws/infra-create.ts
 
 publish: install ## Release this commit: AWS_ACCOUNT=123456789012 make publish
-	@node_modules/.bin/node tools/aws/publish.ts
+	@$(if $(EJECTED),$(EJECT) deploy $(EJECTED_SERVICE) $(if $(YES),--yes),node_modules/.bin/node tools/aws/publish.ts)
 
 logs-aws: install ## Follow the log of the service; SINCE=1h to begin earlier
-	@node_modules/.bin/node tools/aws/logs.ts
+	@$(if $(EJECTED),$(EJECT) logs $(EJECTED_SERVICE) --follow --since $(or $(SINCE),5m),node_modules/.bin/node tools/aws/logs.ts)
 
 search: install ## Search the logs of an environment that ships them: QUERY='level:error' SINCE=1h
 	@node_modules/.bin/node tools/aws/search.ts

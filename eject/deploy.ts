@@ -96,7 +96,7 @@ export async function deploy(session: Omit<Session, 'inventory'>, wanted: Wanted
   if (problems.length > 0)
     throw new Refusal([`${name} is not released:`, ...problems.map((line) => `  ${line}`)].join('\n'));
   for (const [id, properties] of real.modified) say(`${name}: ${id}: ${properties.join(', ')}`);
-  await session.confirm(`release ${service} to ${environment}?`);
+  await session.confirm(`release ${service} to ${environment} in ${region}, account ${account}?`);
   await execute({ ...session, inventory }, stack, update);
   say(`${name}: released`);
   keep(wanted.output, name, template, after.parameters);

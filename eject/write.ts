@@ -1,7 +1,10 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import type { Inventory } from './inventory.ts';
+import { type Inventory, workloadStacks } from './inventory.ts';
 import { type Change, stepNames } from './steps.ts';
+
+/** What `write` writes the stacks as. */
+export const formats = ['cloudformation', 'cdk'] as const;
 
 /** Writes a file with the folders above it. */
 export function writeText(path: string, text: string): void {
@@ -38,6 +41,31 @@ export function stackFiles(inventory: Inventory, changes: readonly Change[]): Ma
     files.set(join('stacks', stack.name, 'tags.json'), json(tags));
   }
   return files;
+}
+
+/**
+ * The buildspec of a CodeBuild project that releases every service and job of the environment without Copilot
+ * (https://docs.aws.amazon.com/codebuild/latest/userguide/build-spec-ref.html). Docker needs privileged mode there.
+ */
+export function buildspec(inventory: Inventory): string {
+  const { environment } = inventory;
+  const releases = workloadStacks(inventory).map(
+    ({ workload }) =>
+      `      - plusone eject deploy --environment ${environment} --service ${workload} --tag "\${CODEBUILD_RESOLVED_SOURCE_VERSION:0:12}" --yes`,
+  );
+  return `version: 0.2
+env:
+  shell: bash
+phases:
+  install:
+    runtime-versions:
+      nodejs: 22
+    commands:
+      - npm install --global plusone@1
+  build:
+    commands:
+${releases.join('\n')}
+`;
 }
 
 function json(value: unknown): string {

@@ -4,6 +4,7 @@ import { nearest } from '../manifest/nearest.ts';
 import { checkCommand } from './cli/check.ts';
 import { type Command, helpOf, table } from './cli/command.ts';
 import { completionCommand, completionsOf } from './cli/completion.ts';
+import { ejectCommands } from './cli/eject.ts';
 import { exitCodeOf, exitCodes, exitCodeTable } from './cli/exit.ts';
 import { downCommand, execCommand, jobRunCommand, logsCommand, statusCommand } from './cli/running.ts';
 import { schemaCommand } from './cli/schema.ts';
@@ -16,13 +17,14 @@ import { stopAll } from './terminal/programs.ts';
 const groups: readonly (readonly [title: string, commands: readonly Command[]])[] = [
   ['Run on this machine', [upCommand, statusCommand, logsCommand, execCommand, jobRunCommand, downCommand]],
   ['Check and translate', [checkCommand, synthCommand, schemaCommand]],
+  ['Leave Copilot, and stay on AWS', ejectCommands],
   ['Other', [completionCommand]],
 ];
 const commands = groups.flatMap(([, group]) => group);
 
 function help(): string {
   return [
-    'Run an AWS Copilot application on your own machine, check it, or take it to Kubernetes.',
+    'Run an AWS Copilot application on your own machine, check it, or take it out of Copilot: to Kubernetes, or to\nplain CloudFormation.',
     '',
     'Usage: plusone <command> [options]',
     ...groups.flatMap(([title, group]) => ['', title, ...table(group.map(({ name, summary }) => [name, summary]))]),

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { stackPolicy } from '../../eject/apply.ts';
-import { eject, fileJournal } from '../../eject/main.ts';
+import { fileJournal } from '../../eject/main.ts';
 import { nothing } from '../../eject/steps.ts';
 
 describe('the journal', () => {
@@ -39,45 +39,5 @@ describe('the temporary stack policy', () => {
     const policy = JSON.parse(stackPolicy({ expected: { ...nothing, removed: ['A'] }, mayReplace: ['B'] }));
     expect(policy.Statement[1].NotResource).to.deep.equal(['LogicalResourceId/B']);
     expect(policy.Statement[2].NotResource).to.deep.equal(['LogicalResourceId/A']);
-  });
-});
-
-describe('the command eject', () => {
-  const run = async (...words: string[]) => {
-    const { log, error } = console;
-    let output = '';
-    console.log = console.error = (line: string) => {
-      output += `${line}\n`;
-    };
-    try {
-      return { code: await eject(words), output };
-    } finally {
-      Object.assign(console, { log, error });
-    }
-  };
-
-  it('explains itself', async () => {
-    const { code, output } = await run('--help');
-    expect(code).to.equal(0);
-    expect(output).to.contain('Usage: eject plan');
-  });
-
-  it('says what is wrong with its usage', async () => {
-    for (const [words, message] of [
-      [['start'], 'start: expected plan, write, check, apply, undo'],
-      [['apply', '--environment', 'test'], 'apply : expected a step: retain, pin, detach, drop, environment'],
-      [['plan'], '--environment is missing'],
-      [['plan', '--unknown'], "Unknown option '--unknown'"],
-    ] as const) {
-      const { code, output } = await run(...words);
-      expect(code, output).to.equal(64);
-      expect(output).to.contain(message);
-    }
-  });
-
-  it('says which file is missing', async () => {
-    const { code, output } = await run('write', '--environment', 'test', '--output', '/nowhere');
-    expect(code).to.equal(66);
-    expect(output).to.contain('inventory.json is not there');
   });
 });

@@ -33,7 +33,7 @@ const environment = 'test';
 const names = ['web', 'api'] as const;
 const environmentStack = `${application}-${environment}`;
 const stacks = [environmentStack, ...names.map((name) => `${environmentStack}-${name}`)];
-const entry = resolve('eject/main.ts');
+const entry = resolve('tools/cli.ts');
 const killer = resolve('test/eject/kill-after.ts');
 const steps = ['retain', 'pin', 'detach', 'drop', 'environment'] as const;
 
@@ -112,7 +112,7 @@ describe('the way out of Copilot', function () {
     const node = env.KILL_AFTER ? ['--import', killer, entry] : [entry];
     const { status, signal, stdout, stderr } = spawnSync(
       process.execPath,
-      [...node, ...words, '--environment', environment],
+      [...node, 'eject', ...words, '--environment', environment],
       { cwd: folder, encoding: 'utf8', env: { ...cleanEnvironment(), ...env } },
     );
     return { status, signal, output: `${stdout}${stderr}` };

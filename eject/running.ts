@@ -1,0 +1,64 @@
+import { DescribeServicesCommand, ECSClient, ListTasksCommand } from '@aws-sdk/client-ecs';
+import { openWorkspace } from '../manifest/workspace.ts';
+import { attached } from '../tools/terminal/programs.ts';
+import { Refusal } from '../tools/terminal/refusal.ts';
+import { clients, deployedResources, handler } from './aws.ts';
+
+/** A service of an environment. */
+export interface Running {
+  readonly workspace: string | undefined;
+  readonly environment: string;
+  readonly service: string;
+}
+
+const eventsShown = 5;
+
+/** Prints how many tasks of a service run, its deployments, and the last events. Throws Refusal when there is none. */
+export async function status(running: Running): Promise<void> {
+  const { ecs, cluster, arn } = await find(running);
+  const { services: [found] = [] } = await ecs.send(new DescribeServicesCommand({ cluster, services: [arn] }));
+  if (!found) throw new Refusal(`ECS has no service ${arn}`);
+  console.log(`${found.runningCount} of ${found.desiredCount} tasks run`);
+  for (const { status, rolloutState, runningCount, desiredCount, taskDefinition, updatedAt } of found.deployments ?? [])
+    console.log(
+      `${status} ${rolloutState ?? ''}: ${runningCount} of ${desiredCount}, ${taskDefinition?.split('/').at(-1)}, ${updatedAt?.toISOString() ?? ''}`,
+    );
+  for (const { createdAt, message } of (found.events ?? []).slice(0, eventsShown))
+    console.log(`${createdAt?.toISOString() ?? ''}  ${message}`);
+}
+
+/** Prints the log of a service or job from a time on. Throws Failed. */
+export async function logs(
+  { workspace, environment, service }: Running,
+  since: string,
+  follow: boolean,
+): Promise<void> {
+  const group = `/copilot/${openWorkspace(workspace).application}-${environment}-${service}`;
+  await attached('aws', ['logs', 'tail', group, '--since', since, ...(follow ? ['--follow'] : [])]);
+}
+
+/** Runs a command in a container of a running task. Throws Refusal when no task runs, and Failed. */
+export async function exec(running: Running, container: string, command: string): Promise<void> {
+  const { ecs, cluster, arn } = await find(running);
+  const { taskArns: [task] = [] } = await ecs.send(
+    new ListTasksCommand({ cluster, serviceName: arn, desiredStatus: 'RUNNING' }),
+  );
+  if (task === undefined) throw new Refusal(`no task of ${running.service} runs`);
+  await attached('aws', [
+    ...['ecs', 'execute-command', '--cluster', cluster, '--task', task],
+    ...['--container', container, '--interactive', '--command', command],
+  ]);
+}
+
+async function find({
+  workspace,
+  environment,
+  service,
+}: Running): Promise<{ ecs: ECSClient; cluster: string; arn: string }> {
+  const { cloudFormation } = clients();
+  const main = `${openWorkspace(workspace).application}-${environment}`;
+  const cluster = (await deployedResources(cloudFormation, main)).Cluster?.physicalId;
+  const arn = (await deployedResources(cloudFormation, `${main}-${service}`)).Service?.physicalId;
+  if (cluster === undefined || arn === undefined) throw new Refusal(`${main}-${service} has no service of ECS`);
+  return { ecs: new ECSClient({ requestHandler: handler(process.env) }), cluster, arn };
+}

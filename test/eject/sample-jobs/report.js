@@ -1,0 +1,1 @@
+console.log(`a report for ${process.env.READERS}`);
