@@ -5,7 +5,7 @@
 
 /** A metric of CloudWatch compared with a threshold, for some periods one after the other. */
 export interface MetricCondition {
-  readonly of: 'loadBalancer' | 'database' | 'deadLetters';
+  readonly of: 'loadBalancer' | 'database' | 'deadLetters' | 'scaler' | 'pageCheck' | 'birthdayCheck';
   readonly name: string;
   /** Sum, Average, Minimum, or a percentile such as p99. */
   readonly statistic: string;
@@ -46,6 +46,8 @@ export interface Alarm {
    * part: does nothing by itself on AWS, and is part of a combination.
    */
   readonly urgency: 'page' | 'inform' | 'part';
+  /** Where it is on AWS: in the stack of `make uptime`, in another region; without it in that of the service. */
+  readonly stack?: 'uptime';
   readonly cloudwatch: MetricCondition | Combination | Missing;
   readonly prometheus: Rule | Missing;
 }
@@ -55,6 +57,18 @@ const MINUTES = 60;
 
 const perMinute = { periodSeconds: 60, missing: 'notBreaching' } as const;
 const moreThanTen = { statistic: 'Sum', comparison: 'GreaterThanThreshold', threshold: 10, ...perMinute } as const;
+
+const failedCheck = {
+  name: 'HealthCheckStatus',
+  statistic: 'Minimum',
+  comparison: 'LessThanThreshold',
+  threshold: 1,
+  periodSeconds: 60,
+  periods: 1,
+  missing: 'breaching',
+} as const;
+
+const NO_SCALER = 'The function that scales runs on AWS; in the cluster the autoscaler does it';
 
 /** `maximum` is the most tasks that the service may have. */
 export function alarms(maximum: number): readonly Alarm[] {
@@ -183,7 +197,63 @@ export function alarms(maximum: number): readonly Alarm[] {
         periods: 1,
         missing: 'notBreaching',
       },
-      prometheus: { missing: 'Logs are shipped from AWS only' },
+      prometheus: { missing: 'The cluster has no dead-letter queue: its log reader waits and sends again' },
+    },
+    {
+      name: 'ScalerFails',
+      what: 'has a scaler that failed or did not run for 3 minutes; the tasks that run are left as they are',
+      urgency: 'inform',
+      cloudwatch: {
+        of: 'scaler',
+        name: 'Failed',
+        statistic: 'Maximum',
+        comparison: 'GreaterThanOrEqualToThreshold',
+        threshold: 1,
+        periodSeconds: 60,
+        periods: 3,
+        // A scaler that does not run says nothing.
+        missing: 'breaching',
+      },
+      prometheus: { missing: NO_SCALER },
+    },
+    {
+      name: 'AtMaximum',
+      what: 'has a scaler that wanted more tasks than the maximum for 5 minutes',
+      urgency: 'inform',
+      cloudwatch: {
+        of: 'scaler',
+        name: 'AtMaximum',
+        statistic: 'Minimum',
+        comparison: 'GreaterThanOrEqualToThreshold',
+        threshold: 1,
+        periods: 5,
+        ...perMinute,
+      },
+      prometheus: { missing: NO_SCALER },
+    },
+    {
+      name: 'Unreachable',
+      what: 'does not answer from outside: its page, or a birthday',
+      urgency: 'page',
+      stack: 'uptime',
+      cloudwatch: { anyOf: ['PageUnreachable', 'BirthdayUnreachable'] },
+      prometheus: { expression: 'min(probe_success{job="uptime"}) == 0', forSeconds: 10, pages: true },
+    },
+    {
+      name: 'PageUnreachable',
+      what: 'does not answer with its page from outside',
+      urgency: 'part',
+      stack: 'uptime',
+      cloudwatch: { of: 'pageCheck', ...failedCheck },
+      prometheus: { missing: 'Unreachable has both checks; the page names the one that fails' },
+    },
+    {
+      name: 'BirthdayUnreachable',
+      what: 'does not answer with a birthday from outside',
+      urgency: 'part',
+      stack: 'uptime',
+      cloudwatch: { of: 'birthdayCheck', ...failedCheck },
+      prometheus: { missing: 'As PageUnreachable' },
     },
   ];
 }

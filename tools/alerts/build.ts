@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { alarms } from './alarms.ts';
-import { cloudWatchAddon } from './cloudwatch.ts';
+import { cloudWatchAddon, uptimeTemplate } from './cloudwatch.ts';
 import { prometheusRules } from './prometheus.ts';
 
 const MANIFEST = 'copilot/plusone/manifest.yml';
@@ -16,6 +16,7 @@ export function alertFiles(): Readonly<Record<string, string>> {
   const all = alarms(Number(maximum));
   return {
     'copilot/plusone/addons/alarms.yml': cloudWatchAddon(all),
+    'tools/aws/uptime.yml': uptimeTemplate(all),
     'tools/dashboard/kubernetes/alerts.yml': prometheusRules(all),
   };
 }

@@ -1,14 +1,31 @@
-/** The definition of alarms → an addon of the service with CloudWatch's alarms. */
+/** The definition of alarms → CloudWatch's alarms: an addon of the service, and the stack of `make uptime`. */
 import { stringify } from 'yaml';
 import type { Alarm, Combination, MetricCondition } from './alarms.ts';
 import { runbookOf } from './runbook.ts';
 
-const SERVICE = `\${App}-\${Env}-\${Name}`;
-const DASHBOARD =
-  `https://\${AWS::Region}.console.aws.amazon.com/cloudwatch/home?region=\${AWS::Region}` +
-  `#dashboards/dashboard/${SERVICE}`;
-const topic = (name: string) => ({ 'Fn::ImportValue': { 'Fn::Sub': `\${App}-\${Env}-${name}` } });
-const TOPICS = { page: [topic('PageTopic'), topic('AlarmTopic')], inform: [topic('AlarmTopic')], part: [] } as const;
+const HEADER = '# Made from tools/alerts/alarms.ts by `npm run alerts:build`: change that, not this.\n';
+
+/** What the alarms of a stack have in common. */
+interface StackNames {
+  /** Application, environment and name of the service, as `Fn::Sub` takes them. */
+  readonly service: string;
+  readonly region: string;
+  /** Who is told. */
+  readonly topics: Readonly<Record<Alarm['urgency'], readonly object[]>>;
+}
+
+const exported = (name: string) => ({ 'Fn::ImportValue': { 'Fn::Sub': `\${App}-\${Env}-${name}` } });
+
+const OF_THE_SERVICE: StackNames = {
+  service: `\${App}-\${Env}-\${Name}`,
+  region: `\${AWS::Region}`,
+  topics: { page: [exported('PageTopic'), exported('AlarmTopic')], inform: [exported('AlarmTopic')], part: [] },
+};
+const OF_UPTIME: StackNames = {
+  service: `\${Service}`,
+  region: `\${Region}`,
+  topics: { page: [{ Ref: 'PageTopic' }], inform: [], part: [] },
+};
 
 const OWNERS: Readonly<
   Record<MetricCondition['of'], { namespace: string; dimensions: Readonly<Record<string, object>> }>
@@ -17,12 +34,13 @@ const OWNERS: Readonly<
     namespace: 'AWS/ApplicationELB',
     dimensions: { LoadBalancer: { Ref: 'LoadBalancer' }, TargetGroup: { Ref: 'TargetGroup' } },
   },
-  database: {
-    namespace: 'AWS/RDS',
-    dimensions: { DBInstanceIdentifier: { 'Fn::ImportValue': { 'Fn::Sub': `\${App}-\${Env}-Database` } } },
-  },
+  database: { namespace: 'AWS/RDS', dimensions: { DBInstanceIdentifier: exported('Database') } },
   // The name in environments/addons/logs.yml.
   deadLetters: { namespace: 'AWS/SQS', dimensions: { QueueName: { 'Fn::Sub': `\${App}-\${Env}-logs-not-shipped` } } },
+  // As functions/scaler.ts logs them; the prefix is that of scaler.yml.
+  scaler: { namespace: 'Scaler', dimensions: { ServicePrefix: { 'Fn::Sub': `\${App}-\${Env}-\${Name}-Service` } } },
+  pageCheck: { namespace: 'AWS/Route53', dimensions: { HealthCheckId: { Ref: 'PageCheck' } } },
+  birthdayCheck: { namespace: 'AWS/Route53', dimensions: { HealthCheckId: { Ref: 'BirthdayCheck' } } },
 };
 
 /**
@@ -30,12 +48,7 @@ const OWNERS: Readonly<
  * when it is over, under the same name.
  */
 export function cloudWatchAddon(alarms: readonly Alarm[]): string {
-  const resources = alarms.flatMap((alarm): [string, object][] => {
-    const { name, cloudwatch } = alarm;
-    if ('of' in cloudwatch) return [[name, metricAlarm(alarm, cloudwatch)]];
-    return 'missing' in cloudwatch ? [] : [[name, compositeAlarm(alarm, cloudwatch)]];
-  });
-  const template = {
+  return text({
     Parameters: {
       App: { Type: 'String' },
       Env: { Type: 'String' },
@@ -44,21 +57,108 @@ export function cloudWatchAddon(alarms: readonly Alarm[]): string {
       TargetGroup: { Type: 'String' },
       // As in plusone/addons/logs.yml: Copilot asks for the same words in both.
       LogsTo: { Type: 'String', AllowedValues: ['none', 'opensearch', 'datadog', 'newrelic'] },
+      LogsIn: { Type: 'String' },
     },
-    Conditions: { LogsAreShipped: { 'Fn::Not': [{ 'Fn::Equals': [{ Ref: 'LogsTo' }, 'none'] }] } },
-    Resources: Object.fromEntries(resources),
-  };
-  return `# Made from tools/alerts/alarms.ts by \`npm run alerts:build\`: change that, not this.\n${stringify(template, { lineWidth: 0, aliasDuplicateObjects: false })}`;
+    Conditions: {
+      LogsAreShipped: {
+        'Fn::And': [
+          { 'Fn::Not': [{ 'Fn::Equals': [{ Ref: 'LogsTo' }, 'none'] }] },
+          {
+            'Fn::Or': [
+              { 'Fn::Equals': [{ Ref: 'LogsIn' }, 'all'] },
+              { 'Fn::Equals': [{ Ref: 'LogsIn' }, { Ref: 'Env' }] },
+            ],
+          },
+        ],
+      },
+    },
+    Resources: resources(
+      alarms.filter(({ stack }) => stack === undefined),
+      OF_THE_SERVICE,
+    ),
+  });
 }
 
-function metricAlarm(alarm: Alarm, condition: MetricCondition): object {
+/**
+ * The stack of `make uptime`: Route 53 asks from 16 places, every 30 seconds, for the page, which needs no database, and for
+ * a birthday, which does. The metrics of health checks are in us-east-1 only.
+ */
+export function uptimeTemplate(alarms: readonly Alarm[]): string {
+  return text({
+    Parameters: {
+      Service: { Type: 'String', Description: 'Application, environment and name, such as plusone-prod-plusone' },
+      Region: { Type: 'String', Description: 'Where the service is, with its dashboard' },
+      Protocol: { Type: 'String', AllowedValues: ['HTTP', 'HTTPS'] },
+      Host: { Type: 'String' },
+      Port: { Type: 'Number' },
+      User: { Type: 'String', Description: 'A username that is there' },
+    },
+    Resources: {
+      PageCheck: healthCheck('page', '/', '<title'),
+      BirthdayCheck: healthCheck('birthday', { 'Fn::Sub': `/hello/\${User}` }, 'Hello'),
+      ...resources(
+        alarms.filter(({ stack }) => stack === 'uptime'),
+        OF_UPTIME,
+      ),
+      PageTopic: {
+        Type: 'AWS::SNS::Topic',
+        Metadata: {
+          checkov: {
+            skip: [
+              {
+                id: 'CKV_AWS_26',
+                comment:
+                  'CloudWatch cannot publish to a topic that is encrypted with alias/aws/sns. The messages contain no user data',
+              },
+            ],
+          },
+        },
+        Properties: { TopicName: { 'Fn::Sub': `\${Service}-unreachable` } },
+      },
+    },
+    Outputs: { PageTopic: { Value: { Ref: 'PageTopic' } } },
+  });
+}
+
+function healthCheck(what: string, path: string | object, answer: string): object {
+  return {
+    Type: 'AWS::Route53::HealthCheck',
+    Properties: {
+      HealthCheckConfig: {
+        Type: { 'Fn::Sub': `\${Protocol}_STR_MATCH` },
+        FullyQualifiedDomainName: { Ref: 'Host' },
+        Port: { Ref: 'Port' },
+        ResourcePath: path,
+        SearchString: answer,
+        RequestInterval: 30,
+        FailureThreshold: 3,
+      },
+      HealthCheckTags: [{ Key: 'Name', Value: { 'Fn::Sub': `\${Service} ${what}` } }],
+    },
+  };
+}
+
+function text(template: object): string {
+  return `${HEADER}${stringify(template, { lineWidth: 0, aliasDuplicateObjects: false })}`;
+}
+
+function resources(alarms: readonly Alarm[], names: StackNames): Record<string, object> {
+  const entries = alarms.flatMap((alarm): [string, object][] => {
+    const { name, cloudwatch } = alarm;
+    if ('of' in cloudwatch) return [[name, metricAlarm(alarm, cloudwatch, names)]];
+    return 'missing' in cloudwatch ? [] : [[name, compositeAlarm(alarm, cloudwatch, names)]];
+  });
+  return Object.fromEntries(entries);
+}
+
+function metricAlarm(alarm: Alarm, condition: MetricCondition, names: StackNames): object {
   const { namespace, dimensions } = OWNERS[condition.of];
   const isPercentile = /^p\d/.test(condition.statistic);
   return {
     Type: 'AWS::CloudWatch::Alarm',
     ...(condition.of === 'deadLetters' ? { Condition: 'LogsAreShipped' } : {}),
     Properties: {
-      AlarmDescription: description(alarm),
+      AlarmDescription: description(alarm, names),
       Namespace: namespace,
       MetricName: condition.name,
       Dimensions: Object.entries(dimensions).map(([Name, Value]) => ({ Name, Value })),
@@ -70,31 +170,33 @@ function metricAlarm(alarm: Alarm, condition: MetricCondition): object {
       Threshold: condition.threshold,
       ComparisonOperator: condition.comparison,
       TreatMissingData: condition.missing,
-      ...actions(alarm),
+      ...actions(alarm, names),
     },
   };
 }
 
-function compositeAlarm(alarm: Alarm, condition: Combination): object {
+function compositeAlarm(alarm: Alarm, condition: Combination, names: StackNames): object {
   return {
     Type: 'AWS::CloudWatch::CompositeAlarm',
     Properties: {
       // PagerDuty and chat show the name of the alarm, and take it for the key under which it resolves.
-      AlarmName: { 'Fn::Sub': `${SERVICE}-${alarm.name}` },
-      AlarmDescription: description(alarm),
+      AlarmName: { 'Fn::Sub': `${names.service}-${alarm.name}` },
+      AlarmDescription: description(alarm, names),
       AlarmRule: { 'Fn::Sub': expression(condition) },
-      ...actions(alarm),
+      ...actions(alarm, names),
     },
   };
 }
 
-function actions({ urgency }: Alarm): object {
-  const topics = TOPICS[urgency];
+function actions({ urgency }: Alarm, names: StackNames): object {
+  const topics = names.topics[urgency];
   return topics.length === 0 ? {} : { AlarmActions: topics, OKActions: topics };
 }
 
-function description({ name, what }: Alarm): object {
-  return { 'Fn::Sub': `${SERVICE} ${what}. Runbook: ${runbookOf(name)} Dashboard: ${DASHBOARD}` };
+function description({ name, what }: Alarm, { service, region }: StackNames): object {
+  const console = `https://${region}.console.aws.amazon.com/cloudwatch/home?region=${region}`;
+  const dashboard = `${console}#dashboards/dashboard/${service}`;
+  return { 'Fn::Sub': `${service} ${what}. Runbook: ${runbookOf(name)} Dashboard: ${dashboard}` };
 }
 
 function expression(condition: Combination): string {

@@ -3,6 +3,9 @@ import { Failed, output } from '../terminal/programs.ts';
 import { Refusal } from '../terminal/refusal.ts';
 import type { Target } from './command.ts';
 
+/** The metrics of Route 53's health checks are in this region only, so the stack of `make uptime` is there. */
+export const UPTIME_REGION = 'us-east-1';
+
 // What is there, as AWS says. Copilot keeps its own records in SSM: an application, its environments, its services.
 
 /** Calls the AWS command line and reads its JSON. */

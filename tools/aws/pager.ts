@@ -2,15 +2,12 @@ import { text } from 'node:stream/consumers';
 import { z } from 'zod';
 import { say, step } from '../terminal/progress.ts';
 import { Refusal } from '../terminal/refusal.ts';
-import { aws, environmentExport, environmentStack, serviceStack } from './cloud.ts';
+import { aws, environmentExport, environmentStack, serviceStack, UPTIME_REGION } from './cloud.ts';
 import { command, type Target } from './command.ts';
 import { secretly } from './database-password.ts';
 
 /** An Amazon CloudWatch integration of PagerDuty. Events of one alarm have one key there, so that it resolves by itself. */
 const PAGERDUTY = 'https://events.pagerduty.com/integration';
-
-/** Where `make uptime` has its alarms. */
-const UPTIME_REGION = 'us-east-1';
 
 // Has PagerDuty, or another HTTP endpoint, subscribe to the topic of what pages. The key comes from PAGERDUTY_KEY or from
 // standard input; it is part of the endpoint, so it goes the way of a secret.

@@ -6,6 +6,7 @@ import { currentScale, type Run, scalerFunction, scalerRuns } from './scaling.ts
 
 const MINUTES = 15;
 const RUNS = 10;
+const FIXED = 'a fixed count: the scaler changes nothing until count in the manifest has a range';
 
 // How many tasks run, and what the scaler saw and did in its last runs, and why.
 await command('scale-status', ['aws'], async (target) => {
@@ -16,9 +17,13 @@ await command('scale-status', ['aws'], async (target) => {
     );
   }
   const { desired, running, bounds } = scale;
-  say(`desired ${desired}, running ${running}, ${bounds ? `from ${bounds.min} to ${bounds.max}` : 'a fixed count'}`);
+  const range = bounds ? `from ${bounds.min} to ${bounds.max}` : FIXED;
+  say(`desired ${desired}, running ${running}, ${range}`);
   const runs = await scalerRuns(target, Date.now() - MINUTES * 60_000).catch((error: unknown) => {
-    if (error instanceof Failed) throw new Refusal(`${scalerFunction(target)} has no log: it was never deployed`);
+    if (error instanceof Failed && error.stderr.includes('ResourceNotFoundException'))
+      throw new Refusal(
+        `${scalerFunction(target)} has no log group: it is not deployed. copilot/plusone/addons/scaler.yml deploys it, with make publish`,
+      );
     throw error;
   });
   if (runs.length === 0) say(`the scaler did not run in the last ${MINUTES} minutes`);

@@ -3,11 +3,9 @@ import { z } from 'zod';
 import { output } from '../terminal/programs.ts';
 import { say, step } from '../terminal/progress.ts';
 import { Refusal } from '../terminal/refusal.ts';
-import { loadBalancer, serviceStack } from './cloud.ts';
+import { loadBalancer, serviceStack, UPTIME_REGION } from './cloud.ts';
 import { command, confirm, type Target } from './command.ts';
 
-/** The metrics of Route 53's health checks are in this region only, wherever the service is. */
-const UPTIME_REGION = 'us-east-1';
 /** The user that is asked for. The date says nothing of anybody. */
 const PROBE = { user: 'uptime', dateOfBirth: '2000-01-01' };
 
@@ -55,6 +53,7 @@ async function putProbe(url: URL): Promise<void> {
 async function route53(target: Target, url: URL): Promise<void> {
   const values = {
     Service: serviceStack(target),
+    Region: target.region,
     Protocol: url.protocol === 'https:' ? 'HTTPS' : 'HTTP',
     Host: url.hostname,
     Port: url.port || (url.protocol === 'https:' ? '443' : '80'),

@@ -7,7 +7,10 @@ import { runbookOf } from '../../../tools/alerts/runbook.ts';
 
 const ALL = alarms(3);
 const files = alertFiles();
-const addon = parse(files['copilot/plusone/addons/alarms.yml'] ?? '').Resources;
+const addonTemplate = parse(files['copilot/plusone/addons/alarms.yml'] ?? '');
+const addon = addonTemplate.Resources;
+const uptime = parse(files['tools/aws/uptime.yml'] ?? '').Resources;
+const onAws = { ...addon, ...uptime };
 const [{ rules }] = parse(files['tools/dashboard/kubernetes/alerts.yml'] ?? '').groups;
 
 describe('the alarms', () => {
@@ -19,8 +22,7 @@ describe('the alarms', () => {
 
   it('each have a section of the runbook, and each section an alarm', () => {
     const headings = [...readFileSync('docs/runbook.md', 'utf8').matchAll(/^## (\w+)$/gm)].map(([, name]) => name);
-    // The alarm of tools/aws/uptime.yml is in another region.
-    expect(headings).to.have.members([...ALL.map(({ name }) => name), 'Unreachable']);
+    expect(headings).to.have.members(ALL.map(({ name }) => name));
     for (const { name } of ALL) expect(runbookOf(name)).to.equal(`docs/runbook.md#${name.toLowerCase()}`);
   });
 
@@ -32,7 +34,7 @@ describe('the alarms', () => {
 
   it('say on AWS what is wrong, and where the runbook and the dashboard are', () => {
     for (const { name, what } of ALL.filter(({ cloudwatch }) => !('missing' in cloudwatch && !('of' in cloudwatch)))) {
-      const text = addon[name].Properties.AlarmDescription['Fn::Sub'];
+      const text = onAws[name].Properties.AlarmDescription['Fn::Sub'];
       expect(text).to.include(what).and.include(runbookOf(name)).and.include('#dashboards/dashboard/');
       // https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
       expect(text.length).to.be.at.most(900);
@@ -47,6 +49,33 @@ describe('the alarms', () => {
     for (const [, { Properties }] of paging) expect(Properties.OKActions).to.deep.equal(Properties.AlarmActions);
   });
 
+  it('page from the stack of make uptime once for both checks', () => {
+    expect(uptime.Unreachable.Properties.AlarmRule['Fn::Sub']).to.equal(
+      `ALARM("\${PageUnreachable}") OR ALARM("\${BirthdayUnreachable}")`,
+    );
+    for (const name of ['PageUnreachable', 'BirthdayUnreachable']) {
+      expect(uptime[name].Properties).to.not.have.any.keys('AlarmActions', 'OKActions');
+      expect(uptime).to.include.keys(uptime[name].Properties.Dimensions[0].Value.Ref);
+    }
+    expect(uptime.Unreachable.Properties).to.deep.include({
+      AlarmActions: [{ Ref: 'PageTopic' }],
+      OKActions: [{ Ref: 'PageTopic' }],
+    });
+  });
+
+  it('watch the dead letters exactly where logs are shipped', () => {
+    // CloudFormation's own short forms are of no interest here.
+    const logs = parse(readFileSync('copilot/environments/addons/logs.yml', 'utf8'), { logLevel: 'silent' });
+    const isIn = ['all', 'Env'];
+    expect(logs.Conditions.HasLogs[1].flatMap(([, where]: [string, string]) => where)).to.deep.equal(isIn);
+    const [, where] = addonTemplate.Conditions.LogsAreShipped['Fn::And'];
+    expect(where['Fn::Or'].map((one: { 'Fn::Equals': unknown[] }) => one['Fn::Equals'][1])).to.deep.equal([
+      'all',
+      { Ref: 'Env' },
+    ]);
+    expect(addon.LogsNotShipped.Condition).to.equal('LogsAreShipped');
+  });
+
   it('combine only alarms that there are', () => {
     const named = [...addon.Outage.Properties.AlarmRule['Fn::Sub'].matchAll(/\$\{(\w+)\}/g)].map(([, name]) => name);
     expect(named).to.have.length.above(3);
@@ -57,7 +86,8 @@ describe('the alarms', () => {
     const rule = addon.Outage.Properties.AlarmRule['Fn::Sub'];
     for (const { alert, labels, annotations } of rules) {
       const isPartAlone = rule.replace(/ OR \(ALARM.*$/, '').includes(`{${alert}}`) || alert === 'SlowAtMaximumSize';
-      expect(labels, alert).to.deep.equal({ service: 'plusone', severity: isPartAlone ? 'page' : 'inform' });
+      const isPage = isPartAlone || ALL.some(({ name, urgency }) => name === alert && urgency === 'page');
+      expect(labels, alert).to.deep.equal({ service: 'plusone', severity: isPage ? 'page' : 'inform' });
       expect(annotations.runbook).to.equal(runbookOf(alert));
     }
   });
