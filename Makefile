@@ -56,7 +56,7 @@ clean: down ## Remove what was built, installed and started here
 ##@ Kubernetes (kind); PORT, CLUSTER, TAG choose another port, cluster, image tag; WORKERS=2 adds nodes
 CLUSTER ?= plusone
 KUBECTL = kubectl --kubeconfig .local/kubeconfig --context kind-$(CLUSTER) --namespace plusone
-.PHONY: up down shell logs status restart dashboard local_integration_test
+.PHONY: up down shell logs logs-search status restart dashboard local_integration_test
 
 up: install ## Run the service in a kind cluster, on http://localhost:5000; again after a change
 	@CLUSTER=$(CLUSTER) node_modules/.bin/node local-kind/up.ts
@@ -69,6 +69,9 @@ shell: cluster ## A shell beside MySQL: mysql -h mysql -u root -ppassword; or ec
 
 logs: cluster ## What the service logs; follows it on a terminal
 	@$(KUBECTL) logs -l app.kubernetes.io/name=plusone --all-containers --prefix --tail=100 $$([ ! -t 1 ] || echo -f)
+
+logs-search: install cluster ## Search the logs of all pods in OpenSearch: QUERY='status:>=500' or SEARCH=errors, SINCE=1h
+	@CLUSTER=$(CLUSTER) node_modules/.bin/node tools/dashboard/logs-search.ts
 
 status: cluster ## What runs in the cluster, and how it is
 	@$(KUBECTL) get deployments,statefulsets,pods,services,horizontalpodautoscalers,jobs
@@ -147,7 +150,7 @@ publish: install ## Release this commit: AWS_ACCOUNT=123456789012 make publish
 logs-aws: install ## Follow the log of the service; SINCE=1h to begin earlier
 	@$(if $(EJECTED),$(EJECT) logs $(EJECTED_SERVICE) --follow --since $(or $(SINCE),5m),node_modules/.bin/node tools/aws/logs.ts)
 
-search: install ## Search the logs of an environment that ships them: QUERY='level:error' SINCE=1h
+search: install ## Search the logs of an environment that ships them: QUERY='level:error' or SEARCH=errors, SINCE=1h
 	@node_modules/.bin/node tools/aws/search.ts
 
 logs-resend: install ## Store the log lines that could not be stored before, once the reason is gone

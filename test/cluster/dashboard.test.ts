@@ -10,7 +10,7 @@ import { ask, CLUSTER, ended, eventually, kubectl, servicePods, url } from './cl
 import { kubeScore } from './kube-score.ts';
 
 const PULL_SECONDS = 300;
-const MANIFESTS = ['namespace', 'prometheus', 'kube-state-metrics', 'grafana'].map(
+const MANIFESTS = ['namespace', 'prometheus', 'alertmanager', 'kube-state-metrics', 'grafana', 'logs'].map(
   (name) => `tools/dashboard/kubernetes/${name}.yaml`,
 );
 const INSTANT = z.object({

@@ -6,9 +6,11 @@ import { readLogEvents } from '../../functions/log-events.ts';
 import { readFound, searchRequest } from '../../functions/log-search.ts';
 import { preparations } from '../../functions/search-index.ts';
 import { ship } from '../../functions/shipping.ts';
+import { SEARCHES } from '../../tools/dashboard/searches.ts';
 import { freePort } from '../../tools/process/free-port.ts';
 import { delivery, requestLine } from '../functions/log-delivery.ts';
 import { skipWithout } from '../skip.ts';
+import { ask, ended, make, servicePods, signalService, url } from './cluster.ts';
 
 const IMAGE = 'opensearchproject/opensearch:2.19.6';
 const NAME = 'plusone-log-search';
@@ -127,6 +129,29 @@ describe('logs in OpenSearch', function () {
     expect(await search('level:(').catch(String)).to.include('OpenSearch answered 400');
   });
 
+  it('finds by each saved search the line that it is for, and not the others', async () => {
+    const lines: Record<string, string> = {
+      requests: requestLine('saved'),
+      errors: '{"level":"fatal","msg":"uncaught exception"}',
+      slow: requestLine('saved').replace('"milliseconds":1.5', '"milliseconds":501'),
+      failed: requestLine('saved', 500),
+      database: '{"level":"warn","reason":"database unavailable: connect ECONNREFUSED"}',
+      starts: '{"level":"info","msg":"listening"}',
+      text: 'Segmentation fault',
+    };
+    await send(Object.values(lines), 'saved');
+    const ids = Object.keys(lines);
+    for (const { name, query } of SEARCHES.values()) {
+      const saved = { ids: { values: ids.map((_, at) => `saved-${at}`) } };
+      const found = await find({
+        bool: { must: [{ query_string: { query, default_field: 'message' } }], filter: [saved] },
+      });
+      const wanted = name === 'requests' ? ['requests', 'slow', 'failed'] : [name];
+      expect(found.length, `${name}: ${JSON.stringify(found)}`).to.equal(wanted.length);
+    }
+    expect([...SEARCHES.keys()]).to.have.members(ids);
+  });
+
   it('takes a line of a megabyte', async () => {
     expect(
       await send([`{"msg":"large","requestId":"large-1","reason":"${'x'.repeat(1_000_000)}"}`], 'large'),
@@ -159,5 +184,58 @@ describe('logs in OpenSearch', function () {
     const { stored, retries } = await sending;
     expect(stored).to.equal(100);
     expect(retries).to.be.greaterThan(2);
+  });
+});
+
+/** OpenSearch and the log reader in the cluster of the tests. */
+describe('make logs-search', function () {
+  this.timeout('8m');
+
+  before(async function () {
+    const { code } = await ended('docker', ['image', 'inspect', IMAGE]);
+    if (code !== 0) skipWithout(this, 'opensearchproject/opensearch', `it needs the image ${IMAGE}`);
+  });
+
+  const search = async (...variables: string[]) => {
+    const { code, stdout, stderr } = await make('logs-search', ...variables);
+    expect(code, stderr).to.equal(0);
+    return stdout
+      .trim()
+      .split('\n')
+      .filter(Boolean)
+      .map((line) => Object(JSON.parse(line)));
+  };
+  const until = async (query: string, count: number) => {
+    for (const end = Date.now() + 60_000; ; await sleep(1_000)) {
+      const found = await search(`QUERY=${query}`);
+      if (found.length >= count || Date.now() > end) return found;
+    }
+  };
+
+  it('finds lines from before it was installed, those of migrations among them', async () => {
+    await until('group:"plusone/migrate" AND msg:*', 1).then((lines) => expect(lines).to.not.deep.equal([]));
+    expect(await search('SEARCH=starts')).to.not.deep.equal([]);
+  });
+
+  it('finds each request once, and the last lines of a process that is killed', async () => {
+    const ids = Array.from({ length: 50 }, (_, at) => `in-the-cluster-${at}`);
+    for (const id of ids) await fetch(url('/hello/nobody'), { headers: { 'x-request-id': id } });
+    const [pod = ''] = await servicePods();
+    await signalService(pod, 'SIGKILL');
+    const found = await until('requestId:in-the-cluster-*', ids.length);
+    expect(found.map(({ requestId }) => requestId)).to.have.members(ids);
+  });
+
+  it('reads again from the beginning after a restart, and stores nothing twice', async () => {
+    await ask('rollout', 'restart', 'deployment/log-reader', '-n', 'monitoring');
+    await ask('rollout', 'status', 'deployment/log-reader', '-n', 'monitoring', '--timeout=120s');
+    await sleep(5_000);
+    expect(await search('QUERY=requestId:in-the-cluster-*')).to.have.length(50);
+  });
+
+  it('says which saved searches there are', async () => {
+    const { code, stderr } = await make('logs-search', 'SEARCH=eror');
+    expect(code).to.not.equal(0);
+    expect(stderr).to.include('SEARCH is eror; it must be one of').and.include('status:>=500');
   });
 });

@@ -2,24 +2,23 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { LINES, readSearch } from '../dashboard/searches.ts';
 import { Failed, output } from '../terminal/programs.ts';
 import { remark, say } from '../terminal/progress.ts';
 import { Refusal } from '../terminal/refusal.ts';
 import { environmentStack } from './cloud.ts';
 import { command } from './command.ts';
 
-const LINES = 100;
-const UNITS = { m: 1, h: 60, d: 1_440 } as const;
 const found = z.union([
   z.object({ total: z.number(), lines: z.array(z.record(z.string(), z.unknown())) }),
   z.object({ errorMessage: z.string() }),
 ]);
 
-// Searches the logs of the environment in its OpenSearch domain: QUERY='level:error AND status:500' SINCE=1h make search.
+// Searches the logs of the environment in its OpenSearch domain: QUERY='level:error AND status:500' SINCE=1h make search,
+// or SEARCH=failed make search for one of the saved searches of tools/dashboard/panels.ts.
 // The domain is in the VPC, so the function that writes it is asked.
 await command('search', ['aws'], async (target) => {
-  const query = process.env.QUERY || '*';
-  const minutes = readMinutes(process.env.SINCE || '1h');
+  const { query, minutes } = readSearch(process.env);
   const name = `${environmentStack(target)}-log-shipper`;
   const folder = mkdtempSync(join(tmpdir(), 'plusone-'));
   const file = join(folder, 'found.json');
@@ -45,11 +44,3 @@ await command('search', ['aws'], async (target) => {
     rmSync(folder, { recursive: true, force: true });
   }
 });
-
-function readMinutes(since: string): number {
-  const { value, unit } = /^(?<value>\d{1,4})(?<unit>[mhd])$/.exec(since)?.groups ?? {};
-  if (value === undefined || !(unit === 'm' || unit === 'h' || unit === 'd') || Number(value) === 0) {
-    throw new Refusal(`SINCE is ${since}; it must be a time such as 30m, 1h or 7d`);
-  }
-  return Number(value) * UNITS[unit];
-}

@@ -63,6 +63,17 @@ export interface LogQuery {
   readonly view: 'table' | 'timeSeries';
 }
 
+/** A saved search of the log lines in OpenSearch, which shows the lines behind a panel. */
+export interface Search {
+  /** By which `make search` and `make logs-search` find it. */
+  readonly name: string;
+  readonly title: string;
+  /** https://docs.opensearch.org/latest/query-dsl/full-text/query-string/ */
+  readonly query: string;
+  /** The fields that are shown. */
+  readonly columns: readonly string[];
+}
+
 /** Why a panel is not on one of the dashboards. */
 export interface Missing {
   readonly missing: string;
@@ -75,6 +86,7 @@ export interface Panel {
   readonly section: Section;
   readonly prometheus: PrometheusGraph | Missing;
   readonly cloudwatch: CloudWatchGraph | LogQuery | Missing;
+  readonly search?: Search;
 }
 
 /** The service's own routes: probes come every few seconds, are always quick, and would make everything look better. */
@@ -108,6 +120,12 @@ export const PANELS: readonly Panel[] = [
     section: 'What callers see',
     title: 'Traffic',
     description: 'Answers by route and status, without the probes.',
+    search: {
+      name: 'requests',
+      title: 'Requests',
+      query: 'msg:request',
+      columns: ['method', 'route', 'status', 'milliseconds', 'requestId'],
+    },
     prometheus: {
       unit: 'perSecond',
       queries: [
@@ -131,6 +149,12 @@ export const PANELS: readonly Panel[] = [
     description:
       'The share of all answers. 503 comes with Retry-After: the database is unavailable or overloaded. ' +
       'Any other 5xx is an error in the service. 4xx are client errors, unknown users among them.',
+    search: {
+      name: 'errors',
+      title: 'Errors and crashes',
+      query: 'level:(error OR fatal)',
+      columns: ['level', 'msg', 'err.type', 'err.message', 'requestId'],
+    },
     prometheus: {
       unit: 'share',
       queries: [
@@ -160,6 +184,12 @@ export const PANELS: readonly Panel[] = [
     description:
       'Half, 95 and 99 of a hundred answers came within this time; the alarm is on p99. ' +
       'The service has finer buckets around 500 ms; what lies between two buckets is interpolated.',
+    search: {
+      name: 'slow',
+      title: 'Requests above 500 ms',
+      query: 'milliseconds:>500',
+      columns: ['method', 'route', 'status', 'milliseconds', 'requestId', 'traceId'],
+    },
     prometheus: {
       unit: 'seconds',
       queries: [latency(0.5), latency(0.95), latency(0.99)],
@@ -196,6 +226,12 @@ export const PANELS: readonly Panel[] = [
     section: 'What callers see',
     title: 'Why requests failed, from the log',
     description: 'The reasons of all answers with 5xx.',
+    search: {
+      name: 'failed',
+      title: 'Requests that failed',
+      query: 'status:>=500',
+      columns: ['status', 'reason', 'err.message', 'route', 'requestId'],
+    },
     prometheus: { missing: 'Metrics have no reasons; the log has them: make logs' },
     cloudwatch: {
       query: [
@@ -358,6 +394,12 @@ export const PANELS: readonly Panel[] = [
     section: 'MySQL',
     title: 'Failures',
     description: 'Statements that failed and connections that could not be made: 0 as long as MySQL is there.',
+    search: {
+      name: 'database',
+      title: 'Requests that failed because of MySQL',
+      query: 'reason:(database* OR TLS*)',
+      columns: ['status', 'reason', 'requestId'],
+    },
     prometheus: {
       unit: 'perSecond',
       queries: [{ expression: `sum(${rate('plusone_database_failures_total')})`, legend: 'failures' }],
@@ -396,6 +438,12 @@ export const PANELS: readonly Panel[] = [
     section: 'The platform',
     title: 'Pods or tasks',
     description: 'Those that are there and those that take requests.',
+    search: {
+      name: 'text',
+      title: 'Lines that are no JSON, as of MySQL and of crashes',
+      query: '_exists_:message',
+      columns: ['message', 'group', 'stream'],
+    },
     prometheus: {
       unit: 'count',
       queries: [
@@ -451,6 +499,12 @@ export const PANELS: readonly Panel[] = [
     section: 'The platform',
     title: 'Releases and restarts',
     description: 'The commits that run, and how often containers were started again: a step up is a crash or a kill.',
+    search: {
+      name: 'starts',
+      title: 'Starts of the service',
+      query: 'msg:listening',
+      columns: ['version', 'revision', 'stream'],
+    },
     prometheus: {
       unit: 'count',
       queries: [

@@ -1,0 +1,39 @@
+/** What people look for in the logs: the searches that panels.ts has, by name, and how a command is told which. */
+import { Refusal } from '../terminal/refusal.ts';
+import { PANELS, type Search } from './panels.ts';
+
+export const LINES = 100;
+const UNITS = { m: 1, h: 60, d: 1_440 } as const;
+
+/** The saved searches, by their names. */
+export const SEARCHES: ReadonlyMap<string, Search> = new Map(
+  PANELS.flatMap(({ search }) => (search === undefined ? [] : [[search.name, search]])),
+);
+
+/**
+ * What a command is to look for: QUERY in OpenSearch's query string syntax, or SEARCH, the name of a saved search, by
+ * default everything; and since when, SINCE such as 30m, 1h or 7d.
+ * @throws {Refusal} when one of them is invalid, or both QUERY and SEARCH are set
+ */
+export function readSearch({ QUERY, SEARCH, SINCE }: NodeJS.ProcessEnv): { query: string; minutes: number } {
+  return { query: readQuery(QUERY, SEARCH), minutes: readMinutes(SINCE || '1h') };
+}
+
+function readQuery(query: string | undefined, name: string | undefined): string {
+  if (!name) return query || '*';
+  if (query) throw new Refusal('QUERY and SEARCH are both set; set one of them');
+  const found = SEARCHES.get(name);
+  if (found === undefined) {
+    const lines = [...SEARCHES.values()].map((one) => `  ${one.name.padEnd(16)} ${one.query}`);
+    throw new Refusal(`SEARCH is ${name}; it must be one of\n${lines.join('\n')}`);
+  }
+  return found.query;
+}
+
+function readMinutes(since: string): number {
+  const { value, unit } = /^(?<value>\d{1,4})(?<unit>[mhd])$/.exec(since)?.groups ?? {};
+  if (value === undefined || !(unit === 'm' || unit === 'h' || unit === 'd') || Number(value) === 0) {
+    throw new Refusal(`SINCE is ${since}; it must be a time such as 30m, 1h or 7d`);
+  }
+  return Number(value) * UNITS[unit];
+}
