@@ -15,7 +15,7 @@ export interface InputValues {
 }
 
 /** A key of one workload, by that workload's name. */
-function qualified({ name }: Manifest, key: string): string {
+export function qualified({ name }: Manifest, key: string): string {
   return `${name}.${key}`;
 }
 

@@ -1,4 +1,4 @@
-/** Addons of a workspace as this machine can have them: what the emulator deploys, what becomes a pod, what is left out. */
+/** Addons of a workspace in the local cluster: what the emulator deploys, what becomes a pod, what is left out. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -33,7 +33,7 @@ export interface Addons {
   exports: Map<string, string>;
   /** The exports whose values the stack brings out: the output of each, by its name. */
   stackExports: Map<string, string>;
-  /** What there is no way to have here, and what to do. */
+  /** What is not available locally, and what to do. */
   unavailable: { what: string; remedy: string }[];
 }
 
@@ -82,7 +82,7 @@ function readParameters(folder: string): Record<string, unknown> {
   throw new DocumentError(displayed(file), [{ line: 1, message: 'expected a map Parameters' }]);
 }
 
-/** What of a template this machine can have, and how. `given` are the values of addons.parameters.yml. */
+/** How each resource of a template becomes available locally. `given` are the values of addons.parameters.yml. */
 export function planAddons(template: Template, given: Record<string, unknown>, owner: Owner): Addons {
   const { application, environment, workload, namespace, exports, stackExports } = owner;
   const scope = workload ?? 'environment';
@@ -144,7 +144,7 @@ export function planAddons(template: Template, given: Record<string, unknown>, o
       replaced.set(id, `local-${id}`);
       unavailable.push({
         what: `${id} (${type})`,
-        remedy: 'its engine has no image here: give its address in plusone.env',
+        remedy: 'this engine has no local image; declare its address as a secret, and set it in plusone.env',
       });
       continue;
     }
@@ -354,10 +354,9 @@ function parseJson(text: string): unknown {
 }
 
 function remedyFor(type: string): string {
-  if (type.startsWith('AWS::Lambda::'))
-    return 'functions do not run here: call what it does from the service, or test it on AWS';
+  if (type.startsWith('AWS::Lambda::')) return 'functions do not run locally; test it on AWS';
   if (/^AWS::(OpenSearchService|Elasticsearch)::/.test(type))
-    return 'give the address of one that you run, in plusone.env';
-  if (/^(Custom::|AWS::CloudFormation::CustomResource)/.test(type)) return 'custom resources do not run here';
+    return 'declare its address as a secret, and set that of a server you run in plusone.env';
+  if (/^(Custom::|AWS::CloudFormation::CustomResource)/.test(type)) return 'custom resources do not run locally';
   return 'it exists on AWS only';
 }

@@ -3,7 +3,7 @@
  * change, a failure or Ctrl-C: it does only what is missing.
  */
 import { createHash } from 'node:crypto';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -21,13 +21,31 @@ import { objectName } from '../manifest/names.ts';
 import { MissingInput, type Workspace } from '../manifest/workspace.ts';
 import { remark, step } from '../tools/terminal/progress.ts';
 import { Refusal } from '../tools/terminal/refusal.ts';
+import { readAccountSecrets } from './account-secrets.ts';
 import { type Addons, readAddons, stackName } from './addons.ts';
-import { type Cluster, ensureCluster, kubectlOf, loadImage, nodesOf, type Typed } from './cluster.ts';
+import {
+  type Cluster,
+  ensureCluster,
+  kubectlOf,
+  loadImage,
+  loadImages,
+  nodesOf,
+  presentImages,
+  type Typed,
+} from './cluster.ts';
 import { databaseObjects } from './databases.ts';
 import { EMULATOR_IMAGE, emulatorObjects, emulatorVariables, resolveBuckets, Stacks } from './emulator.ts';
 import { type Events, eventsOf } from './events.ts';
 import { makeImage, type WantedImage, wantedImages } from './images.ts';
-import { type KubernetesObject, kubernetesObject, list, parseObjects, podTemplateOf, withImage } from './objects.ts';
+import {
+  allContainers,
+  type KubernetesObject,
+  kubernetesObject,
+  list,
+  parseObjects,
+  podTemplateOf,
+  withImage,
+} from './objects.ts';
 import { portForward } from './port-forward.ts';
 import { rolledOut } from './rollout.ts';
 import { ROUTER_IMAGE, routerObjects } from './router.ts';
@@ -48,6 +66,8 @@ export interface Wanted {
   cluster: string | undefined;
   /** The port of this machine; by default 5000. */
   port: number | undefined;
+  /** Whether secrets that plusone.env does not have are read from the AWS account of the shell. */
+  secretsFromAws: boolean;
 }
 
 export interface Outcome {
@@ -55,7 +75,7 @@ export interface Outcome {
   cluster: string;
   routes: Route[];
   workloads: WorkloadOutcome[];
-  /** What there is no way to have here. */
+  /** What is not available locally. */
   unavailable: Addons['unavailable'];
 }
 
@@ -109,8 +129,15 @@ export async function up(workspace: Workspace, wanted: Wanted): Promise<Outcome>
   for (const { manifest } of read)
     for (const warning of located(manifest.file, manifest.warnings)) remark(`warning: ${warning}`);
   const plan = planOf(workspace, wanted.environment, read);
-  for (const { what, remedy } of plan.unavailable) remark(`not to be had here: ${what}: ${remedy}`);
-  const secretValues = await readSecretFile(workspace.root, read);
+  for (const { what, remedy } of plan.unavailable) remark(`not available locally: ${what}: ${remedy}`);
+  const secretValues = await readSecretFile(workspace.root, read, wanted.secretsFromAws ? fromAccount : undefined);
+
+  /** Their values are never printed, and no file has them. */
+  async function fromAccount(given: ReadonlyMap<string, string>): Promise<ReadonlyMap<string, string>> {
+    const { values, missing } = await step('secrets from AWS', () => readAccountSecrets(read, given));
+    for (const message of missing) remark(`${message} (environment "${wanted.environment}")`);
+    return values;
+  }
 
   // All that is slow at once: the cluster, each image, and then what each of them is for.
   const cluster = step('cluster', async (tell) => {
@@ -122,6 +149,7 @@ export async function up(workspace: Workspace, wanted: Wanted): Promise<Outcome>
     step('AWS', (tell) => startAws(ready, workspace, wanted.environment, plan, tell)),
   );
   const images = new Map<string, Promise<string>>();
+  let metricsServer: Promise<void> | undefined;
   const outcomes = read.map((workload) =>
     attempt(workload, async () => {
       const { name: service } = workload.manifest;
@@ -135,13 +163,17 @@ export async function up(workspace: Workspace, wanted: Wanted): Promise<Outcome>
         }),
       );
       const aws = await prepared;
-      await step(`${service}: start`, async () =>
+      const scales = await step(`${service}: start`, async () =>
         start(await cluster, given, withValues(workload, plan, aws, secretValues), read),
       );
+      if (scales) metricsServer ??= step('metrics-server', async () => startMetricsServer(await cluster));
     }),
   );
   const results = await Promise.all([prepared.then(() => undefined), ...outcomes]).then(([, ...all]) => all);
   const ready = await cluster;
+  await metricsServer?.catch((error: unknown) =>
+    remark(`nothing scales by load: ${error instanceof Error ? error.message : String(error)}`),
+  );
   await prune(ready, objectName(workspace.application), [
     ...read.map(({ manifest }) => manifest.name),
     ...broken.map((one) => objectName(one.name)),
@@ -223,7 +255,7 @@ async function claimCluster({ name, kubectl }: Cluster, { root, application }: W
   if (owner !== '' && owner !== root)
     throw new Refusal(
       `the cluster ${name} runs the workspace ${owner}, and this one is ${root}\n` +
-        `plusone up --cluster ${objectName(application)}-2 --port 5001 takes another cluster; plusone down in that folder ends the other one`,
+        `plusone up --cluster ${objectName(application)}-2 --port 5001 takes another cluster; plusone down in that folder deletes the other one`,
     );
   const objects = [
     { apiVersion: 'v1', kind: 'Namespace', metadata: { name: AWS_NAMESPACE } },
@@ -375,13 +407,20 @@ class MissingSecrets extends Error {
   }
 }
 
-/** Applies a workload and waits until it runs; a scheduled job only has to be there. */
+/** kind has no metrics-server, from which autoscalers read the load. */
+async function startMetricsServer(cluster: Cluster): Promise<void> {
+  const objects = parseObjects(readFileSync(new URL('./metrics-server.yaml', import.meta.url), 'utf8'));
+  await loadImages(cluster, await presentImages(allContainers(objects).map(({ image }) => image)));
+  await apply(cluster.kubectl, objects);
+}
+
+/** Applies a workload and waits until it runs; a scheduled job only has to be there. Returns whether it has an autoscaler. */
 async function start(
   { kubectl }: Cluster,
   images: readonly { from: string; to: string }[],
   workload: Workload,
   all: readonly Workload[],
-): Promise<void> {
+): Promise<boolean> {
   const { app, namespace } = synthesize(workload, { level: securityLevel(all), routed: true });
   const named = images.reduce((objects, { from, to }) => withImage(objects, from, to), parseObjects(app.synthYaml()));
   const objects = named.map((object) => withSecretHash(object, workload.secretValues ?? {}));
@@ -393,6 +432,7 @@ async function start(
     await sleep(SETTLE_SECONDS * 1000);
     await rolledOut(kubectl, namespace, `deployment/${workload.manifest.name}`, SETTLE_SECONDS * 10);
   }
+  return objects.some(({ kind }) => kind === 'HorizontalPodAutoscaler');
 }
 
 function isProbed(objects: readonly KubernetesObject[]): boolean {

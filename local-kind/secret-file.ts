@@ -1,7 +1,7 @@
 /** `plusone.env`: the values of the secrets of a workspace on this machine, asked for once. */
 import { appendFileSync, chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { inputs, skeleton } from '../k8s/inputs.ts';
+import { inputs, qualified, skeleton } from '../k8s/inputs.ts';
 import { secretInputs } from '../k8s/variables.ts';
 import type { Workload } from '../k8s/workload.ts';
 import { readEnvironmentFile } from '../manifest/environment-file.ts';
@@ -11,24 +11,31 @@ import { output } from '../tools/terminal/programs.ts';
 export const SECRET_FILE = 'plusone.env';
 
 /**
- * What plusone.env of the workspace says; a skeleton with the AWS source of each key is written, and kept out of Git,
- * where keys are not in it yet. Throws a DocumentError.
+ * What plusone.env of the workspace says, and what `lookUp` finds for keys that are not in it. The keys that neither has
+ * are added to the file, each with its AWS source, and the file is kept out of Git. Throws a DocumentError.
  */
-export async function readSecretFile(root: string, workloads: readonly Workload[]): Promise<Map<string, string>> {
+export async function readSecretFile(
+  root: string,
+  workloads: readonly Workload[],
+  lookUp: (given: ReadonlyMap<string, string>) => Promise<ReadonlyMap<string, string>> = async () => new Map(),
+): Promise<Map<string, string>> {
   const file = join(root, SECRET_FILE);
   const text = existsSync(file) ? readFileSync(file, 'utf8') : '';
   const given = readEnvironmentFile(text, displayed(file));
+  const found = await lookUp(given);
+  const values = new Map([...given, ...found]);
   const wanted = workloads.map((workload) => {
+    const { manifest } = workload;
     // Those of addons are made here.
     const stated = secretInputs(workload).filter(({ remote, source }) => remote !== undefined || /export/.test(source));
-    return { manifest: workload.manifest, wanted: inputs(stated) };
+    return { manifest, wanted: inputs(stated.filter(({ key }) => !found.has(qualified(manifest, key)))) };
   });
   const [, ...lines] = skeleton(wanted, '')?.trimEnd().split('\n') ?? [];
   const missing = lines.filter((line, i) => {
     const key = line.startsWith('#') ? lines.slice(i).find((next) => !next.startsWith('#')) : line;
     return key !== undefined && !given.has(key.replace(/=$/, ''));
   });
-  if (missing.length === 0) return given;
+  if (missing.length === 0) return values;
   const head =
     text === '' ? '# The secrets of this workspace on this machine, a NAME=value on each line. Not for Git.\n' : '';
   writeFileSync(file, `${text}${text === '' || text.endsWith('\n') ? '' : '\n'}${head}${missing.join('\n')}\n`, {
@@ -36,7 +43,7 @@ export async function readSecretFile(root: string, workloads: readonly Workload[
   });
   chmodSync(file, 0o600);
   await keepOutOfGit(root);
-  return given;
+  return values;
 }
 
 async function keepOutOfGit(root: string): Promise<void> {

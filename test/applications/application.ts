@@ -3,8 +3,10 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { kubeconfigOf } from '../../local-kind/application.ts';
 import { eventually } from '../../tools/process/eventually.ts';
 import { freePort } from '../../tools/process/free-port.ts';
+import { output } from '../../tools/terminal/programs.ts';
 import { Refusal } from '../../tools/terminal/refusal.ts';
 import { requireTools } from '../../tools/terminal/requirements.ts';
 import { skipWithout } from '../skip.ts';
@@ -33,12 +35,22 @@ export class Application {
 
   /** Runs a command of `plusone` in a folder of the workspace, to its end. */
   plusone(command: readonly string[], below = ''): Promise<Ended> {
-    const args = [this.program, ...command, '--cluster', this.cluster];
+    const [words, rest] = command.includes('--')
+      ? [command.slice(0, command.indexOf('--')), command.slice(command.indexOf('--'))]
+      : [command, []];
+    const args = [this.program, ...words, '--cluster', this.cluster, ...rest];
     return new Promise((resolve) => {
       const finish = (error: ExecFileException | null, stdout: string, stderr: string) =>
         resolve({ code: error ? Number(error.code ?? 1) : 0, stdout, stderr });
       execFile(process.execPath, args, { cwd: join(this.folder, below), maxBuffer: 1 << 26 }, finish);
     });
+  }
+
+  /** The stdout of kubectl in the namespace of the application. */
+  kubectl(words: readonly string[]): Promise<string> {
+    const namespace =
+      /application: (\S+)/.exec(readFileSync(join(this.folder, 'copilot/.workspace'), 'utf8'))?.[1] ?? '';
+    return output('kubectl', ['--kubeconfig', kubeconfigOf(this.cluster), '-n', namespace, ...words]);
   }
 
   async up(): Promise<Ended> {

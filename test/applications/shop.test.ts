@@ -38,7 +38,7 @@ describe('plusone up of the packed package, with a monorepo on PostgreSQL, Dynam
   });
 
   it('names what does not run locally, and the likely cause of a crash', () => {
-    expect(first.stderr).to.contain('Thumbnails (AWS::Lambda::Function): functions do not run here');
+    expect(first.stderr).to.contain('Thumbnails (AWS::Lambda::Function): functions do not run locally');
     expect(first.stdout).to.contain('✗ broken').and.contain('likely cause: the image has no /app/serve');
   });
 

@@ -103,10 +103,10 @@ describe('planAddons', () => {
     expect(unavailable).to.deep.equal([]);
   });
 
-  it('names what there is no way to have, and what to do', () => {
+  it('names what is not available locally, and what to do', () => {
     const { unavailable } = plan('  Resizer: { Type: AWS::Lambda::Function, Properties: {} }');
     expect(unavailable.map(({ what }) => what)).to.deep.equal(['Resizer (AWS::Lambda::Function)']);
-    expect(unavailable[0]?.remedy).to.match(/functions do not run here/);
+    expect(unavailable[0]?.remedy).to.match(/functions do not run locally/);
   });
 
   it('takes an export of the environment, and a value in place of what only the deployed stack knows', () => {

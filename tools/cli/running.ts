@@ -32,6 +32,21 @@ function workloadNamed(given: string, { workloads }: { workloads: readonly strin
   return objectName(given);
 }
 
+/** Runs kubectl attached to this terminal and gives back its exit code; it prints its errors itself. */
+async function shown(args: readonly string[]): Promise<number> {
+  try {
+    await attached('kubectl', args);
+    return exitCodes.done;
+  } catch (error) {
+    if (error instanceof Failed && error.code !== undefined) return error.code;
+    throw error;
+  }
+}
+
+const cronJobList = z.object({
+  items: z.array(z.object({ metadata: z.object({ name: z.string() }), spec: z.object({ schedule: z.string() }) })),
+});
+
 const podList = z.object({
   items: z.array(
     z.object({
@@ -61,13 +76,8 @@ export const statusCommand = command({
   async run(values) {
     const { kubectl, namespace, found } = await connect(values);
     const pods = podList.parse(JSON.parse(await kubectl(['get', 'pods', '-n', namespace, '-o', 'json']))).items;
-    const schedules = z
-      .object({
-        items: z.array(
-          z.object({ metadata: z.object({ name: z.string() }), spec: z.object({ schedule: z.string() }) }),
-        ),
-      })
-      .parse(JSON.parse(await kubectl(['get', 'cronjobs', '-n', namespace, '-o', 'json']))).items;
+    const cronJobs = await kubectl(['get', 'cronjobs', '-n', namespace, '-o', 'json']);
+    const schedules = cronJobList.parse(JSON.parse(cronJobs)).items;
     const rows = found.workloads.map((workload) => {
       const name = objectName(workload);
       const own = pods.filter(({ metadata }) => metadata.labels['app.kubernetes.io/name'] === name);
@@ -127,7 +137,7 @@ export const logsCommand = command({
         ? 'app.kubernetes.io/managed-by=cdk8s'
         : `app.kubernetes.io/name=${workloadNamed(name, found)}`;
     const limit = wholeNumber('--limit', values.limit ?? '100', 0, 1_000_000);
-    await attached('kubectl', [
+    return await shown([
       ...connection,
       ...['logs', '-n', namespace, '-l', selector, '--prefix', '--max-log-requests=100', `--tail=${limit}`],
       ...(values.container === undefined ? ['--all-containers'] : ['-c', objectName(values.container)]),
@@ -135,14 +145,14 @@ export const logsCommand = command({
       ...(values.previous ? ['--previous'] : []),
       ...(values.since === undefined ? [] : [`--since=${values.since}`]),
     ]);
-    return exitCodes.done;
   },
 });
 
 export const execCommand = command({
   name: 'exec',
   summary: 'Run a command in a container of a service',
-  details: 'Without a command, a shell. What follows -- goes to the command as it is.',
+  details:
+    'Without a command, a shell. What follows -- goes to the command as it is. The exit code is that of the command.',
   operands: 'NAME [COMMAND...]',
   completes: 'workloads',
   options: {
@@ -160,11 +170,10 @@ export const execCommand = command({
     const terminal = process.stdin.isTTY ? ['-i', '-t'] : ['-i'];
     const inner = words.length > 0 ? words : ['sh', '-c', 'exec $(command -v bash || command -v sh)'];
     const container = objectName(values.container ?? workload);
-    await attached('kubectl', [
+    return await shown([
       ...connection,
       ...['exec', '-n', namespace, ...terminal, `deployment/${workload}`, '-c', container, '--', ...inner],
     ]);
-    return exitCodes.done;
   },
 });
 
@@ -178,6 +187,10 @@ export const jobRunCommand = command({
   async run(values, [name = '']) {
     const { kubectl, connection, namespace, found } = await connect(values);
     const workload = workloadNamed(name, found);
+    const cronJobs = cronJobList.parse(JSON.parse(await kubectl(['get', 'cronjobs', '-n', namespace, '-o', 'json'])));
+    const jobs = cronJobs.items.map(({ metadata }) => metadata.name);
+    if (!jobs.includes(workload))
+      throw new UsageError(`there is no Scheduled Job "${name}" in the cluster; found: ${jobs.join(', ') || 'none'}`);
     const job = `${workload.slice(0, 45)}-run-${Date.now().toString(36)}`;
     await kubectl(['create', 'job', job, `--from=cronjob/${workload}`, '-n', namespace]);
     const status = z.object({

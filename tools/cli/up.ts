@@ -10,12 +10,14 @@ import {
   clusterOption,
   command,
   environmentOption,
+  oneOf,
   wholeNumber,
   workspaceOptions,
 } from './command.ts';
 import { exitCodes } from './exit.ts';
 
 const { workspace, help } = workspaceOptions;
+const secretSources = ['aws'] as const;
 const SETTLE_MILLISECONDS = 300;
 /** What no image is built from, or what changes with every build. */
 const UNWATCHED = /(^|\/)(\.git|node_modules|\.local|dist|plusone\.env)(\/|$)/;
@@ -35,6 +37,12 @@ export const upCommand = command({
       value: 'PORT',
       help: 'the port of localhost (default: 5000); a cluster keeps its port',
     },
+    'secrets-from': {
+      type: 'string',
+      value: 'SOURCE',
+      choices: secretSources,
+      help: 'read secrets that plusone.env has no value for from SSM and Secrets Manager of the account that your credentials are for',
+    },
     watch: { type: 'boolean', help: 'stay, and bring up again what changes' },
     json: { type: 'boolean', help: 'the outcome as JSON' },
     help,
@@ -42,6 +50,7 @@ export const upCommand = command({
   examples: [
     ['plusone up', 'then the browser at http://localhost:5000'],
     ['plusone up -e test -p 8080', 'as it is in test, on another port'],
+    ['plusone up -e test --secrets-from aws', 'with the secrets of the deployed environment test'],
   ],
   async run(values) {
     const found = openWorkspace(values.workspace);
@@ -49,6 +58,9 @@ export const upCommand = command({
       environment: values.environment ?? 'local',
       cluster: values.cluster,
       port: values.port === undefined ? undefined : wholeNumber('--port', values.port, 1, 65535),
+      secretsFromAws:
+        values['secrets-from'] !== undefined &&
+        oneOf('--secrets-from', values['secrets-from'], secretSources) === 'aws',
     };
     for (const signal of ['SIGINT', 'SIGTERM'] as const)
       process.once(signal, () => {
@@ -87,7 +99,7 @@ function summary({ application }: Workspace, { environment }: Wanted, outcome: O
     const below = failure?.split('\n').map((line) => `${isLast ? ' ' : '│'}      ${line}`) ?? [];
     return [head.trimEnd(), ...below];
   });
-  const missing = unavailable.map(({ what, remedy }) => `not here: ${what}: ${remedy}`);
+  const missing = unavailable.map(({ what, remedy }) => `not available locally: ${what}: ${remedy}`);
   const again = cluster === application ? '' : ` --cluster ${cluster}`;
   return [
     '',
@@ -97,7 +109,7 @@ function summary({ application }: Workspace, { environment }: Wanted, outcome: O
     '',
     `plusone logs NAME --follow${again}    what one of them logs`,
     `plusone status${again}                how they are`,
-    `plusone down${again}                  removes all of it`,
+    `plusone down${again}                  deletes the cluster`,
   ].join('\n');
 }
 
