@@ -11,7 +11,7 @@ import { schemaCommand } from './cli/schema.ts';
 import { synthCommand } from './cli/synth.ts';
 import { upCommand } from './cli/up.ts';
 import { version } from './cli/version.ts';
-import { stopAll } from './terminal/programs.ts';
+import { Failed, stopAll } from './terminal/programs.ts';
 
 /** The commands as the help groups them. */
 const groups: readonly (readonly [title: string, commands: readonly Command[]])[] = [
@@ -77,7 +77,10 @@ export async function main(args: readonly string[]): Promise<number> {
     const code = exitCodeOf(error);
     if (code === undefined || !(error instanceof Error)) throw error;
     const more = code === exitCodes.usage ? `\n\nUsage: plusone ${command.name} --help explains it` : '';
-    console.error(`${error.message}${more}`);
+    // It loads more than most commands need.
+    const { likelyCause } = await import('../local-kind/trouble.ts');
+    const cause = error instanceof Failed ? likelyCause(error.message) : undefined;
+    console.error(`${error.message}${cause === undefined ? '' : `\nlikely cause: ${cause}`}${more}`);
     return code;
   }
 }
