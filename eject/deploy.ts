@@ -4,16 +4,18 @@ import { readManifest } from '../manifest/manifest.ts';
 import { displayed, readText, type Workspace } from '../manifest/workspace.ts';
 import { output } from '../tools/terminal/programs.ts';
 import { Refusal } from '../tools/terminal/refusal.ts';
+import { addonEdits } from './addons.ts';
 import { check, execute, type Session, settledStack, type Update } from './apply.ts';
 import { deployedTemplate, parametersOf, readAgain, readStack } from './aws.ts';
 import { isCustomResource } from './copilot-resources.ts';
 import { escaped, isSameManifest, manifestToKeep } from './deployed-manifest.ts';
+import { environmentFiles } from './environment-files.ts';
 import { type Build, buildAndPush, repositoryOf } from './images.ts';
 import type { Inventory } from './inventory.ts';
 import { difference } from './judge.ts';
 import { describeUnmapped, imagesOf, mapRelease, setImage, withManifest } from './release.ts';
 import { contextOf, nothing } from './steps.ts';
-import { Template, textOf } from './template.ts';
+import { mapOf, Template, textOf } from './template.ts';
 import { writeText } from './write.ts';
 
 export interface Wanted {
@@ -60,23 +62,29 @@ export async function deploy(session: Omit<Session, 'inventory'>, wanted: Wanted
   const kept = manifestToKeep(text, displayed(file), surroundings);
   const template = withManifest(release.template, kept);
   const known = parametersOf(description);
+  const stack = await readStack(clients, description, 'workload');
+  const main = `${workspace.application}-${environment}`;
+  await checkSurroundings(session, wanted, deployed, stack.resources.AddonsStack?.physicalId);
+  const files = await environmentFiles(clients, workspace, manifest.fields, known);
   const { image, sidecars } = await images(wanted, manifest.fields, known.ContainerImage ?? '', release.template);
   for (const [container, built] of sidecars) setImage(template, container, built);
-  const parameters = { ...release.parameters, ...(image === undefined ? {} : { ContainerImage: image }) };
+  const parameters = { ...release.parameters, ...files, ...(image === undefined ? {} : { ContainerImage: image }) };
 
   const [, partition = '', , region = '', account = ''] = description.StackId?.split(':') ?? [];
-  const stack = await readStack(clients, description, 'workload');
-  const main = { ...stack, name: `${workspace.application}-${environment}`, kind: 'environment' as const };
   const inventory: Inventory = {
     ...{ application: workspace.application, environment, account, region, partition },
     takenAt: new Date().toISOString(),
-    stacks: [main, stack],
+    stacks: [{ ...stack, name: main, kind: 'environment' }, stack],
     exports: {},
   };
   const now = await readAgain(clients, inventory, stack);
   const context = contextOf(now, stack);
   const after = { ...context, parameters: { ...known, ...parameters } };
-  const touched = new Set([...release.touched, 'TaskDefinition']);
+  const touched = new Set([
+    ...release.touched,
+    'TaskDefinition',
+    ...(Object.keys(files).length > 0 ? ['ExecutionRole'] : []),
+  ]);
   const real = difference(deployed, template, context, after);
   if (real.modified.size === 0 && isSameManifest(text, displayed(file), before, surroundings)) {
     say(`${name}: nothing to release; the manifest and the images are those that run`);
@@ -100,6 +108,31 @@ export async function deploy(session: Omit<Session, 'inventory'>, wanted: Wanted
   await execute({ ...session, inventory }, stack, update);
   say(`${name}: released`);
   keep(wanted.output, name, template, after.parameters);
+}
+
+/** Refuses edits of addons, and says what else beside the manifest has no effect. */
+async function checkSurroundings(
+  { clients: { cloudFormation }, say }: Pick<Session, 'clients' | 'say'>,
+  { workspace, environment, service }: Wanted,
+  deployed: Template,
+  addonsStack: string | undefined,
+): Promise<void> {
+  const addons = addonsStack === undefined ? undefined : await deployedTemplate(cloudFormation, addonsStack);
+  const parameters = mapOf(deployed.resources().get('AddonsStack')?.properties.Parameters);
+  const edits = addonEdits(join(workspace.folder, service, 'addons'), addons, parameters);
+  if (edits.length > 0) {
+    const lines = edits.map((edit) => `  ${edit}`);
+    throw new Refusal([`${deployed.name} is not released: edits of addons are not mapped:`, ...lines].join('\n'));
+  }
+  const overrides = join(workspace.folder, service, 'overrides');
+  if (existsSync(overrides)) say(`warning: ${displayed(overrides)} is not read: edits of it have no effect`);
+  const file = join(workspace.folder, 'environments', environment, 'manifest.yml');
+  if (!existsSync(file)) return;
+  const main = `${workspace.application}-${environment}`;
+  const kept = new Template(await deployedTemplate(cloudFormation, main), main).metadata('Manifest');
+  const surroundings = { application: workspace.application, environment, shell: process.env };
+  if (kept !== undefined && !isSameManifest(readText(file).text, displayed(file), kept, surroundings))
+    say(`warning: ${displayed(file)} is not as deployed: a release of a service does not change the environment`);
 }
 
 /** Keeps the files of the stack as they are deployed. */
@@ -132,7 +165,8 @@ async function images(
   const current = imagesOf(template);
   const sidecars = new Map<string, string>();
   for (const [name, build] of builds) {
-    const place = repositoryOf(textOf(current.get(name)) ?? '');
+    // That of a new sidecar goes where that of the service is.
+    const place = repositoryOf(textOf(current.get(name)) ?? deployed);
     sidecars.set(name, await buildAndPush(build, { platform, ...place, tag: `${name}-${version}`, root }));
   }
   if (main === undefined) return { image, sidecars };

@@ -2,7 +2,7 @@ import { isMap, isScalar, isSeq, Scalar, YAMLMap, YAMLSeq } from 'yaml';
 import { lineAt, type Path, parse, pathText } from '../manifest/document.ts';
 import { applyEnvironment } from '../manifest/environment.ts';
 import type { Fields } from '../manifest/fields.ts';
-import { isValueMap, type Template, toValue, type Value } from './template.ts';
+import { isValueMap, listOf, mapOf, referencesOf, type Template, textOf, toValue, type Value } from './template.ts';
 
 /** A release: the template and the parameters that an edited manifest makes of the deployed ones. */
 export interface Release {
@@ -42,7 +42,12 @@ export function mapRelease(
   const work: Work = { template: deployed.copy(), parameters: {}, touched: new Set(), old, fields };
   const unmapped: Unmapped[] = [];
   const done = new Set<string>();
-  for (const path of changedPaths(old, fields)) {
+  const gone = new Set(Object.keys(old.sidecars ?? {}).filter((name) => !fields.sidecars?.[name]));
+  const isGone = ([field, name]: Path) => field === 'sidecars' && gone.has(String(name));
+  // Their fields are edits of their own: a new container gets each of them by its rule.
+  for (const name of Object.keys(fields.sidecars ?? {}).filter((name) => !old.sidecars?.[name])) addSidecar(work, name);
+  for (const name of gone) removeSidecar(work, name);
+  for (const path of changedPaths(old, fields).filter((path) => !isGone(path))) {
     const rule = rules.find(({ at }) =>
       at.every((step, i) => (step === '*' ? path[i] !== undefined : step === path[i])),
     );
@@ -106,6 +111,15 @@ const rules: readonly { at: readonly string[]; handle: Handler }[] = [
   },
   { at: ['image', 'depends_on'], handle: (work) => setDependencies(work, undefined, work.fields.image?.depends_on) },
   { at: ['image', 'labels'], handle: (work) => setLabels(work, undefined, work.fields.image?.labels) },
+  { at: ['image', 'credentials'], handle: (work) => setCredentials(work, undefined, work.fields.image?.credentials) },
+  { at: ['env_file'], handle: touchEnvironmentFiles },
+  { at: ['storage', 'volumes'], handle: setVolumes },
+  { at: ['storage', 'ephemeral'], handle: setEphemeralStorage },
+  {
+    at: ['storage', 'readonly_fs'],
+    handle: (work) => setProperty(work, undefined, 'ReadonlyRootFilesystem', work.fields.storage?.readonly_fs),
+  },
+  { at: ['http', 'path'], handle: setPath },
   { at: ['http', 'healthcheck'], handle: setTargetCheck },
   { at: ['http', 'deregistration_delay'], handle: setTargetAttributes },
   { at: ['http', 'stickiness'], handle: setTargetAttributes },
@@ -144,6 +158,25 @@ const rules: readonly { at: readonly string[]; handle: Handler }[] = [
     at: ['sidecars', '*', 'image', 'location'],
     handle: (work, path) => setProperty(work, String(path[1]), 'Image', sidecarOf(work, path)?.image?.location),
   },
+  // What is built is pushed and set afterwards.
+  { at: ['sidecars', '*', 'image', 'build'], handle: () => undefined },
+  {
+    at: ['sidecars', '*', 'credentialsParameter'],
+    handle: (work, path) => setCredentials(work, String(path[1]), sidecarOf(work, path)?.credentialsParameter),
+  },
+  { at: ['sidecars', '*', 'env_file'], handle: touchEnvironmentFiles },
+  { at: ['sidecars', '*', 'port'], handle: (work, path) => setSidecarPort(work, String(path[1])) },
+  {
+    at: ['sidecars', '*', 'mount_points'],
+    handle: (work, path) => {
+      const points = sidecarOf(work, path)?.mount_points ?? [];
+      return setMounts(
+        work,
+        String(path[1]),
+        points.map(({ source_volume: volume = '', ...rest }) => ({ volume, ...rest })),
+      );
+    },
+  },
 ];
 
 function sidecarOf({ fields }: Work, path: Path) {
@@ -158,6 +191,182 @@ function setLocation({ parameters, fields }: Work): string | undefined {
   const location = fields.image?.location;
   if (location === undefined) return undefined;
   return setParameter(parameters, 'ContainerImage', location);
+}
+
+// ---- Sidecars
+
+/** What Copilot makes of a name to put it into a logical id. */
+export function logicalName(name: string): string {
+  return name.replaceAll(/[^a-zA-Z0-9]/g, '');
+}
+
+const policies = ['Resources', 'ExecutionRole', 'Properties', 'Policies'];
+
+/** A container with what every sidecar has; the rules of its fields do the rest. */
+function addSidecar(work: Work, name: string): void {
+  const { template, touched, parameters, old, fields } = work;
+  const main = containerOf(work, undefined);
+  const list = template.node(definitions);
+  if (typeof main === 'string' || !isSeq(list)) return;
+  const id = logicalName(name);
+  const [parameter, condition] = [`EnvFileARNFor${id}`, `HasEnvFileFor${id}`];
+  const environment = toValue(main.get('Environment', true));
+  const own = new Set([...Object.keys(old.variables ?? {}), mountPoints]);
+  const options = {
+    'awslogs-region': { Ref: 'AWS::Region' },
+    'awslogs-group': { Ref: 'LogGroup' },
+    'awslogs-stream-prefix': 'copilot',
+  };
+  const container = nodeOf({
+    Name: name,
+    Environment: listOf(environment).filter((item) => !own.has(textOf(mapOf(item).Name) ?? '')),
+    EnvironmentFiles: [{ 'Fn::If': [condition, { Type: 's3', Value: { Ref: parameter } }, { Ref: 'AWS::NoValue' }] }],
+    LogConfiguration: { LogDriver: 'awslogs', Options: options },
+  });
+  const names = new Set([...Object.keys(old.sidecars ?? {}), ...Object.keys(fields.sidecars ?? {})]);
+  insertBefore(list, container, (item) => {
+    const other = textOf(mapOf(toValue(item)).Name);
+    return other !== undefined && names.has(other) && other > name;
+  });
+  const description = `URL of the environment file for the ${name} sidecar.`;
+  template.set(['Parameters', parameter], nodeOf({ Type: 'String', Description: description, Default: '' }));
+  template.set(['Conditions', condition], nodeOf({ 'Fn::Not': [{ 'Fn::Equals': [{ Ref: parameter }, ''] }] }));
+  setParameter(parameters, parameter, '');
+  addEnvironmentFilePolicy(work, id);
+  touched.add('ExecutionRole');
+}
+
+/** The right to read the environment file of a sidecar, like that of the service. */
+function addEnvironmentFilePolicy({ template }: Work, id: string): void {
+  const list = template.node(policies);
+  if (!isSeq(list)) return;
+  const conditions = list.items.map((item) => textOf(listOf(mapOf(toValue(item))['Fn::If'])[0]));
+  const index = conditions.indexOf('HasEnvFile');
+  if (index < 0) return;
+  const text = JSON.stringify(toValue(list.items[index])).replaceAll(
+    /HasEnvFile|EnvFileARN|GetEnvFilePolicy/g,
+    `$&For${id}`,
+  );
+  const later = conditions.findIndex((name) => name?.startsWith('HasEnvFileFor') && name > `HasEnvFileFor${id}`);
+  const last = conditions.findLastIndex((name) => name !== undefined && /^Has(Logging)?EnvFile/.test(name));
+  list.items.splice(later < 0 ? last + 1 : later, 0, nodeOf(JSON.parse(text)));
+}
+
+function removeSidecar({ template, touched }: Work, name: string): void {
+  const id = logicalName(name);
+  const condition = `HasEnvFileFor${id}`;
+  const list = template.node(definitions);
+  if (isSeq(list)) list.items = list.items.filter((item) => textOf(mapOf(toValue(item)).Name) !== name);
+  const rights = template.node(policies);
+  if (isSeq(rights))
+    rights.items = rights.items.filter((item) => textOf(listOf(mapOf(toValue(item))['Fn::If'])[0]) !== condition);
+  template.delete(['Parameters', `EnvFileARNFor${id}`]);
+  template.delete(['Conditions', condition]);
+  touched.add('TaskDefinition').add('ExecutionRole');
+}
+
+function insertBefore(list: YAMLSeq, node: unknown, isLater: (item: unknown) => boolean): void {
+  const index = list.items.findIndex(isLater);
+  list.items.splice(index < 0 ? list.items.length : index, 0, node);
+}
+
+/** The port of a sidecar that nothing sends requests to by name. */
+function setSidecarPort(work: Work, name: string): string | undefined {
+  const ports = [work.old, work.fields].map(({ sidecars }) => sidecars?.[name]?.port?.port);
+  for (const { http, nlb } of [work.old, work.fields]) {
+    const main = typeof http === 'object' ? http : {};
+    const targets = [main, ...(main.additional_rules ?? []), nlb ?? {}, ...(nlb?.additional_listeners ?? [])];
+    if (
+      targets.some(
+        ({ target_container: container, target_port: port }) =>
+          container === name || (port !== undefined && ports.includes(port)),
+      )
+    )
+      return 'requests are sent to this container: another port replaces the target group, which is not mapped';
+  }
+  const port = work.fields.sidecars?.[name]?.port;
+  const mapping = port && [{ ContainerPort: port.port, Protocol: port.protocol }];
+  return setProperty(work, name, 'PortMappings', mapping);
+}
+
+/** Their contents are uploaded when the release is made; see environment-files.ts. */
+function touchEnvironmentFiles({ touched }: Work): undefined {
+  touched.add('TaskDefinition').add('ExecutionRole');
+}
+
+function setCredentials(work: Work, name: string | undefined, parameter: string | undefined): string | undefined {
+  return setProperty(work, name, 'RepositoryCredentials', parameter && { CredentialsParameter: parameter });
+}
+
+// ---- Storage
+
+const mountPoints = 'COPILOT_MOUNT_POINTS';
+
+interface Mount {
+  readonly volume: string;
+  readonly path?: string | undefined;
+  readonly read_only?: boolean | undefined;
+}
+
+function setMounts(work: Work, name: string | undefined, mounts: readonly Mount[]): string | undefined {
+  const list = mounts.map(({ volume, path = '', read_only: isReadOnly = true }) => ({
+    ContainerPath: path,
+    ReadOnly: isReadOnly,
+    SourceVolume: volume,
+  }));
+  const problem = setProperty(work, name, 'MountPoints', list.length > 0 ? list : undefined);
+  const container = containerOf(work, name);
+  if (problem !== undefined || typeof container === 'string') return problem;
+  const environment: unknown = container.get('Environment', true);
+  if (!isSeq(environment)) return 'the container has no Environment in the template';
+  environment.items = environment.items.filter((_, i) => nameAt(environment, i) !== mountPoints);
+  const paths = Object.fromEntries(
+    mounts
+      .filter(({ path }) => path)
+      .map(({ volume, path }) => [volume, path] as const)
+      .toSorted(byName),
+  );
+  if (list.length > 0) environment.items.push(nodeOf({ Name: mountPoints, Value: JSON.stringify(paths) }));
+  return undefined;
+}
+
+/** Volumes of the task; those of EFS need access points and rights, and are refused. */
+function setVolumes(work: Work): string | undefined {
+  const { template, fields, old } = work;
+  const [before = {}, after = {}] = [old.storage?.volumes, fields.storage?.volumes];
+  for (const name of new Set([...Object.keys(before), ...Object.keys(after)])) {
+    const isChanged = JSON.stringify(before[name]) !== JSON.stringify(after[name]);
+    if (isChanged && (isFileSystem(before[name]?.efs) || isFileSystem(after[name]?.efs)))
+      return `the volume ${name} is on EFS: its access point and the rights of the task are not mapped`;
+  }
+  const names = Object.keys(after).toSorted();
+  const path = ['Resources', 'TaskDefinition', 'Properties', 'Volumes'];
+  const current = template.node(path);
+  const list = isSeq(current) ? current : new YAMLSeq();
+  list.items = list.items.filter((_, i) => names.includes(nameAt(list, i) ?? ''));
+  const managed = list.items.findIndex((item) => referencesOf(toValue(item)).has('AccessPoint'));
+  for (const name of names.filter((name) => !list.items.some((_, i) => nameAt(list, i) === name))) {
+    const index = list.items.findIndex((_, i) => i !== managed && (nameAt(list, i) ?? '') > name);
+    list.items.splice(index < 0 ? list.items.length : index, 0, nodeOf({ Name: name }));
+  }
+  if (list.items.length > 0) template.set(path, list);
+  else template.delete(path);
+  return setMounts(
+    work,
+    undefined,
+    names.map((volume) => ({ volume, ...after[volume] })),
+  );
+}
+
+function isFileSystem(efs: unknown): boolean {
+  return isRecord(efs) ? Object.values(efs).some((value) => value !== undefined) : efs === true;
+}
+
+/** 20 GiB is what a task has without it. */
+function setEphemeralStorage(work: Work): undefined {
+  const size = work.fields.storage?.ephemeral ?? 20;
+  work.touched.add('TaskDefinition');
+  put(work, ['TaskDefinition', 'EphemeralStorage'], size === 20 ? undefined : { SizeInGiB: size });
 }
 
 // ---- Containers
@@ -175,7 +384,7 @@ function containerOf({ template, touched }: Work, name: string | undefined): YAM
       })
     : undefined;
   if (isMap(found)) return found;
-  return `the template has no container ${name ?? 'of the service'}; adding and removing sidecars is not mapped`;
+  return `the template has no container ${name ?? 'of the service'} (an override?)`;
 }
 
 function setProperty(work: Work, name: string | undefined, property: string, value: unknown): string | undefined {
@@ -230,7 +439,7 @@ function setVariables(work: Work, name: string | undefined): string | undefined 
   }));
   // Copilot writes its own before them, and the mount points after them.
   return replaceNamed(work, name, 'Environment', Object.keys(of(work.old) ?? {}), next, (list) =>
-    nameAt(list, list.items.length - 1) === 'COPILOT_MOUNT_POINTS' ? list.items.length - 1 : list.items.length,
+    nameAt(list, list.items.length - 1) === mountPoints ? list.items.length - 1 : list.items.length,
   );
 }
 
@@ -291,6 +500,28 @@ function targetGroup({ template, touched }: Work): string | undefined {
   touched.add('TargetGroup').add('Service');
   if (!template.node(['Resources', 'TargetGroup'])) return 'the template has no TargetGroup';
   return undefined;
+}
+
+/** The path of the first listener rule. Its priority stays, so it can't become or have been the root. */
+function setPath(work: Work): string | undefined {
+  const { template, touched, parameters } = work;
+  const [from, to] = [work.old, work.fields].map((fields) => `/${(httpOf(fields)?.path ?? '').replace(/^\//, '')}`);
+  if (from === '/' || to === '/' || to === undefined)
+    return 'the root path has a priority in a range of its own, which Copilot computed: not mapped';
+  const id = 'HTTPListenerRule';
+  const conditions = template.node(['Resources', id, 'Properties', 'Conditions']);
+  const index = isSeq(conditions)
+    ? conditions.items.findIndex((item) => textOf(mapOf(toValue(item)).Field) === 'path-pattern')
+    : -1;
+  if (index < 0) return `the template has no ${id} with a path`;
+  touched.add(id);
+  template.set(
+    ['Resources', id, 'Properties', 'Conditions', index, 'PathPatternConfig', 'Values'],
+    nodeOf([to, `${to}/*`]),
+  );
+  const description = `An HTTP listener rule for path \`${to}\` that forwards HTTP traffic to your tasks`;
+  template.set(['Resources', id, 'Metadata', 'aws:copilot:description'], nodeOf(description));
+  return setParameter(parameters, 'RulePath', httpOf(work.fields)?.path ?? '');
 }
 
 function httpOf(fields: Fields) {

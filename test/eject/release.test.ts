@@ -133,8 +133,8 @@ describe('a release', () => {
   });
 
   it('refuses edits that it does not map, with file and line', () => {
-    expect(mapped(base.replace('path: /', 'path: shop')).lines).to.deep.equal([
-      'manifest.yml:4: http.path: this edit is not mapped onto the template',
+    expect(mapped(base.replace('path: /', 'path: /\n  version: grpc')).lines).to.deep.equal([
+      'manifest.yml:5: http.version: this edit is not mapped onto the template',
     ]);
     expect(mapped(base.replace('port: 3000', 'port: 3001')).lines[0]).to.match(/^manifest.yml:7: image.port: /);
     expect(
@@ -142,13 +142,95 @@ describe('a release', () => {
         .lines[0],
     ).to.match(/^manifest.yml:13: count.*requests/);
     expect(mapped(base.replace(/count:\n.*\n.*\n/, 'count: 2\n')).lines[0]).to.match(/a fixed count and a range/);
-    expect(mapped(`${base}  second:\n    image: x\n`).lines[0]).to.match(/no container second/);
+    expect(mapped(base.replace('path: /', 'path: a')).lines[0]).to.contain('the root path has a priority');
   });
 
   it('refuses to replace variables that are not those of the deployed manifest', () => {
     const patched = new Template(template.text().replace('Name: B', 'Name: PATCHED'), 't');
     const { unmapped } = mapRelease(patched, read(base), read(base.replace('B: two', 'B: three')));
     expect(unmapped[0]?.reason).to.contain('Environment of the deployed template is not that of the deployed manifest');
+  });
+
+  it('adds a sidecar beside the others, with what Copilot gives to every one', () => {
+    const sidecar =
+      '  adot:\n    image: adot:1\n    port: 4318\n    essential: false\n    variables: { LEVEL: debug }\n';
+    const { containers, lines, template: next } = mapped(base + sidecar);
+    expect(lines).to.deep.equal([]);
+    expect(containers.map(({ Name }: { Name: unknown }) => Name)).to.deep.equal([
+      { Ref: 'WorkloadName' },
+      'adot',
+      'proxy',
+    ]);
+    expect(containers[1]).to.deep.include({
+      Image: 'adot:1',
+      Essential: false,
+      PortMappings: [{ ContainerPort: 4318, Protocol: 'tcp' }],
+      Environment: [
+        { Name: 'COPILOT_APPLICATION_NAME', Value: { 'Fn::Sub': `\${AppName}` } },
+        { Name: 'LEVEL', Value: 'debug' },
+      ],
+    });
+    expect(next.section('Parameters')).to.have.property('EnvFileARNForadot');
+    expect(next.section('Conditions')).to.have.property('HasEnvFileForadot');
+  });
+
+  it('removes a sidecar with its parameter and condition', () => {
+    const added = mapRelease(template, read(base), read(`${base}  adot:\n    image: adot:1\n`)).release.template;
+    const { release, unmapped } = mapRelease(added, read(`${base}  adot:\n    image: adot:1\n`), read(base));
+    expect(unmapped).to.deep.equal([]);
+    expect(Object.keys(release.template.section('Parameters'))).to.deep.equal([]);
+    const { ContainerDefinitions } = release.template.resources().get('TaskDefinition')?.properties ?? {};
+    expect(ContainerDefinitions).to.have.length(2);
+  });
+
+  it('refuses another port of a sidecar that the load balancer sends requests to', () => {
+    const targeted = base
+      .replace('path: /', 'path: /\n  target_container: proxy')
+      .replace('image: proxy:1', 'image: proxy:1\n    port: 80');
+    const { unmapped } = mapRelease(template, read(targeted), read(targeted.replace('port: 80', 'port: 81')));
+    expect(unmapped).to.have.length(1);
+    expect(unmapped[0]?.reason).to.contain('another port replaces the target group');
+  });
+
+  it('mounts volumes of the task, and refuses those on EFS', () => {
+    const volume =
+      'storage:\n  ephemeral: 30\n  volumes:\n    scratch:\n      path: /scratch\n      read_only: false\n';
+    const { containers, resources } = mapped(base + volume);
+    expect(containers[0].MountPoints).to.deep.equal([
+      { ContainerPath: '/scratch', ReadOnly: false, SourceVolume: 'scratch' },
+    ]);
+    expect(containers[0].Environment.at(-1)).to.deep.equal({
+      Name: 'COPILOT_MOUNT_POINTS',
+      Value: '{"scratch":"/scratch"}',
+    });
+    expect(resources.get('TaskDefinition')?.properties).to.deep.include({
+      Volumes: [{ Name: 'scratch' }],
+      EphemeralStorage: { SizeInGiB: 30 },
+    });
+    expect(mapped(`${base}${volume}      efs: true\n`).lines[0]).to.match(
+      /storage.volumes.*the volume scratch is on EFS/,
+    );
+  });
+
+  it('moves the path of the listener rule, but not from or to the root', () => {
+    const rule = `  HTTPListenerRule:
+    Type: AWS::ElasticLoadBalancingV2::ListenerRule
+    Properties:
+      Priority: 7
+      Conditions:
+        - Field: path-pattern
+          PathPatternConfig: {Values: [/shop, /shop/*]}
+`;
+    const routed = new Template(template.text() + rule, 't');
+    const at = (path: string) => read(base.replace('path: /', `path: ${path}`));
+    const { release, unmapped } = mapRelease(routed, at('shop'), at('cart'));
+    expect(unmapped).to.deep.equal([]);
+    expect(release.template.resources().get('HTTPListenerRule')?.properties).to.deep.equal({
+      Priority: 7,
+      Conditions: [{ Field: 'path-pattern', PathPatternConfig: { Values: ['/cart', '/cart/*'] } }],
+    });
+    expect(release.parameters).to.deep.equal({ RulePath: 'cart' });
+    expect(mapRelease(routed, at('shop'), at('/')).unmapped[0]?.reason).to.contain('the root path');
   });
 
   it('finds edits where they are, down to single fields', () => {

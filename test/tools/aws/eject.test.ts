@@ -265,7 +265,9 @@ describe('the way out of Copilot', function () {
       inventory.stacks.find(({ workload }) => workload === 'web') ?? expect.fail('no stack of web');
     const facts = { application, environment, environmentExports: exportsOf(inventory), priorities };
     const file = join(folder, 'copilot/web/manifest.yml');
-    const base = readFileSync(file, 'utf8');
+    const original = readFileSync(file, 'utf8');
+    // The root has a priority of its own.
+    const base = original.replace('path: /\n', 'path: shop\n');
     const read = (text: string) => readManifest(text, file, { application, environment, shell: {} }).fields;
     const packaged = (text: string) => {
       writeFileSync(file, text);
@@ -286,7 +288,7 @@ describe('the way out of Copilot', function () {
       expect(isSame(mine, { ...theirs.template.value(), Metadata: '' }), JSON.stringify(values)).to.equal(true);
       expect({ ...from.parameters, ...release.parameters }, JSON.stringify(values)).to.deep.equal(theirs.parameters);
     }
-    writeFileSync(file, base);
+    writeFileSync(file, original);
   });
 
   it('asks before it changes anything, and keeps the order of the steps', () => {
@@ -438,11 +440,13 @@ describe('the way out of Copilot', function () {
 
     it('refuses an edit that it cannot map, with file and line, and changes nothing', () => {
       const text = readFileSync(manifest('web'), 'utf8');
-      edit('web', { 'http.path': 'other' });
+      edit('web', { 'http.version': 'grpc' });
       const { status, output } = deploys('web', 'v3');
       writeFileSync(manifest('web'), text);
       expect(status, output).to.equal(1);
-      expect(output).to.contain('copilot/web/manifest.yml:4: http.path: this edit is not mapped onto the template');
+      expect(output).to.match(
+        /copilot\/web\/manifest.yml:\d+: http.version: this edit is not mapped onto the template/,
+      );
     });
 
     it('rolls a bad release back, and says why', async () => {
@@ -500,4 +504,17 @@ const edits: readonly Readonly<Record<string, unknown>>[] = [
   },
   { 'http.healthcheck': '/y', 'http.deregistration_delay': '30s', 'http.stickiness': true },
   { deployment: { rolling: 'recreate' }, logging: { retention: 7 } },
+  { 'http.path': 'cart' },
+  {
+    'sidecars.adot': {
+      ...{ image: 'adot:1', port: 4318, essential: false, command: ['--config', 'a b'], depends_on: { web: 'start' } },
+      ...{ variables: { LEVEL: 'debug' }, secrets: { KEY: '/copilot/x/KEY' }, labels: { a: '2' } },
+      ...{ healthcheck: { command: ['CMD', 'true'] }, credentialsParameter: 'name' },
+      mount_points: [{ source_volume: 'files', path: '/var/files' }],
+    },
+    'sidecars.a-b': { image: 'ab:1' },
+    variables: { A: '1' },
+  },
+  { 'storage.ephemeral': 40, 'storage.readonly_fs': true },
+  { 'storage.volumes.scratch': { path: '/scratch' }, 'storage.volumes.a': { path: '/a', read_only: false } },
 ];
