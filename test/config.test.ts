@@ -17,7 +17,7 @@ function complaints(environment: Environment, secrets?: Environment): readonly s
 }
 
 describe('readConfig', () => {
-  it('has a default for all but the way to the database', () => {
+  it('has a default for everything except the host and credentials of the database', () => {
     const config = readConfig(ENOUGH);
     expect(config).to.deep.equal({
       port: 5000,
@@ -62,12 +62,12 @@ describe('readConfig', () => {
     expect(readConfig(ENOUGH).database).to.be.frozen;
   });
 
-  it('takes from the secrets what the environment lacks', () => {
+  it('reads a variable that the environment lacks from the secrets', () => {
     const { database } = readConfig({ DATABASE_HOST: 'db' }, { DATABASE_USERNAME: 'eve', DATABASE_PASSWORD: 'x' });
     expect(database).to.include({ host: 'db', username: 'eve', password: 'x' });
   });
 
-  it('prefers the environment to the secrets', () => {
+  it('gives the environment precedence over the secrets', () => {
     expect(readConfig(ENOUGH, { DATABASE_HOST: 'elsewhere' }).database.host).to.equal('db');
   });
 
@@ -78,7 +78,7 @@ describe('readConfig', () => {
     ]);
   });
 
-  it('says which parameter is missing as well when there is a path to secrets', () => {
+  it('names the missing SSM parameter if there is a path to secrets', () => {
     expect(complaints({ ...ENOUGH, DATABASE_PASSWORD: '', SECRETS_PATH: '/a/b' })).to.deep.equal([
       'DATABASE_PASSWORD is missing: it is not in the environment, and there is no SSM parameter /a/b/DATABASE_PASSWORD',
     ]);
@@ -89,7 +89,7 @@ describe('readConfig', () => {
   });
 
   for (const value of ['abc', '0', '65536', '-1', '5000.5', ' 5000', '0x1388', '1e3']) {
-    it(`refuses the port ${JSON.stringify(value)} and says what would be right`, () => {
+    it(`refuses the port ${JSON.stringify(value)} and says what is valid`, () => {
       expect(complaints({ ...ENOUGH, PORT: value })).to.deep.equal([
         `PORT is ${JSON.stringify(value)}; it must be a whole number from 1 to 65535`,
       ]);
@@ -102,7 +102,7 @@ describe('readConfig', () => {
     ]);
   });
 
-  it('refuses one port for both servers', () => {
+  it('refuses the same port for both servers', () => {
     expect(complaints({ ...ENOUGH, PORT: '9464' })).to.deep.equal([
       'METRICS_PORT is 9464, the same as PORT; it must be another port',
     ]);
@@ -114,16 +114,16 @@ describe('readConfig', () => {
     ]);
   });
 
-  it('never shows a password, right or wrong', () => {
+  it('never shows a password, valid or invalid', () => {
     expect(complaints({ ...ENOUGH, PORT: 'x', LOG_LEVEL: 'y' }).join()).not.to.contain('hunter2');
   });
 
-  it("knows Amazon's certificate authorities", () => {
+  it("has Amazon's certificate authorities", () => {
     const { certificateAuthorities } = readConfig({ ...ENOUGH, DATABASE_TLS: 'rds' }).database;
     expect(certificateAuthorities).to.match(/^-----BEGIN CERTIFICATE-----/);
   });
 
-  it('refuses an address as the host, which no certificate can be compared with', () => {
+  it('refuses an IP address as the host, which cannot be compared with a certificate', () => {
     for (const host of ['10.0.0.7', '::1']) {
       const [line] = complaints({ ...ENOUGH, DATABASE_TLS: 'rds', DATABASE_HOST: host });
       expect(line).to.contain(`DATABASE_HOST is "${host}"; with DATABASE_TLS it must be a host name`);
@@ -144,12 +144,12 @@ describe('readConfig', () => {
       expect(certificateAuthorities).to.equal('-----BEGIN CERTIFICATE-----\n');
     });
 
-    it('says so when it is not there', () => {
+    it('names the file if it does not exist', () => {
       const [line] = complaints({ ...ENOUGH, DATABASE_TLS: join(directory, 'none.pem') });
       expect(line).to.match(/^DATABASE_TLS is ".*none\.pem": ENOENT.*; it must be off, rds or the path of a file/);
     });
 
-    it('says so when it holds no certificate', () => {
+    it('says that the file contains no certificate', () => {
       const file = join(directory, 'empty.pem');
       writeFileSync(file, 'nothing');
       expect(complaints({ ...ENOUGH, DATABASE_TLS: file })[0]).to.contain('the file contains no certificate');
@@ -173,18 +173,18 @@ describe('the variables of OpenTelemetry', () => {
     });
   });
 
-  it('turn traces on by an endpoint for traces alone', () => {
+  it('enable tracing with an endpoint for traces only', () => {
     const { tracing } = readConfig({ ...ENOUGH, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'https://example.com/v1/traces' });
     expect(tracing).not.to.equal(undefined);
   });
 
-  it('turn them off as the specification has it, whatever the others say', () => {
+  it('disable tracing as specified, regardless of the others', () => {
     for (const off of [{ OTEL_SDK_DISABLED: 'True' }, { OTEL_TRACES_EXPORTER: 'none' }]) {
       expect(readConfig({ ...ON, ...off, OTEL_TRACES_SAMPLER: 'half' }).tracing).to.equal(undefined);
     }
   });
 
-  it('count for nothing without an endpoint', () => {
+  it('have no effect without an endpoint', () => {
     expect(readConfig({ ...ENOUGH, OTEL_TRACES_SAMPLER: 'half' }).tracing).to.equal(undefined);
   });
 
@@ -202,7 +202,7 @@ describe('the variables of OpenTelemetry', () => {
     ['OTEL_BSP_MAX_QUEUE_SIZE', '0', 'a whole number from 1 to 1000000'],
   ];
   for (const [name, value, right] of wrong) {
-    it(`are refused when ${name} is ${value}, with what would be right`, () => {
+    it(`are refused if ${name} is ${value}, with what is valid`, () => {
       expect(complaints({ ...ON, [name]: value })).to.deep.equal([
         `${name} is ${JSON.stringify(value)}; it must be ${right}`,
       ]);
@@ -211,14 +211,14 @@ describe('the variables of OpenTelemetry', () => {
 });
 
 describe('WRITE_TOKEN', () => {
-  it('is read from the secrets like all the others', () => {
+  it('is read from the secrets like the other variables', () => {
     expect(readConfig(ENOUGH, { WRITE_TOKEN: 'a-token-of-twenty-characters' }).writeToken).to.equal(
       'a-token-of-twenty-characters',
     );
   });
 
   for (const invalid of ['short', 'with blanks in it, and long enough', '=====================']) {
-    it(`is refused, and not shown, when it is no token that cannot be guessed: ${invalid}`, () => {
+    it(`is refused, and not shown, if it could be guessed or is not a token: ${invalid}`, () => {
       expect(complaints({ ...ENOUGH, WRITE_TOKEN: invalid })).to.deep.equal([
         'WRITE_TOKEN is invalid; it must be a bearer token of at least 20 letters, digits or -._~+/',
       ]);
@@ -227,16 +227,16 @@ describe('WRITE_TOKEN', () => {
 });
 
 describe('secretsPath', () => {
-  it('is undefined when nothing is set', () => {
+  it('is undefined if the variable is not set', () => {
     expect(secretsPath({})).to.equal(undefined);
   });
 
-  it('gives the path', () => {
+  it('returns the path', () => {
     expect(secretsPath({ SECRETS_PATH: '/copilot/plusone/test/secrets' })).to.equal('/copilot/plusone/test/secrets');
   });
 
   for (const path of ['copilot/secrets', '/copilot/secrets/', '/', '/a b']) {
-    it(`refuses ${JSON.stringify(path)} with an example of a right one`, () => {
+    it(`refuses ${JSON.stringify(path)} with a valid example`, () => {
       expect(() => secretsPath({ SECRETS_PATH: path })).to.throw(
         ConfigError,
         `SECRETS_PATH is ${JSON.stringify(path)}; it must be an SSM path such as /copilot/plusone/test/secrets`,

@@ -1,4 +1,4 @@
-/** What a database tells of itself that nobody has asked anything yet. */
+/** The statistics of a database before its first statement. */
 export const idleDatabase = {
   used: 0,
   free: 0,
@@ -8,5 +8,5 @@ export const idleDatabase = {
   failures: 0,
 };
 
-/** The same with the users' queues, as the metrics have it. */
+/** The same with the queues of the user repository, as for the metrics. */
 export const idle = { ...idleDatabase, reads: 0, writes: 0, executing: 0 };

@@ -7,7 +7,7 @@ describe('the HTTP server', () => {
   let service: Awaited<ReturnType<typeof serving>>;
   afterEach(() => service.close());
 
-  it('shows nothing of an unexpected error and logs all of it', async () => {
+  it('hides an unexpected error from the client and logs it', async () => {
     service = await serving({
       find: async () => {
         throw new TypeError('the inside');
@@ -29,17 +29,17 @@ describe('the HTTP server', () => {
     expect((await fetch(`${service.url}/livez`)).status).to.equal(200);
   });
 
-  it('asks to come back when the database is away', async () => {
+  it('asks the client to retry if the database is unavailable', async () => {
     service = await serving({
       find: async () => {
-        throw new Unavailable('MySQL is away');
+        throw new Unavailable('database unavailable');
       },
     });
     const answer = await fetch(`${service.url}/hello/ann`);
     expect([answer.status, answer.headers.get('retry-after')]).to.deep.equal([503, '1']);
   });
 
-  it('ends the connection of whoever it turns away, so that others get in', async () => {
+  it('closes the connection of a client that it rejects, so that others can connect', async () => {
     service = await serving({
       find: async () => {
         throw new Overloaded('overload: 1000 requests wait');
@@ -49,10 +49,10 @@ describe('the HTTP server', () => {
     expect([status, headers.get('retry-after'), headers.get('connection')]).to.deep.equal([503, '1', 'close']);
   });
 
-  it('says so on the page too when a lookup without script finds the database away', async () => {
+  it('shows on the page that the database is unavailable, for a lookup without script', async () => {
     service = await serving({
       find: async () => {
-        throw new Unavailable('MySQL is away');
+        throw new Unavailable('database unavailable');
       },
     });
     const answer = await fetch(`${service.url}/?username=ann`, { headers: { accept: 'text/html' } });
@@ -60,16 +60,16 @@ describe('the HTTP server', () => {
     expect(await answer.text())
       .to.contain('please try again')
       .and.not.to.contain('MySQL');
-    expect(service.log()).to.contain('MySQL is away');
+    expect(service.log()).to.contain('database unavailable');
   });
 
-  it('counts the days from the clock that it was given', async () => {
+  it('counts the days from the date of its clock', async () => {
     service = await serving({ find: async () => '2000-12-31' }, '2026-12-30T23:59:59Z');
     const answer = await fetch(`${service.url}/hello/ann`);
     expect(await answer.json()).to.deep.equal({ message: 'Hello, ann! Your birthday is in 1 day(s)' });
   });
 
-  it('judges dates of birth by the clock that it was given', async () => {
+  it('checks dates of birth against the date of its clock', async () => {
     service = await serving({}, '2026-01-01T00:00:00Z');
     const put = (dateOfBirth: string) =>
       fetch(`${service.url}/hello/ann`, {
@@ -81,14 +81,14 @@ describe('the HTTP server', () => {
     expect((await put('2026-01-01')).status).to.equal(400);
   });
 
-  it('is not ready before it is told so', async () => {
+  it('is not ready at first', async () => {
     service = await serving();
     expect((await fetch(`${service.url}/readyz`)).status).to.equal(503);
     service.health.becomeReady();
     expect((await fetch(`${service.url}/readyz`)).status).to.equal(200);
   });
 
-  it('is alive, not ready and sends callers away while it stops', async () => {
+  it('is alive, not ready and closes connections while it stops', async () => {
     service = await serving();
     service.health.becomeReady();
     service.health.beginStopping();
@@ -97,7 +97,7 @@ describe('the HTTP server', () => {
     expect([answer.status, answer.headers.get('connection')]).to.deep.equal([200, 'close']);
   });
 
-  it('logs a line a request with what an operator looks for, and no birth date', async () => {
+  it('logs one line per request with the fields that operators need, and no birth date', async () => {
     service = await serving();
     await fetch(`${service.url}/hello/ann`, {
       method: 'PUT',
@@ -110,7 +110,7 @@ describe('the HTTP server', () => {
     expect(service.log()).not.to.contain('1985');
   });
 
-  it('keeps probes out of the log, ready or not', async () => {
+  it('does not log probes at level info, ready or not', async () => {
     service = await serving();
     for (const probe of ['/livez', '/readyz']) await fetch(`${service.url}${probe}`);
     service.health.becomeReady();
@@ -118,12 +118,12 @@ describe('the HTTP server', () => {
     expect(service.log()).to.equal('');
   });
 
-  it('answers 304 when the client would take any cached version', async () => {
+  it('answers 304 if the client accepts any cached version', async () => {
     service = await serving();
     expect((await fetch(`${service.url}/openapi.json`, { headers: { 'if-none-match': '*' } })).status).to.equal(304);
   });
 
-  it('measures by the pattern of the route, never by the path', async () => {
+  it('measures by route pattern, never by path', async () => {
     service = await serving({ find: async () => '2000-01-01' });
     await fetch(`${service.url}/hello/ann`);
     await fetch(`${service.url}/nothing/here`);
@@ -135,7 +135,7 @@ describe('the HTTP server', () => {
     expect(text).not.to.contain('nothing');
   });
 
-  it('tells what was built, the pool, the queue and the lag of the event loop', async () => {
+  it('has metrics of the version, the pool, the queue and the lag of the event loop', async () => {
     service = await serving();
     const text = await service.metrics.registry.metrics();
     for (const name of [
@@ -172,18 +172,18 @@ describe('with a token for changes', () => {
     return answer.status;
   }
 
-  it('changes nothing for a caller without it', async () => {
+  it('refuses changes without it', async () => {
     expect([await status('PUT'), await status('DELETE')]).to.deep.equal([401, 401]);
     expect(saved).to.deep.equal([]);
   });
 
-  it('does as it is told by a caller with it', async () => {
+  it('accepts changes with it', async () => {
     const headers = { authorization: `Bearer ${token}` };
     expect([await status('PUT', headers), await status('DELETE', headers)]).to.deep.equal([204, 204]);
     expect(saved).to.deep.equal(['ann']);
   });
 
-  it('greets everyone', async () => {
+  it('needs no token for reads', async () => {
     expect(await status('GET')).to.equal(200);
   });
 
@@ -192,7 +192,7 @@ describe('with a token for changes', () => {
     expect(service.log()).to.contain('204').and.not.to.contain(token);
   });
 
-  it('says so in its contract, which names no token otherwise', async () => {
+  it('documents it in OpenAPI, and only then', async () => {
     const contract = (await (await fetch(`${service.url}/openapi.json`)).json()) as OpenApi;
     const { put, delete: remove, get } = contract.paths['/hello/{username}'] ?? {};
     expect([put?.security, remove?.security, get?.security]).to.deep.equal([

@@ -10,7 +10,7 @@ const refused = (errno: number, more: object = {}) => Object.assign(new Error('r
 
 describe('an error of MySQL', () => {
   for (const [group, errors] of Object.entries(UNAVAILABLE_ERRORS)) {
-    it(`is not the statement's for: ${group}`, () => {
+    it(`does not blame the statement: ${group}`, () => {
       const statementErrors = Object.entries(errors).filter(([, errno]) => isStatementError(refused(errno)));
       expect(statementErrors).to.deep.equal([]);
     });
@@ -22,7 +22,7 @@ describe('an error of MySQL', () => {
     ["a trigger's refusal", 1644],
     ['a check constraint', 3819],
   ] as const) {
-    it(`is the statement's for ${what}`, () => {
+    it(`blames the statement: ${what}`, () => {
       expect(isStatementError(refused(errno))).to.equal(true);
     });
   }
@@ -33,27 +33,27 @@ describe('an error of MySQL', () => {
     ['ProxySQL', 9001],
     ['RDS Proxy', 9501],
   ] as const) {
-    it(`is not the statement's for a number of ${what}`, () => {
+    it(`does not blame the statement for a number of ${what}`, () => {
       expect(isStatementError(refused(errno))).to.equal(false);
     });
   }
 
-  it("is the statement's in the ranges of the server itself, to their ends", () => {
+  it('blames the statement for the ranges of the server itself, including their ends', () => {
     const numbers = [999, 1000, 1999, 2000, 2999, 3000, 8999, 9000];
     expect(numbers.filter((errno) => isStatementError(refused(errno)))).to.deep.equal([1000, 1999, 3000, 8999]);
   });
 
   for (const error of [new Error('no number'), refused(1064, { errno: '1064' }), { errno: 1064 }, undefined]) {
-    it(`is not the statement's for what is no error with a number: ${JSON.stringify(error)}`, () => {
+    it(`does not blame the statement for a value without a number: ${JSON.stringify(error)}`, () => {
       expect(isStatementError(error)).to.equal(false);
     });
   }
 
-  it("is not the statement's when it ends the connection", () => {
+  it('does not blame the statement if it ends the connection', () => {
     expect(isStatementError(refused(1064, { fatal: true }))).to.equal(false);
   });
 
-  it('asks for a statement without preparation when no more can be prepared', () => {
+  it('leads to a statement without preparation if no more can be prepared', () => {
     expect([1461, 1615, 1243, 1064].map((errno) => needsNoPreparation(refused(errno)))).to.deep.equal([
       true,
       true,

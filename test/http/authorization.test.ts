@@ -16,12 +16,12 @@ function refusal(authorization?: string): Problem | undefined {
 }
 
 describe('a token for changes', () => {
-  it('lets the right one pass, however the scheme is written', () => {
+  it('is accepted with the scheme in any case', () => {
     expect(refusal(`Bearer ${TOKEN}`)).to.equal(undefined);
     expect(refusal(`bearer ${TOKEN}`)).to.equal(undefined);
   });
 
-  it('is asked for with 401 and WWW-Authenticate when there is none', () => {
+  it('is requested with 401 and WWW-Authenticate if it is missing', () => {
     expect(refusal()).to.deep.include({
       status: 401,
       headers: { 'WWW-Authenticate': 'Bearer realm="plusone"' },
@@ -29,7 +29,7 @@ describe('a token for changes', () => {
   });
 
   for (const wrong of [`Bearer ${TOKEN}x`, `Bearer ${TOKEN.slice(0, -1)}`, 'Bearer x']) {
-    it(`is refused as invalid when it is another: ${wrong}`, () => {
+    it(`is refused as invalid if it is another one: ${wrong}`, () => {
       expect(refusal(wrong)?.headers['WWW-Authenticate']).to.equal('Bearer realm="plusone", error="invalid_token"');
     });
   }
@@ -40,11 +40,11 @@ describe('a token for changes', () => {
     });
   }
 
-  it('never shows itself in the refusal', () => {
+  it('is not in the response', () => {
     expect(JSON.stringify(refusal('Bearer wrong'))).not.to.contain(TOKEN);
   });
 
-  it('is not needed where none is set', () => {
+  it('is not required if none is set', () => {
     expect(() => requireToken({ headers: {} } as IncomingMessage, undefined)).not.to.throw();
   });
 });

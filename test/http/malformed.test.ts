@@ -8,14 +8,14 @@ import { serving } from '../serving.ts';
 
 type Service = Awaited<ReturnType<typeof serving>>;
 
-/** Sends these bytes and gives back all that comes until the server closes the connection. */
+/** Sends these bytes and returns everything received until the server closes the connection. */
 async function say(service: Service, bytes: string): Promise<string> {
   const socket = connect(service.port, '127.0.0.1');
   socket.write(bytes);
   return await text(socket);
 }
 
-/** Waits until the log has `count` lines, and a little more, in which another one would show. */
+/** Waits until the log has `count` lines, and a little longer, so that an additional line would be seen. */
 async function linesOf(service: Service, count: number): Promise<Record<string, unknown>[]> {
   const deadline = Date.now() + 2_000;
   while (service.lines().length < count && Date.now() < deadline) await sleep(5);
@@ -25,7 +25,7 @@ async function linesOf(service: Service, count: number): Promise<Record<string, 
 
 const statuses = (wire: string) => Array.from(wire.matchAll(/HTTP\/1\.1 (\d+)/g), ([, status]) => Number(status));
 
-/** A server that looks for late requests often and lets them be no later than 50 ms. */
+/** A server that checks often for late requests and allows 50 ms. */
 function impatient(server: Server): void {
   Object.assign(server, { headersTimeout: 50, requestTimeout: 50, connectionsCheckingInterval: 20 });
 }
@@ -90,7 +90,7 @@ describe('a request that is refused before the router', () => {
   });
 });
 
-describe('a request whose rest cannot be read', () => {
+describe('a request that cannot be read to its end', () => {
   let service: Service;
   afterEach(() => service.close());
 

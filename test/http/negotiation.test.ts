@@ -3,7 +3,7 @@ import { Socket } from 'node:net';
 import { expect } from 'chai';
 import { preferredType, requireAcceptable } from '../../src/http/negotiation.ts';
 
-/** A request as Node makes it, which restify has not touched. */
+/** A request of Node's, without restify. */
 function asking(accept?: string): IncomingMessage {
   const request = new IncomingMessage(new Socket());
   if (accept !== undefined) request.headers.accept = accept;

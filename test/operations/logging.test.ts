@@ -3,20 +3,20 @@ import { pino } from 'pino';
 import { createRequestLog, withoutData } from '../../src/operations/logging.ts';
 import { Unavailable } from '../../src/unavailable.ts';
 
-/** A place for lines, with those that came. */
+/** A stream and the lines that it has received. */
 function sink() {
   const lines: string[] = [];
   return { lines, write: (line: string) => void lines.push(line) };
 }
 
-/** What the log would hold of `error`. */
+/** `error` as it is logged. */
 function logged(error: unknown): string {
   const { lines, ...stream } = sink();
   pino({ serializers: { err: withoutData } }, stream).error({ err: error }, 'x');
   return lines.join('');
 }
 
-/** What a log of that level holds of a request that was answered with `status`. */
+/** The lines of a log of that level for a request that was answered with `status`. */
 function loggedOfRequest(level: string, status: number, error?: unknown): string[] {
   const { lines, ...stream } = sink();
   const log = pino({ level, base: null, formatters: { level: (label) => ({ level: label }) } }, stream);
@@ -26,20 +26,20 @@ function loggedOfRequest(level: string, status: number, error?: unknown): string
 }
 
 describe('the line of a request', () => {
-  it('has the same fields in the same order when all went well as when not', () => {
+  it('has the same fields in the same order for a success and a failure', () => {
     const [good = '', ...more] = loggedOfRequest('info', 200);
-    const [bad = ''] = loggedOfRequest('info', 503, new Unavailable('MySQL is away'));
+    const [bad = ''] = loggedOfRequest('info', 503, new Unavailable('database unavailable'));
     expect(more).to.deep.equal([]);
     expect(good.endsWith('}\n')).to.equal(true);
     const { reason, ...rest } = JSON.parse(bad);
-    expect(reason).to.equal('MySQL is away');
+    expect(reason).to.equal('database unavailable');
     expect(Object.keys(JSON.parse(good))).to.deep.equal(Object.keys(rest));
     expect(JSON.parse(good)).to.include({ level: 'info', requestId: 'trace-1', status: 200, milliseconds: 1.3 });
   });
 
-  it('is left out when all went well and the level is higher', () => {
+  it('is not written for a success if the level is higher', () => {
     expect(loggedOfRequest('warn', 200)).to.deep.equal([]);
-    expect(loggedOfRequest('warn', 503, new Unavailable('MySQL is away'))).to.have.length(1);
+    expect(loggedOfRequest('warn', 503, new Unavailable('database unavailable'))).to.have.length(1);
   });
 });
 
@@ -74,13 +74,13 @@ describe('the time of a line', () => {
 });
 
 describe('an error in the log', () => {
-  it('keeps its kind, message, code and place', () => {
+  it('keeps its type, message, code and stack', () => {
     const line = JSON.parse(logged(Object.assign(new RangeError('too far'), { code: 'E_FAR' })));
     expect(line.err).to.include({ type: 'RangeError', message: 'too far', code: 'E_FAR' });
     expect(line.err.frames).to.contain('logging.test.ts');
   });
 
-  it("loses the values that MySQL quotes in its message, in its causes' too", () => {
+  it('loses the values that MySQL quotes in its message and in those of its causes', () => {
     const mysql = Object.assign(new Error("Incorrect date value: '1985-03-12' for column 'd'"), {
       sqlState: '22007',
       sql: "INSERT … '1985-03-12'",
@@ -89,12 +89,12 @@ describe('an error in the log', () => {
     expect(logged(new Error('outer', { cause: mysql }))).not.to.contain('1985');
   });
 
-  it('names its cause, and has none without one', () => {
+  it('has its cause, if there is one', () => {
     const line = JSON.parse(logged(new Error('outer', { cause: new RangeError('inner') })));
     expect(line.err.cause).to.include({ type: 'RangeError', message: 'inner' }).and.not.to.have.property('cause');
   });
 
-  it('has its type alone when it is no Error', () => {
+  it('has only its type if it is not an Error', () => {
     expect(withoutData('1985-03-12')).to.deep.equal({ type: 'string' });
     expect(withoutData(undefined)).to.deep.equal({ type: 'undefined' });
   });
@@ -104,7 +104,7 @@ describe('an error in the log', () => {
     expect(frames).to.match(/^ {4}at /);
   });
 
-  it('loses everything that is attached to it', () => {
+  it('loses all other properties', () => {
     expect(logged(Object.assign(new Error('no'), { password: 'hunter2' }))).not.to.contain('hunter2');
   });
 });

@@ -3,7 +3,7 @@ import { createMetrics } from '../../src/operations/metrics.ts';
 import { idle } from '../idle.ts';
 
 describe('the metrics', () => {
-  it('tell the statistics as they are when somebody asks', async () => {
+  it('have the statistics at the time of the scrape', async () => {
     let now = idle;
     const { registry } = createMetrics({ version: '1', revision: 'abc' }, () => now);
     now = { ...idle, used: 2, statements: 40, statementSeconds: 0.5 };
@@ -44,7 +44,7 @@ describe('the metrics', () => {
     ]);
   });
 
-  it('lose none of many requests', async () => {
+  it('count each of many requests', async () => {
     const { registry, observe } = createMetrics({ version: '1', revision: 'abc' }, () => idle);
     for (let request = 0; request < 1000; request += 1) observe('GET', '/hello/:username', 200, 0.25);
     expect((await registry.metrics()).split('\n')).to.include.members([
@@ -53,14 +53,14 @@ describe('the metrics', () => {
     ]);
   });
 
-  it('have no label for a method that somebody made up', async () => {
+  it('have no label for an unknown method', async () => {
     const { registry, observe } = createMetrics({ version: '1', revision: 'abc' }, () => idle);
     observe('BREW', 'none', 405, 0.001);
     const text = await registry.metrics();
     expect(text).to.contain('method="other"').and.not.contain('BREW');
   });
 
-  it('tell what was built', async () => {
+  it('have the version and the revision', async () => {
     const { registry } = createMetrics({ version: '1.2.3', revision: 'abc' }, () => idle);
     expect(await registry.metrics()).to.contain(
       `plusone_build_info{version="1.2.3",revision="abc",node="${process.version}"} 1`,

@@ -31,7 +31,7 @@ describe('tracing', () => {
     tracing = new Tracing(provider, { 'db.system.name': 'mysql' }, pino({ level: 'silent' }));
   });
 
-  /** A request that has begun; its caller can have decided that it is not sampled. */
+  /** A request that has started; its client may have decided that it is not sampled. */
   function begun({ method = 'GET', sampled = true } = {}): IncomingMessage & { span: Span } {
     const request = Object.assign(new IncomingMessage(new Socket()), { method, url: '/hello/ann', httpVersion: '1.1' });
     if (!sampled) request.headers.traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00';
@@ -41,7 +41,7 @@ describe('tracing', () => {
     return Object.assign(request, { span });
   }
 
-  /** The span of a statement that was run for these requests. */
+  /** The span of a statement that ran for these requests. */
   function statementFor(requests: readonly { span: Span }[], sql = SELECT_FOUR): ReadableSpan | undefined {
     const span = tracing.forAll(
       requests.map((request) => request.span),
@@ -52,13 +52,13 @@ describe('tracing', () => {
     return exporter.getFinishedSpans().at(-1);
   }
 
-  /** What became of a request's span. */
+  /** The span of a request after its end. */
   function ended(request: IncomingMessage, status: number, error?: unknown): ReadableSpan | undefined {
     tracing.endRequest(request, '/hello/:username', status, error);
     return exporter.getFinishedSpans().at(-1);
   }
 
-  it('has a statement below the first of its requests that is sampled, and linked to the other ones that are', () => {
+  it('has a statement as child of its first sampled request, and linked to the other sampled ones', () => {
     const [unseen, first, second] = [begun({ sampled: false }), begun(), begun()];
     const statement = statementFor([unseen, first, second]);
     expect(statement?.parentSpanContext?.spanId).to.equal(first.span.spanContext().spanId);
@@ -71,20 +71,20 @@ describe('tracing', () => {
     expect(statementFor([])).to.equal(undefined);
   });
 
-  it('links a statement to a request that was given up before, and not the other way round', () => {
+  it('links a statement to a request that timed out before, and not the request to the statement', () => {
     const [first, late] = [begun(), begun()];
     const request = ended(late, 503, new Unavailable('no answer'));
     expect(statementFor([first, late])?.links).to.have.length(1);
     expect(request?.links).to.deep.equal([]);
   });
 
-  it('shows lists in a statement as if they had one element', () => {
+  it('shortens lists in a statement to one element', () => {
     const textOf = (sql: string) => statementFor([begun()], sql)?.attributes['db.query.text'];
     expect(textOf(SELECT_FOUR)).to.equal('select `username`, `date_of_birth` from `users` where `username` in (?)');
     expect(textOf(UPSERT_TWO)).to.match(/ values \(\?, \?\) on duplicate key /);
   });
 
-  it("says of a statement that MySQL refuses the code alone, for MySQL's messages quote values", () => {
+  it('has only the code of an error of MySQL, whose messages quote values', () => {
     const span = tracing.forRequest(begun(), () => tracing.beginStatement(SELECT_FOUR));
     if (span === undefined) throw new Error('it has no span');
     const refusal = new Error("Duplicate entry 'ann' for key 'users.PRIMARY'");
@@ -95,7 +95,7 @@ describe('tracing', () => {
     expect(statement?.events).to.deep.equal([]);
   });
 
-  it('knows for whom work is done, through whatever it awaits', async () => {
+  it('attributes work to its request across awaits', async () => {
     const request = begun();
     const causes = await tracing.forRequest(request, async () => {
       await new Promise(setImmediate);
@@ -105,17 +105,17 @@ describe('tracing', () => {
     expect(tracing.causes()).to.deep.equal([]);
   });
 
-  it('says of what nobody foresaw its class alone, for its message may have a value in it', () => {
+  it('has only the class of an unexpected error, whose message may contain a value', () => {
     const span = ended(begun(), 500, new RangeError('1987-06-05 is too far'));
     expect(span?.attributes['error.type']).to.equal('RangeError');
     expect(span?.status).to.deep.equal({ code: 2 });
   });
 
-  it("does not call a caller's mistake a failure", () => {
+  it("does not mark a client's error as a failure", () => {
     expect(ended(begun(), 404)?.status).to.deep.equal({ code: 0 });
   });
 
-  it('names no method that a caller made up', () => {
+  it('does not name an unknown method', () => {
     const span = ended(begun({ method: 'PROPFIND' }), 405);
     expect(span?.name).to.equal('HTTP /hello/:username');
     expect(span?.attributes['http.request.method']).to.equal('_OTHER');

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import { birthDateProblem, daysUntilBirthday, greeting, today } from '../../src/users/birthday.ts';
 
-/** Walks forward a day at a time on the platform's own calendar until the birthday is there. */
+/** Counts forward one day at a time in JavaScript's calendar until the birthday. */
 function daysByWalking(birthDate: string, from: string): number {
   const day = new Date(`${from}T00:00:00Z`);
   for (let days = 0; ; days += 1) {
@@ -27,27 +27,27 @@ describe('daysUntilBirthday', () => {
     expect(daysUntilBirthday('1990-07-14', '2026-07-13')).to.equal(1);
   });
 
-  it('is a year less a day on the day after', () => {
+  it('is one year minus one day on the day after', () => {
     expect(daysUntilBirthday('1990-07-14', '2026-07-15')).to.equal(364);
   });
 
-  it('counts over the end of the year', () => {
+  it('counts across the end of the year', () => {
     expect(daysUntilBirthday('1990-01-01', '2026-12-31')).to.equal(1);
   });
 
-  it('counts 29 February where there is one', () => {
+  it('counts 29 February in leap years', () => {
     expect(daysUntilBirthday('1990-03-01', '2028-02-28')).to.equal(2);
   });
 
-  it('is 0 on 29 February of a leap year for someone born that day', () => {
+  it('is 0 on 29 February of a leap year for a person born on that day', () => {
     expect(daysUntilBirthday('2000-02-29', '2028-02-29')).to.equal(0);
   });
 
-  it('is 0 on 1 March of a common year for someone born on 29 February', () => {
+  it('is 0 on 1 March of a common year for a person born on 29 February', () => {
     expect(daysUntilBirthday('2000-02-29', '2027-03-01')).to.equal(0);
   });
 
-  it('is not 0 on 28 February of a common year for someone born on 29 February', () => {
+  it('is not 0 on 28 February of a common year for a person born on 29 February', () => {
     expect(daysUntilBirthday('2000-02-29', '2027-02-28')).to.equal(1);
   });
 
@@ -55,7 +55,7 @@ describe('daysUntilBirthday', () => {
     expect(daysUntilBirthday('2000-02-29', '2100-03-01')).to.equal(0);
   });
 
-  it('agrees with walking through the calendar a day at a time', () => {
+  it('agrees with counting one day at a time', () => {
     fc.assert(
       fc.property(dates, dates, (birthDate, from) => {
         expect(daysUntilBirthday(birthDate, from)).to.equal(daysByWalking(birthDate, from));
@@ -64,7 +64,7 @@ describe('daysUntilBirthday', () => {
     );
   });
 
-  it('agrees with walking for people born on 29 February', () => {
+  it('agrees with counting for people born on 29 February', () => {
     fc.assert(
       fc.property(dates, (from) => {
         expect(daysUntilBirthday('1996-02-29', from)).to.equal(daysByWalking('1996-02-29', from));
@@ -77,7 +77,7 @@ describe('daysUntilBirthday', () => {
 describe('birthDateProblem', () => {
   const onDate = '2026-11-24';
 
-  it('finds nothing wrong with yesterday', () => {
+  it('accepts yesterday', () => {
     expect(birthDateProblem('2026-11-23', onDate)).to.equal(undefined);
   });
 
@@ -85,15 +85,15 @@ describe('birthDateProblem', () => {
     expect(birthDateProblem('2026-11-24', onDate)).to.equal('must be before today (UTC)');
   });
 
-  it('refuses a day to come', () => {
+  it('refuses a day in the future', () => {
     expect(birthDateProblem('2027-01-01', onDate)).to.equal('must be before today (UTC)');
   });
 
-  it('takes the earliest date that MySQL keeps', () => {
+  it('accepts the earliest date that MySQL supports', () => {
     expect(birthDateProblem('1000-01-01', onDate)).to.equal(undefined);
   });
 
-  it('refuses the day before the earliest date that MySQL keeps', () => {
+  it('refuses the day before the earliest date that MySQL supports', () => {
     expect(birthDateProblem('0999-12-31', onDate)).to.equal('must not be before 1000-01-01');
   });
 
@@ -129,7 +129,7 @@ describe('birthDateProblem', () => {
     });
   }
 
-  it('takes exactly the dates of the calendar that are in range', () => {
+  it('accepts exactly the dates of the calendar that are in range', () => {
     const digits = (length: number, max: number) =>
       fc.integer({ min: 0, max }).map((n) => String(n).padStart(length, '0'));
     fc.assert(
@@ -146,7 +146,7 @@ describe('birthDateProblem', () => {
 });
 
 describe('today', () => {
-  it('is the UTC date, whatever the time zone of the machine', () => {
+  it('is the UTC date in every time zone of the machine', () => {
     expect(today(() => new Date('2026-12-31T23:59:59.999Z'))).to.equal('2026-12-31');
     expect(today(() => new Date('2027-01-01T00:00:00.000Z'))).to.equal('2027-01-01');
   });
@@ -157,7 +157,7 @@ describe('greeting', () => {
     expect(greeting('ann', '2000-11-24', '2026-11-24')).to.equal('Hello, ann! Happy birthday!');
   });
 
-  it('tells the days on any other', () => {
+  it('has the number of days on other days', () => {
     expect(greeting('ann', '2000-11-29', '2026-11-24')).to.equal('Hello, ann! Your birthday is in 5 day(s)');
   });
 });

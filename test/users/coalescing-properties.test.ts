@@ -9,7 +9,7 @@ const settings = fc.record({
   largestBatch: fc.integer({ min: 1, max: 5 }),
   limit: fc.integer({ min: 1, max: 20 }),
 });
-/** Each item arrives some turns of the event loop after the one before; even and odd ones may be kept apart. */
+/** Each item arrives some turns of the event loop after the previous one; even and odd ones may be kept apart. */
 const arrivals = fc.array(
   fc.record({ turnsBefore: fc.integer({ min: 0, max: 3 }), outcome: fc.constantFrom('good', 'good', 'good', 'bad') }),
   { minLength: 1, maxLength: 40 },
@@ -20,7 +20,7 @@ const batches = fc.array(fc.record({ turns: fc.integer({ min: 0, max: 4 }), isUn
   maxLength: 10,
 });
 
-describe('Coalescer, whatever arrives', function () {
+describe('Coalescer, for any sequence of items', function () {
   this.timeout(30_000);
 
   it('answers each item once, within its limits, and in order where one batch runs at a time', async () => {

@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import { Unavailable } from '../../src/unavailable.ts';
 import { Coalescer, type CoalescerOptions } from '../../src/users/coalescing.ts';
 
-/** A coalescer of numbers whose batches wait for `open`, so that a test decides when each is done. */
+/** A coalescer of numbers whose batches wait for `open`, so that a test decides when each one ends. */
 function observed(how: Partial<CoalescerOptions<number, string>> = {}) {
   const batches: number[][] = [];
   const gates: { open: () => void; break: (error: Error) => void }[] = [];
@@ -25,7 +25,7 @@ function observed(how: Partial<CoalescerOptions<number, string>> = {}) {
 const soon = () => sleep(5);
 
 describe('Coalescer', () => {
-  it('begins at once when there is one item', async () => {
+  it('starts a single item immediately', async () => {
     const { coalescer, batches, gates } = observed();
     const result = coalescer.submit(1);
     await soon();
@@ -34,7 +34,7 @@ describe('Coalescer', () => {
     expect(await result).to.equal('done 1');
   });
 
-  it('begins without the end of the turn when that does not come, as in a flood of requests', async () => {
+  it('starts before the end of a long turn of the event loop, as in a flood of requests', async () => {
     const { coalescer, batches, gates } = observed();
     const flood = [coalescer.submit(1)];
     for (const end = performance.now() + 20; performance.now() < end; );
@@ -46,7 +46,7 @@ describe('Coalescer', () => {
     expect(await Promise.all(flood)).to.deep.equal(['done 1', 'done 2']);
   });
 
-  it('tells what is under way from what waits', async () => {
+  it('counts running and waiting items separately', async () => {
     const { coalescer, gates } = observed();
     const all = [coalescer.submit(1)];
     await soon();
@@ -60,7 +60,7 @@ describe('Coalescer', () => {
     expect([coalescer.size, coalescer.executing]).to.deep.equal([0, 0]);
   });
 
-  it('makes one batch of what arrives while another is under way', async () => {
+  it('puts items that arrive while a batch runs into the next batch', async () => {
     const { coalescer, batches, gates } = observed();
     const first = coalescer.submit(1);
     await soon();
@@ -75,7 +75,7 @@ describe('Coalescer', () => {
     expect(await Promise.all(later)).to.deep.equal(['done 2', 'done 3']);
   });
 
-  it('takes nothing into a batch that has begun', async () => {
+  it('adds no item to a batch that has started', async () => {
     const { coalescer, batches, gates } = observed({ concurrency: 2 });
     const results = [coalescer.submit(1)];
     await soon();
@@ -111,7 +111,7 @@ describe('Coalescer', () => {
     expect(batches).to.deep.equal([[1, 3], [2], [5]]);
   });
 
-  it('turns an item away at once when too many are there', async () => {
+  it('rejects an item immediately if too many are waiting', async () => {
     const { coalescer, gates } = observed({ limit: 2 });
     const kept = [coalescer.submit(1), coalescer.submit(2)];
     const refusal = await coalescer.submit(3).catch((error: unknown) => error);
@@ -121,7 +121,7 @@ describe('Coalescer', () => {
     expect(await Promise.all(kept)).to.deep.equal(['done 1', 'done 2']);
   });
 
-  it('has room again when items are answered', async () => {
+  it('accepts items again after others are answered', async () => {
     const { coalescer, gates } = observed({ limit: 1 });
     const first = coalescer.submit(1);
     await soon();
@@ -133,7 +133,7 @@ describe('Coalescer', () => {
     expect(await second).to.equal('done 2');
   });
 
-  it('gives an item up after its timeout, and never begins it after that', async () => {
+  it('rejects an item after its timeout, and never starts it later', async () => {
     const { coalescer, batches, gates } = observed({ timeout: 20 });
     const first = coalescer.submit(1).catch((error: unknown) => error);
     await soon();
@@ -145,7 +145,7 @@ describe('Coalescer', () => {
     expect(batches).to.deep.equal([[1]]);
   });
 
-  it('tries the items of a failed batch one by one, so that a bad one fails alone', async () => {
+  it('retries the items of a failed batch one by one, so that an invalid one fails alone', async () => {
     const coalescer = new Coalescer<number, string>({
       async run(items) {
         if (items.includes(2)) throw new Error('2 is bad');
@@ -162,7 +162,7 @@ describe('Coalescer', () => {
     ).to.deep.equal(['done 1', '2 is bad', 'done 3']);
   });
 
-  it('does not try again what failed because the database is unavailable', async () => {
+  it('does not retry a batch that failed because the database is unavailable', async () => {
     const { coalescer, batches, gates } = observed();
     const results = [1, 2].map((item) => coalescer.submit(item).catch((error: unknown) => error));
     await soon();
@@ -171,7 +171,7 @@ describe('Coalescer', () => {
     expect(batches).to.deep.equal([[1, 2]]);
   });
 
-  it('goes on after a failure', async () => {
+  it('continues after a failure', async () => {
     const { coalescer, gates } = observed();
     const failed = coalescer.submit(1).catch(() => 'failed');
     await soon();

@@ -6,13 +6,13 @@ import { Unavailable } from '../../src/unavailable.ts';
 import { createUserRepository } from '../../src/users/repository.ts';
 import { idleDatabase } from '../idle.ts';
 
-/** A database that writes down what it is asked and fails as often as told. */
+/** A database that records its statements and fails a given number of times. */
 function scripted(failures: Error[] = []) {
   const asked: { sql: string; values: readonly string[] }[] = [];
   const database: Database = {
     knex: knex({ client: 'mysql2' }),
     poolSize: 10,
-    // What a SELECT and an INSERT make of this is the same: no rows, nothing affected.
+    // The same for a SELECT and an INSERT: no rows, none affected.
     async execute<Result>(sql: string, values: readonly string[]): Promise<Result> {
       asked.push({ sql, values });
       const failure = failures.shift();
@@ -29,7 +29,7 @@ function scripted(failures: Error[] = []) {
 const deadlock = () => Object.assign(new Error('Deadlock found'), { code: 'ER_LOCK_DEADLOCK' });
 
 describe('the user repository', () => {
-  it('asks for names that arrive together in one statement', async () => {
+  it('reads names that arrive together with one statement', async () => {
     const { users, asked } = scripted();
     await Promise.all(['ann', 'bob'].map((name) => users.find(name)));
     expect(asked).to.deep.equal([
@@ -37,7 +37,7 @@ describe('the user repository', () => {
     ]);
   });
 
-  it('asks once for a name that is wanted several times', async () => {
+  it('reads a name once that is requested several times', async () => {
     const { users, asked } = scripted();
     await Promise.all(['ann', 'ann', 'ann'].map((name) => users.find(name)));
     expect(asked.map(({ values }) => values)).to.deep.equal([['ann']]);
@@ -68,13 +68,13 @@ describe('the user repository', () => {
     expect(asked.map(({ values }) => values)).to.deep.equal([['2000-01-02', 'ann']]);
   });
 
-  it('tries again after a deadlock', async () => {
+  it('retries after a deadlock', async () => {
     const { users, asked } = scripted([deadlock(), deadlock()]);
     await users.save('ann', '2000-01-01');
     expect(asked).to.have.length(3);
   });
 
-  it('gives up after four deadlocks in a row and says to come back', async () => {
+  it('is unavailable after four deadlocks in a row', async () => {
     const { users, asked } = scripted([deadlock(), deadlock(), deadlock(), deadlock()]);
     const refusal = await users.save('ann', '2000-01-01').catch((error: unknown) => error);
     expect(refusal).to.be.instanceOf(Unavailable);

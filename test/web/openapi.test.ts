@@ -9,7 +9,7 @@ import { type MediaType, type OpenApi, openapi } from '../../src/web/openapi.ts'
 const document = openapi('1.2.3');
 const operations = Object.values(document.paths).flatMap((methods) => Object.values(methods));
 
-/** Every body that the document describes: of requests, of answers, of answers that are shared. */
+/** Every body in the document: of requests, of responses and of shared responses. */
 function mediaTypes({ components }: OpenApi): MediaType[] {
   const answers = [
     ...operations.flatMap(({ responses }) => Object.values(responses)),
@@ -33,7 +33,7 @@ describe('the OpenAPI document', () => {
     expect(document.info.version).to.equal('1.2.3');
   });
 
-  it('has examples that keep to its own schemas', () => {
+  it('has examples that match its schemas', () => {
     const ajv = new Ajv2020({ strict: false });
     addFormats.default(ajv);
     ajv.addSchema(document, 'openapi');
@@ -74,12 +74,12 @@ describe('the OpenAPI document', () => {
     }
   });
 
-  it('gives every operation a name of its own', () => {
+  it('gives every operation a unique name', () => {
     const names = operations.map(({ operationId }) => operationId);
     expect(new Set(names).size).to.equal(names.length);
   });
 
-  it('links to operations that are there', () => {
+  it('links to operations that exist', () => {
     const names = operations.map(({ operationId }) => operationId);
     for (const { operationId } of Object.values(document.components.links)) expect(names).to.include(operationId);
   });
@@ -97,7 +97,7 @@ describe('the page that renders it', () => {
     for (const name of Object.keys(document.components.schemas)) expect(html).to.contain(`id="schema-${name}"`);
   });
 
-  it('links to places that are on it', () => {
+  it('links to anchors that exist', () => {
     for (const [, id] of html.matchAll(/href="#([^"]+)"/g)) expect(html).to.contain(`id="${id}"`);
   });
 
@@ -111,7 +111,7 @@ describe('the page that renders it', () => {
     expect(docs(hostile)).not.to.contain('<img src=x');
   });
 
-  it('says which reference leads nowhere', () => {
+  it('names a reference that cannot be resolved', () => {
     const broken = openapi('1');
     delete broken.components.responses.NotFound;
     expect(() => docs(broken)).to.throw('#/components/responses/NotFound');

@@ -5,30 +5,30 @@ import { homePage, pages } from '../../src/web/pages.ts';
 
 const WEIGHT = 30 * 1024;
 
-describe('the page with the answer to a lookup', () => {
+describe('the page with the result of a lookup', () => {
   it('has the name in its field and the greeting', () => {
     const html = homePage({ username: 'ann', greeting: 'Hello, ann! Happy birthday!' });
     expect(html).to.contain('value="ann"').and.to.contain('data-state="greeting"');
     expect(html).to.contain('>Hello, ann! Happy birthday!<');
   });
 
-  it('says why there is no greeting', () => {
+  it('shows why there is no greeting', () => {
     const html = homePage({ username: 'ann', failure: 'No birthday is known for ann.' });
     expect(html).to.contain('data-state="problem"').and.to.contain('>No birthday is known for ann.<');
   });
 
-  it('says what is wrong with a name next to its field', () => {
+  it('shows the error of a name next to its field', () => {
     const html = homePage({ username: 'ann1', invalid: 'Letters only.' });
     expect(html).to.contain('aria-invalid="true"').and.to.contain('id="username-hint">Letters only.<');
   });
 
-  it('has a field for the token where changes need one, and only there', () => {
+  it('has a field for the token only if changes require one', () => {
     const lookup = { username: 'ann', greeting: 'Hello, ann! Happy birthday!' };
     expect(homePage(lookup, { closed: true })).to.contain('<div id="closed">');
     expect(homePage(lookup)).to.contain('<div id="closed" hidden>');
   });
 
-  it('shows what came from outside as text, whatever it is', () => {
+  it('escapes everything from the request', () => {
     const hostile = `"'><script>alert(1)</script>$&$\`{{x}}`;
     for (const lookup of [{ greeting: hostile }, { failure: hostile }, { invalid: hostile }]) {
       const html = homePage({ username: hostile, ...lookup });
@@ -63,12 +63,12 @@ describe('the pages', () => {
     expect(page).not.to.contain('{{');
   });
 
-  it('have another tag when their content is another', () => {
+  it('have another ETag if their content differs', () => {
     const tag = (version: string) => pages(version).find(({ path }) => path === '/openapi.json')?.etag;
     expect(tag('1.2.3')).to.equal(tag('1.2.3')).and.not.to.equal(tag('1.2.4'));
   });
 
-  it('need nothing that is not among them', () => {
+  it('load nothing that is not among them', () => {
     const paths = all.map(({ path }) => path);
     for (const { body, contentType } of html) {
       const needed = [...body.toString().matchAll(/(?:src|href)="(\/[^"#]*)/g)].map(([, path]) => path);
@@ -76,7 +76,7 @@ describe('the pages', () => {
     }
   });
 
-  it('have neither script nor style inline, which their policy forbids', () => {
+  it('have no inline script or style, which their policy forbids', () => {
     for (const { body } of html) {
       expect(body.toString()).not.to.match(/<style|<script(?![^>]* src=)| style=| on\w+=/);
     }
