@@ -6,7 +6,7 @@ const put = (name: string, dateOfBirth: unknown) => ask('PUT', `/hello/${name}`,
 const get = (name: string) => ask('GET', `/hello/${name}`);
 const remove = (name: string) => ask('DELETE', `/hello/${name}`);
 
-/** Counts up from today, a day at a time, and so shares nothing with the service's way to the number. */
+/** Counts forward from today, one day at a time: another algorithm than the service's. */
 function daysUntil(dateOfBirth: string, today: string): number {
   const day = new Date(`${today}T00:00:00Z`);
   for (let days = 0; ; days++) {
@@ -41,7 +41,7 @@ describe('a birthday over HTTP', () => {
     expect([(await remove(name)).status, (await remove(name)).status]).to.deep.equal([204, 404]);
   });
 
-  it('belongs to the exact name: capitals make another', async () => {
+  it('belongs to the exact name, including its case', async () => {
     const name = newName();
     const other = name.toUpperCase();
     await put(name, '1990-06-15');
@@ -50,7 +50,7 @@ describe('a birthday over HTTP', () => {
     expect((await get(name)).status).to.equal(200);
   });
 
-  it('says the name as it was asked for', async () => {
+  it('greets the name as requested', async () => {
     const name = newName();
     await put(name, '1990-06-15');
     expect(jsonOf(await get(name)).message).to.match(new RegExp(`^Hello, ${name}! `));
@@ -62,7 +62,7 @@ describe('a birthday over HTTP', () => {
     expect(jsonOf(await get(name)).message).to.equal(`Hello, ${name}! Happy birthday!`);
   });
 
-  it('is one day away on its eve', async () => {
+  it('is one day away on the day before', async () => {
     const name = newName();
     await put(name, `1980${(await utcDate(1)).slice(4)}`);
     expect(jsonOf(await get(name)).message).to.equal(`Hello, ${name}! Your birthday is in 1 day(s)`);
@@ -81,7 +81,7 @@ describe('a birthday over HTTP', () => {
     'yesterday',
   ];
   for (const date of accepted) {
-    it(`takes ${date} and counts the days to it`, async () => {
+    it(`accepts ${date} and counts the days to it`, async () => {
       const name = newName();
       const today = await utcDate();
       const dateOfBirth = date === 'yesterday' ? await utcDate(-1) : date;
@@ -134,7 +134,7 @@ describe('a birthday over HTTP', () => {
     expect((await put(newName(), await utcDate(1))).status).to.equal(400);
   });
 
-  it('keeps the old date when the new one is refused', async () => {
+  it('keeps the old date if the new one is refused', async () => {
     const name = newName();
     await put(name, '1990-06-15');
     const before = (await get(name)).text;
@@ -188,7 +188,7 @@ describe('a username', () => {
     }
   });
 
-  it('may be written with needless escapes', async () => {
+  it('may have unnecessary escapes', async () => {
     const name = newName();
     await put(name, '1990-06-15');
     expect((await get(`%${name.charCodeAt(0).toString(16)}${name.slice(1)}`)).status).to.equal(200);
@@ -231,7 +231,7 @@ describe('a body', () => {
     expect(answer.status).to.equal(400);
   });
 
-  it('has every unknown field named', async () => {
+  it('is refused with the names of all unknown fields', async () => {
     const answer = await send('{"dateOfBirth":"2000-01-01","a/b":1,"c~d":2}');
     expect(jsonOf(answer).errors).to.deep.include.members([
       { pointer: '#/a~1b', detail: 'is not a field that is known here' },
@@ -239,14 +239,14 @@ describe('a body', () => {
     ]);
   });
 
-  it('counts with the last of a field that is there twice, as JSON.parse has it', async () => {
+  it('has the last value of a repeated field, as in JSON.parse', async () => {
     const [twice, once] = [newName(), newName()];
     await send('{"dateOfBirth":"1990-01-02","dateOfBirth":"1990-06-15"}', twice);
     await send('{"dateOfBirth":"1990-06-15"}', once);
     expect((await get(twice)).text.replace(twice, once)).to.equal((await get(once)).text);
   });
 
-  it('may have blanks, line breaks and a charset', async () => {
+  it('may have spaces, line breaks and a charset', async () => {
     const answer = await ask('PUT', `/hello/${newName()}`, {
       headers: { 'content-type': 'Application/JSON; charset=utf-8' },
       body: ' {\r\n "dateOfBirth" :\t"2000-01-01" } \n',
@@ -272,7 +272,7 @@ describe('many at once', () => {
     await Promise.all(Array.from({ length: 20 }, one));
   });
 
-  it('write one name: the last that was acknowledged is what is read', async () => {
+  it('write one user: the last acknowledged value is read', async () => {
     const name = newName();
     const today = await utcDate();
     const date = (day: number) => `1990-01-${String(day).padStart(2, '0')}`;
@@ -286,7 +286,7 @@ describe('many at once', () => {
     }
   });
 
-  it('write and delete one name: each is either done or not found', async () => {
+  it('write and delete one user: each succeeds or finds no user', async () => {
     const name = newName();
     const statuses = await Promise.all(
       Array.from({ length: 40 }, async (_, at) =>

@@ -2,7 +2,7 @@ import { type Browser, type BrowserContextOptions, chromium, type Page } from 'p
 import { findChromium } from '../../tools/doctor/machine.ts';
 import { authorization, serviceUnderTest } from './service.ts';
 
-/** Without a sandbox, since tests also run as root in a container; without whatever Chromium asks of the world. */
+/** Without a sandbox, because tests also run as root in a container; without Chromium's own network requests. */
 const ARGUMENTS = [
   '--no-sandbox',
   '--disable-gpu',
@@ -13,19 +13,19 @@ const ARGUMENTS = [
   '--disable-sync',
 ];
 
-/** How long a test waits for what the page shall do: ample, for machines with much else to do. */
-export const PATIENCE_MILLISECONDS = 10_000;
+/** How long a test waits for the page; long enough for busy machines. */
+export const TIMEOUT_MILLISECONDS = 10_000;
 
-/** A page in a browser, with what it complained about and what it loaded. */
+/** A page in a browser, with its errors and the resources it loaded. */
 export interface Visit {
   readonly page: Page;
-  /** Errors of scripts and of the content security policy, and every load that failed. */
+  /** Errors of scripts and of the content security policy, and failed loads. */
   readonly complaints: string[];
-  /** Every URL that was asked for so far, with the bytes of its body. */
+  /** Every requested URL, with the size of its body in bytes. */
   loads(): Promise<{ url: string; bytes: number }[]>;
 }
 
-/** The Chromium of this machine, headless; undefined when there is none. CHROMIUM says where to look first. */
+/** The Chromium of this machine, headless; undefined if there is none. The variable CHROMIUM names another. */
 export async function launch(): Promise<Browser | undefined> {
   const executablePath = findChromium();
   return executablePath === undefined ? undefined : await chromium.launch({ executablePath, args: ARGUMENTS });
@@ -41,13 +41,13 @@ export async function visit(browser: Browser, path: string, options: BrowserCont
     ...options,
   });
   const page = await context.newPage();
-  page.setDefaultTimeout(PATIENCE_MILLISECONDS);
+  page.setDefaultTimeout(TIMEOUT_MILLISECONDS);
   const complaints: string[] = [];
   const loads: Promise<{ url: string; bytes: number }>[] = [];
   page.on('pageerror', (error) => complaints.push(String(error)));
   page.on('console', (message) => {
-    // An API's answer that is an error is logged by the browser, whoever handles it. And over plain HTTP, as through a
-    // load balancer without a certificate, it says of a security header that it ignores it.
+    // The browser logs error responses of the API even if the page handles them. Over plain HTTP, for example through a
+    // load balancer without a certificate, it logs that it ignores a security header.
     const isExpected =
       /\/hello\//.test(message.location().url) || /^The Cross-Origin-Opener-Policy header/.test(message.text());
     if (['error', 'warning'].includes(message.type()) && !isExpected) {

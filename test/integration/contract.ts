@@ -4,7 +4,7 @@ import { expect } from 'chai';
 import type { Response as Documented, OpenApi, Operation } from '../../src/web/openapi.ts';
 import { authorization, serviceUnderTest } from './service.ts';
 
-/** What came back, read to its end. */
+/** A complete response. */
 export interface Answer {
   readonly status: number;
   readonly headers: Headers;
@@ -21,8 +21,9 @@ export interface Ask {
 const TIMEOUT_MILLISECONDS = 8_000;
 
 /**
- * Sends a request to the service and holds the answer against the service's own `/openapi.json`: status, headers, media
- * type and body. Throws an AssertionError where they differ.
+ * Sends a request to the service and checks the response against the service's `/openapi.json`: status, headers, media
+ * type and body.
+ * @throws {AssertionError} if they differ
  */
 export async function ask(method: string, path: string, { headers, json, body }: Ask = {}): Promise<Answer> {
   const { url } = await serviceUnderTest();
@@ -36,18 +37,18 @@ export async function ask(method: string, path: string, { headers, json, body }:
     ...(body instanceof ReadableStream && { duplex: 'half' }),
   });
   const answer = { status: response.status, headers: response.headers, text: await response.text() };
-  await holdToContract(method, path, answer);
+  await checkContract(method, path, answer);
   return answer;
 }
 
-/** The answer's body as JSON; for the fields that a test is about. */
+/** The response's body as JSON. */
 export function jsonOf({ text }: Answer): Record<string, unknown> {
   return JSON.parse(text);
 }
 
 let reading: Promise<Contract> | undefined;
 
-/** The service's OpenAPI document, and what checks answers with it. */
+/** The service's OpenAPI document with its validators. */
 export function contract(): Promise<Contract> {
   reading ??= serviceUnderTest()
     .then(({ url }) => fetch(`${url}/openapi.json`))
@@ -55,8 +56,8 @@ export function contract(): Promise<Contract> {
   return reading;
 }
 
-/** Throws an AssertionError when the answer is not one that the contract has for that request. */
-export async function holdToContract(method: string, path: string, answer: Answer): Promise<void> {
+/** Throws an AssertionError if the OpenAPI document does not have this response to that request. */
+export async function checkContract(method: string, path: string, answer: Answer): Promise<void> {
   const api = await contract();
   const { documented, pointer } = api.find(method, path, answer.status);
   const said = `${method} ${path.slice(0, 100)} → ${answer.status} ${answer.text.slice(0, 300)}`;
@@ -98,7 +99,7 @@ class Contract {
     this.#ajv.addSchema(document, 'openapi');
   }
 
-  /** The operation that answers this request; a HEAD is answered by GET's. */
+  /** The operation of this request; for a HEAD, that of GET. */
   operation(method: string, path: string): { operation: Operation; pointer: string } | undefined {
     const own = method === 'HEAD' ? 'get' : method.toLowerCase();
     const plain = path.replace(/\?.*$/s, '');
@@ -111,7 +112,7 @@ class Contract {
     return undefined;
   }
 
-  /** What the contract says of an answer with this status; of a request that has no operation, what holds for all. */
+  /** The documented response with this status; for a request without an operation, the shared response. */
   find(method: string, path: string, status: number) {
     const known = this.operation(method, path);
     const own = known?.operation.responses[status];
@@ -127,7 +128,7 @@ class Contract {
     return { documented: this.resolve<Documented>({ $ref: String($ref) }), pointer: String($ref) };
   }
 
-  /** Throws an AssertionError when the value does not fit the schema that the pointer leads to. */
+  /** Throws an AssertionError if the value does not match the schema at the pointer. */
   check(pointer: string, value: unknown, said: string): void {
     const validator = this.#validators.get(pointer) ?? this.#ajv.compile({ $ref: `openapi${pointer}` });
     this.#validators.set(pointer, validator);

@@ -17,7 +17,7 @@ describe('HTTP', () => {
     await serviceUnderTest();
   });
 
-  it('answers HEAD as GET, without the body', async () => {
+  it('answers HEAD like GET, without the body', async () => {
     const name = newName();
     await ask('PUT', `/hello/${name}`, { headers: json, body: birthday });
     for (const path of [`/hello/${name}`, '/hello/unknownname', '/livez', '/readyz', '/', '/openapi.json', '/docs']) {
@@ -33,7 +33,7 @@ describe('HTTP', () => {
     }
   });
 
-  it('refuses the methods that a path does not have with 405, and lists those it has', async () => {
+  it('refuses other methods of a path with 405 and lists those that are allowed', async () => {
     const { document } = await contract();
     for (const [path, methods] of Object.entries(document.paths)) {
       const has = Object.keys(methods).map((method) => method.toUpperCase());
@@ -58,28 +58,28 @@ describe('HTTP', () => {
     '/assets/..%2fpages.ts',
     '/.env',
   ]) {
-    it(`has nothing at ${path}`, async () => {
+    it(`answers 404 for ${path}`, async () => {
       expect((await ask('GET', path)).status).to.equal(404);
     });
   }
 
-  it('has nothing to post to at a path that is unknown', async () => {
+  it('answers 404 for a POST to an unknown path', async () => {
     for (const method of ['POST', 'PUT', 'DELETE', 'PATCH', 'HEAD', 'OPTIONS']) {
       expect([method, (await ask(method, '/nothing')).status]).to.deep.equal([method, 404]);
     }
   });
 
-  it('says which path a problem is about, without its query', async () => {
+  it('names the path in a problem, without the query', async () => {
     expect(jsonOf(await ask('GET', '/nothing?q=secret'))).to.include({ instance: '/nothing', type: 'about:blank' });
   });
 
-  it('refuses an Accept header that leaves nothing to send', async () => {
+  it('refuses an Accept header that allows no available type', async () => {
     for (const accept of ['text/plain', 'image/*', 'application/json;q=0', 'application/xml, text/html']) {
       expect([accept, (await ask('GET', '/hello/ann', { headers: { accept } })).status]).to.deep.equal([accept, 406]);
     }
   });
 
-  it('takes every Accept header that allows JSON', async () => {
+  it('accepts every Accept header that allows JSON', async () => {
     for (const accept of [
       '*/*',
       'application/*',
@@ -94,13 +94,13 @@ describe('HTTP', () => {
     }
   });
 
-  it('takes a body of 16 KiB and refuses one byte more', async () => {
+  it('accepts a body of 16 KiB and refuses a larger one', async () => {
     const padded = (length: number) => birthday.padEnd(length, ' ');
     const put = async (body: string) => (await ask('PUT', `/hello/${newName()}`, { headers: json, body })).status;
     expect([await put(padded(LARGEST_BODY)), await put(padded(LARGEST_BODY + 1))]).to.deep.equal([204, 413]);
   });
 
-  it('refuses a large body that does not say its length', async () => {
+  it('refuses a large body without Content-Length', async () => {
     const body = new ReadableStream({
       start(controller) {
         for (let chunk = 0; chunk < 20; chunk++) controller.enqueue(Buffer.alloc(1_024, ' '));
@@ -110,7 +110,7 @@ describe('HTTP', () => {
     expect((await ask('PUT', `/hello/${newName()}`, { headers: json, body })).status).to.equal(413);
   });
 
-  it('tells whoever sends megabytes that they are too many, every time', async function () {
+  it('always answers 413 to a body of megabytes', async function () {
     this.timeout(15_000);
     // A load balancer that is still passing the body on may say 502 when the service has answered and closed.
     if (!(await serviceUnderTest()).direct) skip(this, 'a load balancer is between');
@@ -140,7 +140,7 @@ describe('HTTP', () => {
     expect(answer.status).to.equal(415);
   });
 
-  it('refuses a body that only claims to be compressed, and lives on', async () => {
+  it('refuses a body that is falsely declared as compressed, and continues to serve', async () => {
     for (const encoding of ['gzip', 'deflate', 'br', 'GZIP', 'x-gzip', 'nonsense', 'gzip, identity']) {
       const answer = await ask('PUT', `/hello/${newName()}`, {
         headers: { ...json, 'content-encoding': encoding },
@@ -151,7 +151,7 @@ describe('HTTP', () => {
     await alive();
   });
 
-  it('refuses a compressed body, however small a large one became', async () => {
+  it('refuses a compressed body', async () => {
     const answer = await ask('PUT', `/hello/${newName()}`, {
       headers: { ...json, 'content-encoding': 'gzip' },
       body: Uint8Array.from(gzipSync(birthday.padEnd(10_000_000, ' '))),
@@ -160,7 +160,7 @@ describe('HTTP', () => {
     await alive();
   });
 
-  it('takes a body that says it is not compressed', async () => {
+  it('accepts Content-Encoding: identity', async () => {
     const answer = await ask('PUT', `/hello/${newName()}`, {
       headers: { ...json, 'content-encoding': 'identity' },
       body: birthday,
@@ -168,7 +168,7 @@ describe('HTTP', () => {
     expect(answer.status).to.equal(204);
   });
 
-  it('says a birthday may not be kept by a cache', async () => {
+  it('forbids caches to store a birthday', async () => {
     const name = newName();
     await ask('PUT', `/hello/${name}`, { headers: json, body: birthday });
     expect((await ask('GET', `/hello/${name}`)).headers.get('cache-control')).to.contain('no-store');
@@ -176,7 +176,7 @@ describe('HTTP', () => {
 });
 
 describe('the request id', () => {
-  it("is the caller's when it is a sane one", async () => {
+  it("is the client's if it is valid", async () => {
     for (const id of ['trace-1', 'a'.repeat(128), '0af7651916cd43dd8448eb211c80319c', 'a.b:c_d']) {
       expect((await ask('GET', '/livez', { headers: { 'x-request-id': id } })).headers.get('x-request-id')).to.equal(
         id,
@@ -184,14 +184,14 @@ describe('the request id', () => {
     }
   });
 
-  it('is a new one when it is long or could harm a log', async () => {
+  it('is a new one if that of the client is long or unsafe in a log', async () => {
     for (const id of ['a'.repeat(129), 'two words', '"quoted"', '{"a":1}', '<b>', 'é', '$(id)', '']) {
       const given = (await ask('GET', '/livez', { headers: { 'x-request-id': id } })).headers.get('x-request-id');
       expect(given).to.match(/^[0-9a-f-]{36}$/);
     }
   });
 
-  it('is another one for each request, errors included', async () => {
+  it('differs for each request, including errors', async () => {
     const answers = await Promise.all(
       Array.from({ length: 20 }, (_, at) => ask('GET', at % 2 ? '/livez' : '/nothing')),
     );
@@ -199,7 +199,7 @@ describe('the request id', () => {
   });
 });
 
-describe('what is not quite HTTP', () => {
+describe('unusual or malformed HTTP', () => {
   before(async function () {
     const { direct } = await serviceUnderTest();
     if (!direct) skip(this, 'a load balancer answers these itself, or makes good requests of them');
@@ -208,14 +208,14 @@ describe('what is not quite HTTP', () => {
 
   const broken: [what: string, bytes: string, status: number][] = [
     ['garbage', 'GARBAGE\r\n\r\n', 400],
-    ['a request line with a blank in its path', 'GET /hello/a b c HTTP/1.1\r\nHost: x\r\n\r\n', 400],
+    ['a request line with a space in its path', 'GET /hello/a b c HTTP/1.1\r\nHost: x\r\n\r\n', 400],
     ['an unknown method', 'BREW /hello/ann HTTP/1.1\r\nHost: x\r\n\r\n', 400],
     ['no Host', 'GET /livez HTTP/1.1\r\nConnection: close\r\n\r\n', 400],
-    ['a Host that is none', 'GET /livez HTTP/1.1\r\nHost: a b\r\nConnection: close\r\n\r\n', 400],
-    ['no Host on the short way', 'GET /hello/ann HTTP/1.1\r\nConnection: close\r\n\r\n', 400],
-    ['a Host that is none on the short way', 'GET /hello/ann HTTP/1.1\r\nHost: a b\r\nConnection: close\r\n\r\n', 400],
-    ['a target that makes no URL', 'GET http://[/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n', 400],
-    ['a length that is no number', 'PUT /hello/ann HTTP/1.1\r\nHost: x\r\nContent-Length: many\r\n\r\n', 400],
+    ['an invalid Host', 'GET /livez HTTP/1.1\r\nHost: a b\r\nConnection: close\r\n\r\n', 400],
+    ['no Host on the direct route', 'GET /hello/ann HTTP/1.1\r\nConnection: close\r\n\r\n', 400],
+    ['an invalid Host on the direct route', 'GET /hello/ann HTTP/1.1\r\nHost: a b\r\nConnection: close\r\n\r\n', 400],
+    ['a request target that is not a URL', 'GET http://[/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n', 400],
+    ['a length that is not a number', 'PUT /hello/ann HTTP/1.1\r\nHost: x\r\nContent-Length: many\r\n\r\n', 400],
     ['two lengths', 'PUT /hello/ann HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}x', 400],
     [
       'a length and chunks',
@@ -223,20 +223,20 @@ describe('what is not quite HTTP', () => {
       400,
     ],
     [
-      'a chunk that is none',
+      'an invalid chunk',
       'PUT /hello/ann HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n',
       400,
     ],
-    ['a blank before the colon', 'GET /livez HTTP/1.1\r\nHost : x\r\n\r\n', 400],
+    ['a space before the colon', 'GET /livez HTTP/1.1\r\nHost : x\r\n\r\n', 400],
     ['headers of 20 KiB', `GET /livez HTTP/1.1\r\nHost: x\r\nX-Large: ${'a'.repeat(20_480)}\r\n\r\n`, 431],
     ['a path of 20 KiB', `GET /hello/${'a'.repeat(20_480)} HTTP/1.1\r\nHost: x\r\n\r\n`, 431],
     [
-      'an expectation that nobody can meet',
+      'an unsupported expectation',
       'PUT /hello/ann HTTP/1.1\r\nHost: x\r\nExpect: wonders\r\nConnection: close\r\n\r\n',
       417,
     ],
     ['TRACE', 'TRACE / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n', 405],
-    ['a target with a percent sign alone', 'GET /% HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n', 400],
+    ['a request target with a single percent sign', 'GET /% HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n', 400],
   ];
   for (const [what, bytes, status] of broken) {
     it(`is answered with ${status} as a problem: ${what}`, async () => {
@@ -248,23 +248,23 @@ describe('what is not quite HTTP', () => {
     expect((await answerIn(await say('GET /livez HTTP/1.0\r\n\r\n'))).status).to.equal(200);
   });
 
-  it('may be a whole URL as the target', async () => {
+  it('may have a whole URL as the request target', async () => {
     const wire = await say('GET http://elsewhere.example/livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');
     expect((await answerIn(wire)).status).to.equal(200);
   });
 
-  it('may ask for an upgrade, which it does not get', async () => {
+  it('may request an upgrade, which is ignored', async () => {
     const wire = await say(
       'GET /livez HTTP/1.1\r\nHost: x\r\nConnection: upgrade, close\r\nUpgrade: websocket\r\n\r\n',
     );
     expect((await answerIn(wire)).status).to.equal(200);
   });
 
-  it('may ask for a tunnel, which it does not get', async () => {
+  it('may request a tunnel, which is refused', async () => {
     expect(await say('CONNECT elsewhere.example:443 HTTP/1.1\r\nHost: x\r\n\r\n')).not.to.match(/^HTTP\/1\.1 2/);
   });
 
-  it('may be several requests in one packet, answered in their order', async () => {
+  it('may be several requests in one packet, answered in order', async () => {
     const one = (path: string, close = '') => `GET ${path} HTTP/1.1\r\nHost: x\r\n${close}\r\n`;
     const wire = await say(one('/livez') + one('/nothing') + one('/readyz', 'Connection: close\r\n'));
     expect(wire.match(/HTTP\/1\.1 \d+/g)).to.deep.equal(['HTTP/1.1 200', 'HTTP/1.1 404', 'HTTP/1.1 200']);

@@ -3,7 +3,7 @@ import { AxeBuilder } from '@axe-core/playwright';
 import { expect } from 'chai';
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { skipWithout } from '../skip.ts';
-import { launch, PATIENCE_MILLISECONDS, type Visit, visit } from './browser.ts';
+import { launch, TIMEOUT_MILLISECONDS, type Visit, visit } from './browser.ts';
 import { ask } from './contract.ts';
 import { newName, START_MILLISECONDS, serviceUnderTest, utcDate } from './service.ts';
 
@@ -16,10 +16,10 @@ const dateField = (page: Page) => page.getByLabel('Date of birth');
 const answer = (page: Page) => page.getByRole('status');
 const press = (page: Page, name: string) => page.getByRole('button', { name }).click();
 
-/** The text of the element once it fits; an AssertionError with the last one after a while. */
+/** Waits until the text of the element matches; throws an AssertionError with the last text. */
 async function expectText(read: () => Promise<string | null>, pattern: RegExp): Promise<void> {
   let text: string | null = null;
-  const deadline = Date.now() + PATIENCE_MILLISECONDS;
+  const deadline = Date.now() + TIMEOUT_MILLISECONDS;
   while (Date.now() < deadline) {
     text = await read();
     if (text !== null && pattern.test(text)) return;
@@ -30,7 +30,7 @@ async function expectText(read: () => Promise<string | null>, pattern: RegExp): 
 
 const answers = (page: Page, pattern: RegExp) => expectText(() => answer(page).textContent(), pattern);
 
-/** What assistive technology reads as the description of the field that has the focus, when that is marked as wrong. */
+/** The accessible description of the focused field, if it is marked as invalid. */
 const saidOfWrongField = (page: Page) =>
   page.evaluate<string | null>(`
     document.activeElement.getAttribute('aria-invalid') === 'true'
@@ -54,7 +54,7 @@ async function opened(path: string, options?: BrowserContextOptions): Promise<Vi
   return made;
 }
 
-/** Saves a birthday for a new name by hand, sees the answer, and gives the name back. */
+/** Saves a birthday for a new name on the page, waits for the result and returns the name. */
 async function saveBirthday(page: Page): Promise<string> {
   const name = newName();
   await nameField(page).fill(name);
@@ -65,7 +65,7 @@ async function saveBirthday(page: Page): Promise<string> {
 }
 
 describe('in a browser', function () {
-  this.timeout(3 * PATIENCE_MILLISECONDS);
+  this.timeout(3 * TIMEOUT_MILLISECONDS);
 
   before(async function () {
     this.timeout(START_MILLISECONDS);
@@ -104,7 +104,7 @@ describe('in a browser', function () {
       expect((await ask('GET', `/hello/${name}`)).status).to.equal(404);
     });
 
-    it('keeps the birthday when the question before deleting is answered with no', async () => {
+    it('keeps the birthday if the deletion is not confirmed', async () => {
       const { page } = await opened('/');
       const name = newName();
       await ask('PUT', `/hello/${name}`, { json: { dateOfBirth: '1990-06-15' } });
@@ -116,7 +116,7 @@ describe('in a browser', function () {
       expect((await ask('GET', `/hello/${name}`)).status).to.equal(200);
     });
 
-    it('deletes what it shows, also when another name was typed since', async () => {
+    it('deletes the user that it shows, even if another name was typed since', async () => {
       const { page } = await opened('/');
       const [shown, typed] = [newName(), newName()];
       for (const name of [shown, typed]) await ask('PUT', `/hello/${name}`, { json: { dateOfBirth: '1990-06-15' } });
@@ -139,7 +139,7 @@ describe('in a browser', function () {
       await answers(page, /Happy birthday!$/);
     });
 
-    it('shows the same again when it is loaded again', async () => {
+    it('shows the same result after a reload', async () => {
       const { page } = await opened('/');
       const name = await saveBirthday(page);
       const shown = await answer(page).textContent();
@@ -149,7 +149,7 @@ describe('in a browser', function () {
       expect(await page.getByRole('button', { name: 'Delete' }).isVisible()).to.equal(true);
     });
 
-    it('says next to the date what is wrong with it, and takes one that is right', async () => {
+    it('shows the error of a date next to it, and accepts a valid one', async () => {
       const { page } = await opened('/');
       await nameField(page).fill(newName());
       await dateField(page).fill(await utcDate(1));
@@ -161,14 +161,14 @@ describe('in a browser', function () {
       expect(await page.locator('[aria-invalid="true"]').count()).to.equal(0);
     });
 
-    it('says next to the name what is wrong with it', async () => {
+    it('shows the error of a name next to it', async () => {
       const { page } = await opened('/');
       await nameField(page).fill('ann lee');
       await press(page, 'Days left');
       await expectText(() => saidOfWrongField(page), /1 to 64 letters/);
     });
 
-    it('says what is missing without asking the service', async () => {
+    it('reports an empty field without a request', async () => {
       const { page, loads } = await opened('/');
       await press(page, 'Days left');
       await expectText(() => saidOfWrongField(page), /Type a name/);
@@ -178,7 +178,7 @@ describe('in a browser', function () {
       expect((await loads()).filter(({ url }) => url.includes('/hello'))).to.deep.equal([]);
     });
 
-    it('says so when the service cannot be reached, and works once it can', async () => {
+    it('reports that the service is unreachable, and works afterwards', async () => {
       const { page, complaints } = await opened('/');
       await page.context().setOffline(true);
       await nameField(page).fill(newName());
@@ -190,7 +190,7 @@ describe('in a browser', function () {
       complaints.length = 0;
     });
 
-    it('says what the service says when it has no database', async () => {
+    it('shows the error of the service without a database', async () => {
       const { page } = await opened('/');
       await page.route('**/hello/*', (route) =>
         route.fulfill({
@@ -204,7 +204,7 @@ describe('in a browser', function () {
       await answers(page, /^Please try again\.$/);
     });
 
-    it('can be used with the keyboard alone, and shows where one is', async () => {
+    it('can be used with the keyboard only, and shows the focus', async () => {
       const { page } = await opened('/');
       const name = newName();
       const focused = () =>
@@ -231,7 +231,7 @@ describe('in a browser', function () {
     });
 
     for (const colorScheme of ['light', 'dark'] as const) {
-      it(`has nothing that axe objects to, in ${colorScheme}: empty, with an answer, with an error`, async () => {
+      it(`has no violations in axe, in ${colorScheme}: empty, with a result, with an error`, async () => {
         const { page } = await opened('/', { colorScheme });
         expect(await accessibilityProblems(page)).to.deep.equal([]);
         await saveBirthday(page);
@@ -243,7 +243,7 @@ describe('in a browser', function () {
       });
     }
 
-    it('is dark where the system is, and light where it is not', async () => {
+    it('follows the color scheme of the system', async () => {
       const ground = async (colorScheme: 'light' | 'dark') => {
         const { page } = await opened('/', { colorScheme });
         const [red = 0] =
@@ -271,7 +271,7 @@ describe('in a browser', function () {
       expect(shift).to.equal(0);
     });
 
-    it('weighs at most 30 KiB and asks no other host', async () => {
+    it('weighs at most 30 KiB and loads nothing from other hosts', async () => {
       const loads = await (await opened('/')).loads();
       const { url } = await serviceUnderTest();
       expect(loads.filter((load) => !load.url.startsWith(`${url}/`))).to.deep.equal([]);
@@ -279,7 +279,7 @@ describe('in a browser', function () {
       expect(weight).to.be.above(5_000).and.below(WEIGHT);
     });
 
-    it('looks a name up without JavaScript, and says what needs it', async () => {
+    it('looks up a name without JavaScript, and states what needs it', async () => {
       const { page } = await opened('/', { javaScriptEnabled: false });
       const name = newName();
       await ask('PUT', `/hello/${name}`, { json: { dateOfBirth: '1990-06-15' } });
@@ -293,7 +293,7 @@ describe('in a browser', function () {
       await answers(page, /^No birthday is known for unknownname/);
     });
 
-    it('prints the answer without what can only be clicked', async () => {
+    it('prints the result without buttons', async () => {
       const { page } = await opened('/');
       await saveBirthday(page);
       await page.emulateMedia({ media: 'print' });
@@ -301,7 +301,7 @@ describe('in a browser', function () {
       for (const button of await page.locator('button, input').all()) expect(await button.isVisible()).to.equal(false);
     });
 
-    it('takes the text it shows as text', async () => {
+    it('escapes the text that it shows', async () => {
       const { page } = await opened('/');
       await page.route('**/hello/*', (route) =>
         route.fulfill({ contentType: 'application/json', body: '{"message":"<img src=x onerror=alert(1)>"}' }),
@@ -312,9 +312,9 @@ describe('in a browser', function () {
       expect(await page.locator('main img').count()).to.equal(0);
     });
 
-    // SCREENSHOT=docs/images/page.png npm run test:integration takes the README's picture, on a service of its own.
+    // SCREENSHOT=docs/images/page.png npm run test:integration updates the README's picture.
     if (SCREENSHOT !== undefined && process.env.BASE_URL === undefined) {
-      it('has its picture taken', async () => {
+      it('is shown in a screenshot', async () => {
         const { page } = await opened('/', { viewport: { width: 720, height: 760 } });
         await nameField(page).fill('Ada');
         await dateField(page).fill('1815-12-10');
@@ -327,7 +327,7 @@ describe('in a browser', function () {
   });
 
   describe('the documentation', () => {
-    it('sends a request and shows what came back', async () => {
+    it('sends a request and shows the response', async () => {
       const { page } = await opened('/docs');
       const name = newName();
       const put = page.locator('#putBirthday');
@@ -343,7 +343,7 @@ describe('in a browser', function () {
       await expectText(() => get.getByRole('status').textContent(), new RegExp(`200.*Hello, ${name}!`, 's'));
     });
 
-    it('shows an error as it came', async () => {
+    it('shows an error response', async () => {
       const { page } = await opened('/docs');
       const put = page.locator('#putBirthday');
       await put.getByText('Try it').click();
@@ -353,7 +353,7 @@ describe('in a browser', function () {
     });
 
     for (const colorScheme of ['light', 'dark'] as const) {
-      it(`has nothing that axe objects to, in ${colorScheme}, with every form open`, async () => {
+      it(`has no violations in axe, in ${colorScheme}, with every form open`, async () => {
         const { page } = await opened('/docs', { colorScheme });
         for (const summary of await page.getByText('Try it').all()) await summary.click();
         expect(await accessibilityProblems(page)).to.deep.equal([]);
@@ -369,13 +369,13 @@ describe('in a browser', function () {
       expect(await isWiderThanTheScreen(page)).to.equal(false);
     });
 
-    it('reads without JavaScript, and offers nothing then that would not work', async () => {
+    it('is readable without JavaScript, and then offers no forms', async () => {
       const { page } = await opened('/docs', { javaScriptEnabled: false });
       expect(await page.getByText('Save or replace a birthday').first().isVisible()).to.equal(true);
       expect(await page.getByText('Try it').first().isVisible()).to.equal(false);
     });
 
-    it('weighs at most 30 KiB and asks no other host', async () => {
+    it('weighs at most 30 KiB and loads nothing from other hosts', async () => {
       const loads = await (await opened('/docs')).loads();
       const { url } = await serviceUnderTest();
       expect(loads.filter((load) => !load.url.startsWith(`${url}/`))).to.deep.equal([]);

@@ -12,7 +12,7 @@ const ASSETS: [path: string, type: string][] = [
   ['/assets/icon.svg', 'image/svg+xml'],
 ];
 
-describe('the service about itself', () => {
+describe('the static pages of the service', () => {
   before(async function () {
     this.timeout(START_MILLISECONDS);
     await serviceUnderTest();
@@ -23,7 +23,7 @@ describe('the service about itself', () => {
     expect(jsonOf(await ask('GET', '/readyz'))).to.deep.equal({ status: 'ready' });
   });
 
-  it('says on / its name, its version and links that lead somewhere', async () => {
+  it('has its name, its version and working links at /', async () => {
     const { name, version, links } = jsonOf(await ask('GET', '/'));
     expect([name, version]).to.deep.equal(['plusone', (await contract()).document.info.version]);
     for (const link of Object.values(Object(links)).map(String)) {
@@ -34,7 +34,7 @@ describe('the service about itself', () => {
     }
   });
 
-  it('gives / as a page to a browser and as JSON to everything else', async () => {
+  it('serves / as HTML to a browser and as JSON to other clients', async () => {
     const type = async (accept?: string) =>
       (await ask('GET', '/', { headers: accept === undefined ? {} : { accept } })).headers.get('content-type');
     expect(await type('text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8')).to.match(
@@ -46,7 +46,7 @@ describe('the service about itself', () => {
     expect((await ask('GET', '/')).headers.get('vary')).to.match(/accept/i);
   });
 
-  it('sends a page again only when it changed', async () => {
+  it('sends a page again only if it has changed', async () => {
     for (const [path, headers] of [
       ['/', {}],
       ['/', html],
@@ -60,12 +60,12 @@ describe('the service about itself', () => {
     }
   });
 
-  it('has another tag for each form of /', async () => {
+  it('has a different ETag for each type of /', async () => {
     const tag = async (headers: Record<string, string>) => (await ask('GET', '/', { headers })).headers.get('etag');
     expect(await tag({})).not.to.equal(await tag(html));
   });
 
-  it('serves what its pages need itself, typed and with a tag', async () => {
+  it('serves the resources of its pages, with type and ETag', async () => {
     const { url } = await serviceUnderTest();
     for (const [path, type] of ASSETS) {
       const answer = await fetch(url + path);
@@ -82,7 +82,7 @@ describe('the service about itself', () => {
     }
   });
 
-  it('names no other host in any of its pages', async () => {
+  it('names no other host in its pages', async () => {
     const { url } = await serviceUnderTest();
     for (const path of ['/', '/docs', ...ASSETS.map(([path]) => path)]) {
       const text = await (await fetch(url + path, { headers: { accept: 'text/html,*/*' } })).text();
@@ -91,7 +91,7 @@ describe('the service about itself', () => {
     }
   });
 
-  it('forbids its pages everything inline, every other host and every frame', async () => {
+  it('forbids inline code, other hosts and frames in its pages', async () => {
     const policy = (await ask('GET', '/', { headers: html })).headers.get('content-security-policy');
     expect(policy)
       .to.contain("default-src 'none'")
@@ -100,7 +100,7 @@ describe('the service about itself', () => {
     expect(policy).not.to.match(/unsafe|\*|data:|https?:/);
   });
 
-  it('answers a lookup that comes without a script', async () => {
+  it('answers a lookup without script', async () => {
     const name = newName();
     await ask('PUT', `/hello/${name}`, { json: { dateOfBirth: '1990-06-15' } });
     const page = await ask('GET', `/?username=${name}`, { headers: html });
@@ -109,7 +109,7 @@ describe('the service about itself', () => {
     expect(page.headers.get('cache-control')).to.contain('no-store');
   });
 
-  it('says in the page what is wrong with a name, as text', async () => {
+  it('shows the error of a name in the page, escaped', async () => {
     const page = await ask('GET', `/?username=${encodeURIComponent('"><script>alert(1)</script>')}`, { headers: html });
     expect(page.text).to.contain('aria-invalid="true"').and.to.contain('&lt;script&gt;alert');
     expect(page.text).not.to.contain('<script>alert');
@@ -119,7 +119,7 @@ describe('the service about itself', () => {
 const NO_METRICS = 'METRICS_URL does not say where that port can be reached; it is not for the outside';
 
 describe('the metrics port', () => {
-  it('has metrics of the routes that were used, by pattern', async function () {
+  it('has metrics of the requested routes, by pattern', async function () {
     const { metricsUrl } = await serviceUnderTest();
     if (metricsUrl === undefined) return skip(this, NO_METRICS);
     const name = newName();

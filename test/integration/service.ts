@@ -2,17 +2,17 @@ import { randomInt } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startService } from '../../tools/process/service.ts';
 
-/** The service that the black-box tests ask. */
+/** The service under the black-box tests. */
 export interface ServiceUnderTest {
-  /** Without a slash at the end. */
+  /** Without a trailing slash. */
   readonly url: string;
-  /** Where `/metrics` is; undefined when that port cannot be reached from here. */
+  /** The URL of the metrics port; undefined if it cannot be reached. */
   readonly metricsUrl: string | undefined;
-  /** Nothing that reads HTTP stands between: what the service itself says to broken requests can be seen. */
+  /** Whether there is no proxy: the service itself answers malformed requests. */
   readonly direct: boolean;
 }
 
-/** Time for a `before` that may have to start the service. */
+/** The timeout of a `before` that may start the service. */
 export const START_MILLISECONDS = 60_000;
 const DAY_MILLISECONDS = 86_400_000;
 const LONGEST_USERNAME = 64;
@@ -21,7 +21,7 @@ let starting: Promise<ServiceUnderTest> | undefined;
 let stop: (() => Promise<unknown>) | undefined;
 const made = new Set<string>();
 
-/** The service at BASE_URL, or one that is started for these tests, once, and stopped after them. */
+/** The service at BASE_URL, or one that is started once for these tests and stopped after them. */
 export function serviceUnderTest(): Promise<ServiceUnderTest> {
   starting ??= find();
   return starting;
@@ -43,8 +43,8 @@ async function find(): Promise<ServiceUnderTest> {
 }
 
 /**
- * A username that nobody has: as long as one may be, at random. What is saved for it is deleted at the end, so that
- * these tests may run against a service that is in use.
+ * A random username of the maximum length, which no person has. It is deleted at the end, so that these tests can run
+ * against a service in use.
  */
 export function newName(): string {
   const name = Array.from({ length: LONGEST_USERNAME }, () =>
@@ -54,20 +54,20 @@ export function newName(): string {
   return name;
 }
 
-/** What a request that writes to the service at BASE_URL needs: its WRITE_TOKEN, from the environment; else nothing. */
+/** The headers for changes at BASE_URL: the bearer token from WRITE_TOKEN, if it is set. */
 export function authorization(): Record<string, string> {
   const { BASE_URL, WRITE_TOKEN } = process.env;
   return BASE_URL && WRITE_TOKEN ? { authorization: `Bearer ${WRITE_TOKEN}` } : {};
 }
 
-/** The date in UTC, `days` from now, as YYYY-MM-DD. Waits past a midnight that is near, so that a test has one today. */
+/** The UTC date in `days`, as YYYY-MM-DD. Near midnight, waits until it has passed, so that a test runs within one day. */
 export async function utcDate(days = 0): Promise<string> {
   const left = DAY_MILLISECONDS - (Date.now() % DAY_MILLISECONDS);
   if (left < 3_000) await sleep(left + 1_000);
   return new Date(Date.now() + days * DAY_MILLISECONDS).toISOString().slice(0, 10);
 }
 
-// A hook at the root: it runs once, at the very end, however many files import this one.
+// A root hook: it runs once, at the end, even if several files import this one.
 after(async function () {
   this.timeout(START_MILLISECONDS);
   if (starting === undefined) return;

@@ -1,13 +1,13 @@
 import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import { type Answer, holdToContract } from './contract.ts';
+import { type Answer, checkContract } from './contract.ts';
 import { serviceUnderTest } from './service.ts';
 
 const QUIET_MILLISECONDS = 5_000;
 
 /**
- * Sends these bytes as they are and gives back what the service says until it closes the connection, as text; empty
- * when it only closes. For what fetch would refuse to send.
+ * Sends these bytes and returns the received text until the service closes the connection; empty if it only closes. For
+ * requests that fetch refuses to send.
  */
 export async function say(bytes: string | Uint8Array): Promise<string> {
   const socket = await open();
@@ -26,7 +26,7 @@ export async function say(bytes: string | Uint8Array): Promise<string> {
   });
 }
 
-/** The last of the answers in what came over the wire, held against the contract as one to GET on an unknown path. */
+/** The last response in the received text, checked against the contract as one to GET on an unknown path. */
 export async function answerIn(wire: string): Promise<Answer> {
   const start = wire.lastIndexOf('HTTP/1.1 ');
   const [head = '', ...rest] = wire.slice(start).split('\r\n\r\n');
@@ -35,7 +35,7 @@ export async function answerIn(wire: string): Promise<Answer> {
   for (const field of fields)
     headers.append(field.slice(0, field.indexOf(':')), field.slice(field.indexOf(':') + 1).trim());
   const answer = { status: Number(line.split(' ')[1]), headers, text: rest.join('\r\n\r\n') };
-  if (answer.status >= 400) await holdToContract('GET', '/unknown', answer);
+  if (answer.status >= 400) await checkContract('GET', '/unknown', answer);
   return answer;
 }
 

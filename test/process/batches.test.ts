@@ -32,7 +32,7 @@ describe('requests that share a statement', function () {
     return service;
   }
 
-  /** Has callers save these names while nobody can write, and comes back when all of them wait. */
+  /** Saves these names while another session locks the table; returns when all requests wait. */
   async function saving(service: Service, names: readonly string[], hangUp: AbortSignal) {
     await gate.query('LOCK TABLES users WRITE');
     const answers = names.map((name, at) =>
@@ -58,7 +58,7 @@ describe('requests that share a statement', function () {
     return (await database.query(`SELECT 1 FROM plusone.users WHERE username IN (${places})`, [...names])).length;
   }
 
-  it('are all answered when the process is told to stop meanwhile', async () => {
+  it('are all answered if the process receives SIGTERM meanwhile', async () => {
     const names = Array.from({ length: CALLERS }, (_, at) => `stop${letters(at)}`);
     const service = await serve();
     const answers = await saving(service, names, new AbortController().signal);
@@ -70,7 +70,7 @@ describe('requests that share a statement', function () {
     expect((await service.exited).code).to.equal(0);
   });
 
-  it('are answered whoever of them hangs up', async () => {
+  it('are answered if one client closes its connection', async () => {
     const names = Array.from({ length: CALLERS }, (_, at) => `gone${letters(at)}`);
     const service = await serve();
     const hangUp = new AbortController();

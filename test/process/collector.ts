@@ -3,7 +3,7 @@ import { createServer, type IncomingHttpHeaders } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { gunzipSync } from 'node:zlib';
 
-/** A span as it arrived; ids are in hexadecimal. */
+/** A received span; ids are in hexadecimal. */
 export interface ReceivedSpan {
   readonly traceId: string;
   readonly spanId: string;
@@ -15,25 +15,25 @@ export interface ReceivedSpan {
   readonly links: readonly { readonly traceId: string; readonly spanId: string }[];
   readonly status: { readonly isError: boolean; readonly message: string };
   readonly milliseconds: number;
-  /** Of the process that sent it. */
+  /** The attributes of the process that sent it. */
   readonly resource: Readonly<Record<string, string | number | boolean>>;
 }
 
-/** What takes traces in by OTLP over HTTP, in protobuf. */
+/** A collector of traces by OTLP over HTTP, in protobuf. */
 export interface Collector {
   /** For OTEL_EXPORTER_OTLP_ENDPOINT. */
   readonly endpoint: string;
   readonly spans: readonly ReceivedSpan[];
-  /** The headers of every export, of those too that were not taken. */
+  /** The headers of every export, including rejected ones. */
   readonly exports: readonly IncomingHttpHeaders[];
-  /** All that arrived, as it came. */
+  /** Everything received, unparsed. */
   readonly bytes: () => Buffer;
-  /** How exports are answered from now on; `never` leaves them without an answer. */
+  /** Sets the response to exports; with `never` there is none. */
   answer(status: number | 'never'): void;
   stop(): void;
 }
 
-/** A collector of its own on a free port. */
+/** Starts a collector on a free port. */
 export async function startCollector(): Promise<Collector> {
   const spans: ReceivedSpan[] = [];
   const exports: IncomingHttpHeaders[] = [];
@@ -113,7 +113,7 @@ function attributesIn(pairs: readonly Message[]): Record<string, string | number
   );
 }
 
-/** A protobuf message taken apart: https://protobuf.dev/programming-guides/encoding/ */
+/** The fields of a protobuf message: https://protobuf.dev/programming-guides/encoding/ */
 class Message {
   readonly #fields = new Map<number, (Buffer | number)[]>();
 

@@ -7,7 +7,7 @@ import { type Service, startServing } from '../../tools/process/service.ts';
 import { save, send } from './requests.ts';
 import { sharedDatabase } from './shared-database.ts';
 
-describe('beside another writer', function () {
+describe('with another writer', function () {
   this.timeout(60_000);
   let database: PrivateDatabase;
   let service: Service;
@@ -32,15 +32,15 @@ describe('beside another writer', function () {
   async function untilLocked(statement: string): Promise<void> {
     const sql = `SELECT 1 FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT' AND trx_query LIKE ?`;
     await eventually(async () => {
-      // InnoDB shows the same picture until nobody has looked for a tenth of a second.
+      // InnoDB refreshes this table only if nothing has read it for 0.1 s.
       await sleep(110);
       return (await database.query(sql, [statement])).length === 1;
     }, 3);
   }
 
-  /** Has the service and another session wait for each other's rows; gives the statuses that the callers saw. */
+  /** Makes the service and another session wait for each other's rows; returns the statuses of the requests. */
   async function cross(attempt: number): Promise<number[]> {
-    // MySQL undoes whoever changed less, so the other one changes much.
+    // MySQL rolls back the session with fewer changes, so the other one makes many.
     const many = Array.from({ length: 200 }, (_, at) => `('other${attempt}x${at}', '1990-01-01')`);
     await other.query('BEGIN');
     await other.query(`INSERT INTO users (username, date_of_birth) VALUES ${many}`);
@@ -48,7 +48,7 @@ describe('beside another writer', function () {
     await gate.query('BEGIN');
     await gate.query(`SELECT * FROM users WHERE username = 'z' FOR UPDATE`);
 
-    // While `z` waits, `a` and `b` gather, and go to MySQL in one statement after it.
+    // While `z` waits, `a` and `b` form the next batch.
     const first = save(service.url, 'z', '2000-01-01');
     await untilLocked('insert%');
     const together = ['a', 'b'].map((name) => save(service.url, name, '2000-01-01'));
@@ -64,18 +64,18 @@ describe('beside another writer', function () {
     return (await Promise.all(together)).map(({ status }) => status);
   }
 
-  /** What InnoDB tells of the last deadlock, its time first; undefined when there was none. */
+  /** InnoDB's report of the last deadlock, which starts with its time; undefined if there was none. */
   async function lastDeadlock(): Promise<string | undefined> {
     const [innodb] = await database.query('SHOW ENGINE INNODB STATUS');
     return /LATEST DETECTED DEADLOCK\n-+\n(.*)/.exec(String(innodb?.Status))?.[1];
   }
 
-  it('a save that MySQL undid because of a deadlock is done all the same', async () => {
+  it('retries a save that MySQL rolled back because of a deadlock', async () => {
     for (let attempt = 1; attempt <= 5; attempt += 1) {
       const before = await lastDeadlock();
       const statuses = await cross(attempt).catch((): number[] => []);
       await Promise.all([other.query('ROLLBACK'), gate.query('ROLLBACK')]);
-      // On a busy machine a step can come too late for a statement's time limit: no deadlock then, or a 503.
+      // On a busy machine a step can come after a statement's timeout: then there is no deadlock, or a 503.
       if ((await lastDeadlock()) === before || statuses.includes(503)) continue;
 
       expect(statuses).to.deep.equal([204, 204]);

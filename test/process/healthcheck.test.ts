@@ -41,12 +41,12 @@ describe('the health check of the container', () => {
     expect(inDockerfile.map((word) => word.replace(/\$\{PORT:-5000\}/, '$PORT'))).to.deep.equal(inManifest);
   });
 
-  it('ends before the time limit that ECS and Kubernetes give it', () => {
+  it('ends before the timeouts of ECS and Kubernetes', () => {
     expect(inManifest.slice(0, 2)).to.deep.equal(['timeout', '4']);
     expect(manifest.timeout).to.equal('5s');
   });
 
-  it('has nothing that Copilot or Kubernetes would replace', () => {
+  it('contains no text that Copilot or Kubernetes would expand', () => {
     expect(inManifest.join(' ')).not.to.match(/\$[{(]/);
   });
 
@@ -69,7 +69,7 @@ describe('the health check of the container', () => {
         expect((await check(command, await freePort())).code).not.to.equal(0);
       });
 
-      it('fails when the answer is another status', async () => {
+      it('fails if the response has another status', async () => {
         const server = createHttpServer((_request, response) => {
           response.writeHead(503, '200');
           response.end('200');
@@ -79,7 +79,7 @@ describe('the health check of the container', () => {
         server.close();
       });
 
-      it('fails within its time limit when there is no answer', async function () {
+      it('fails within its timeout if there is no response', async function () {
         this.timeout(10_000);
         const sockets: Socket[] = [];
         const server = createServer((socket) => sockets.push(socket));

@@ -13,13 +13,13 @@ describe('migrations', function () {
     database = await sharedDatabase();
   });
 
-  /** How often each migration is noted as done in the schema. */
+  /** How often the schema records each migration as done. */
   async function noted(schema: string): Promise<number[]> {
     const rows = await database.query(`SELECT COUNT(*) AS times FROM ${schema}.knex_migrations GROUP BY name`);
     return rows.map(({ times }) => Number(times));
   }
 
-  /** How many sessions of the service's user run a statement like this. */
+  /** The number of sessions of the service's user that run a statement like this. */
   async function running(pattern: string): Promise<number> {
     const rows = await database.query('SELECT id FROM information_schema.processlist WHERE user = ? AND info LIKE ?', [
       database.env.DATABASE_USERNAME ?? '',
@@ -28,7 +28,7 @@ describe('migrations', function () {
     return rows.length;
   }
 
-  it('run one after the other when three are started at once, each migration once', async () => {
+  it('run one after another if three are started at once, each migration once', async () => {
     const schema = await emptySchema(database);
     const lock = await database.connect();
     await lock.query(`SELECT GET_LOCK('plusone.migrations', 10)`);
@@ -42,13 +42,13 @@ describe('migrations', function () {
     expect(await noted(schema.DATABASE_NAME)).to.deep.equal([1]);
   });
 
-  it('are finished by the next run when one was killed half-way', async () => {
+  it('are finished by the next run if one was killed halfway', async () => {
     const schema = await emptySchema(database);
     const name = schema.DATABASE_NAME;
     await migrate(schema);
     await database.query(`DROP TABLE ${name}.users`);
     await database.query(`DELETE FROM ${name}.knex_migrations`);
-    // The table can be made, but not be noted as made: this is half-way.
+    // The table can be created but not recorded: this is halfway.
     const obstacle = await database.connect();
     await obstacle.query(`LOCK TABLES ${name}.knex_migrations READ`);
     const first = startProcess('migrate', schema);
@@ -65,7 +65,7 @@ describe('migrations', function () {
     await service.stop();
   });
 
-  it('have nothing to do the second time, and say so', async () => {
+  it('log that the schema is current the second time', async () => {
     const schema = await emptySchema(database);
     await migrate(schema);
     const again = startProcess('migrate', schema);
@@ -74,7 +74,7 @@ describe('migrations', function () {
     expect(await noted(schema.DATABASE_NAME)).to.deep.equal([1]);
   });
 
-  it('are left alone by a release that was taken back, which knows fewer of them', async () => {
+  it('are kept by an older release after a rollback, which knows fewer of them', async () => {
     const schema = await emptySchema(database);
     await migrate(schema);
     await database.query(
@@ -87,7 +87,7 @@ describe('migrations', function () {
     await service.stop();
   });
 
-  it('keep the users that are there', async () => {
+  it('keep existing users', async () => {
     const schema = await emptySchema(database);
     await migrate(schema);
     await database.query(

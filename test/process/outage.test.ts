@@ -42,7 +42,7 @@ describe('while the database is unavailable', function () {
     await database?.stop();
   });
 
-  /** What the service itself measured of each request: a busy machine makes the caller slow, not these. */
+  /** The durations that the service logged: a busy machine slows down the client, not these. */
   function requestLines(): RequestLine[] {
     return service
       .stdout()
@@ -100,7 +100,7 @@ describe('while the database is unavailable', function () {
     }
   });
 
-  it('turns away at once what comes when the queue is full', async () => {
+  it('rejects requests immediately when the queue is full', async () => {
     service.child.kill('SIGKILL');
     service = await startServing({ ...database.env, DATABASE_QUEUE_LIMIT: '10', DATABASE_POOL_SIZE: '2' });
     await database.freeze();

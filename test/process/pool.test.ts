@@ -34,7 +34,7 @@ describe('the pool of connections', function () {
 
   for (const poolSize of [1, 2, 10]) {
     for (const callers of [1, 16, 300]) {
-      it(`of size ${poolSize} serves reads and writes of ${callers} callers each without a failure`, async () => {
+      it(`of size ${poolSize} serves reads and writes of ${callers} clients each without a failure`, async () => {
         const users = createUserRepository(openWith(poolSize), 10_000);
         const until = performance.now() + LOAD_MILLISECONDS;
         const failures: unknown[] = [];
@@ -77,7 +77,7 @@ describe('the pool of connections', function () {
     expect(order).to.deep.equal(['first', 'second', 'third']);
   });
 
-  it('closes when a statement under way has ended', async () => {
+  it('closes after the running statement has ended', async () => {
     const database = openWith(1);
     let hasEnded = false;
     const running = database.execute('SELECT SLEEP(0.2)', []).then(() => {
@@ -89,11 +89,11 @@ describe('the pool of connections', function () {
     await running;
   });
 
-  it('closes connections that are not used any more', async () => {
+  it('closes unused connections', async () => {
     const database = openWith(3, 100);
     await Promise.all([1, 2, 3].map(() => database.execute('SELECT SLEEP(0.1)', [])));
     expect(database.statistics().free).to.equal(3);
-    // tarn looks for idle connections once a second.
+    // tarn checks for idle connections once per second.
     for (const end = performance.now() + 5_000; database.statistics().free > 0 && performance.now() < end; ) {
       await sleep(50);
     }
@@ -124,7 +124,7 @@ describe('the pool of connections', function () {
     const { host, port, username: user, password } = settings;
     const connect = () => createConnection({ host, port, user, password });
     try {
-      // The start takes some ids; the one of the session that times out is to come after it.
+      // The start uses some ids; the id of the session that times out must be higher.
       for (let count = 0; count < 50; count += 1) (await restarted.connect()).destroy();
       const database = openDatabase(settings, log, async () => settings);
       open.push(database);

@@ -8,7 +8,7 @@ import { type PrivateDatabase, startPrivateDatabase } from '../../tools/process/
 
 const log = pino({ level: 'silent' });
 
-/** Different in their letters only, as usernames are. */
+/** Usernames that differ only in their letters. */
 function names(count: number): string[] {
   const letter = (n: number) => String.fromCharCode('a'.charCodeAt(0) + n);
   return Array.from(
@@ -41,32 +41,32 @@ describe('users in a real database', () => {
     await server?.stop();
   });
 
-  it('finds what was saved, to the day', async () => {
+  it('reads the saved date', async () => {
     const users = repository();
     await users.save('ann', '2000-02-29');
     expect(await users.find('ann')).to.equal('2000-02-29');
   });
 
-  it('keeps the earliest date and a recent one', async () => {
+  it('saves the earliest date and a recent one', async () => {
     const users = repository();
     await Promise.all([users.save('old', '1000-01-01'), users.save('young', '2026-11-23')]);
     expect(await Promise.all([users.find('old'), users.find('young')])).to.deep.equal(['1000-01-01', '2026-11-23']);
   });
 
-  it('tells ann from Ann', async () => {
+  it('distinguishes ann from Ann', async () => {
     const users = repository();
     await users.save('Ann', '2000-01-01');
     expect(await users.find('ann')).to.equal(undefined);
   });
 
-  it('says whether there was somebody to remove', async () => {
+  it('reports whether a user was deleted', async () => {
     const users = repository();
     await users.save('ann', '2000-01-01');
     expect(await users.remove('ann')).to.equal(true);
     expect(await users.remove('ann')).to.equal(false);
   });
 
-  it('keeps the order of changes to one name that arrive together', async () => {
+  it('keeps the order of changes to one user that arrive together', async () => {
     const users = repository();
     const results = [
       users.save('ann', '2000-01-01'),
@@ -78,7 +78,7 @@ describe('users in a real database', () => {
     expect(await users.find('ann')).to.equal('2000-01-02');
   });
 
-  it('reads back each of 2,000 writes the moment it is acknowledged', async function () {
+  it('reads each of 2,000 writes immediately after it is acknowledged', async function () {
     this.timeout(30_000);
     const users = repository();
     const wrong: string[] = [];
@@ -92,14 +92,14 @@ describe('users in a real database', () => {
     expect(wrong).to.deep.equal([]);
   });
 
-  it('lets the last of many writes to one name win', async () => {
+  it('keeps the last of many writes to one user', async () => {
     const users = repository();
     const dates = Array.from({ length: 300 }, (_, at) => `2000-01-${String(1 + (at % 28)).padStart(2, '0')}`);
     await Promise.all(dates.map((date) => users.save('ann', date)));
     expect(await users.find('ann')).to.equal(dates.at(-1));
   });
 
-  it('lets two processes write the same names in opposite orders', async function () {
+  it('accepts writes of the same users by two processes in opposite orders', async function () {
     this.timeout(30_000);
     const [one, other] = [repository(), repository()];
     const all = names(1000);
@@ -112,7 +112,7 @@ describe('users in a real database', () => {
     expect(found).not.to.include(undefined);
   });
 
-  it('fails one bad row and saves its neighbours', async () => {
+  it('fails one invalid row and saves the others of its batch', async () => {
     const users = repository();
     await server.query(
       "CREATE TRIGGER plusone.bad BEFORE INSERT ON plusone.users FOR EACH ROW BEGIN IF NEW.username = 'bad' THEN SIGNAL SQLSTATE '45000'; END IF; END",
@@ -130,7 +130,7 @@ describe('users in a real database', () => {
     }
   });
 
-  it('prepares few statements, however the batches turn out', async function () {
+  it('prepares few statements for batches of all sizes', async function () {
     this.timeout(30_000);
     const users = repository();
     const all = names(900);

@@ -1,7 +1,7 @@
 import { request } from 'node:http';
 import { connect } from 'node:net';
 
-/** An answer and how long it took, seen from outside. */
+/** A response and its duration. */
 export interface Answer {
   readonly status: number;
   readonly headers: Headers;
@@ -9,7 +9,7 @@ export interface Answer {
   readonly milliseconds: number;
 }
 
-/** Sends a request; waits no longer than ten seconds for its answer. */
+/** Sends a request and waits at most ten seconds for the response. */
 export async function send(method: string, url: string, json?: object): Promise<Answer> {
   const from = performance.now();
   const response = await fetch(url, {
@@ -29,7 +29,7 @@ export async function find(url: string, username: string): Promise<Answer> {
   return await send('GET', `${url}/hello/${username}`);
 }
 
-/** The number in letters, as a username can have it: 0 is `a`, 26 is `ba`. */
+/** The number in letters, for a username: 0 is `a`, 26 is `ba`. */
 export function letters(number: number): string {
   return [...number.toString(26)].map((digit) => String.fromCharCode(97 + Number.parseInt(digit, 26))).join('');
 }
@@ -47,7 +47,7 @@ export async function isRefused(url: string): Promise<boolean> {
   });
 }
 
-/** A PUT whose body is half sent: it stays under way until `finish`, which gives back the answer's status. */
+/** A PUT whose body is sent half: it is pending until `finish`, which returns the status of the response. */
 export async function beginSaving(
   url: string,
   username: string,
@@ -65,9 +65,9 @@ export async function beginSaving(
     });
     outgoing.once('error', reject);
   });
-  // Its failure is seen by whoever calls `finish`, which some tests never do.
+  // `finish` reports the failure; some tests never call it.
   answered.catch(() => {});
-  // The server says "100 Continue" when it has begun with the request.
+  // The server sends "100 Continue" when it has started to process the request.
   await new Promise((resolve, reject) => {
     outgoing.once('continue', resolve);
     outgoing.once('error', reject);

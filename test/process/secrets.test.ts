@@ -18,7 +18,7 @@ describe('secrets from SSM', function () {
   let store: ParameterStore;
   const started: ServiceProcess[] = [];
   let paths = 0;
-  /** It takes long to give up, so it does that while the other tests run. */
+  /** It takes long to time out, so it runs while the other tests run. */
   let unanswered: { process: ServiceProcess; milliseconds: Promise<number> };
   const silent = createServer();
 
@@ -37,7 +37,7 @@ describe('secrets from SSM', function () {
     const endpoint = { AWS_ENDPOINT_URL_SSM: `http://127.0.0.1:${port}` };
     const process = startProcess('serve', { ...store.env, ...endpoint, SECRETS_PATH: '/silent' });
     unanswered = { process, milliseconds: process.exited.then(() => performance.now() - from) };
-    // Its own, since these tests change its password.
+    // A separate database, because these tests change its password.
     database = await startPrivateDatabase();
     await migrate(database.env);
   });
@@ -72,7 +72,7 @@ describe('secrets from SSM', function () {
     return service;
   }
 
-  it('are all read when there are more than one page of ten', async () => {
+  it('are all read if there are more than ten, on several pages', async () => {
     const others = Object.fromEntries(Array.from({ length: 12 }, (_, at) => [`A_${at}`, 'of no use here']));
     const path = await pathWith({ ...others, ...database.env });
     const page = await store.page(path);
@@ -95,7 +95,7 @@ describe('secrets from SSM', function () {
     expect((await find(service.url, 'nobody')).status).to.equal(404);
   });
 
-  it('end the process with 78 and its name when one is missing', async () => {
+  it('end the process with 78 and the name of a missing one', async () => {
     const { DATABASE_PASSWORD: _, ...others } = database.env;
     const path = await pathWith(others);
     const process = await run({ SECRETS_PATH: path });
@@ -105,37 +105,37 @@ describe('secrets from SSM', function () {
     );
   });
 
-  it('end the process with 1 and a clear line when SSM is not there', async () => {
+  it('end the process with 1 and the reason if SSM is unreachable', async () => {
     const process = await run({ SECRETS_PATH: '/nowhere', AWS_ENDPOINT_URL_SSM: 'http://127.0.0.1:9' });
     expect((await process.exited).code).to.equal(1);
     expect(process.stderr().trimEnd().split('\n')).to.have.length(1);
     expect(process.stderr()).to.match(/^plusone: SECRETS_PATH: cannot read \/nowhere from SSM: .*ECONNREFUSED/);
   });
 
-  it('end the process with a line that names AWS_REGION when that is empty', async () => {
+  it('end the process with a line that names AWS_REGION if it is empty', async () => {
     const process = await run({ SECRETS_PATH: '/nowhere', AWS_REGION: '' });
     expect((await process.exited).code).to.equal(1);
     expect(process.stderr()).to.match(/^plusone: SECRETS_PATH: .*AWS_REGION is not set/);
   });
 
-  it('are asked for again when SSM does not answer in time', async () => {
+  it('are requested again if SSM does not answer in time', async () => {
     const path = await pathWith(database.env);
     store.freeze();
     const process = await run({ SECRETS_PATH: path });
-    // Longer than the three seconds that one request has.
+    // Longer than the timeout of a request, three seconds.
     await new Promise((resolve) => setTimeout(resolve, 4_500));
     expect(process.child.exitCode, 'it has not given up').to.equal(null);
     store.thaw();
     await eventually(async () => process.stdout().includes('"ready"'), 20);
   });
 
-  it('end the process after three tries of three seconds when SSM never answers', async () => {
+  it('end the process after three attempts of three seconds if SSM never answers', async () => {
     expect(await unanswered.milliseconds).to.be.within(8_000, 20_000);
     expect((await unanswered.process.exited).code).to.equal(1);
     expect(unanswered.process.stderr()).to.match(/^plusone: SECRETS_PATH: cannot read \/silent from SSM: TimeoutError/);
   });
 
-  it('are read again when MySQL refuses the password, without a restart', async () => {
+  it('are read again without a restart if MySQL refuses the password', async () => {
     const path = await pathWith(database.env);
     const service = await serve({ SECRETS_PATH: path });
     await save(service.url, 'rotated', '2000-01-01');
@@ -151,7 +151,7 @@ describe('secrets from SSM', function () {
     expect(service.stdout() + service.stderr()).not.to.include('rotated-password');
   });
 
-  it('that change are noticed by no caller when SSM knows the new password first', async () => {
+  it('can change without a failed request if SSM has the new password first', async () => {
     const path = await pathWith(database.env);
     const service = await serve({ SECRETS_PATH: path });
     await save(service.url, 'seamless', '2000-01-01');
@@ -159,7 +159,7 @@ describe('secrets from SSM', function () {
     await store.put(`${path}/DATABASE_PASSWORD`, 'seamless-password');
     await database.changePassword('seamless-password');
     await closeSessions();
-    // The closed sessions are noticed with the first requests; their successors have to know the new password.
+    // The next requests find the sessions closed; new sessions need the new password.
     await eventually(async () => (await find(service.url, 'seamless')).status === 200, 2);
     const answers = await Promise.all(Array.from({ length: 50 }, () => find(service.url, 'seamless')));
     expect(new Set(answers.map(({ status }) => status))).to.deep.equal(new Set([200]));

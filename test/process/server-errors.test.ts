@@ -33,7 +33,7 @@ describe('a server that cannot serve at the moment', function () {
     await server?.stop();
   });
 
-  it('answers without prepared statements while no more can be prepared', async () => {
+  it('serves without prepared statements while no more can be prepared', async () => {
     const users = createUserRepository(database, 100);
     await server.query('SET GLOBAL max_prepared_stmt_count = 0');
     try {

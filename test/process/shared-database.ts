@@ -5,8 +5,8 @@ import { migrate } from '../../tools/process/service.ts';
 let starting: Promise<PrivateDatabase> | undefined;
 
 /**
- * The database server of all the tests that leave it unharmed, started when first asked for; it ends with the test
- * run. `database.env` leads to a schema that is up to date.
+ * The database server of the tests that neither kill nor change it, started when first used; it ends with the test run.
+ * `database.env` names a current schema.
  */
 export function sharedDatabase(): Promise<PrivateDatabase> {
   starting ??= startPrivateDatabase().then(async (database) => {
@@ -16,7 +16,7 @@ export function sharedDatabase(): Promise<PrivateDatabase> {
   return starting;
 }
 
-/** The variables that lead to an empty schema of its own in `database`. */
+/** Creates an empty schema in `database` and returns its variables. */
 export async function emptySchema(
   database: PrivateDatabase,
 ): Promise<Record<string, string> & { DATABASE_NAME: string }> {

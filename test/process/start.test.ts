@@ -67,7 +67,7 @@ describe('starting the process', function () {
     expect(process.stderr()).to.match(/DATABASE_TLS is "\/nowhere\/ca\.pem": ENOENT/);
   });
 
-  it('ends with 78 and says so when the file of DATABASE_TLS holds no certificate', async () => {
+  it('ends with 78 if the file of DATABASE_TLS contains no certificate', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'plusone-test-'));
     const file = join(directory, 'ca.pem');
     writeFileSync(file, 'not a certificate');
@@ -77,7 +77,7 @@ describe('starting the process', function () {
     rmSync(directory, { recursive: true });
   });
 
-  describe('beside another server', () => {
+  describe('next to another server', () => {
     let other: Server;
     let port: string;
 
@@ -99,7 +99,7 @@ describe('starting the process', function () {
     }
   });
 
-  it('is alive but not ready while MySQL is unreachable, and gets ready by itself once it is there', async () => {
+  it('is alive but not ready while MySQL is unreachable, and becomes ready afterwards', async () => {
     const own = await startPrivateDatabase();
     try {
       await migrate(own.env);
@@ -118,7 +118,7 @@ describe('starting the process', function () {
     }
   });
 
-  it('is not ready before the migrations have run, and gets ready by itself after them', async () => {
+  it('is not ready before the migrations have run, and becomes ready afterwards', async () => {
     const PORT = String(await freePort());
     const schema = await emptySchema(database);
     const process = await run('serve', { ...schema, PORT });
@@ -135,21 +135,21 @@ describe('starting the process', function () {
     ['DATABASE_PORT', '9', /ECONNREFUSED/],
   ];
   for (const [variable, value, reason] of wrong) {
-    it(`says why it is not ready when ${variable} is wrong`, async () => {
+    it(`logs why it is not ready if ${variable} is wrong`, async () => {
       const process = await run('serve', { [variable]: value });
       await eventually(async () => reason.test(process.stdout()));
       expect(process.stdout()).to.include('not ready').and.not.include('wrong-one');
       expect(process.child.exitCode).to.equal(null);
     });
 
-    it(`ends migrate with 1 and says why when ${variable} is wrong`, async () => {
+    it(`ends migrate with 1 and the reason if ${variable} is wrong`, async () => {
       const process = await run('migrate', { [variable]: value, DATABASE_WAIT_SECONDS: '0' });
       expect((await process.exited).code).to.equal(1);
       expect(process.stdout()).to.match(reason).and.not.include('wrong-one');
     });
   }
 
-  it('serves metrics on a port of their own and not on the public one', async () => {
+  it('serves metrics on their own port and not on the public one', async () => {
     const service = await startServing(database.env);
     started.push(service);
     await find(service.url, 'somebody');
@@ -166,7 +166,7 @@ describe('starting the process', function () {
     await eventually(async () => /"Waiting":0,"Executing":0,.*"msg":"pulse"/.test(service.stdout()));
   });
 
-  it('writes JSON lines without a birth date or a secret, whatever was sent and whatever failed', async () => {
+  it('writes JSON lines without a birth date or a secret, for all requests and failures', async () => {
     const service = await startServing({ ...database.env, LOG_LEVEL: 'trace' });
     started.push(service);
     const dates = ['1987-06-05', '1987-06-31', '3987-06-05', "1987-06-05' OR 1=1"];
@@ -188,8 +188,8 @@ describe('starting the process', function () {
     expect(output).not.to.include(database.env.DATABASE_PASSWORD);
   });
 
-  it('has a whole service with a new database up within five seconds', async function () {
-    // What it can do, not how busy the machine is: the best of three.
+  it('starts with a new database within five seconds', async function () {
+    // The best of three, because the machine may be busy.
     let best = Number.POSITIVE_INFINITY;
     for (let attempt = 0; attempt < 3 && best >= 5_000; attempt += 1) {
       const from = performance.now();

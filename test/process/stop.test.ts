@@ -29,14 +29,14 @@ describe('stopping the process', function () {
   });
 
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    it(`ends with 0 on ${signal} when nothing is under way`, async () => {
+    it(`ends with 0 on ${signal} without pending requests`, async () => {
       const service = await serve();
       service.child.kill(signal);
       expect(await service.exited).to.deep.equal({ code: 0, signal: null });
     });
   }
 
-  it('goes on serving during the drain, but is not ready and keeps no connection', async () => {
+  it('serves during the drain delay, but is not ready and closes connections', async () => {
     const service = await serve({ SHUTDOWN_DRAIN_SECONDS: '3' });
     service.child.kill('SIGTERM');
     await eventually(async () => (await send('GET', `${service.url}/readyz`)).status === 503);
@@ -59,7 +59,7 @@ describe('stopping the process', function () {
     expect(rows).to.have.length(1);
   });
 
-  it('is not held up by idle connections', async () => {
+  it('does not wait for idle connections', async () => {
     const service = await serve();
     const agent = new Agent({ keepAlive: true });
     const [answer] = await once(request(`${service.url}/livez`, { agent }).end(), 'response');
@@ -71,7 +71,7 @@ describe('stopping the process', function () {
     agent.destroy();
   });
 
-  it('ends at once on a second signal', async () => {
+  it('ends immediately on a second signal', async () => {
     const service = await serve({ SHUTDOWN_DRAIN_SECONDS: '30', SHUTDOWN_GRACE_SECONDS: '60' });
     service.child.kill('SIGTERM');
     await eventually(async () => service.stdout().includes('"stopping"'));
@@ -80,7 +80,7 @@ describe('stopping the process', function () {
     expect((await service.exited).code).to.equal(143);
   });
 
-  it('ends with 1 when the grace period is over, though a request is still under way', async () => {
+  it('ends with 1 after the grace period if a request is still pending', async () => {
     const service = await serve({ SHUTDOWN_GRACE_SECONDS: '1' });
     await beginSaving(service.url, 'endless', '2000-01-01');
     expect((await service.stop()).code).to.equal(1);
@@ -99,7 +99,7 @@ describe('stopping the process', function () {
   });
 
   for (const what of ['an idle', 'a waiting'] as const) {
-    it(`ends with 0 in good time with ${what} connection to a frozen MySQL`, async () => {
+    it(`ends with 0 within the grace period with ${what} connection to a suspended MySQL`, async () => {
       const own = await startPrivateDatabase();
       try {
         await migrate(own.env);

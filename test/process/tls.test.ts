@@ -9,7 +9,7 @@ import { migrate, startProcess, startServing } from '../../tools/process/service
 import { skipWithout } from '../skip.ts';
 import { save } from './requests.ts';
 
-/** mysql2 compares a certificate with names only: an address counts as "localhost" for it. */
+/** mysql2 compares certificates only with names: it treats an address as "localhost". */
 const BY_NAME = { DATABASE_HOST: 'localhost' };
 
 /** A certificate authority in `directory` and a server's certificate from it; for tests only, for a day. */
@@ -27,7 +27,7 @@ function makeCertificates(directory: string, name: string, subjectAltName: strin
   return { authority: file('ca'), options: [`--ssl-cert=${file('certificate')}`, `--ssl-key=${file('key')}`] };
 }
 
-describe('the connection to MySQL over TLS', function () {
+describe('the TLS connection to MySQL', function () {
   this.timeout(60_000);
   let directory: string;
   let database: PrivateDatabase | undefined;
@@ -48,7 +48,7 @@ describe('the connection to MySQL over TLS', function () {
     rmSync(directory, { recursive: true, force: true });
   });
 
-  /** A database that takes the service's user over TLS only; skips where it can't see the certificates. */
+  /** A database that requires TLS from the service's user; skips if it can't read the certificates. */
   async function start(options: readonly string[], context: Mocha.Context): Promise<PrivateDatabase> {
     database = await startPrivateDatabase(options).catch((error) => {
       if (!String(error).includes('Docker')) throw error;
@@ -58,7 +58,7 @@ describe('the connection to MySQL over TLS', function () {
     return database;
   }
 
-  it('is made with the authority in the file of DATABASE_TLS', async function () {
+  it('trusts the authority in the file of DATABASE_TLS', async function () {
     const { authority, options } = makeCertificates(directory, 'good', 'DNS:localhost');
     const { env } = await start(options, this);
     const encrypted = { ...env, ...BY_NAME, DATABASE_TLS: authority };
@@ -68,7 +68,7 @@ describe('the connection to MySQL over TLS', function () {
     await service.stop();
   });
 
-  it('is made with one of many authorities in that file, as in the bundle of all regions of RDS', async function () {
+  it('trusts one of many authorities in that file, such as the bundle of RDS for all regions', async function () {
     const { authority, options } = makeCertificates(directory, 'good', 'DNS:localhost');
     const { env } = await start(options, this);
     const bundle = join(directory, 'global-bundle.pem');
@@ -80,20 +80,20 @@ describe('the connection to MySQL over TLS', function () {
 
   const refusals: [title: string, host: string, trusted: 'own' | 'other', reason: RegExp][] = [
     [
-      'to a server whose certificate is from another authority',
+      'for a certificate of another authority',
       'DNS:localhost',
       'other',
       /TLS connection to the database failed: (self-signed|unable to).*; set DATABASE_TLS to the path/,
     ],
     [
-      'to a server whose certificate is for another host',
+      'for a certificate of another host',
       'DNS:db.example.org',
       'own',
       /TLS connection to the database failed: .*altnames.*; set DATABASE_HOST/,
     ],
   ];
   for (const [title, host, trusted, reason] of refusals) {
-    it(`is not made ${title}`, async function () {
+    it(`is refused ${title}`, async function () {
       const { authority, options } = makeCertificates(directory, 'own', host);
       const other = makeCertificates(directory, 'other', host);
       const { env } = await start(options, this);

@@ -4,7 +4,7 @@ import { text } from 'node:stream/consumers';
 import { expect } from 'chai';
 import type { Browser } from 'playwright-core';
 import { killAll, migrate, type Service, startServing } from '../../tools/process/service.ts';
-import { launch, PATIENCE_MILLISECONDS } from '../integration/browser.ts';
+import { launch, TIMEOUT_MILLISECONDS } from '../integration/browser.ts';
 import { skipWithout } from '../skip.ts';
 import { find } from './requests.ts';
 import { emptySchema, sharedDatabase } from './shared-database.ts';
@@ -31,7 +31,7 @@ describe('with WRITE_TOKEN, in a browser', function () {
   async function opened(path: string) {
     const context = await browser.newContext({ baseURL: started[0]?.url ?? '' });
     const page = await context.newPage();
-    page.setDefaultTimeout(PATIENCE_MILLISECONDS);
+    page.setDefaultTimeout(TIMEOUT_MILLISECONDS);
     await page.goto(path);
     return page;
   }
@@ -51,7 +51,7 @@ describe('with WRITE_TOKEN, in a browser', function () {
     expect((await find(started[0]?.url ?? '', 'bytoken')).status).to.equal(200);
   });
 
-  it('the documentation tries a change out with it', async () => {
+  it('the documentation sends a change with it', async () => {
     const page = await opened('/docs');
     const section = page.locator('#putBirthday');
     await section.getByText('Try it').click();

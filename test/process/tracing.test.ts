@@ -23,7 +23,7 @@ describe('traces', function () {
   let collector: Collector;
   const started: ServiceProcess[] = [];
 
-  /** A service that sends its traces to the collector, every tenth of a second unless `env` says otherwise. */
+  /** A service that sends its spans to the collector, every 0.1 s unless `env` changes that. */
   async function serve(env: NodeJS.ProcessEnv = {}): Promise<Service> {
     const traces = { OTEL_EXPORTER_OTLP_ENDPOINT: collector.endpoint, OTEL_BSP_SCHEDULE_DELAY: '100' };
     const service = await startServing({ ...database.env, ...traces, ...env });
@@ -31,7 +31,7 @@ describe('traces', function () {
     return service;
   }
 
-  /** The spans that have arrived when the service has ended. */
+  /** The spans received by the end of the service. */
   async function spansAtTheEnd(service: Service): Promise<readonly ReceivedSpan[]> {
     expect((await service.stop()).code).to.equal(0);
     return collector.spans;
@@ -48,7 +48,7 @@ describe('traces', function () {
     collector.stop();
   });
 
-  it('have a span for a request, and below it one for its statement', async () => {
+  it('have a span for a request, with a child for its statement', async () => {
     const service = await serve();
     await save(service.url, 'ann', '2000-01-01');
     const spans = await spansAtTheEnd(service);
@@ -81,7 +81,7 @@ describe('traces', function () {
     expect(request?.milliseconds).to.be.at.least(statement?.milliseconds ?? Number.NaN);
   });
 
-  it('go on with that of the caller', async () => {
+  it('continue the trace of the client', async () => {
     const service = await serve();
     await fetch(`${service.url}/hello/ann`, { headers: { traceparent: TRACEPARENT } });
     const spans = await spansAtTheEnd(service);
@@ -90,7 +90,7 @@ describe('traces', function () {
     expect(spans.map(({ traceId }) => traceId)).to.deep.equal([CALLER.traceId, CALLER.traceId]);
   });
 
-  it('have their ids in the line of the log', async () => {
+  it('have their ids in the log line', async () => {
     const service = await serve();
     await find(service.url, 'ann');
     await send('GET', `${service.url}/nowhere`);
@@ -103,7 +103,7 @@ describe('traces', function () {
     }
   });
 
-  it('have a span for what restify routes as well, with its statement', async () => {
+  it('have a span for requests routed by restify too, with the statement', async () => {
     const service = await serve();
     await send('GET', `${service.url}/hello/%61nn`);
     await fetch(`${service.url}/?username=ann`, { headers: { Accept: 'text/html' } });
@@ -115,7 +115,7 @@ describe('traces', function () {
     }
   });
 
-  it('link a statement and all requests that share it, both ways', async () => {
+  it('link a statement and all requests that share it, in both directions', async () => {
     const service = await serve();
     const count = 60;
     await Promise.all(Array.from({ length: count }, (_, at) => find(service.url, letters(at))));
@@ -139,7 +139,7 @@ describe('traces', function () {
     }
   });
 
-  it("tell nobody's name, birthday or password, whatever was asked and whatever failed", async () => {
+  it('contain no name, birthday or password, for all requests and failures', async () => {
     const service = await serve();
     await save(service.url, 'Wilhelmina', '1987-06-05');
     await Promise.all(['Wilhelmina', 'Bartholomew', 'wil-helmina'].map((name) => find(service.url, name)));
@@ -163,7 +163,7 @@ describe('traces', function () {
     expect(spans.map(({ name }) => name)).to.deep.equal(['GET /openapi.json']);
   });
 
-  it('mark what fails while MySQL is away, and say why', async () => {
+  it('mark failures while the database is unavailable, with the reason', async () => {
     const own = await startPrivateDatabase();
     try {
       await migrate(own.env);
@@ -183,13 +183,13 @@ describe('traces', function () {
     }
   });
 
-  it('arrive by themselves while the service runs', async () => {
+  it('are exported while the service runs', async () => {
     const service = await serve();
     await find(service.url, 'ann');
     await eventually(async () => collector.spans.length === 2);
   });
 
-  it('are sent before the process ends, however long their collection would have gone on', async () => {
+  it('are sent before the process ends, before the export interval is over', async () => {
     const service = await serve({ OTEL_BSP_SCHEDULE_DELAY: '3600000' });
     await find(service.url, 'ann');
     expect(collector.spans).to.have.length(0);
@@ -219,7 +219,7 @@ describe('traces', function () {
     ['never answers', 'never'],
     ['refuses them', 401],
   ] as const) {
-    it(`hold nothing up and cost one line of the log when the collector ${what}`, async () => {
+    it(`delay nothing and log one line if the collector ${what}`, async () => {
       collector.answer(answer);
       const service = await serve({ OTEL_EXPORTER_OTLP_TIMEOUT: '200', OTEL_BSP_SCHEDULE_DELAY: '20' });
       while (collector.exports.length < 4) {
@@ -236,7 +236,7 @@ describe('traces', function () {
     });
   }
 
-  it('give up a collector that is silent at the end, and say so', async () => {
+  it('are dropped with a log line if the collector does not answer at the end', async () => {
     collector.answer('never');
     const service = await serve();
     await find(service.url, 'ann');
@@ -246,7 +246,7 @@ describe('traces', function () {
     expect(service.stdout()).to.include('trace export timed out after 2000 ms; last spans dropped');
   });
 
-  it('are taken up again when the collector is back', async () => {
+  it('are exported again after the collector has recovered', async () => {
     collector.answer(401);
     const service = await serve();
     await find(service.url, 'ann');
@@ -271,7 +271,7 @@ describe('traces', function () {
     const NODE_OPTIONS = `--import=data:text/javascript;base64,${Buffer.from(spy).toString('base64')}`;
     const ofTraces = /\/operations\/tracing\.ts|\/node_modules\/@opentelemetry\/(?!api\/)/;
 
-    it('load none of OpenTelemetry but its interface, which the metrics load', async () => {
+    it('load no package of OpenTelemetry except its API, which the metrics load', async () => {
       const service = await startServing({ ...database.env, NODE_OPTIONS });
       started.push(service);
       await find(service.url, 'ann');
@@ -280,13 +280,13 @@ describe('traces', function () {
       for (const line of requestLines(service)) expect(line).not.to.have.any.keys('traceId', 'spanId');
     });
 
-    it('(the same look sees it when there is one)', async () => {
+    it('(the same check finds the SDK with an endpoint)', async () => {
       const service = await serve({ NODE_OPTIONS });
       expect(service.stderr()).to.match(ofTraces);
     });
   });
 
-  it('end the process with 78 when the endpoint is no URL', async () => {
+  it('end the process with 78 if the endpoint is not a URL', async () => {
     const ports = { PORT: String(await freePort()), METRICS_PORT: String(await freePort()) };
     const process = startProcess('serve', { ...database.env, ...ports, OTEL_EXPORTER_OTLP_ENDPOINT: 'localhost:4318' });
     started.push(process);

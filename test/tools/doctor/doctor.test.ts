@@ -34,13 +34,13 @@ describe('make doctor', function () {
     return { code: Number(code), said };
   }
 
-  /** What doctor says, with free ports unless others are named. */
+  /** Runs doctor, with free ports unless `env` names others. */
   async function doctor(env: NodeJS.ProcessEnv = {}) {
     const { FOR: _, DATABASE_HOST: __, ...rest } = process.env;
     return await ended(process.execPath, ['tools/doctor/main.ts'], { ...rest, ...free, ...env });
   }
 
-  /** A PATH on which programs of that name come first, each a shell script. */
+  /** A PATH that starts with these programs, each a shell script. */
   function pathWith(programs: Readonly<Record<string, string>>): string {
     for (const [name, script] of Object.entries(programs)) {
       writeFileSync(join(folder, name), `#!/bin/sh\n${script}\n`);
@@ -49,7 +49,7 @@ describe('make doctor', function () {
     return [folder, process.env.PATH].join(delimiter);
   }
 
-  it('ends with 0 where make dev and make test have all they need', async () => {
+  it('ends with 0 if everything for make dev and make test is available', async () => {
     const { code, said } = await doctor();
     expect(said)
       .to.match(/✓ git +\d/)
@@ -58,7 +58,7 @@ describe('make doctor', function () {
     expect(code).to.equal(0);
   });
 
-  it('names what is missing, with the line that gets it here, and ends with 1', async () => {
+  it('names what is missing, with the command that installs it, and ends with 1', async () => {
     const { code, said } = await doctor({ PATH: folder });
     expect(said).to.match(/✗ git +is not installed\n +→ (Debian, Ubuntu: (sudo )?apt-get install git|macOS: xcode)/);
     expect(said).to.match(/✗ Node +Node is not installed.*\n +→ /);
@@ -68,7 +68,7 @@ describe('make doctor', function () {
     expect(code).to.equal(1);
   });
 
-  it('does not fail for make dev when only something for AWS is missing, and does with FOR=aws', async () => {
+  it('fails for a missing tool of AWS only with FOR=aws', async () => {
     const PATH = pathWith({ copilot: 'echo copilot version: v1.33.0' });
     const all = await doctor({ PATH });
     expect(all.code).to.equal(0);
@@ -90,14 +90,14 @@ describe('make doctor', function () {
     expect(code).to.equal(1);
   });
 
-  it('shows whose the AWS credentials are', async () => {
+  it('shows the identity of the AWS credentials', async () => {
     const aws =
       'case $1 in sts) printf "123456789012\\tarn:aws:iam::123456789012:user/ann\\n";; *) echo aws-cli/2.30.0;; esac';
     const { said } = await doctor({ PATH: pathWith({ aws }), FOR: 'aws' });
     expect(said).to.match(/✓ credentials +account 123456789012, as arn:aws:iam::123456789012:user\/ann/);
   });
 
-  it('never shows the keys, whatever the AWS command line says about them', async () => {
+  it('never shows the keys, even if the AWS CLI prints them', async () => {
     const aws = `case $1 in
       sts) echo "Invalid header value b'AWS4-HMAC-SHA256 Credential=$AWS_ACCESS_KEY_ID/x, secret $AWS_SECRET_ACCESS_KEY'" >&2; exit 255;;
       *) echo aws-cli/2.30.0;;
@@ -109,7 +109,7 @@ describe('make doctor', function () {
     expect(said).not.to.include(ID).and.not.to.include(SECRET);
   });
 
-  it('says so when there are no AWS credentials', async () => {
+  it('reports missing AWS credentials', async () => {
     const aws = 'case $1 in sts) echo Unable to locate credentials. >&2; exit 253;; *) echo aws-cli/2.30.0;; esac';
     const { said } = await doctor({ PATH: pathWith({ aws }), FOR: 'aws' });
     expect(said).to.match(/✗ credentials +no AWS credentials: set AWS_PROFILE/);
@@ -121,14 +121,14 @@ describe('make doctor', function () {
     expect(code).to.equal(1);
   });
 
-  it('waits for nothing that hangs', async () => {
+  it('does not wait for programs that hang', async () => {
     const started = performance.now();
     const { said } = await doctor({ PATH: pathWith({ docker: 'sleep 20 & wait', aws: 'sleep 20 & wait' }) });
     expect(performance.now() - started).to.be.below(10_000);
     expect(said).to.match(/✗ docker +is installed, but its engine does not respond: .*did not end within/);
   });
 
-  it('refuses a purpose that it does not know, with those that it knows', async () => {
+  it('refuses an unknown purpose and lists the known ones', async () => {
     const { code, said } = await doctor({ FOR: 'fun' });
     expect({ code, said }).to.deep.equal({
       code: 64,
@@ -143,7 +143,7 @@ describe('make doctor', function () {
       mkdirSync(join(folder, 'bin'));
     });
 
-    /** `make doctor` where these programs are all that there is. */
+    /** Runs `make doctor` with only these programs. */
     async function makeDoctor(programs: Readonly<Record<string, string>>) {
       for (const [name, path] of Object.entries(programs)) symlinkSync(path, join(folder, 'bin', name));
       const PATH = join(folder, 'bin');
@@ -159,13 +159,13 @@ describe('make doctor', function () {
         .and.match(/✗ git +is not installed/);
     });
 
-    it('says what to type when there is no Node', async () => {
+    it('says how to install Node if it is missing', async () => {
       const { code, said } = await makeDoctor({ sh });
       expect(said).to.match(/^Node is not installed; 20\.19 or later is required\n {2}(Debian, Ubuntu|macOS): /);
       expect(code).to.equal(2);
     });
 
-    it('says what to type when Node is too old', async () => {
+    it('says how to install Node if it is too old', async () => {
       writeFileSync(join(folder, 'node'), '#!/bin/sh\ncase $1 in -p) echo 18.20.4;; *) exit 1;; esac\n');
       chmodSync(join(folder, 'node'), 0o755);
       const { code, said } = await makeDoctor({ sh, node: join(folder, 'node') });
@@ -176,7 +176,7 @@ describe('make doctor', function () {
 });
 
 describe('a command that needs what is missing', () => {
-  it('starts nothing, and names all of it at once', async () => {
+  it('starts nothing and names everything that is missing', async () => {
     const empty = mkdtempSync(join(tmpdir(), 'plusone-test-'));
     const child = spawn(process.execPath, ['tools/aws/infra-plan.ts'], { env: { PATH: empty }, stdio: 'pipe' });
     let said = '';

@@ -23,7 +23,7 @@ describe('the private database', function () {
     rmSync(temporary, { recursive: true, force: true });
   });
 
-  /** Another process that starts a database in `temporary`, writes its port and then does `then`. */
+  /** Another process that starts a database in `temporary`, prints its port and then runs `then`. */
   function start(then: string, env: NodeJS.ProcessEnv = {}) {
     const script = `import { startDatabase } from ${JSON.stringify(MODULE)};
       const database = await startDatabase();
@@ -48,7 +48,7 @@ describe('the private database', function () {
     await eventually(async () => readdirSync(temporary).length === 0);
   }
 
-  it('is gone after it was stopped, with its data', async () => {
+  it('is removed with its data when it is stopped', async () => {
     const owner = start('await database.stop();');
     const port = await owner.port;
     expect(await owner.exited).to.equal(0);
@@ -56,7 +56,7 @@ describe('the private database', function () {
     expect(readdirSync(temporary)).to.deep.equal([]);
   });
 
-  it('is gone after its owner was killed', async () => {
+  it('is removed when its owner is killed', async () => {
     const owner = start('setInterval(() => {}, 1_000);');
     const port = await owner.port;
     expect(readdirSync(temporary)).to.have.length(1);
@@ -64,7 +64,7 @@ describe('the private database', function () {
     await untilGone(port);
   });
 
-  it('keeps its data when it was killed and started again', async () => {
+  it('keeps its data when it is killed and started again', async () => {
     const database = await startPrivateDatabase();
     try {
       await database.query('CREATE TABLE plusone.kept (id INT PRIMARY KEY)');
@@ -77,7 +77,7 @@ describe('the private database', function () {
     }
   });
 
-  it('removes what an earlier one left behind, and nothing that is in use', async () => {
+  it('removes the directories of earlier ones, unless they are in use', async () => {
     const ended = spawn('true');
     await once(ended, 'exit');
     const abandoned = join(temporary, `plusone-database-${ended.pid}-0123abcd`);
@@ -88,13 +88,13 @@ describe('the private database', function () {
     expect(existsSync(inUse)).to.equal(true);
   });
 
-  it('says which directory cannot be written to, and what to do', async () => {
+  it('names the directory that is not writable, and what to do', async () => {
     const owner = start('', { TMPDIR: join(temporary, 'missing') });
     expect(await owner.exited).not.to.equal(0);
     expect(owner.stderr()).to.include(join(temporary, 'missing')).and.include('Set TMPDIR');
   });
 
-  it('is not started when DATABASE_HOST names another', async () => {
+  it('is not started if DATABASE_HOST names another', async () => {
     const owner = start('', { DATABASE_HOST: 'db.example.org', DATABASE_PORT: '3307' });
     expect(await owner.port).to.equal(3307);
     expect(await owner.exited).to.equal(0);

@@ -42,7 +42,7 @@ describe('make dev', function () {
     }
   }
 
-  it('serves on a database of its own until Ctrl-C, then ends with 0 and leaves nothing', async () => {
+  it('serves with a private database until Ctrl-C, then ends with 0 and removes it', async () => {
     await start();
     await eventually(async () => output.includes('is ready'), 30);
     expect(output).to.include(`http://localhost:${port} is ready`).and.include('Press Ctrl-C to stop');
@@ -56,13 +56,13 @@ describe('make dev', function () {
     expect(readdirSync(temporary)).to.deep.equal([]);
   });
 
-  it('brings its database back when somebody killed it, with what was saved', async function () {
+  it('restarts its database with its data after it was killed', async function () {
     await start();
     await eventually(async () => output.includes('is ready'), 30);
     const url = `http://127.0.0.1:${port}`;
     await save(url, 'ann', '2000-02-29');
 
-    // The directory has the server's process id only where the server is a program of this machine.
+    // The directory has a PID file only if the server is a program of this machine.
     const [directory = ''] = readdirSync(temporary);
     const pidFile = join(temporary, directory, 'server.pid');
     if (!existsSync(pidFile)) skipWithout(this, 'mariadb', 'the database runs in Docker');
@@ -71,14 +71,14 @@ describe('make dev', function () {
     await eventually(async () => (await find(url, 'ann')).status === 200);
   });
 
-  it('leaves no service behind when it was killed', async () => {
+  it('ends the service if it is killed', async () => {
     await start();
     await eventually(async () => output.includes('is ready'), 30);
     child.kill('SIGKILL');
     await eventually(() => isRefused(`http://127.0.0.1:${port}`));
   });
 
-  it('says so and ends with 1 when another process has the port', async () => {
+  it('ends with 1 and names the port if that is in use', async () => {
     const other = createServer().listen(port);
     await once(other, 'listening');
     await start();

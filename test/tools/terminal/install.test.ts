@@ -44,7 +44,7 @@ describe('installing packages on a terminal', () => {
     if (findProgram('script') === undefined) skipWithout(this, 'script', 'there is no program script on this machine');
   });
 
-  /** What the terminal shows when that answer is typed to the question; `agreed: true` or `agreed: false` at its end. */
+  /** Types an answer to the question; returns the terminal's text, which ends with `agreed: true` or `agreed: false`. */
   async function type(answer: string): Promise<string> {
     const code = `
       const { agreesToInstall } = await import('${INSTALL}');
@@ -52,7 +52,7 @@ describe('installing packages on a terminal', () => {
       console.log('agreed: ' + agreed);`;
     const command = `'${process.execPath}' --input-type=module --eval "$CODE"`;
     const { INSTALL: _, CI: __, ...env } = process.env;
-    // It runs a command on a terminal of its own, and types there what it reads.
+    // script runs a command on a pseudo-terminal and types its stdin there.
     const terminal = spawn('script', ['--quiet', '--return', '--command', command, '/dev/null'], {
       env: { ...env, CODE: code },
     });

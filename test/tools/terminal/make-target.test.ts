@@ -4,7 +4,7 @@ import { runScript } from './script.ts';
 const FAILING = `await makeTarget('make up', async () => { await run('sh', ['-c', 'echo no room >&2; exit 3']) });`;
 
 describe('a make target that fails', () => {
-  it('ends with 1, after the last that its tool said and what to try next', async () => {
+  it('ends with 1, after the last output of its tool and what to try next', async () => {
     const { code, stderr } = await runScript(FAILING);
     expect(code).to.equal(1);
     expect(stderr)
@@ -14,14 +14,14 @@ describe('a make target that fails', () => {
       .and.include('VERBOSE=1 make up');
   });
 
-  it('says no more than what to put right when that is known', async () => {
+  it('prints only what to fix if that is known', async () => {
     const { code, stderr } = await runScript(
       `await makeTarget('make up', async () => { throw new Refusal('TAG=-: expected letters') });`,
     );
     expect({ code, stderr }).to.deep.equal({ code: 1, stderr: '\nmake up: TAG=-: expected letters\n' });
   });
 
-  it('does not wait for what still runs', async () => {
+  it('does not wait for running programs', async () => {
     const started = performance.now();
     const { code } = await runScript(
       `await makeTarget('make up', async () => {

@@ -7,7 +7,7 @@ const TERMINAL = 'process.stderr.isTTY = true; process.stderr.columns = 40';
 const ESCAPE = '\u001b[';
 
 describe('a step of a command', () => {
-  it('is one line where there is no terminal: when it is over, with its time and what it has to tell', async () => {
+  it('is one line without a terminal: at its end, with its duration and what it reports', async () => {
     const { stdout, stderr } = await runScript(`await step('image', async (tell) => tell('plusone:dev'));`);
     expect(stderr).to.match(/^✓ +\d+\.\d s {2}image, plusone:dev\n$/);
     expect(stdout).to.equal('');
@@ -21,24 +21,24 @@ describe('a step of a command', () => {
     expect(stderr).to.match(/^✗ +\d+\.\d s {2}image\n$/);
   });
 
-  it('keeps what its tools say to itself', async () => {
+  it('hides the output of its tools', async () => {
     const { stderr } = await runScript(TALKER);
     expect(stderr).not.to.include('to stdout').and.not.to.include('to stderr');
   });
 
-  it('shows all that its tools say with VERBOSE=1, each line with the step that it belongs to', async () => {
+  it('shows all output of its tools with VERBOSE=1, each line with its step', async () => {
     const { stderr } = await runScript(TALKER, { VERBOSE: '1' });
     expect(stderr).to.include('talk | $ sh -c').and.include('talk | to stdout').and.include('talk | to stderr');
     expect(stderr).not.to.include(ESCAPE);
   });
 
-  it('never shows the answer of a program that was asked something, which may be a secret', async () => {
+  it('never shows the stdout of a queried program, which may be a secret', async () => {
     const script = `await step('ask', () => output('sh', ['-c', 'echo answer$((40 + 2))']));`;
     const { stderr } = await runScript(script, { VERBOSE: '1' });
     expect(stderr).to.include('ask | $ sh').and.not.to.include('answer42');
   });
 
-  it('shows on a terminal, while it runs, how long it has taken and what its tool said last', async () => {
+  it('shows its duration and the latest line of its tool on a terminal', async () => {
     const script = `await step('wait', () => run('sh', ['-c', 'echo half of it; sleep 0.5']));`;
     const { stderr } = await runScript(script, { TERM: 'xterm' }, TERMINAL);
     expect(stripVTControlCharacters(stderr)).to.match(/→ +0\.[1-9] s {2}wait {2}half of it/);
@@ -46,13 +46,13 @@ describe('a step of a command', () => {
     expect(afterwards).to.match(/^✓ +\d+\.\d s {2}wait\n$/);
   });
 
-  it('never wraps on a narrow terminal, where a second line would be left behind', async () => {
+  it('never wraps on a narrow terminal, where a second line would remain', async () => {
     const script = `await step('wait', () => run('sh', ['-c', 'printf "%0100d\\\\n" 7; sleep 0.3']));`;
     const { stderr } = await runScript(script, { TERM: 'xterm' }, TERMINAL);
     for (const line of stripVTControlCharacters(stderr).split('\n')) expect(line.length).to.be.below(40);
   });
 
-  it('leaves stdout to what was asked for', async () => {
+  it('leaves stdout to results', async () => {
     const { stdout } = await runScript(`await step('plan', async () => say('2 changes'));`, {}, TERMINAL);
     expect(stdout).to.equal('2 changes\n');
   });

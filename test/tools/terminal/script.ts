@@ -4,8 +4,8 @@ import { once } from 'node:events';
 const FOLDER = new URL('../../../tools/terminal/', import.meta.url).href;
 
 /**
- * Runs a script in a process of its own, which has all of tools/terminal/ at hand; `before` comes before it is loaded. Its
- * stdout and stderr are no terminals.
+ * Runs a script in a separate process, with everything in tools/terminal/ imported; `before` runs before the imports.
+ * Its stdout and stderr are not terminals.
  */
 export async function runScript(script: string, env: NodeJS.ProcessEnv = {}, before = '') {
   const load = ['progress', 'programs', 'refusal', 'make-target']
