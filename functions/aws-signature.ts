@@ -1,14 +1,14 @@
 import { AwsV4Signer } from 'aws4fetch';
 import type { IntakeRequest } from './intakes.ts';
 
-/** Credentials of AWS, as Lambda puts them into the environment of a function. */
+/** AWS credentials, as in the environment of a Lambda function. */
 export interface Credentials {
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
   readonly sessionToken?: string;
 }
 
-/** The credentials in an environment; undefined where there are none, as beside an OpenSearch that asks for none. */
+/** The credentials in an environment; undefined if there are none, for example for an OpenSearch without authentication. */
 export function credentialsIn(environment: Readonly<Record<string, string | undefined>>): Credentials | undefined {
   const { AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN } = environment;
   if (!AWS_ACCESS_KEY_ID || !AWS_SECRET_ACCESS_KEY) return undefined;
@@ -19,7 +19,7 @@ export function credentialsIn(environment: Readonly<Record<string, string | unde
   };
 }
 
-/** The same request with the headers of AWS' Signature Version 4, which a domain's access policy is checked by. */
+/** The request with the headers of AWS Signature Version 4, which the domain's access policy requires. */
 export async function signed(request: IntakeRequest, credentials: Credentials, region: string): Promise<IntakeRequest> {
   const signer = new AwsV4Signer({
     ...request,

@@ -15,35 +15,35 @@ import * as z from 'zod';
 import type { Reading } from './decide.ts';
 import type { Metric } from './settings.ts';
 
-/** An ECS service as the scaler needs it. */
+/** The fields of an ECS service that the scaler needs. */
 export interface Service {
   readonly arn: string;
   readonly name: string;
-  /** ACTIVE, or DRAINING or INACTIVE while it is deleted and after. */
+  /** ACTIVE; DRAINING while it is being deleted, INACTIVE afterwards. */
   readonly status: string;
   readonly desired: number;
   readonly running: number;
   readonly tags: Readonly<Record<string, string>>;
 }
 
-/** What the scaler asks of AWS, and tells it. Each method rejects with the SDK's error when AWS refuses. */
+/** The calls of AWS that the scaler makes. Each method rejects with the SDK's error if AWS refuses. */
 export interface Cloud {
   /** The services of the cluster whose names begin with `prefix`. */
   findServices(cluster: string, prefix: string): Promise<Service[]>;
-  /** The limits of the service's scalable target; undefined when it has none, as with a fixed count. */
+  /** The limits of the service's scalable target; undefined if it has none, because its count is fixed. */
   bounds(cluster: string, service: string): Promise<{ min: number; max: number } | undefined>;
-  /** What the target tracking policies of the service follow; none of those that compute their metric. */
+  /** The metrics of the service's target tracking policies, except those with metric math. */
   tracked(cluster: string, service: string): Promise<TrackedMetric[]>;
   /**
-   * The newest value of each metric by the end of the last whole minute before `now`; none where there is no value. A
-   * minute lasts `minuteSeconds`.
+   * The newest value of each metric up to the last whole minute before `now`; metrics without a value are absent. A minute
+   * lasts `minuteSeconds`.
    */
   read(metrics: Readonly<Record<string, Metric>>, now: Date, minuteSeconds: number): Promise<Record<string, Reading>>;
   tag(arn: string, key: string, value: string): Promise<void>;
   setDesired(cluster: string, service: string, desired: number): Promise<void>;
 }
 
-/** A metric per task, and where target tracking keeps it. */
+/** A metric per task, and its target. */
 export interface TrackedMetric {
   readonly metric: Metric;
   readonly target: number;
@@ -54,7 +54,7 @@ interface Sender<Command> {
   send(command: Command): Promise<unknown>;
 }
 
-/** The clients of the three services; region and credentials are the SDK's own business. */
+/** The clients of the three services; the SDK finds region and credentials. */
 export interface Clients {
   readonly ecs: Sender<ListServicesCommand | DescribeServicesCommand | TagResourceCommand | UpdateServiceCommand>;
   readonly scaling: Sender<DescribeScalableTargetsCommand | DescribeScalingPoliciesCommand>;
@@ -62,9 +62,9 @@ export interface Clients {
 }
 
 const PERIOD_SECONDS = 60;
-/** How many minutes back the newest value is looked for, so that a stale one can be told from an absent one. */
+/** The newest value is searched for in this many minutes, to distinguish a stale one from an absent one. */
 const LOOK_BACK_MINUTES = 10;
-/** DescribeServices takes no more at once: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeServices.html */
+/** The limit of DescribeServices: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeServices.html */
 const SERVICES_A_CALL = 10;
 
 const servicePage = z.object({ serviceArns: z.array(z.string()).default([]), nextToken: z.string().optional() });
@@ -119,7 +119,7 @@ const metricData = z.object({
     .default([]),
 });
 
-/** AWS by its SDK, each answer checked. */
+/** Calls AWS with its SDK and validates each response. */
 export function awsCloud(clients: Clients = sdkClients()): Cloud {
   const { ecs, scaling, cloudWatch } = clients;
   return {
@@ -191,7 +191,7 @@ export function awsCloud(clients: Clients = sdkClients()): Cloud {
 
     async read(metrics, now, minuteSeconds) {
       const minute = minuteSeconds * 1000;
-      // A minute that is not over yet has the samples of its beginning only.
+      // The current minute is still incomplete.
       const end = Math.floor(now.getTime() / minute) * minute;
       const answer = await cloudWatch.send(
         new GetMetricDataCommand({
@@ -218,7 +218,7 @@ export function awsCloud(clients: Clients = sdkClients()): Cloud {
           const value = Values[at];
           if (value === undefined || timestamp.getTime() <= newest) continue;
           newest = timestamp.getTime();
-          // CloudWatch's timestamp is the beginning of the period.
+          // CloudWatch's timestamp is the start of the period.
           readings[Id] = { value, ageMilliseconds: now.getTime() - newest - minute };
         }
       }
@@ -236,7 +236,7 @@ export function awsCloud(clients: Clients = sdkClients()): Cloud {
 }
 
 /**
- * The metric behind a name that target tracking has for it; undefined for one that is not known here.
+ * The metric that a predefined specification of target tracking stands for; undefined for an unknown one.
  * https://docs.aws.amazon.com/autoscaling/application/APIReference/API_PredefinedMetricSpecification.html
  */
 function predefined(

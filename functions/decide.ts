@@ -5,59 +5,60 @@ export interface Reading {
   readonly ageMilliseconds: number;
 }
 
-/** What is known about a service at one moment. A reading is undefined when there is none. */
+/** The state of a service at one moment. A reading is undefined if there is none. */
 export interface Observation {
-  /** Requests or jobs that nobody works on yet. */
+  /** Requests or jobs whose processing has not started. */
   readonly waiting: Reading | undefined;
-  /** Requests or jobs that are worked on. */
+  /** Requests or jobs that are being processed. */
   readonly executing: Reading | undefined;
   /** The 99th percentile of the response time, in milliseconds. */
   readonly responseMilliseconds: Reading | undefined;
-  /** The CPU of the database in percent; 'none' when that is not measured, as for a service without a database. */
+  /** The CPU utilization of the database in percent; 'none' if it is not measured, for example without a database. */
   readonly databasePercent: Reading | 'none' | undefined;
-  /** The 99th percentile of the duration of statements, in milliseconds; 'none' likewise. */
+  /** The 99th percentile of the duration of statements, in milliseconds; 'none' if it is not measured. */
   readonly databaseMilliseconds: Reading | 'none' | undefined;
-  /** What target tracking keeps at a target, beside this scaler. */
+  /** The metrics of the service's target tracking policies. */
   readonly tracked: readonly Tracked[];
-  /** How many tasks the service is told to run. */
+  /** The desired count of the service. */
   readonly desired: number;
-  /** How many tasks run. */
+  /** The number of running tasks. */
   readonly running: number;
   readonly min: number;
   readonly max: number;
-  /** Since the scaler last changed `desired`, in either direction; undefined when it never did. */
+  /** The time since the scaler last changed `desired`, in either direction; undefined if it never did. */
   readonly sinceChangeMilliseconds: number | undefined;
 }
 
-/** A metric per task that target tracking adds tasks for. */
+/** A metric per task that a target tracking policy keeps at a target. */
 export interface Tracked {
   readonly name: string;
   readonly target: number;
-  /** 0 for a count of which there is none. */
+  /** 0 for a count without a value. */
   readonly reading: Reading | undefined;
 }
 
-/** When to add a task and when to remove one. Between `out` and `in` nothing changes, so that a load at the edge is stable. */
+/** When to add a task and when to remove one. Between `out` and `in` nothing changes, so that the count does not oscillate. */
 export interface Thresholds {
   /** Waiting ÷ executing: a task is added above `out` and removed below `in`. */
   readonly waitingPerExecuting: { readonly out: number; readonly in: number };
-  /** A task is added above `out`, whatever waits; none is removed unless the response time is below `in`. */
+  /** A task is added above `out`, even if nothing waits; none is removed unless the response time is below `in`. */
   readonly responseMilliseconds: { readonly out: number; readonly in: number };
-  /** At and above this CPU the database counts as the bottleneck, and no task is added. */
+  /** At or above this CPU utilization the database is the bottleneck, and no task is added. */
   readonly databasePercent: number;
   /** The same for the duration of statements. */
   readonly databaseMilliseconds: number;
-  /** How long after any change the next one out or in may follow. */
+  /** The minimum time from any change to the next one out or in. */
   readonly cooldownMilliseconds: { readonly out: number; readonly in: number };
-  /** An older reading is not used. */
+  /** Older readings are ignored. */
   readonly maximumAgeMilliseconds: number;
 }
 
 /**
  * The cooldowns are those of `count` in copilot/plusone/manifest.yml; 500 ms and the database's 80 % are those of the
- * alarms Slow and DatabaseBusy in tools/alerts/alarms.ts. 3 and 1 are Plusone's own: a backlog of three rounds is not a moment's burst,
- * and below one round the next free task takes everything. A statement by key takes about a millisecond. A service reports
- * three times a minute; where one of the three is at 500 ms and explains the minute's p99, their average is above 150. Three minutes are one period of CloudWatch and its delay.
+ * alarms Slow and DatabaseBusy in tools/alerts/alarms.ts. 3 and 1 are Plusone's own: three waiting per executing is more
+ * than a short burst, and with less than one waiting per executing, the backlog is gone after one more round. A statement
+ * by primary key takes about a millisecond. A service reports three times a minute: if one of the three values is 500 ms
+ * and explains the minute's p99, their average is above 150. Three minutes are one period of CloudWatch and its delay.
  */
 export const DEFAULT_THRESHOLDS: Thresholds = {
   waitingPerExecuting: { out: 3, in: 1 },
@@ -69,25 +70,25 @@ export const DEFAULT_THRESHOLDS: Thresholds = {
 };
 
 export interface Decision {
-  /** How many tasks the service is to run; what it was, or one more, or one fewer. */
+  /** The new desired count: unchanged, or one more, or one fewer. */
   readonly desired: number;
-  /** What the readings ask for, even where bounds, cooldown or database prevent it. */
+  /** The direction that the readings indicate, even if bounds, cooldown or database prevent it. */
   readonly indicated: 'out' | 'in' | 'none';
-  /** For people: why it changes, or why not. */
+  /** Why it changes or does not, as text. */
   readonly reason: string;
-  /** More tasks would help, and the maximum is what prevents them. */
+  /** More tasks would help, and only the maximum prevents them. */
   readonly isAtMaximum: boolean;
 }
 
-/** Target tracking adds a task above its target. Less than this share of it must be left when a task is removed. */
+/** Target tracking adds a task above its target; after a task is removed, the metric must stay below this share of it. */
 const TRACKED_SHARE = 0.9;
 
 /**
- * How many tasks a service is to run, by what waits for each that is worked on and by its response time. Pure: the same
- * observation has the same decision. One task at a time, within `min` and `max`, never out while the database is the
- * bottleneck (more tasks only add to its load), never in while target tracking would add the task again, and never on
- * readings that are absent, stale or invalid. A `desired`
- * outside the bounds was set by someone else, such as an operator who stops the service, and is left as it is.
+ * Decides the desired count of a service by the number of waiting requests or jobs per executing one and by the response
+ * time. Pure: equal observations lead to equal decisions. It changes one task at a time, within `min` and `max`; never out
+ * while the database is the bottleneck (more tasks only add to its load), never in if target tracking would add the task
+ * again, and never on readings that are absent, stale or invalid. A `desired` outside the bounds was set by someone else,
+ * for example an operator who stopped the service, and is left unchanged.
  */
 export function decide(seen: Observation, thresholds: Thresholds = DEFAULT_THRESHOLDS): Decision {
   const { indicated, reason } = indicate(seen, thresholds);
@@ -131,7 +132,7 @@ function indicate(seen: Observation, thresholds: Thresholds): Indication {
       response === undefined ? '' : `p99 is ${round(response)} ms, not above ${responseMilliseconds.out}, and `;
     return { indicated: 'none', reason: `no change: ${calm}the reading of ${missing} is ${how}` };
   }
-  // With nothing executing, each waiting request or job counts as if one were: the ratio stays finite and monotone.
+  // If nothing is executing, divide by 1: the ratio stays finite and monotone.
   const ratio = waiting / Math.max(executing, 1);
   const told = `${round(ratio)} waiting per executing`;
   if (ratio > waitingPerExecuting.out) {
@@ -146,7 +147,7 @@ function indicate(seen: Observation, thresholds: Thresholds): Indication {
   return { indicated: 'in', reason: `${told}, below ${waitingPerExecuting.in}` };
 }
 
-/** Why the step cannot be taken now; undefined when it can. */
+/** Why the change is not possible now; undefined if it is. */
 function obstacle(direction: 'out' | 'in', seen: Observation, thresholds: Thresholds): string | undefined {
   const { desired, running, min, max, sinceChangeMilliseconds: since } = seen;
   if (![desired, running, min, max].every((count) => Number.isSafeInteger(count) && count >= 0) || min > max) {
@@ -171,8 +172,8 @@ function obstacle(direction: 'out' | 'in', seen: Observation, thresholds: Thresh
 }
 
 /**
- * Why no task is added for the database's sake: one of its readings is too high, or there is none to go by. A response time
- * that is too high is explained by statements of the same time, or without them by the CPU of that time.
+ * Why the database prevents adding a task: one of its readings is too high, or there is no usable one. A high response time
+ * is explained by the statements of the same time, or if there is no such reading, by the CPU of that time.
  */
 function databaseObstacle(seen: Observation, thresholds: Thresholds): string | undefined {
   const { databasePercent, databaseMilliseconds, maximumAgeMilliseconds } = thresholds;
@@ -187,7 +188,7 @@ function databaseObstacle(seen: Observation, thresholds: Thresholds): string | u
   const [first] = known;
   if (first === undefined) {
     const how = measured.every(({ reading }) => reading === undefined) ? 'absent' : 'stale';
-    return `what tells the load of the database is ${how}`;
+    return `the load of the database is unknown: its readings are ${how}`;
   }
   const high = known.find(({ value, limit }) => value >= limit);
   if (high !== undefined) {
@@ -196,16 +197,16 @@ function databaseObstacle(seen: Observation, thresholds: Thresholds): string | u
   const response = seen.responseMilliseconds;
   const isSlow = (fresh(response, maximumAgeMilliseconds) ?? 0) > thresholds.responseMilliseconds.out;
   return isSlow && response !== undefined && first.ageMilliseconds > response.ageMilliseconds
-    ? 'what tells the load of the database is older than the p99'
+    ? 'the readings of the database are older than the p99'
     : undefined;
 }
 
-/** Why no task is removed for target tracking's sake: with one fewer it would soon add it again. */
+/** Why target tracking prevents removing a task: with one task fewer, it would soon add it again. */
 function trackingObstacle({ tracked, desired }: Observation, thresholds: Thresholds): string | undefined {
   for (const { name, target, reading } of tracked) {
     const value = fresh(reading, thresholds.maximumAgeMilliseconds);
     if (value === undefined) return `the reading of ${name} is ${reading === undefined ? 'absent' : 'stale'}`;
-    // Without any task left there is no room for any load.
+    // Without a task, any load is too high.
     const after = value === 0 ? 0 : (value * desired) / (desired - 1);
     if (after >= target * TRACKED_SHARE) {
       return `${name} would rise from ${round(value)} to ${round(after)} per task, and target tracking keeps it at ${target}`;
@@ -214,7 +215,7 @@ function trackingObstacle({ tracked, desired }: Observation, thresholds: Thresho
   return undefined;
 }
 
-/** Also false for a negative age: the clock has jumped, or the reading is of the future. */
+/** Also false for a negative age: the clock has jumped, or the reading is from the future. */
 function isValid({ value, ageMilliseconds }: Reading): boolean {
   return Number.isFinite(value) && value >= 0 && Number.isFinite(ageMilliseconds) && ageMilliseconds >= 0;
 }

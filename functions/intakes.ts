@@ -2,7 +2,7 @@ import { gzipSync } from 'node:zlib';
 import * as z from 'zod';
 import { fieldsOf, type LogEvent, parseJson } from './log-events.ts';
 
-/** An HTTP request to a log intake, before it is signed. */
+/** An unsigned HTTP request to a log intake. */
 export interface IntakeRequest {
   readonly method: 'POST' | 'PUT';
   readonly url: string;
@@ -10,46 +10,46 @@ export interface IntakeRequest {
   readonly body: string | Uint8Array<ArrayBuffer>;
 }
 
-/** What an intake answered. */
+/** The response of an intake. */
 export interface Answer {
   readonly status: number;
   readonly body: string;
 }
 
 /**
- * What became of an event.
- * - stored: the intake has it; `again` when it already had it from an earlier delivery
- * - retry: not now; the same request may succeed later
- * - rejected: this event as it is never will
- * - stop: no event will, until an operator has changed something
+ * The result for an event.
+ * - stored: the intake has stored it; `again` if an earlier delivery had already stored it
+ * - retry: the same request may succeed later
+ * - rejected: the intake will never accept this event in this form
+ * - stop: the intake accepts no event until an operator changes something
  */
 export type Verdict =
   | { readonly kind: 'stored'; readonly again: boolean }
   | { readonly kind: 'retry' | 'rejected' | 'stop'; readonly reason: string };
 
-/** How an event is written: whole, or as plain shortened text when the intake rejected it whole. */
+/** How an event is sent: whole, or as shortened plain text if the intake rejected it whole. */
 export type Form = { readonly kind: 'whole' } | { readonly kind: 'plain'; readonly reason: string };
 
-/** Where logs are sent to. All methods are pure. What `request` gives back may hold a key: it must never be logged. */
+/** A destination of logs. All methods are pure. The result of `request` may contain a key, so it must never be logged. */
 export interface Intake {
   readonly name: string;
-  /** The most that one request may hold: events, and bytes of entries. */
+  /** The maximum size of a request: events, and bytes of entries. */
   readonly limits: { readonly events: number; readonly bytes: number };
   entry(event: LogEvent, form: Form): string;
   request(entries: readonly string[]): IntakeRequest;
-  /** One verdict for each of the `count` events of a request, in their order, or one for the request as a whole. */
+  /** One verdict for each of the `count` events of a request, in order, or one for the whole request. */
   judge(answer: Answer, count: number): Verdict | Verdict[];
 }
 
-/** The bytes of a line's text in the plain form: what a term of Lucene may have, and what New Relic stores of a message. */
+/** The maximum length of a line in the plain form: below the limits of a term in Lucene and of a message in New Relic. */
 const PLAIN_BYTES = 32_000;
 const MEGABYTE = 1_000_000;
 
 const STORED: Verdict = { kind: 'stored', again: false };
 
 /**
- * OpenSearch by its bulk API. `create` with CloudWatch's event id as `_id`, in the index of the event's own day, stores
- * an event once however often it is delivered. `name` is part of the indices' names: `logs-<name>-2026.11.29`.
+ * OpenSearch's bulk API. `create` with CloudWatch's event id as `_id`, in the index of the event's day, stores an event
+ * once even if it is delivered several times. `name` is part of the indices' names: `logs-<name>-2026.11.29`.
  */
 export function openSearch(endpoint: string, name: string): Intake {
   const item = z.object({
@@ -109,7 +109,7 @@ export function openSearch(endpoint: string, name: string): Intake {
 }
 
 /**
- * Datadog's log intake, version 2. It has no ids: an event that is delivered twice is there twice.
+ * Datadog's log intake, version 2. It has no ids: an event that is delivered twice is stored twice.
  * https://docs.datadoghq.com/api/latest/logs/#send-logs
  */
 export function datadog(endpoint: string, name: string, key: string): Intake {
@@ -144,7 +144,7 @@ export function datadog(endpoint: string, name: string, key: string): Intake {
 }
 
 /**
- * New Relic's Log API. It has no ids: an event that is delivered twice is there twice. A request may have 1 MB.
+ * New Relic's Log API. It has no ids: an event that is delivered twice is stored twice. The limit of a request is 1 MB.
  * https://docs.newrelic.com/docs/logs/log-api/introduction-log-api/
  */
 export function newRelic(endpoint: string, name: string, key: string): Intake {
@@ -183,7 +183,7 @@ export function newRelic(endpoint: string, name: string, key: string): Intake {
 
 const WRONG_KEY = 'the key at LOGS_KEY_PARAMETER is not valid there, or not at LOGS_ENDPOINT, which is of one region';
 
-/** The verdict on all events of a request that failed as a whole; undefined when it succeeded. */
+/** The verdict on all events of a request that failed as a whole; undefined if it succeeded. */
 function refusal(name: string, { status, body }: Answer, whenForbidden: string): Verdict | undefined {
   if (status >= 200 && status < 300) return undefined;
   const reason = `${name} answered ${status}: ${summary(body)}`;
@@ -200,7 +200,7 @@ function textOf({ message }: LogEvent, form: Form): string {
   return `${bytes.subarray(0, PLAIN_BYTES).toString()}… (the first ${PLAIN_BYTES} of ${bytes.length} bytes)`;
 }
 
-/** The beginning of an answer, for a message. OpenSearch quotes values of log lines in single quotes: these stay out. */
+/** The beginning of a response, for a message. OpenSearch quotes values of log lines in single quotes: they are removed. */
 function summary(text: string): string {
   return text
     .replace(/'[^']*'/g, "'…'")

@@ -1,27 +1,27 @@
 import { gunzipSync } from 'node:zlib';
 import * as z from 'zod';
 
-/** One event of CloudWatch Logs: a line that a container, a function or MySQL wrote. */
+/** An event of CloudWatch Logs: a line that a container, a function or MySQL wrote. */
 export interface LogEvent {
-  /** CloudWatch's id of the event: the same each time that the event is delivered. */
+  /** CloudWatch's id of the event: the same in every delivery. */
   readonly id: string;
-  /** When it was logged, in milliseconds since 1970. */
+  /** When it was logged, in milliseconds since the Unix epoch. */
   readonly timestamp: number;
   readonly message: string;
   readonly group: string;
   readonly stream: string;
 }
 
-/** The function was invoked with something that holds no log events. */
+/** The function was invoked with an event that contains no log events. */
 export class UnreadableEvent extends Error {
   override readonly name = 'UnreadableEvent';
 }
 
-/** A subscription's payload holds at most 1 MB compressed; a log line of one repeated letter inflates a thousandfold. */
+/** A subscription's payload has at most 1 MB compressed; a log line of one repeated letter inflates a thousandfold. */
 const MOST_INFLATED_BYTES = 256 * 1024 * 1024;
 
 const delivery = z.object({ awslogs: z.object({ data: z.string() }) });
-/** What SQS hands over of the dead-letter queue: the event as it was, or in the envelope of an on-failure destination. */
+/** Messages of the dead-letter queue: the original event, or in the envelope of an on-failure destination. */
 const queued = z.object({ Records: z.array(z.object({ body: z.string() })) });
 const deadLetter = z.union([delivery, z.object({ requestPayload: delivery }).transform((body) => body.requestPayload)]);
 const payload = z.discriminatedUnion('messageType', [
@@ -35,10 +35,10 @@ const payload = z.discriminatedUnion('messageType', [
 ]);
 
 /**
- * The log events in what invokes the function: a delivery of a CloudWatch Logs subscription filter, or such deliveries
- * from the dead-letter queue. CloudWatch's control messages, which test the subscription, hold none. The format:
+ * The log events in the function's event: a delivery of a CloudWatch Logs subscription filter, or such deliveries from the
+ * dead-letter queue. CloudWatch's control messages, which test the subscription, contain none. The format:
  * https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/SubscriptionFilters.html#LambdaFunctionExample
- * @throws {UnreadableEvent} when it is neither
+ * @throws {UnreadableEvent} if it is neither
  */
 export function readLogEvents(event: unknown): LogEvent[] {
   const direct = delivery.safeParse(event);
@@ -73,7 +73,7 @@ function inflate(data: string): LogEvent[] {
 
 /** The fields of a line that is a JSON object; undefined for any other line. */
 export function fieldsOf({ message }: LogEvent): Record<string, unknown> | undefined {
-  // Most lines that are no JSON end here, without an exception each.
+  // This avoids an exception for most lines that are not JSON.
   if (!message.trimStart().startsWith('{')) return undefined;
   return z.record(z.string(), z.unknown()).safeParse(parseJson(message)).data;
 }

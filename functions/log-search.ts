@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import type { Answer, IntakeRequest } from './intakes.ts';
 
-/** What `make search` asks the function, which is in the network of the domain. */
+/** The event of `make search`: only the function can reach the domain, which is in the VPC. */
 export const searchEvent = z.object({
   search: z.strictObject({
     /** In OpenSearch's query string syntax, such as `level:error` or `requestId:abc`. */
@@ -12,7 +12,7 @@ export const searchEvent = z.object({
 });
 export type LogSearch = z.output<typeof searchEvent>['search'];
 
-/** Lines that were found, the newest first, and how many there are in all. */
+/** The lines that were found, newest first, and the total number of matches. */
 export interface Found {
   readonly total: number;
   readonly lines: readonly Readonly<Record<string, unknown>>[];
@@ -42,8 +42,8 @@ export function searchRequest(endpoint: string, name: string, { query, minutes, 
 }
 
 /**
- * Reads what OpenSearch answered.
- * @throws {Error} with its reason when it refused, as for a query that cannot be read
+ * Parses OpenSearch's response.
+ * @throws {Error} with the reason if it refused the request, for example because of an invalid query
  */
 export function readFound({ status, body }: Answer): Found {
   if (status !== 200) throw new Error(`OpenSearch answered ${status}: ${body.slice(0, 500)}`);

@@ -5,7 +5,7 @@ import { type Metric, type Metrics, readSettings, type Settings } from './settin
 /** The tag on the ECS service that has the time of the last change, as ISO 8601 in UTC. */
 export const LAST_CHANGE_TAG = 'scaler:last-change';
 
-/** What one run saw and did: its line in the log. */
+/** The result of one run, as logged. */
 export interface Outcome {
   readonly service: string | undefined;
   readonly seen: Observation | undefined;
@@ -15,9 +15,9 @@ export interface Outcome {
 }
 
 /**
- * Reads what the service and its metrics are now, decides, and changes the service's desired count by at most one. Two
- * runs must not overlap (on Lambda: reserved concurrency 1), since the second could not see the first one's change.
- * @throws {Error} the SDK's own when AWS refuses a call, or when more than one active service has the prefix
+ * Reads the state of the service and its metrics, decides, and changes the service's desired count by at most one. Two
+ * runs must not overlap (on Lambda: reserved concurrency 1), because the second would not see the first one's change.
+ * @throws {Error} the SDK's error if AWS refuses a call; or if more than one active service has the prefix
  */
 export async function scale(cloud: Cloud, settings: Settings, now: Date): Promise<Outcome> {
   const { cluster, servicePrefix, metrics, thresholds, minuteSeconds } = settings;
@@ -66,8 +66,8 @@ export async function scale(cloud: Cloud, settings: Settings, now: Date): Promis
   const decision = decide(seen, thresholds);
   const changed = decision.desired !== seen.desired;
   const { sinceChangeMilliseconds: since } = seen;
-  // First the tag: when the update fails, a cooldown passes in vain, but no change ever goes without one. A time that is
-  // invalid or in the future is replaced as well, or it would prevent each change until then.
+  // The tag comes first: if the update fails, there is an unnecessary cooldown, but never a change without one. A time that
+  // is invalid or in the future is replaced as well, because it would prevent every change until then.
   if (changed || (since !== undefined && !(since >= 0))) {
     await cloud.tag(service.arn, LAST_CHANGE_TAG, now.toISOString());
   }
@@ -79,10 +79,10 @@ export async function scale(cloud: Cloud, settings: Settings, now: Date): Promis
 let aws: Cloud | undefined;
 
 /**
- * The Lambda function. Whether a schedule or an alarm invokes it, it does the same, so it does not look at the event. It
- * logs one line of JSON, and fails when AWS or the settings do. The line is in CloudWatch's embedded metric format, for the
- * alarms on the scaler itself: `Failed`, of which there is none either when the function did not run at all, and
- * `AtMaximum`, each 0 or 1, by `ServicePrefix`.
+ * The Lambda function. It ignores the event: it does the same for a schedule and an alarm. It logs one line of JSON, and
+ * throws if a call of AWS fails or the settings are invalid. The line is in CloudWatch's embedded metric format, for the
+ * alarms on the scaler itself: `Failed` and `AtMaximum`, each 0 or 1, by `ServicePrefix`. `Failed` has no value if the
+ * function did not run.
  */
 export async function handler(): Promise<void> {
   try {
@@ -101,7 +101,7 @@ function nothing(service: string | undefined, reason: string): Outcome {
   return { service, seen: undefined, decision: undefined, changed: false, reason };
 }
 
-/** ECS always measures tasks that run. Anything else has no value for a minute without requests, which is no load. */
+/** ECS always measures running tasks. Other metrics have no value for a minute without requests, which means no load. */
 function noneOf({ namespace }: Metric): Reading | undefined {
   return namespace === 'AWS/ECS' ? undefined : { value: 0, ageMilliseconds: 0 };
 }

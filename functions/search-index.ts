@@ -1,9 +1,9 @@
 import type { IntakeRequest } from './intakes.ts';
 
 /**
- * What OpenSearch must know before the first event: how the fields of a line are indexed, and when an index is deleted.
- * Both requests can be repeated. Fields that are not listed are kept and shown, but cannot be searched for: so no line
- * can make the index grow by fields, and two lines cannot disagree on the type of one.
+ * The index template and the retention policy of OpenSearch, created before the first event. Both requests are idempotent.
+ * Fields that are not listed are stored and shown, but cannot be searched: so log lines cannot add fields to the index, nor
+ * disagree on the type of one.
  */
 export function preparations(endpoint: string, name: string, retentionDays: number): IntakeRequest[] {
   return [

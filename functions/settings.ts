@@ -1,40 +1,40 @@
 import * as z from 'zod';
 import { DEFAULT_THRESHOLDS, type Thresholds } from './decide.ts';
 
-/** A metric of CloudWatch, such as Average of AWS/RDS CPUUtilization. */
+/** A CloudWatch metric, such as the Average of AWS/RDS CPUUtilization. */
 export interface Metric {
   readonly namespace: string;
   readonly name: string;
-  /** Of a metric of CloudWatch: a statistic such as Average, or a percentile such as p99. */
+  /** A statistic such as Average, or a percentile such as p99. */
   readonly statistic: string;
   readonly dimensions: Readonly<Record<string, string>>;
 }
 
-/** What the scaler reads of a service. An absent one is not read. */
+/** The metrics of a service that the scaler reads, if they are set. */
 export interface Metrics {
   readonly waiting?: Metric | undefined;
   readonly executing?: Metric | undefined;
-  /** In seconds, as the load balancer's TargetResponseTime is. */
+  /** In seconds, like the load balancer's TargetResponseTime. */
   readonly responseSeconds?: Metric | undefined;
-  /** The CPU of the database in percent; absent for a service without a database. */
+  /** The CPU utilization of the database in percent; absent for a service without a database. */
   readonly databasePercent?: Metric | undefined;
   /** The 99th percentile of the duration of statements, in milliseconds. */
   readonly databaseMilliseconds?: Metric | undefined;
 }
 
-/** What the scaler was told, checked. */
+/** The validated settings of the scaler. */
 export interface Settings {
   /** The name of the ECS cluster. */
   readonly cluster: string;
-  /** What the name of the ECS service begins with; its end is made by CloudFormation. */
+  /** The beginning of the ECS service's name; CloudFormation generates the end. */
   readonly servicePrefix: string;
   readonly metrics: Metrics;
   readonly thresholds: Thresholds;
-  /** How long a minute of CloudWatch lasts, in seconds: 60, unless an emulator has a faster clock. */
+  /** The duration of a CloudWatch minute in seconds: 60, except for an emulator with a faster clock. */
   readonly minuteSeconds: number;
 }
 
-/** The operator's mistakes, one line each. */
+/** Invalid settings: one line for each. */
 export class SettingsError extends Error {
   override readonly name = 'SettingsError';
 }
@@ -104,7 +104,7 @@ const variables = z.object({
 
 /**
  * The settings in `environment`: SCALER_CLUSTER, SCALER_SERVICE_PREFIX, as JSON SCALER_METRICS and SCALER_THRESHOLDS (each
- * threshold has its default), and SCALER_MINUTE_SECONDS, by which times shrink as the emulator's minutes do.
+ * threshold has its default), and SCALER_MINUTE_SECONDS, which shortens the times like the emulator's minutes.
  * @throws {SettingsError} with each variable or field that is missing or invalid
  */
 export function readSettings(environment: Readonly<Record<string, string | undefined>>): Settings {

@@ -10,12 +10,12 @@ import { type Outcome, ship, type World } from './shipping.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** The operator's mistakes, one line each. */
+/** Invalid settings: one line for each. */
 export class ShipSettingsError extends Error {
   override readonly name = 'ShipSettingsError';
 }
 
-/** Events that are not stored. Lambda delivers all of the invocation again, and at last to the dead-letter queue. */
+/** Some events were not stored. Lambda retries the whole invocation, and finally sends it to the dead-letter queue. */
 export class ShippingFailed extends Error {
   override readonly name = 'ShippingFailed';
 }
@@ -37,7 +37,7 @@ const variables = z.object({
   LOGS_RETENTION_DAYS: z.coerce.number('must be a whole number').int().min(1).max(3650).default(30),
 });
 
-/** How long one request may take, and how much of the time of an invocation stays for its end. */
+/** The timeout of a request, and the time of an invocation that is reserved for its end. */
 const REQUEST_MILLISECONDS = 10_000;
 const RESERVE_MILLISECONDS = 3_000;
 
@@ -45,11 +45,11 @@ let intake: Promise<Intake> | undefined;
 
 /**
  * The Lambda function: stores the log events of a CloudWatch Logs subscription, or of the dead-letter queue, in the
- * intake that LOGS_TO names. Logs one line of JSON for an invocation, which is also its metrics (CloudWatch's embedded
- * metric format). An event with `search` finds lines instead: the function is in the network of the domain.
- * @throws {ShippingFailed} when at least one event is not stored, so that Lambda tries again
- * @throws {UnreadableEvent} when the event holds no log events
- * @throws {ShipSettingsError} naming each wrong variable, or the key that cannot be read
+ * intake that LOGS_TO names. Logs one line of JSON per invocation, with its metrics (CloudWatch's embedded metric format).
+ * An event with `search` searches lines instead: only this function can reach the domain, which is in the VPC.
+ * @throws {ShippingFailed} if an event was not stored, so that Lambda retries
+ * @throws {UnreadableEvent} if the event contains no log events
+ * @throws {ShipSettingsError} with each invalid variable, or with the key that cannot be read
  */
 export async function handler(
   event: unknown,
@@ -71,7 +71,7 @@ export async function handler(
   report(process.env.LOGS_NAME ?? '', outcome);
   const [first] = outcome.failed;
   if (first === undefined) return undefined;
-  // A key that was changed, or an index template that was refused, is looked at again.
+  // Read the key and create the index template again: either may be the cause.
   intake = undefined;
   throw new ShippingFailed(`${outcome.failed.length} of ${events.length} log events are not stored: ${first.reason}`);
 }
@@ -102,13 +102,13 @@ async function createIntake(environment: Environment, world: World): Promise<Int
   return vendor.create(endpoint ?? vendor.endpoint, name, await readKey(parameter));
 }
 
-/** Without them logs are still stored, so a refusal is no more than said. */
+/** Logs are stored without them too, so a failure is only logged. */
 async function prepare(requests: readonly IntakeRequest[], world: World): Promise<void> {
   for (const request of requests) {
     const { pathname } = new URL(request.url);
     try {
       const { status } = await world.send(request);
-      // 409: the policy is there already.
+      // 409: the policy exists.
       if (status >= 300 && status !== 409) say('warn', `PUT ${pathname} was answered with ${status}`);
     } catch (error) {
       say('warn', `PUT ${pathname} had no answer: ${error instanceof Error ? error.message : error}`);

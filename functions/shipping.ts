@@ -1,43 +1,43 @@
 import type { Answer, Form, Intake, IntakeRequest, Verdict } from './intakes.ts';
 import type { LogEvent } from './log-events.ts';
 
-/** What shipping needs of the world around it. */
+/** The side effects of shipping. */
 export interface World {
-  /** Sends a request. Rejects when there is no answer: a refused connection, a timeout. */
+  /** Sends a request. Rejects if there is no response, because of a refused connection or a timeout. */
   send(request: IntakeRequest): Promise<Answer>;
-  /** How long there is still time, in milliseconds. */
+  /** The remaining time, in milliseconds. */
   remaining(): number;
   sleep(milliseconds: number): Promise<void>;
 }
 
-/** What became of some events, and why of those that are not stored. */
+/** The result of shipping, with the reasons for events that were not stored. */
 export interface Outcome {
-  /** Events that the intake has now. */
+  /** The number of events that the intake has stored. */
   readonly stored: number;
-  /** Those of them that it had already. */
+  /** How many of them had already been stored. */
   readonly again: number;
-  /** Those of them that it has as shortened plain text only. */
+  /** How many of them are stored as shortened plain text. */
   readonly plain: number;
-  /** Events that it does not have: their ids and the reason, never their text. */
+  /** The events that are not stored: ids and reasons, never their text. */
   readonly failed: readonly { readonly id: string; readonly reason: string }[];
-  /** Requests that had to be repeated, at least in part. */
+  /** The number of rounds of retries. */
   readonly retries: number;
 }
 
-/** The first pause before a request is repeated; each further one is twice as long, up to the longest. */
+/** The pause before the first retry; each further one is twice as long, up to the maximum. */
 const FIRST_PAUSE_MILLISECONDS = 250;
 const LONGEST_PAUSE_MILLISECONDS = 5_000;
 
 interface Pending {
   readonly event: LogEvent;
   readonly form: Form;
-  /** The event as the intake takes it, made once: it is measured, and sent perhaps more than once. */
+  /** The serialized event, because its size is needed, and it may be sent more than once. */
   readonly entry: string;
 }
 
 /**
- * Sends events to an intake until it has them, or says why not, or the time is over. Only what failed is sent again. A
- * rejected request is halved until the rejected event is alone; that one is sent as plain text. Never throws.
+ * Sends events to an intake until it has stored or rejected them, or the time is over. Only events that failed are sent
+ * again. A rejected request is halved until the rejected event is alone; that one is sent as plain text. Never throws.
  */
 export async function ship(events: readonly LogEvent[], intake: Intake, world: World): Promise<Outcome> {
   const failed: { id: string; reason: string }[] = [];
@@ -95,7 +95,7 @@ export async function ship(events: readonly LogEvent[], intake: Intake, world: W
       break;
     }
     if (later.length > 0) {
-      // Half of the batches may have gone through: the pause is for those that did not.
+      // Some batches may have succeeded: the pause applies to the others.
       if (pause >= world.remaining()) {
         fail(later, lastReason);
       } else {
@@ -131,7 +131,7 @@ async function attempt(batch: readonly Pending[], intake: Intake, world: World):
   return intake.judge(answer, batch.length);
 }
 
-/** Requests of as many events as the intake takes at once. An event that is too large alone is a request of its own. */
+/** Batches within the limits of the intake. An event above the limit is a batch of its own. */
 function split(pending: readonly Pending[], intake: Intake): Pending[][] {
   const batches: Pending[][] = [];
   let batch: Pending[] = [];
@@ -150,7 +150,7 @@ function split(pending: readonly Pending[], intake: Intake): Pending[][] {
   return batches;
 }
 
-/** With its causes: fetch says only that it failed, and its cause says why. */
+/** The message with those of the causes: the message of fetch is only "fetch failed". */
 function describe(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const code = 'code' in error && error.message === '' ? String(error.code) : error.message;

@@ -50,7 +50,7 @@ describe('awsCloud', () => {
   };
   afterEach(() => aws?.close());
 
-  it('finds the services by the beginning of their names, with their tags', async () => {
+  it('finds services by the prefix of their names, with their tags', async () => {
     const { cloud, calls } = await answer({
       ListServices: { serviceArns: [ARN, ARN.replace('worker', 'web')] },
       DescribeServices: { services: [{ ...SERVICE, tags: [{ key: 'team', value: 'shop' }] }] },
@@ -61,7 +61,7 @@ describe('awsCloud', () => {
     expect(calls[1]?.input).to.deep.equal({ cluster: 'cluster', services: [ARN], include: ['TAGS'] });
   });
 
-  it('follows the pages of a long list, and describes ten services at once', async () => {
+  it('reads all pages of a long list, and describes ten services per call', async () => {
     const { cloud, calls } = await answer({
       ListServices: ({ nextToken }) =>
         nextToken === undefined
@@ -83,13 +83,13 @@ describe('awsCloud', () => {
     ]);
   });
 
-  it('describes nothing when no name fits', async () => {
+  it('describes nothing if no name matches', async () => {
     const { cloud, calls } = await answer({ ListServices: { serviceArns: [ARN] } });
     expect(await cloud.findServices('cluster', 'other-')).to.deep.equal([]);
     expect(calls).to.have.length(1);
   });
 
-  it('rejects an answer without what it needs', async () => {
+  it('rejects a response without the required fields', async () => {
     const { desiredCount: _, ...incomplete } = SERVICE;
     const { cloud } = await answer({
       ListServices: { serviceArns: [ARN] },
@@ -99,7 +99,7 @@ describe('awsCloud', () => {
     expect(error).to.have.property('message').that.includes('desiredCount');
   });
 
-  it('has the bounds of the scalable target', async () => {
+  it('returns the bounds of the scalable target', async () => {
     const { cloud, calls } = await answer({
       DescribeScalableTargets: { ScalableTargets: [{ MinCapacity: 2, MaxCapacity: 5 }] },
     });
@@ -111,12 +111,12 @@ describe('awsCloud', () => {
     });
   });
 
-  it('has no bounds without a scalable target', async () => {
+  it('returns no bounds without a scalable target', async () => {
     const { cloud } = await answer({ DescribeScalableTargets: { ScalableTargets: [] } });
     expect(await cloud.bounds('cluster', NAME)).to.equal(undefined);
   });
 
-  it('has what target tracking follows, by its predefined and by its customized metrics', async () => {
+  it('returns the predefined and customized metrics of target tracking', async () => {
     const Dimensions = [{ Name: 'TargetGroup', Value: 'targetgroup/web/2' }];
     const customized = { Namespace: 'AWS/ApplicationELB', MetricName: 'RequestCount', Statistic: 'Sum', Dimensions };
     const label = { PredefinedMetricType: 'ALBRequestCountPerTarget', ResourceLabel: 'app/web/1/targetgroup/web/2' };
@@ -229,7 +229,7 @@ describe('the scaler, run as a process', () => {
     return { calls, code, lines, line: JSON.parse(lines[0] ?? '{}') as Record<string, unknown> };
   }
 
-  it('adds a task, and logs one line with what it saw and decided', async () => {
+  it('adds a task, and logs one line with its readings and decision', async () => {
     const { calls, code, lines, line } = await run(BUSY);
     expect(code).to.equal(0);
     expect(lines).to.have.length(1);
@@ -252,7 +252,7 @@ describe('the scaler, run as a process', () => {
     });
   });
 
-  it('fails with a line that says why when AWS refuses a call', async () => {
+  it('fails and logs the reason if AWS refuses a call', async () => {
     const { UpdateService: _, ...readOnly } = BUSY;
     const { code, lines, line } = await run(readOnly);
     expect(code).to.equal(1);

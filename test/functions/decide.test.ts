@@ -50,7 +50,7 @@ describe('decide', () => {
     expect(step({ ...CALM, waiting: fresh(10), executing: fresh(10) })).to.equal(0);
   });
 
-  it('adds a task above a p99 of 500 ms though little waits', () => {
+  it('adds a task above a p99 of 500 ms even if little waits', () => {
     expect(step({ ...IDLE, responseMilliseconds: fresh(501) })).to.equal(1);
     expect(step({ ...CALM, responseMilliseconds: fresh(500) })).to.equal(0);
   });
@@ -68,7 +68,7 @@ describe('decide', () => {
     expect(step({ ...IDLE, responseMilliseconds: fresh(249) })).to.equal(-1);
   });
 
-  it('takes nothing executing as one, so that what waits still counts', () => {
+  it('divides by one if nothing is executing', () => {
     expect(step({ ...CALM, waiting: fresh(4), executing: fresh(0) })).to.equal(1);
     expect(step({ ...CALM, waiting: fresh(2), executing: fresh(0) })).to.equal(0);
     expect(step({ ...CALM, waiting: fresh(0), executing: fresh(0) })).to.equal(-1);
@@ -90,11 +90,11 @@ describe('decide', () => {
     expect(step({ ...BUSY, databaseMilliseconds: fresh(149) })).to.equal(1);
   });
 
-  it('adds no task for a p99 that is newer than what is known of the database', () => {
+  it('adds no task for a p99 that is newer than the readings of the database', () => {
     const old = { value: 2, ageMilliseconds: 20_001 };
     const slow = { ...CALM, responseMilliseconds: fresh(900) };
     expect(decide({ ...slow, databasePercent: old, databaseMilliseconds: old }).reason).to.equal(
-      'p99 is 900 ms, above 500; no change: what tells the load of the database is older than the p99',
+      'p99 is 900 ms, above 500; no change: the readings of the database are older than the p99',
     );
     expect(step({ ...slow, databasePercent: old })).to.equal(1);
     expect(step({ ...slow, databaseMilliseconds: old })).to.equal(0);
@@ -103,7 +103,7 @@ describe('decide', () => {
     expect(step({ ...BUSY, databasePercent: old, databaseMilliseconds: old })).to.equal(1);
   });
 
-  it('goes by the one reading of the database that there is', () => {
+  it('uses one reading of the database if the other is missing', () => {
     for (const other of ['none', undefined] as const) {
       expect(step({ ...BUSY, databasePercent: other })).to.equal(1);
       expect(step({ ...BUSY, databaseMilliseconds: other })).to.equal(1);
@@ -142,7 +142,7 @@ describe('decide', () => {
     });
   });
 
-  it('removes no task while what target tracking follows is not known', () => {
+  it('removes no task while a metric of target tracking has no reading', () => {
     const tracked = (reading: Reading | undefined) => [{ name: 'CPUUtilization', target: 70, reading }];
     expect(decide({ ...IDLE, tracked: tracked(undefined) }).reason).to.match(
       /the reading of CPUUtilization is absent$/,
@@ -150,7 +150,7 @@ describe('decide', () => {
     expect(step({ ...IDLE, tracked: tracked({ value: 1, ageMilliseconds: 180_001 }) })).to.equal(0);
   });
 
-  it('removes the last task for target tracking as for the rest', () => {
+  it('removes the last task only if target tracking allows it', () => {
     const seen = { ...IDLE, desired: 1, running: 1, min: 0 };
     expect(step({ ...seen, tracked: [{ name: 'RequestCountPerTarget', target: 100, reading: fresh(0) }] })).to.equal(
       -1,
@@ -158,7 +158,7 @@ describe('decide', () => {
     expect(step({ ...seen, tracked: [{ name: 'RequestCountPerTarget', target: 100, reading: fresh(1) }] })).to.equal(0);
   });
 
-  it('changes nothing by absent readings', () => {
+  it('changes nothing if readings are absent', () => {
     for (const seen of [BUSY, IDLE]) {
       expect(decide({ ...seen, waiting: undefined, responseMilliseconds: undefined }).reason).to.equal(
         'no change: the reading of waiting is absent',
@@ -168,7 +168,7 @@ describe('decide', () => {
     }
   });
 
-  it('changes nothing by stale readings', () => {
+  it('changes nothing if readings are stale', () => {
     const stale = (value: number) => ({ value, ageMilliseconds: DEFAULT_THRESHOLDS.maximumAgeMilliseconds + 1 });
     expect(decide({ ...BUSY, waiting: stale(31) }).reason).to.equal(
       'no change: p99 is 100 ms, not above 500, and the reading of waiting is stale',
@@ -178,7 +178,7 @@ describe('decide', () => {
   });
 
   for (const absurd of [Number.NaN, Number.POSITIVE_INFINITY, -1]) {
-    it(`changes nothing by a reading of ${absurd}, or of an age of ${absurd}`, () => {
+    it(`changes nothing for a reading with the value or age ${absurd}`, () => {
       for (const name of ['waiting', 'executing', 'responseMilliseconds', 'databasePercent', 'databaseMilliseconds']) {
         for (const seen of [BUSY, IDLE]) {
           expect(decide({ ...seen, [name]: fresh(absurd) })).to.deep.include({ desired: 3, indicated: 'none' });
@@ -188,13 +188,13 @@ describe('decide', () => {
     });
   }
 
-  it('says that the bounds leave no choice', () => {
+  it('reports that minimum and maximum are equal', () => {
     const decision = decide({ ...BUSY, min: 3, max: 3 });
     expect(decision).to.include({ desired: 3, indicated: 'out' });
     expect(decision.reason).to.match(/no change: min and max are both 3$/);
   });
 
-  it('says at the maximum that more is indicated', () => {
+  it('reports that it is at the maximum when more tasks are indicated', () => {
     expect(decide({ ...BUSY, max: 3 })).to.deep.equal({
       desired: 3,
       indicated: 'out',
@@ -208,26 +208,26 @@ describe('decide', () => {
     expect(decide({ ...IDLE, max: 3 })).to.include({ isAtMaximum: false });
   });
 
-  it('leaves a count that was set outside the bounds', () => {
+  it('does not change a count that was set outside the bounds', () => {
     expect(step({ ...BUSY, desired: 0, running: 0 })).to.equal(0);
     expect(step({ ...IDLE, desired: 9, running: 9 })).to.equal(0);
   });
 
-  it('changes nothing by invalid counts', () => {
+  it('changes nothing if counts are invalid', () => {
     for (const counts of [{ min: 4, max: 2 }, { max: Number.NaN }, { desired: 2.5 }, { running: -1 }, { min: -1 }]) {
       expect(decide({ ...BUSY, ...counts }).reason).to.include('invalid counts');
       expect(decide({ ...IDLE, ...counts }).desired).to.equal({ ...IDLE, ...counts }.desired);
     }
   });
 
-  it('has a cooldown for out and one for in', () => {
+  it('has separate cooldowns for out and in', () => {
     expect(step({ ...BUSY, sinceChangeMilliseconds: 29_999 })).to.equal(0);
     expect(step({ ...BUSY, sinceChangeMilliseconds: 30_000 })).to.equal(1);
     expect(step({ ...IDLE, sinceChangeMilliseconds: 119_999 })).to.equal(0);
     expect(step({ ...IDLE, sinceChangeMilliseconds: 120_000 })).to.equal(-1);
   });
 
-  it('changes nothing when the clock has jumped to before the last change', () => {
+  it('changes nothing if the last change is in the future', () => {
     for (const since of [-1, -1e12, Number.NaN]) {
       expect(step({ ...BUSY, sinceChangeMilliseconds: since })).to.equal(0);
       expect(step({ ...IDLE, sinceChangeMilliseconds: since })).to.equal(0);
@@ -244,14 +244,14 @@ describe('decide', () => {
     expect(step({ ...IDLE, running: 2 })).to.equal(-1);
   });
 
-  it('goes by other thresholds when told', () => {
+  it('uses the given thresholds', () => {
     const thresholds = { ...DEFAULT_THRESHOLDS, waitingPerExecuting: { out: 10, in: 5 } };
     expect(decide(BUSY, thresholds).desired).to.equal(2);
     expect(decide({ ...BUSY, waiting: fresh(101) }, thresholds).desired).to.equal(4);
   });
 });
 
-describe('decide, whatever it sees', () => {
+describe('decide, for any observation', () => {
   const number = fc.oneof(fc.double(), fc.double({ min: 0, max: 1000, noNaN: true }));
   const reading = fc.option(
     fc.record({ value: number, ageMilliseconds: fc.oneof(number, fc.integer({ min: 0, max: 400_000 })) }),
@@ -287,11 +287,11 @@ describe('decide, whatever it sees', () => {
   );
   const check = (property: fc.IRawProperty<unknown>) => fc.assert(property as fc.IProperty<unknown>, { numRuns: 2000 });
 
-  it('goes at most one step', () => {
+  it('changes the count by at most one', () => {
     check(fc.property(anything, (seen) => Math.abs(step(seen)) <= 1));
   });
 
-  it('never goes outside the bounds', () => {
+  it('never leaves the bounds', () => {
     check(
       fc.property(anything, (seen) => {
         const { desired } = decide(seen);
@@ -309,7 +309,7 @@ describe('decide, whatever it sees', () => {
     check(fc.property(anything, (seen) => decide(seen).reason !== ''));
   });
 
-  it('is monotone in the indicator: more waiting never gives fewer tasks', () => {
+  it('is monotone in the indicator: more waiting never leads to fewer tasks', () => {
     const pair = fc.tuple(sane(100), sane(100));
     check(
       fc.property(anything, pair, (seen, [one, other]) => {
@@ -357,7 +357,7 @@ describe('decide, whatever it sees', () => {
   const events = (waiting: fc.Arbitrary<number>, response: fc.Arbitrary<number>) =>
     fc.array(fc.record({ wait: fc.integer({ min: 0, max: 90_000 }), waiting, response }), { maxLength: 60 });
 
-  it('makes no two changes within a cooldown', () => {
+  it('never makes two changes within a cooldown', () => {
     const load = events(fc.constantFrom(0, 2, 9), fc.constantFrom(100, 400, 900));
     check(
       fc.property(load, (run) =>

@@ -22,7 +22,7 @@ describe('readLogEvents', () => {
     expect(readLogEvents(packed({ messageType: 'CONTROL_MESSAGE', logEvents: [] }))).to.deep.equal([]);
   });
 
-  it('reads deliveries from the dead-letter queue, bare and in the envelope of a destination', () => {
+  it('reads deliveries from the dead-letter queue, with and without the envelope of a destination', () => {
     const bodies = [delivery(['a'], 'first'), { requestContext: {}, requestPayload: delivery(['b'], 'second') }];
     const event = { Records: bodies.map((body) => ({ body: JSON.stringify(body) })) };
     expect(readLogEvents(event).map(({ id, message }) => [id, message])).to.deep.equal([
@@ -31,7 +31,7 @@ describe('readLogEvents', () => {
     ]);
   });
 
-  it('refuses what holds no log events, and says what is wrong', () => {
+  it('refuses an event without log events, with the reason', () => {
     const wrong: [unknown, string][] = [
       [{}, 'neither awslogs.data nor Records'],
       [undefined, 'neither awslogs.data nor Records'],
@@ -47,11 +47,11 @@ describe('readLogEvents', () => {
 describe('fieldsOf', () => {
   const fields = (message: string) => fieldsOf({ id: '1', timestamp: 0, message, group: 'g', stream: 's' });
 
-  it('gives the fields of a line that is a JSON object', () => {
+  it('returns the fields of a line that is a JSON object', () => {
     expect(fields(' {"level":"info","status":200}\n')).to.deep.equal({ level: 'info', status: 200 });
   });
 
-  it('gives nothing for other lines', () => {
+  it('returns undefined for other lines', () => {
     for (const line of ['', 'text', '{', '{"a":1', '[1]', '12', 'null', '"{}"'])
       expect(fields(line), line).to.equal(undefined);
   });

@@ -74,7 +74,7 @@ describe('scale', () => {
     });
   });
 
-  it('tells all that it saw', async () => {
+  it('reports everything that it read', async () => {
     const { seen } = await scale(fake().cloud, SETTINGS, NOW);
     expect(seen).to.deep.equal({
       ...BUSY,
@@ -90,7 +90,7 @@ describe('scale', () => {
     });
   });
 
-  it('touches nothing when nothing is to change', async () => {
+  it('changes nothing if the decision is to keep the count', async () => {
     const { cloud, calls } = fake({ readings: { waiting: fresh(20), executing: fresh(10) } });
     expect((await scale(cloud, SETTINGS, NOW)).changed).to.equal(false);
     expect(calls).to.deep.equal([]);
@@ -112,7 +112,7 @@ describe('scale', () => {
     });
   }
 
-  it('has begun the cooldown when AWS refuses the change', async () => {
+  it('starts the cooldown even if AWS refuses the change', async () => {
     const { cloud, calls } = fake({
       update: () => {
         throw new Error('ThrottlingException');
@@ -133,7 +133,9 @@ describe('scale', () => {
   it('adds no task when the metric of the database has no value', async () => {
     const settings = { ...SETTINGS, metrics: { ...SETTINGS.metrics, databasePercent: metric('CPUUtilization') } };
     const { cloud, calls } = fake();
-    expect((await scale(cloud, settings, NOW)).reason).to.include('what tells the load of the database is absent');
+    expect((await scale(cloud, settings, NOW)).reason).to.include(
+      'the load of the database is unknown: its readings are absent',
+    );
     expect(calls).to.deep.equal([]);
   });
 
@@ -147,14 +149,14 @@ describe('scale', () => {
     expect(calls).to.deep.equal([]);
   });
 
-  it('takes a load balancer without a value for one without requests, and no task without CPU', async () => {
+  it('treats a missing value of the load balancer as no requests, and a missing CPU value as unknown', async () => {
     const noRequests = fake({ tracked: [cpu, requests], readings: { ...CALM, tracked0: fresh(1) } });
     expect((await scale(noRequests.cloud, SETTINGS, NOW)).changed).to.equal(true);
     const noCpu = fake({ tracked: [cpu, requests], readings: { ...CALM, tracked1: fresh(1) } });
     expect((await scale(noCpu.cloud, SETTINGS, NOW)).reason).to.include('the reading of CPUUtilization is absent');
   });
 
-  it('does nothing to a service that is gone or being deleted', async () => {
+  it('does nothing if the service is deleted or being deleted', async () => {
     for (const services of [[], [{ ...SERVICE, status: 'DRAINING' }], [{ ...SERVICE, status: 'INACTIVE' }]]) {
       const { cloud, calls } = fake({ services });
       expect((await scale(cloud, SETTINGS, NOW)).reason).to.include('no active service in cluster');
@@ -162,12 +164,12 @@ describe('scale', () => {
     }
   });
 
-  it('looks past a deleted service of the same name', async () => {
+  it('ignores a deleted service of the same name', async () => {
     const { cloud } = fake({ services: [{ ...SERVICE, status: 'INACTIVE' }, SERVICE] });
     expect((await scale(cloud, SETTINGS, NOW)).changed).to.equal(true);
   });
 
-  it('does nothing to a service with a fixed count', async () => {
+  it('does nothing if the count of the service is fixed', async () => {
     const { cloud, calls } = fake({ bounds: undefined });
     expect((await scale(cloud, SETTINGS, NOW)).reason).to.include('no scalable target');
     expect(calls).to.deep.equal([]);

@@ -21,7 +21,7 @@ function refusal(environment: Record<string, string>): string {
 }
 
 describe('readSettings', () => {
-  it('reads all, with the default thresholds', () => {
+  it('reads all settings, with the default thresholds', () => {
     expect(readSettings(COMPLETE)).to.deep.equal({
       cluster: 'cluster',
       servicePrefix: 'shop-test-worker-Service-',
@@ -31,7 +31,7 @@ describe('readSettings', () => {
     });
   });
 
-  it('takes the thresholds that are given, and the defaults of the others', () => {
+  it('uses the given thresholds, and the defaults of the others', () => {
     const { thresholds } = readSettings({
       ...COMPLETE,
       SCALER_THRESHOLDS: '{"waitingPerExecuting": {"out": 10}, "databasePercent": 60}',
@@ -43,7 +43,7 @@ describe('readSettings', () => {
     });
   });
 
-  it('shortens times with the minute of an emulator', () => {
+  it('shortens times like the minute of an emulator', () => {
     const { thresholds, minuteSeconds } = readSettings({ ...COMPLETE, SCALER_MINUTE_SECONDS: '15' });
     expect(minuteSeconds).to.equal(15);
     expect(thresholds).to.deep.equal({

@@ -67,7 +67,7 @@ describe('the function that ships logs', () => {
     }
   }
 
-  it('prepares the index once, then creates events by signed requests', async () => {
+  it('creates the index template once, then creates events with signed requests', async () => {
     server = await listen(({ url }) => ({
       status: 200,
       body: url === '/_bulk' ? { items: [{ create: { status: 201 } }] } : {},
@@ -85,7 +85,7 @@ describe('the function that ships logs', () => {
     }
   });
 
-  it('counts what it did in its one line, by the embedded metric format', async () => {
+  it('logs its counts in one line in the embedded metric format', async () => {
     server = await listen(({ url }) => ({
       status: 200,
       body: url === '/_bulk' ? { items: [{ create: { status: 201 } }] } : {},
@@ -100,7 +100,7 @@ describe('the function that ships logs', () => {
     for (const { Name } of Metrics) expect(line[Name]).to.be.a('number');
   });
 
-  it('reads the key of a vendor from SSM, and shows neither key nor lines when it is refused', async () => {
+  it('reads the key of a vendor from SSM, and shows neither key nor lines if it is refused', async () => {
     server = await listen(({ headers }) =>
       headers['x-amz-target'] === 'AmazonSSM.GetParameter'
         ? { status: 200, body: { Parameter: { Value: 'key-of-the-vendor' } } }

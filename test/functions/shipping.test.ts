@@ -43,7 +43,7 @@ const ids = ({ body }: IntakeRequest): string[] => {
 const textIn = (request: IntakeRequest | undefined) => gunzipSync(Buffer.from(request?.body ?? '')).toString();
 
 describe('ship', () => {
-  it('creates each event in the index of its day, under its own id', async () => {
+  it('creates each event in the index of its day, with its id', async () => {
     const { it, requests } = world([bulk(CREATED, CREATED)]);
     const outcome = await ship(events(2), search, it);
     expect(outcome).to.deep.equal({ stored: 2, again: 0, plain: 0, failed: [], retries: 0 });
@@ -54,13 +54,13 @@ describe('ship', () => {
     expect(document).to.include({ '@timestamp': '2026-11-29T03:00:00.000Z', requestId: 'r-0', status: 200 });
   });
 
-  it('counts an event that is there already as stored', async () => {
+  it('counts an event that exists as stored', async () => {
     const { it, requests } = world([bulk(EXISTS, CREATED)]);
     expect(await ship(events(2), search, it)).to.include({ stored: 2, again: 1 });
     expect(requests).to.have.length(1);
   });
 
-  it('sends again only what failed', async () => {
+  it('retries only the events that failed', async () => {
     const { it, requests } = world([
       bulk(CREATED, refused(429, 'rejected_execution_exception'), CREATED),
       bulk(CREATED),
@@ -75,14 +75,14 @@ describe('ship', () => {
     'a status of 503': { status: 503, body: '' },
     'an answer that is no result': { status: 200, body: '<html>' },
   })) {
-    it(`outlasts ${what}, with growing pauses`, async () => {
+    it(`retries after ${what}, with growing pauses`, async () => {
       const { it, pauses } = world([reply, reply, reply, bulk(CREATED)]);
       expect(await ship(events(1), search, it)).to.include({ stored: 1, retries: 3 });
       expect(pauses).to.deep.equal([250, 500, 1000]);
     });
   }
 
-  it('says in the end why an intake that does not answer has nothing', async () => {
+  it('reports why an intake that does not answer has stored nothing', async () => {
     const { it } = world([new Error('fetch failed', { cause: new Error('connect ECONNREFUSED 10.0.0.1:443') })], 5_000);
     const { stored, failed } = await ship(events(2), search, it);
     expect(stored).to.equal(0);
@@ -90,7 +90,7 @@ describe('ship', () => {
     expect(failed[0]?.reason).to.equal('OpenSearch did not answer: fetch failed: connect ECONNREFUSED 10.0.0.1:443');
   });
 
-  it('names an index that is read-only, and goes on trying', async () => {
+  it('names a read-only index, and continues to retry', async () => {
     const blocked = refused(403, 'cluster_block_exception', 'index [x] blocked by: [FORBIDDEN/12/index read-only];');
     const { it, requests } = world([bulk(blocked)], 5_000);
     const { failed } = await ship(events(1), search, it);
@@ -109,14 +109,14 @@ describe('ship', () => {
     expect(document.shipping).to.include('mapper_parsing_exception').and.not.include('secret');
   });
 
-  it('gives an event up that the index rejects as plain text too, and no other', async () => {
+  it('drops only an event that the index rejects as plain text too', async () => {
     const bad = refused(400, 'mapper_parsing_exception');
     const { it } = world([bulk(CREATED, bad, CREATED), bulk(bad)]);
     const { stored, failed } = await ship(events(3), search, it);
     expect([stored, failed.map(({ id }) => id)]).to.deep.equal([2, ['event-1']]);
   });
 
-  it('halves a request that is too large until all is through', async () => {
+  it('halves a request that is too large until all events are stored', async () => {
     const limited = (request: IntakeRequest) =>
       ids(request).length > 2 ? { status: 413, body: '' } : bulk(...ids(request).map(() => CREATED));
     const { it, requests } = world([limited]);
@@ -124,7 +124,7 @@ describe('ship', () => {
     expect(requests.map((request) => ids(request).length)).to.deep.equal([7, 4, 3, 2, 2, 2, 1]);
   });
 
-  it('shortens a line that is too large alone', async () => {
+  it('shortens a line that is too large by itself', async () => {
     const limited = ({ body }: IntakeRequest) => (body.length > 100_000 ? { status: 413, body: '' } : bulk(CREATED));
     const { it, requests } = world([limited]);
     const large = readLogEvents(delivery([`{"msg":"${'x'.repeat(1_000_000)}"}`]));
@@ -140,7 +140,7 @@ describe('ship', () => {
     for (const { body } of requests) expect(body.length).to.be.at.most(5_000_000);
   });
 
-  it('stops at once where nothing may be written, and names what to change', async () => {
+  it('stops immediately if writing is forbidden, and names what to change', async () => {
     const { it, requests } = world([{ status: 403, body: 'no permissions' }]);
     const { failed } = await ship(events(2), search, it);
     expect(requests).to.have.length(1);
@@ -148,7 +148,7 @@ describe('ship', () => {
     expect(failed[0]?.reason).to.include('answered 403').and.include('access policy');
   });
 
-  it('leaves nothing out when the time is over in the middle', async () => {
+  it('reports every event if the time ends in the middle', async () => {
     const { it } = world([bulk(CREATED)], 0);
     const { stored, failed } = await ship(events(3), search, it);
     expect([stored, failed.length]).to.deep.equal([0, 3]);
@@ -159,7 +159,7 @@ describe('the intakes of the vendors', () => {
   const [event] = readLogEvents(delivery([JSON.stringify({ msg: 'request', traceId: 'abc', spanId: 'def' })]));
   const accepted = { status: 202, body: '{}' };
 
-  it('have the key in the header that each vendor documents, and the events in its form', async () => {
+  it('send the key in the documented header, and the events in the documented format', async () => {
     const dog = world([accepted]);
     const relic = world([accepted]);
     await ship(event ? [event] : [], datadog('https://http-intake.logs.datadoghq.com', 'plusone-test', 'k1'), dog.it);
@@ -200,7 +200,7 @@ describe('the intakes of the vendors', () => {
     }
   });
 
-  it('name an endpoint that is none', async () => {
+  it('name an endpoint that is not an intake', async () => {
     const { it } = world([{ status: 404, body: '' }]);
     const { failed } = await ship(event ? [event] : [], datadog('https://intake.example', 'plusone-test', 'k'), it);
     expect(failed[0]?.reason).to.include('LOGS_ENDPOINT');

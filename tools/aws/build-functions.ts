@@ -6,9 +6,9 @@ import { build } from 'esbuild';
 export const FUNCTIONS = ['scaler', 'ship'] as const;
 
 /**
- * Bundles a function of functions/ into the one file that Lambda loads: it takes no TypeScript and has no packages but
- * the AWS SDK, which stays outside.
- * @returns the path of the file, which an addon names the folder of as its `Code`, and its text
+ * Bundles a function of functions/ into one file, because Lambda runs no TypeScript and provides no packages except the
+ * AWS SDK, which is not bundled.
+ * @returns the path of the file, whose folder is the `Code` in an addon, and its text
  */
 export async function bundle(name: (typeof FUNCTIONS)[number]): Promise<{ file: string; text: string }> {
   const file = `functions/dist/${name}/index.mjs`;
@@ -20,15 +20,15 @@ export async function bundle(name: (typeof FUNCTIONS)[number]): Promise<{ file: 
     target: 'node24',
     format: 'esm',
     external: ['@aws-sdk/*'],
-    banner: { js: `// Made from functions/${name}.ts by \`npm run functions:build\`: change that, not this.` },
-    // Names stay, for stack traces.
+    banner: { js: `// Generated from functions/${name}.ts by \`npm run functions:build\`; do not edit.` },
+    // Not minifyIdentifiers: names are useful in stack traces.
     minifySyntax: true,
     minifyWhitespace: true,
     legalComments: 'none',
     write: false,
   });
   const [output] = outputFiles;
-  if (output === undefined) throw new Error(`esbuild made nothing of functions/${name}.ts`);
+  if (output === undefined) throw new Error(`esbuild returned no output for functions/${name}.ts`);
   return { file, text: output.text };
 }
 

@@ -3,12 +3,12 @@ import { Failed, output } from '../terminal/programs.ts';
 import { Refusal } from '../terminal/refusal.ts';
 import type { Target } from './command.ts';
 
-/** The metrics of Route 53's health checks are in this region only, so the stack of `make uptime` is there. */
+/** Route 53 has the metrics of all health checks in this region, so the stack of `make uptime` is there. */
 export const UPTIME_REGION = 'us-east-1';
 
-// What is there, as AWS says. Copilot keeps its own records in SSM: an application, its environments, its services.
+// Reads what is deployed. Copilot records applications, environments and services in SSM.
 
-/** Calls the AWS command line and reads its JSON. */
+/** Runs the AWS CLI and parses its JSON output. */
 export async function aws<T extends z.ZodType>(answer: T, ...words: string[]): Promise<z.output<T>> {
   return answer.parse(JSON.parse((await output('aws', [...words, '--output', 'json'])) || 'null'));
 }
@@ -23,7 +23,7 @@ async function parameter(name: string): Promise<string | undefined> {
   }
 }
 
-/** The tags of the application as Copilot recorded it in this account and region; undefined when there is none. */
+/** The tags of the application in Copilot's record in this account and region; undefined if it does not exist. */
 export async function applicationTags({ application }: Target): Promise<Record<string, string> | undefined> {
   const record = await parameter(`/copilot/applications/${application}`);
   return record
@@ -35,7 +35,7 @@ export async function hasEnvironment({ application, environment }: Target): Prom
   return (await parameter(`/copilot/applications/${application}/environments/${environment}`)) !== undefined;
 }
 
-/** The environments of the application, by Copilot's records. */
+/** The environments of the application in Copilot's records. */
 export async function environmentNames({ application }: Target): Promise<string[]> {
   const answer = z.object({ Parameters: z.array(z.object({ Name: z.string() })) });
   const path = `/copilot/applications/${application}/environments`;
@@ -48,24 +48,24 @@ export async function hasService({ application, service }: Target): Promise<bool
   return (await parameter(`/copilot/applications/${application}/components/${service}`)) !== undefined;
 }
 
-/** The parameter that holds the database's password, Copilot's way: `copilot secret init` updates it. */
+/** The parameter with the database's password; `copilot secret init` uses the same name. */
 export function passwordParameter({ application, environment }: Target): string {
   return `/copilot/${application}/${environment}/secrets/DATABASE_PASSWORD`;
 }
 
-/** Whether there is a password for the database; its value stays where it is. */
+/** Whether the parameter with the database's password exists; does not read the value. */
 export async function hasPassword(target: Target): Promise<boolean> {
   return (await parameter(passwordParameter(target))) !== undefined;
 }
 
-/** What the environment's stacks export under this name, or undefined when they do not. */
+/** The value that the environment's stacks export with this name, or undefined. */
 export async function environmentExport(target: Target, name: string): Promise<string | undefined> {
   const answer = z.object({ Exports: z.array(z.object({ Name: z.string(), Value: z.string() })) });
   const { Exports } = await aws(answer, 'cloudformation', 'list-exports');
   return Exports.find(({ Name }) => Name === `${environmentStack(target)}-${name}`)?.Value;
 }
 
-/** The identifier of the environment's database, or undefined when there is none. */
+/** The identifier of the environment's database, or undefined if there is none. */
 export function databaseIdentifier(target: Target): Promise<string | undefined> {
   return environmentExport(target, 'Database');
 }
@@ -75,7 +75,7 @@ export interface Stack {
   outputs: Record<string, string>;
 }
 
-/** A CloudFormation stack, or undefined. */
+/** The CloudFormation stack with this name, or undefined. */
 export async function stack(name: string): Promise<Stack | undefined> {
   const output = z.object({ OutputKey: z.string(), OutputValue: z.string().optional() });
   const answer = z.object({
@@ -100,7 +100,10 @@ export function serviceStack({ application, environment, service }: Target): str
   return `${application}-${environment}-${service}`;
 }
 
-/** Throws Refusal when a stack is in a state that no deployment can start from. */
+/**
+ * Checks that these stacks, if they exist, can be deployed to.
+ * @throws {Refusal} if one of them is in a state in which no deployment can start
+ */
 export async function requireSettled(...names: string[]): Promise<void> {
   for (const name of names) {
     const status = (await stack(name))?.status ?? '';
@@ -120,7 +123,7 @@ export async function requireSettled(...names: string[]): Promise<void> {
   }
 }
 
-/** The address of the environment's load balancer, or undefined when no service has one yet. */
+/** The URL of the environment's load balancer, or undefined before the first service is deployed. */
 export async function loadBalancer(target: Target): Promise<string | undefined> {
   const name = (await stack(environmentStack(target)))?.outputs.PublicLoadBalancerDNSName;
   return name && `http://${name}`;

@@ -7,7 +7,7 @@ import { Refusal } from '../terminal/refusal.ts';
 import { requireTools, type ToolName } from '../terminal/requirements.ts';
 import { identity, regionOf } from './credentials.ts';
 
-/** What a command works on. */
+/** The environment and the service that a command works on. */
 export interface Target {
   application: string;
   service: string;
@@ -16,8 +16,8 @@ export interface Target {
 }
 
 /**
- * Runs one of the commands: checks first what it needs (the tools, and credentials if one of the tools is `aws`), says
- * where it works, and ends with how long it took. Errors come out as lines for the operator, with exit code 1.
+ * Runs a make target: checks its requirements (the tools, and credentials if `aws` is one of them), prints its target and
+ * finally its duration. Errors are printed for the operator, with exit code 1.
  */
 export async function command(
   name: string,
@@ -27,7 +27,7 @@ export async function command(
   const started = performance.now();
   await makeTarget(`make ${name}`, async () => {
     const what = readTarget(process.env);
-    // Copilot, the AWS CLI and the SDK of every language read it from here.
+    // Copilot reads the first, the AWS CLI the second.
     process.env.AWS_REGION = process.env.AWS_DEFAULT_REGION = what.region;
     const account = tools.length === 0 ? '' : await step('tools and credentials', () => prepare(tools));
     const { application, environment, region } = what;
@@ -37,20 +37,25 @@ export async function command(
   });
 }
 
-/** Looks for the tools; gives back the account of the credentials if one of the tools is `aws`. */
+/** Checks the tools; returns the account of the credentials if one of the tools is `aws`. */
 async function prepare(tools: readonly ToolName[]): Promise<string> {
   await requireTools(tools);
   return tools.includes('aws') ? (await identity()).account : '';
 }
 
-/** ENV (default test) and AWS_REGION (default us-west-2), and the names from copilot/. Throws Refusal. */
+/**
+ * The target: ENV (default test), AWS_REGION (default us-west-2), and the names from copilot/.
+ * @throws {Refusal} if there is no such environment
+ */
 export function readTarget(env: NodeJS.ProcessEnv): Target {
   const environments = readdirSync('copilot/environments', { withFileTypes: true })
     .filter((entry) => entry.isDirectory() && entry.name !== 'addons' && entry.name !== 'overrides')
     .map((entry) => entry.name);
   const environment = env.ENV || 'test';
   if (!environments.includes(environment)) {
-    throw new Refusal(`ENV=${environment} is no environment of copilot/environments/: ${environments.join(', ')}`);
+    throw new Refusal(
+      `ENV is ${environment}; it must be an environment of copilot/environments/: ${environments.join(', ')}`,
+    );
   }
   const workspace: { application: string } = parse(readFileSync('copilot/.workspace', 'utf8'));
   return {
@@ -61,7 +66,10 @@ export function readTarget(env: NodeJS.ProcessEnv): Target {
   };
 }
 
-/** Throws Refusal unless the operator types the answer; YES=… in the environment has typed it already. */
+/**
+ * Asks the operator to type the answer; the variable YES replaces it.
+ * @throws {Refusal} on another answer, or without a terminal
+ */
 export async function confirm(question: string, answer: 'yes' | string): Promise<void> {
   if (process.env.YES === '1' && answer === 'yes') return;
   if (process.env.YES === answer) return;

@@ -1,21 +1,21 @@
 import { Failed, output, withoutSecrets } from '../terminal/programs.ts';
 import { Refusal } from '../terminal/refusal.ts';
 
-/** Whom AWS takes us for. */
+/** The identity of the AWS credentials. */
 export interface Identity {
   account: string;
   /** The user or role, as an ARN. */
   arn: string;
 }
 
-/** The region that the commands work in. */
+/** The region of the commands. */
 export function regionOf(env: NodeJS.ProcessEnv): string {
   return env.AWS_REGION || env.AWS_DEFAULT_REGION || 'us-west-2';
 }
 
 /**
- * Whose the credentials are, by asking AWS; for `limitMilliseconds` at most. Throws Refusal when there are none, when
- * they are no good, or when AWS does not answer.
+ * Asks AWS for the identity of the credentials, for `limitMilliseconds` at most.
+ * @throws {Refusal} if there are none, if they are invalid, or if AWS does not answer
  */
 export async function identity(limitMilliseconds = 30_000): Promise<Identity> {
   const question = ['sts', 'get-caller-identity', '--query', '[Account,Arn]', '--output', 'text'];
@@ -28,22 +28,22 @@ export async function identity(limitMilliseconds = 30_000): Promise<Identity> {
   }
 }
 
-/** What to do about credentials that AWS or its command line refused with this message. */
+/** What to do about credentials that AWS or the AWS CLI refused with this message. */
 export function credentialsProblem(message: string): string {
   const profile = process.env.AWS_PROFILE ? ` --profile ${process.env.AWS_PROFILE}` : '';
   if (/Unable to locate credentials|could not be found/.test(message)) {
     return 'no AWS credentials: set AWS_PROFILE to a profile of `aws configure list-profiles`, or run `aws configure`';
   }
   if (/[Ee]xpired/.test(message)) {
-    return `the AWS credentials have expired: \`aws sso login${profile}\`, or however you got them`;
+    return `the AWS credentials have expired: \`aws sso login${profile}\`, or get new ones the way you got these`;
   }
   if (/InvalidClientTokenId|SignatureDoesNotMatch|AuthFailure/.test(message)) {
-    return `AWS knows no such credentials (${process.env.AWS_ACCESS_KEY_ID ? 'AWS_ACCESS_KEY_ID is set' : 'profile' + profile})`;
+    return `the AWS credentials are invalid (${process.env.AWS_ACCESS_KEY_ID ? 'AWS_ACCESS_KEY_ID is set' : 'profile' + profile})`;
   }
-  return `AWS doesn't say whose the credentials are: ${withoutKeys(message.trim())}`;
+  return `cannot check the AWS credentials: ${withoutKeys(message.trim())}`;
 }
 
-/** When a key has a line end in it, the AWS command line quotes the header that the keys are in. */
+/** If a key contains a newline, the AWS CLI quotes the header with the keys. */
 function withoutKeys(message: string): string {
   return withoutSecrets(message).replace(/Credential=[^\s,]+/g, 'Credential=…');
 }

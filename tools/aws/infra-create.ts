@@ -17,12 +17,12 @@ import { newPassword, putPassword } from './database-password.ts';
 import { requireLimits } from './limits.ts';
 import { withProfile } from './profile.ts';
 
-// Everything that a release needs: the application, the database's password, the environment with its database, the
-// image's repository. Each step asks first whether it was done, so that a second run goes on where the first one failed.
+// Creates everything that a release needs: the application, the database's password, the environment with its database and
+// the image repository. Existing ones are skipped, so that a second run continues where the first one failed.
 await command('infra-create', ['copilot', 'aws', 'git'], async (target) => {
   const { application, environment, service } = target;
   requireLimits(target);
-  const tags = await step('what is there already', async () => {
+  const tags = await step('existing resources', async () => {
     const tags = await applicationTags(target);
     requireOurs(tags, target);
     await requireSettled(environmentStack(target), serviceStack(target));
@@ -48,7 +48,7 @@ await command('infra-create', ['copilot', 'aws', 'git'], async (target) => {
     );
   }
   if (!(await hasPassword(target))) {
-    await step("the database's password, made here and kept in SSM Parameter Store", () =>
+    await step("the database's password, generated here and stored in SSM Parameter Store", () =>
       putPassword(target, newPassword()),
     );
   }
@@ -67,13 +67,13 @@ function requireOurs(tags: Record<string, string> | undefined, { application, re
   const owner = tags?.['plusone-source'];
   if (tags && owner !== source()) {
     throw new Refusal(
-      `an application ${application} is already in this account (${region}), made from ${owner ?? 'somewhere else'}, not from ${source()}. ` +
+      `the application ${application} in this account (${region}) belongs to ${owner ?? 'another repository'}, not to ${source()}. ` +
         'Use another account or region, or another name in copilot/.workspace',
     );
   }
 }
 
-/** Where this repository comes from, as a tag: host and path of its remote, else its first commit. */
+/** Identifies this repository in a tag: host and path of its remote, else its first commit. */
 function source(): string {
   const git = (...words: string[]) =>
     execFileSync('git', words, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();

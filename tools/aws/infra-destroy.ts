@@ -19,29 +19,27 @@ import {
 import { command, confirm, type Target } from './command.ts';
 import { copilot } from './copilot.ts';
 
-// Removes an environment and, with the last one, the application. The database leaves a snapshot.
+// Deletes an environment and, with the last one, the application. A snapshot of the database remains.
 await command('infra-destroy', ['copilot', 'aws'], async (target) => {
   const { application, environment, service } = target;
-  const there = await step('what is there', async () => {
+  const existing = await step('existing resources', async () => {
     if (!(await applicationTags(target))) return undefined;
     await requireSettled(serviceStack(target), environmentStack(target));
     const others = (await environmentNames(target)).filter((name) => name !== environment);
     return { others, database: await databaseIdentifier(target) };
   });
-  if (!there) {
+  if (!existing) {
     say(`no application ${application} in ${target.region}: nothing to do`);
     return;
   }
-  const { others, database } = there;
+  const { others, database } = existing;
 
-  say(`\nThis removes ${application}/${environment}: the service and its address, the log of its tasks, the network,`);
-  say(
-    `the database ${database ?? '(none is there)'}${database ? ' — a final snapshot stays —' : ''} and its password.`,
-  );
+  say(`\nThis deletes ${application}/${environment}: the service and its address, the log of its tasks, the network,`);
+  say(`the database ${database ? `${database} (a final snapshot remains)` : '(none exists)'} and its password.`);
   say(
     others.length > 0
-      ? `The application stays, with ${others.join(', ')}.`
-      : 'It is the last environment: the application and its images go too.',
+      ? `The application remains, with ${others.join(', ')}.`
+      : 'It is the last environment: the application and its images are deleted too.',
   );
   await confirm(
     environment === 'prod' ? 'This is prod. Type its name to destroy it:' : 'Are you sure?',
@@ -92,11 +90,11 @@ await command('infra-destroy', ['copilot', 'aws'], async (target) => {
     );
   }
 
-  const stays = await step('what stays', () => leftovers(target, database));
-  say(`\nWhat stays, and costs a little until you delete it:\n${stays}`);
+  const remaining = await step('remaining resources', () => leftovers(target, database));
+  say(`\nThese remain, and cost a little until you delete them:\n${remaining}`);
 });
 
-/** Copilot removes copilot/.workspace together with the application; it is a file of this repository. */
+/** Restores copilot/.workspace, a file of this repository, which Copilot deletes together with the application. */
 async function keepingWorkspace(work: () => Promise<void>): Promise<void> {
   const file = 'copilot/.workspace';
   const kept = readFileSync(file);

@@ -10,16 +10,16 @@ import { command } from './command.ts';
 import { requireLimits } from './limits.ts';
 import { packaged, resources } from './plan.ts';
 
-// What `make infra-create` and `make publish` would create or change. Touches nothing.
+// Shows what `make infra-create` and `make publish` would create or change. Changes nothing.
 await command('infra-plan', ['copilot', 'aws', 'git'], async (target) => {
   const { application, environment, service } = target;
   requireLimits(target);
 
-  const isThere = await step('what is there already', async () => {
+  const exists = await step('existing resources', async () => {
     return (await applicationTags(target)) !== undefined && (await hasEnvironment(target));
   });
-  if (!isThere) {
-    say(`\nNothing of ${application}/${environment} is there. \`make infra-create\` would create`);
+  if (!exists) {
+    say(`\n${application}/${environment} does not exist. \`make infra-create\` would create`);
     say(`\nby Copilot: roles for deployments, a bucket and an image repository; a VPC with two public and two private
 subnets, security groups, an ECS cluster, a service-discovery namespace, a bucket for the load balancer's access logs`);
     say(`\nby copilot/environments/addons/:\n${listAddons('copilot/environments/addons')}`);
@@ -32,7 +32,7 @@ subnets, security groups, an ECS cluster, a service-discovery namespace, a bucke
 
   say(`\n# The environment ${environment}`);
   const env = await step('its templates, from Copilot', () => packaged('env', target));
-  await step('what they would change', async () => {
+  await step('the changes', async () => {
     say(await difference('env', '--name', environment));
     say(await addonsDifference(environmentStack(target), env.addons));
   });
@@ -44,7 +44,7 @@ subnets, security groups, an ECS cluster, a service-discovery namespace, a bucke
   }
   const svc = await step('its templates, from Copilot', () => packaged('svc', target));
   if (await stack(serviceStack(target))) {
-    await step('what they would change', async () => {
+    await step('the changes', async () => {
       say(await difference('svc', '--name', service, '--env', environment));
       say('(UpdateID and Image change with every release.)\n');
       say(await addonsDifference(serviceStack(target), svc.addons));
@@ -67,7 +67,7 @@ function listAddons(folder: string): string {
     .join('\n');
 }
 
-/** Copilot's own account of what would change. Its exit code 1 says that something would. */
+/** Copilot's own diff. It exits with 1 if there are changes. */
 async function difference(what: 'env' | 'svc', ...words: string[]): Promise<string> {
   try {
     return await output('copilot', [what, 'package', ...words, '--diff']);
@@ -77,7 +77,7 @@ async function difference(what: 'env' | 'svc', ...words: string[]): Promise<stri
   }
 }
 
-/** Of its addons Copilot says only that they changed: the difference between the template there and the one here. */
+/** The diff between the deployed template of the addons and the one here: Copilot's diff only says that they changed. */
 async function addonsDifference(parent: string, here: string): Promise<string> {
   const answer = z.object({ StackResources: z.array(z.object({ PhysicalResourceId: z.string() })) });
   const nested = await aws(
@@ -110,7 +110,7 @@ async function addonsDifference(parent: string, here: string): Promise<string> {
   }
 }
 
-/** Copilot uploads the code of a function as it deploys, so only a deployed template has its place in S3. */
+/** Copilot uploads the code of a function when it deploys, so only a deployed template has its location in S3. */
 function withoutCode(template: string): string {
   return template.replace(/^( *)Code:(?: +\S+|(?:\n\1 +S3\w+: .*)+)$/gm, '$1Code: (uploaded by Copilot)');
 }

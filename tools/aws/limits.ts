@@ -5,7 +5,7 @@ import { type Overrides, readOverrides } from '../../manifest/overrides.ts';
 import { Refusal } from '../terminal/refusal.ts';
 import type { Target } from './command.ts';
 
-/** MiB of memory by units of cpu: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-services.html */
+/** MiB of memory by CPU units: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-services.html */
 const fargateMemory: Readonly<Record<number, readonly number[]>> = {
   256: [512, 1024, 2048],
   512: steps(1024, 4096, 1024),
@@ -29,10 +29,11 @@ function steps(from: number, to: number, by: number): number[] {
 }
 
 /**
- * What AWS would refuse or do otherwise than declared, and Copilot lets through: sizes that Fargate doesn't have,
- * numbers of health checks out of range, and a container that is killed before it may finish. One line each; none when
- * all is well. The ranges are those of the CloudFormation reference of AWS::ECS::TaskDefinition HealthCheck and
- * AWS::ElasticLoadBalancingV2::TargetGroup. Throws a DocumentError for a manifest that isn't one.
+ * What Copilot accepts but AWS would refuse or do otherwise: sizes that Fargate doesn't have, values of health checks that
+ * are out of range, and a container that would be killed before its grace period ends. Returns a line for each. The ranges
+ * are those in the CloudFormation reference of AWS::ECS::TaskDefinition HealthCheck and
+ * AWS::ElasticLoadBalancingV2::TargetGroup.
+ * @throws {DocumentError} for an invalid manifest
  */
 export function broken(
   manifest: string,
@@ -47,13 +48,13 @@ export function broken(
   const within = (name: string, value: number | undefined, least: number, most: number) =>
     expect(
       value === undefined || (value >= least && value <= most),
-      `${name} is ${value}, and AWS takes ${least} to ${most}`,
+      `${name} is ${value}; it must be from ${least} to ${most}`,
     );
 
   const { cpu = 256, memory = 512 } = fields;
   const sizes = fargateMemory[cpu];
-  expect(sizes !== undefined, `cpu is ${cpu}, and Fargate has ${Object.keys(fargateMemory).join(', ')}`);
-  expect(!sizes || sizes.includes(memory), `memory is ${memory}, and Fargate has ${sizes?.join(', ')} with cpu ${cpu}`);
+  expect(sizes !== undefined, `cpu is ${cpu}; Fargate has ${Object.keys(fargateMemory).join(', ')}`);
+  expect(!sizes || sizes.includes(memory), `memory is ${memory}; Fargate has ${sizes?.join(', ')} with cpu ${cpu}`);
 
   const container = fields.image?.healthcheck;
   within('image.healthcheck.interval', container?.interval, 5, 300);
@@ -86,11 +87,14 @@ export function broken(
   return found;
 }
 
-/** Throws Refusal with everything that is broken in the workspace for the target's environment. */
+/**
+ * Checks the limits of AWS for the target's environment.
+ * @throws {Refusal} with everything that AWS would refuse
+ */
 export function requireLimits(target: Target): void {
   const folder = `copilot/${target.service}`;
   const patches = `${folder}/overrides/cfn.patches.yml`;
   const found = broken(readFileSync(`${folder}/manifest.yml`, 'utf8'), readOverrides(patches, patches), target);
   if (found.length > 0)
-    throw new Refusal(`${folder}/ has what AWS would refuse:\n${found.map((line) => `  ${line}`).join('\n')}`);
+    throw new Refusal(`AWS would refuse ${folder}/:\n${found.map((line) => `  ${line}`).join('\n')}`);
 }

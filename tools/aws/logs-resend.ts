@@ -13,7 +13,7 @@ const counts = z.object({
   }),
 });
 
-// Has the log shipper take up what it could not store, from the dead-letter queue.
+// Has the log shipper process the dead-letter queue: the log lines that could not be stored.
 await command('logs-resend', ['aws'], async (target) => {
   const stack = environmentStack(target);
   const mapping = await environmentExport(target, 'ResendLogs');
@@ -41,6 +41,6 @@ await command('logs-resend', ['aws'], async (target) => {
     }
     return now;
   }).finally(() => switched('--no-enabled'));
-  if (after > 0) throw new Refusal(`${after} of ${before} are left: aws logs tail /aws/lambda/${stack}-log-shipper`);
+  if (after > 0) throw new Refusal(`${after} of ${before} remain: aws logs tail /aws/lambda/${stack}-log-shipper`);
   say('\nAll of them are stored.');
 });

@@ -1,7 +1,7 @@
 import { attached } from '../terminal/programs.ts';
 import { command } from './command.ts';
 
-// The service's log as it comes, until Ctrl-C.
+// Follows the service's log until Ctrl-C.
 await command('logs-aws', ['copilot', 'aws'], async ({ service, environment }) => {
   await attached('copilot', [
     'svc',

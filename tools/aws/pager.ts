@@ -4,15 +4,15 @@ import { say, step } from '../terminal/progress.ts';
 import { Refusal } from '../terminal/refusal.ts';
 import { aws, environmentExport, environmentStack, serviceStack, UPTIME_REGION } from './cloud.ts';
 import { command, type Target } from './command.ts';
-import { secretly } from './database-password.ts';
+import { awsWithSecret } from './database-password.ts';
 
-/** An Amazon CloudWatch integration of PagerDuty. Events of one alarm have one key there, so that it resolves by itself. */
+/** PagerDuty's Amazon CloudWatch integration. Events of an alarm have the same key, so the incident resolves with it. */
 const PAGERDUTY = 'https://events.pagerduty.com/integration';
 
-// Has PagerDuty, or another HTTP endpoint, subscribe to the topic of what pages. The key comes from PAGERDUTY_KEY or from
-// standard input; it is part of the endpoint, so it goes the way of a secret.
+// Subscribes PagerDuty, or another HTTP endpoint, to the topic of alarms that page. The key comes from PAGERDUTY_KEY or
+// from stdin; it is part of the endpoint, so the endpoint is treated as a secret.
 await command('pager', ['aws'], async (target) => {
-  const topic = await step('the topic of what pages', () => environmentExport(target, 'PageTopic'));
+  const topic = await step('the topic for pages', () => environmentExport(target, 'PageTopic'));
   if (topic === undefined) {
     throw new Refusal(
       `${environmentStack(target)} has no topic for pages: ENV=${target.environment} make infra-create`,
@@ -23,18 +23,18 @@ await command('pager', ['aws'], async (target) => {
   if (protocol !== 'https' && protocol !== 'http')
     throw new Refusal('PAGER_ENDPOINT must begin with https:// or http://');
   await step('its subscription', () =>
-    secretly({ TopicArn: topic, Protocol: protocol, Endpoint: endpoint }, 'sns', 'subscribe'),
+    awsWithSecret({ TopicArn: topic, Protocol: protocol, Endpoint: endpoint }, 'sns', 'subscribe'),
   );
   const outside = await uptimeTopic(target);
   if (outside !== undefined) {
-    await step(`that of the checks from outside, in ${UPTIME_REGION}`, () =>
-      secretly(
+    await step(`the subscription to the uptime checks, in ${UPTIME_REGION}`, () =>
+      awsWithSecret(
         { TopicArn: outside, Protocol: protocol, Endpoint: endpoint },
         ...['sns', 'subscribe', '--region', UPTIME_REGION],
       ),
     );
   }
-  say('\nThe endpoint gets a confirmation request first; PagerDuty answers it by itself.');
+  say('\nThe endpoint first gets a confirmation request, which PagerDuty answers automatically.');
 });
 
 /** The topic of `make uptime`; undefined without it. */

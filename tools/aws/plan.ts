@@ -8,14 +8,14 @@ import type { Target } from './command.ts';
 
 const template = z.object({ Resources: z.record(z.string(), z.object({ Type: z.string() })) });
 
-/** The resources of a CloudFormation template: `type logical-id`, in its order. */
+/** The resources of a CloudFormation template as `type logical-id`, in their order. */
 export function resources(text: string): string[] {
-  // CloudFormation's own tags (!Ref) are no matter here.
+  // CloudFormation's tags such as !Ref are irrelevant here, so their warnings are hidden.
   const { Resources } = template.parse(parse(text, { logLevel: 'silent' }));
   return Object.entries(Resources).map(([name, { Type }]) => `${Type.padEnd(44)} ${name}`);
 }
 
-/** The templates that Copilot would deploy, by the name of their file. */
+/** The templates that Copilot would deploy. */
 export async function packaged(what: 'env' | 'svc', { service, environment }: Target, ...flags: string[]) {
   const folder = mkdtempSync(join(tmpdir(), 'plusone-'));
   try {

@@ -1,4 +1,4 @@
-// The credentials of the environment, the way a profile's `credential_process` gives them (see profile.ts).
+// Prints the credentials of the environment in the format of a profile's `credential_process` (see profile.ts).
 const { AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN } = process.env;
 process.stdout.write(
   JSON.stringify({

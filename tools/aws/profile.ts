@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 
 /**
- * `copilot env init` takes credentials from a named profile only, or on the command line, where others can read them.
- * Credentials that are in the environment get a profile for the time of the work: its file holds no secret, but names
- * a command that prints them (https://docs.aws.amazon.com/sdkref/latest/guide/feature-process-credentials.html).
+ * Runs `work` with a named profile. `copilot env init` accepts credentials only from one, or as arguments, which other users
+ * can read. For credentials in the environment this is a temporary profile; its file contains no secret, but names a command
+ * that prints them (https://docs.aws.amazon.com/sdkref/latest/guide/feature-process-credentials.html).
  */
 export async function withProfile(
   region: string,
@@ -17,7 +17,7 @@ export async function withProfile(
   const folder = mkdtempSync(join(tmpdir(), 'plusone-'));
   try {
     const printer = resolve(import.meta.dirname, 'print-credentials.ts');
-    // `env` only because the SDK in Copilot takes a value that begins with a quote for ended at the next one.
+    // `env` only because for Copilot's SDK a value that begins with a quote ends at the next quote.
     const profile = [
       '[profile environment]',
       `region = ${region}`,

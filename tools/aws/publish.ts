@@ -15,19 +15,19 @@ import { command } from './command.ts';
 import { copilot } from './copilot.ts';
 import { requireLimits } from './limits.ts';
 
-// Builds the image from this tree, pushes it tagged with the commit, rolls the service and waits until it is stable.
+// Builds the image from this working tree, pushes it tagged with the commit, updates the service and waits until it is stable.
 await command('publish', ['copilot', 'aws', 'docker', 'git'], async (target, account) => {
   const { environment, service } = target;
   const { AWS_ACCOUNT } = process.env;
   if (!AWS_ACCOUNT)
     throw new Refusal(`AWS_ACCOUNT is missing: AWS_ACCOUNT=${account} make publish, if this account is the right one`);
   if (AWS_ACCOUNT !== account)
-    throw new Refusal(`AWS_ACCOUNT is ${AWS_ACCOUNT}, and the credentials belong to ${account}`);
+    throw new Refusal(`AWS_ACCOUNT is ${AWS_ACCOUNT}, but the credentials belong to ${account}`);
   requireLimits(target);
-  await step('what is there already', async () => {
+  await step('existing resources', async () => {
     if (!(await hasEnvironment(target)) || !(await hasService(target))) {
       throw new Refusal(
-        `${target.application}/${environment} is not there in ${target.region}: ENV=${environment} make infra-create`,
+        `${target.application}/${environment} does not exist in ${target.region}: ENV=${environment} make infra-create`,
       );
     }
     await requireSettled(environmentStack(target), serviceStack(target));
@@ -36,22 +36,22 @@ await command('publish', ['copilot', 'aws', 'docker', 'git'], async (target, acc
   const tag = await imageTag();
   const start = Date.now();
   const deploy = ['svc', 'deploy', '--name', service, '--env', environment, '--tag', tag];
-  await step(`image ${tag} and its roll-out`, () => copilot(deploy)).catch(async (error: unknown) => {
-    remark(await lastWords(serviceStack(target), start));
+  await step(`image ${tag} and its rollout`, () => copilot(deploy)).catch(async (error: unknown) => {
+    remark(await recentLog(serviceStack(target), start));
     throw error;
   });
   say(`\n${tag} is live at ${await loadBalancer(target)}`);
 });
 
-/** The commit, marked when the tree holds something else. */
+/** The commit, with `-dirty` if the working tree has other changes. */
 async function imageTag(): Promise<string> {
   const commit = await output('git', ['rev-parse', '--short=12', 'HEAD']);
   const changes = await output('git', ['status', '--porcelain']);
   return changes ? `${commit}-dirty` : commit;
 }
 
-/** What the tasks have logged since a time: after a failed release the reason is often there. */
-async function lastWords(name: string, since: number): Promise<string> {
+/** The latest log lines of the tasks since a time, which often have the reason of a failed release. */
+async function recentLog(name: string, since: number): Promise<string> {
   const group = `/copilot/${name}`;
   try {
     const answer = z.object({ events: z.array(z.object({ logStreamName: z.string(), message: z.string() })) });
@@ -59,12 +59,14 @@ async function lastWords(name: string, since: number): Promise<string> {
       answer,
       ...['logs', 'filter-log-events', '--log-group-name', group, '--start-time', String(since)],
     );
-    const words = events.filter(({ message }) => !message.includes('"msg":"request"'));
-    const lines = words.slice(-20).map(({ logStreamName, message }) => `  ${logStreamName.split('/')[1]}  ${message}`);
-    return `\nThe last that the tasks logged (${group}):\n${lines.join('\n') || '  nothing'}`;
+    const relevant = events.filter(({ message }) => !message.includes('"msg":"request"'));
+    const lines = relevant
+      .slice(-20)
+      .map(({ logStreamName, message }) => `  ${logStreamName.split('/')[1]}  ${message}`);
+    return `\nThe latest log lines of the tasks (${group}):\n${lines.join('\n') || '  nothing'}`;
   } catch (error) {
-    // The first release of a service takes its log group with it when it is rolled back.
-    if (error instanceof Failed) return `\nThe tasks' log ${group} is gone with the release.`;
+    // The rollback of a service's first release deletes its log group.
+    if (error instanceof Failed) return `\nThe tasks' log ${group} was deleted with the release.`;
     throw error;
   }
 }

@@ -4,7 +4,7 @@ import { Refusal } from '../terminal/refusal.ts';
 import { loadBalancer } from './cloud.ts';
 import { command } from './command.ts';
 
-// The black-box suite against what is deployed: the environment's load balancer, or LOAD_BALANCER.
+// Runs the integration tests against the environment's load balancer, or LOAD_BALANCER.
 const given = process.env.LOAD_BALANCER;
 await command('remote_validation', given ? [] : ['aws'], async (target) => {
   const url = given ? (given.includes('://') ? given : `http://${given}`) : await loadBalancer(target);

@@ -3,10 +3,10 @@ import { step } from '../terminal/progress.ts';
 import { Refusal } from '../terminal/refusal.ts';
 import { databaseIdentifier, hasEnvironment } from './cloud.ts';
 import { command, confirm } from './command.ts';
-import { newPassword, putPassword, secretly } from './database-password.ts';
+import { awsWithSecret, newPassword, putPassword } from './database-password.ts';
 
-// A new password for the database: first in SSM, where a task looks again when MySQL refuses what it has, then in RDS.
-// Connections that are open stay. When it fails half-way, run it again.
+// Changes the database's password: first in SSM, which a task reads again when MySQL refuses its password, then in RDS. Open
+// connections stay open. If it fails halfway, it can be run again.
 await command('rotate-password', ['aws'], async (target) => {
   const database = (await hasEnvironment(target)) ? await databaseIdentifier(target) : undefined;
   if (!database) throw new Refusal(`${target.application}/${target.environment} has no database: make infra-create`);
@@ -16,7 +16,7 @@ await command('rotate-password', ['aws'], async (target) => {
   await step('the parameter in SSM', () => putPassword(target, password, { overwrite: true }));
   await step('the database', async () => {
     const change = { DBInstanceIdentifier: database, MasterUserPassword: password, ApplyImmediately: true };
-    await secretly(change, 'rds', 'modify-db-instance');
+    await awsWithSecret(change, 'rds', 'modify-db-instance');
     await output('aws', ['rds', 'wait', 'db-instance-available', '--db-instance-identifier', database]);
   });
 });

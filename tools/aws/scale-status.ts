@@ -8,7 +8,7 @@ const MINUTES = 15;
 const RUNS = 10;
 const FIXED = 'a fixed count: the scaler changes nothing until count in the manifest has a range';
 
-// How many tasks run, and what the scaler saw and did in its last runs, and why.
+// Shows the number of tasks and the scaler's last runs: its readings, its decisions and their reasons.
 await command('scale-status', ['aws'], async (target) => {
   const scale = await currentScale(target);
   if (scale === undefined) {

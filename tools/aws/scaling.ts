@@ -2,14 +2,14 @@ import { z } from 'zod';
 import { aws, environmentStack, serviceStack, stack } from './cloud.ts';
 import type { Target } from './command.ts';
 
-/** How many tasks a service has, should have and may have. */
+/** The running, desired and allowed numbers of tasks of a service. */
 export interface Scale {
   readonly cluster: string;
-  /** The name that ECS has for the service. */
+  /** The name of the service in ECS. */
   readonly service: string;
   readonly desired: number;
   readonly running: number;
-  /** The limits of the scalable target; undefined when the count is fixed. */
+  /** The limits of the scalable target; undefined if the count is fixed. */
   readonly bounds: { readonly min: number; readonly max: number } | undefined;
 }
 
@@ -28,15 +28,15 @@ const run = z.object({
   reason: z.string(),
   seen: observation.optional(),
 });
-/** One run of the scaler, as it logged it. */
+/** The log line of a run of the scaler. */
 export type Run = z.output<typeof run>;
 
-/** The name of the function, which copilot/plusone/addons/scaler.yml gives it. */
+/** The function's name in copilot/plusone/addons/scaler.yml. */
 export function scalerFunction(target: Target): string {
   return `${serviceStack(target)}-scaler`;
 }
 
-/** The service's count now; undefined when it is not deployed. */
+/** The service's current scale; undefined if it is not deployed. */
 export async function currentScale(target: Target): Promise<Scale | undefined> {
   const cluster = (await stack(environmentStack(target)))?.outputs.ClusterId;
   if (cluster === undefined) return undefined;
@@ -63,13 +63,16 @@ export async function currentScale(target: Target): Promise<Scale | undefined> {
   };
 }
 
-/** What the scaler logged since a time (milliseconds since 1970), oldest first. Throws Failed when it has no log. */
+/**
+ * The scaler's runs since a time (milliseconds since the Unix epoch), oldest first.
+ * @throws {Failed} if it has no log
+ */
 export async function scalerRuns(target: Target, since: number): Promise<Run[]> {
   const answer = z.object({ events: z.array(z.object({ message: z.string() })) });
   const group = ['--log-group-name', `/aws/lambda/${scalerFunction(target)}`, '--start-time', String(since)];
   const { events } = await aws(answer, 'logs', 'filter-log-events', ...group);
   return events.flatMap(({ message }) => {
-    // Lambda has lines of its own in between.
+    // Lambda logs lines of its own.
     if (!message.startsWith('{')) return [];
     const { success, data } = run.safeParse(JSON.parse(message));
     return success ? [data] : [];

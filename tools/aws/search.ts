@@ -16,7 +16,7 @@ const found = z.union([
 
 // Searches the logs of the environment in its OpenSearch domain: QUERY='level:error AND status:500' SINCE=1h make search,
 // or SEARCH=failed make search for one of the saved searches of tools/dashboard/panels.ts.
-// The domain is in the VPC, so the function that writes it is asked.
+// The domain is in the VPC, so the log shipper runs the query.
 await command('search', ['aws'], async (target) => {
   const { query, minutes } = readSearch(process.env);
   const name = `${environmentStack(target)}-log-shipper`;
@@ -25,7 +25,7 @@ await command('search', ['aws'], async (target) => {
   try {
     const payload = join(folder, 'search.json');
     writeFileSync(payload, JSON.stringify({ search: { query, minutes, size: LINES } }));
-    // `fileb://` is read alike by versions 1 and 2 of the AWS command line.
+    // Versions 1 and 2 of the AWS CLI treat `fileb://` the same.
     const words = ['--function-name', name, '--payload', `fileb://${payload}`, file];
     await output('aws', ['lambda', 'invoke', ...words]).catch((error: unknown) => {
       if (error instanceof Failed && error.stderr.includes('ResourceNotFoundException')) {
@@ -37,7 +37,7 @@ await command('search', ['aws'], async (target) => {
     });
     const answer = found.parse(JSON.parse(readFileSync(file, 'utf8')));
     if ('errorMessage' in answer) throw new Refusal(answer.errorMessage);
-    // As in a log, the newest line is the last.
+    // As in a log, the newest line comes last.
     for (const line of answer.lines.toReversed()) say(JSON.stringify(line));
     remark(`${answer.lines.length} of ${answer.total} lines of the last ${minutes} minutes`);
   } finally {

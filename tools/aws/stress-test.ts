@@ -5,8 +5,8 @@ import { say, step } from '../terminal/progress.ts';
 import { Refusal } from '../terminal/refusal.ts';
 import { command } from './command.ts';
 
-// A small load test: readers and writers in the ratio 9 : 1, against LOAD_BALANCER or the service on this machine. It may
-// run against a service in use: its usernames are random and as long as allowed, and it deletes them at the end.
+// A small load test with 9 reads per write, against LOAD_BALANCER or the service on this machine. It may run against a
+// service in use: its usernames are random and of the maximum length, and it deletes them at the end.
 const SLOWEST_MILLISECONDS = 500;
 const USERS = 50;
 
@@ -45,7 +45,7 @@ await command('stress_test', [], async () => {
   if (p99 > SLOWEST_MILLISECONDS) throw new Refusal(`p99 is ${p99} ms, above ${SLOWEST_MILLISECONDS} ms`);
 });
 
-/** Throws Refusal when nothing ready is there. */
+/** @throws {Refusal} if the service is not ready */
 async function requireAnswer(url: string): Promise<void> {
   const problem = await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(10_000) }).then(
     ({ ok, status }) => (ok ? undefined : `answers /readyz with ${status}`),
@@ -57,6 +57,6 @@ async function requireAnswer(url: string): Promise<void> {
 function number(name: string, otherwise: number): number {
   const value = Number(process.env[name] || otherwise);
   if (!Number.isInteger(value) || value < 1)
-    throw new Refusal(`${name}=${process.env[name]} is no whole number above 0`);
+    throw new Refusal(`${name} is ${process.env[name]}; it must be a whole number above 0`);
   return value;
 }

@@ -6,30 +6,30 @@ import { Refusal } from '../terminal/refusal.ts';
 import { loadBalancer, serviceStack, UPTIME_REGION } from './cloud.ts';
 import { command, confirm, type Target } from './command.ts';
 
-/** The user that is asked for. The date says nothing of anybody. */
+/** The user that the checks request; not a real person's birthday. */
 const PROBE = { user: 'uptime', dateOfBirth: '2000-01-01' };
 
 function uptimeStack(target: Target): string {
   return `${serviceStack(target)}-uptime`;
 }
 
-// Has the service asked from outside: by Pingdom when PINGDOM_TOKEN is set, else by Route 53.
+// Creates external uptime checks: by Pingdom if PINGDOM_TOKEN is set, else by Route 53.
 await command('uptime', ['aws'], async (target) => {
   setGlobalProxyFromEnv();
   const address = process.env.LOAD_BALANCER || (await loadBalancer(target));
   if (!address) throw new Refusal(`no load balancer yet: ENV=${target.environment} make publish, or set LOAD_BALANCER`);
   const url = readUrl(address);
   const { PINGDOM_TOKEN: token } = process.env;
-  const who = token ? 'Pingdom, by its API' : 'Route 53, from about 16 places ($4.00 a month with its alarms)';
+  const who = token ? 'Pingdom' : 'Route 53, from about 16 locations ($4.00 a month with its alarms)';
   await confirm(
-    `This stores the user “${PROBE.user}” at ${url.origin}, and has it asked for from outside by ${who}. Are you sure?`,
+    `This stores the user “${PROBE.user}” at ${url.origin}, and creates checks that request it by ${who}. Are you sure?`,
     'yes',
   );
   await step(`the user ${PROBE.user}`, () => putProbe(url));
   await step(token ? 'checks of Pingdom' : `the stack ${uptimeStack(target)} in ${UPTIME_REGION}`, () =>
     token ? pingdom(target, url, token) : route53(target, url),
   );
-  say(token ? '' : `\nNext: ENV=${target.environment} make pager, for its pages too`);
+  say(token ? '' : `\nNext: ENV=${target.environment} make pager, to be paged by these checks`);
 });
 
 function readUrl(address: string): URL {
@@ -75,7 +75,7 @@ async function route53(target: Target, url: URL): Promise<void> {
   ]);
 }
 
-/** Makes or updates Pingdom's two checks, by their names: https://docs.pingdom.com/api/#tag/Checks */
+/** Creates or updates Pingdom's two checks, which are found by name: https://docs.pingdom.com/api/#tag/Checks */
 async function pingdom(target: Target, url: URL, token: string): Promise<void> {
   const base = process.env.PINGDOM_URL || 'https://api.pingdom.com/api/3.1';
   const call = async (method: string, path: string, body?: object): Promise<unknown> => {

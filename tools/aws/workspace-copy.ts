@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { parseDocument } from 'yaml';
 import { cleanEnvironment } from '../process/clean-environment.ts';
 
-/** A copy of this tree, a git repository of its own, in which commands run and files are changed. */
+/** A copy of this working tree, as a separate Git repository, in which commands run and files are changed. */
 export class Workspace {
   readonly folder = mkdtempSync(join(tmpdir(), 'plusone-rehearsal-'));
   /** The programs that were started here, with their arguments. */
@@ -13,7 +13,7 @@ export class Workspace {
 
   constructor() {
     const files = execFileSync('git', ['ls-files', '-zco', '--exclude-standard'], { encoding: 'utf8' }).split('\0');
-    // In a copy of this tree it is a link, which .gitignore does not know.
+    // In a copy it is a symbolic link, which .gitignore does not match.
     const ours = files.filter((file) => file !== '' && file !== 'node_modules');
     for (const file of ours) cpSync(file, join(this.folder, file));
     symlinkSync(join(process.cwd(), 'node_modules'), join(this.folder, 'node_modules'));
@@ -21,7 +21,7 @@ export class Workspace {
     this.commit();
   }
 
-  /** Commits everything and gives back the commit as image tags have it. */
+  /** Commits everything and returns the commit in the form of an image tag. */
   commit(): string {
     this.git('add', '--all');
     this.git(
@@ -46,7 +46,7 @@ export class Workspace {
     writeFileSync(path, after);
   }
 
-  /** Sets values in the manifest, by their paths. */
+  /** Sets values at these paths in the manifest. */
   declare(values: Readonly<Record<string, unknown>>): void {
     this.edit('copilot/plusone/manifest.yml', (text) => {
       const manifest = parseDocument(text);
@@ -56,21 +56,21 @@ export class Workspace {
   }
 
   /**
-   * Runs one of this tree's programs, or another, to its end, with these variables and none of the shell's that this
-   * project's programs read. It has no terminal: its questions end it.
+   * Runs a program of this working tree, or another one, to its end: with these variables, without those of the shell that
+   * this project's programs read, and without a terminal, so that a question fails.
    */
   async run(program: string, words: string[] = [], variables: NodeJS.ProcessEnv = {}) {
     const { ended, output } = this.start(program, words, variables);
     return { code: await ended, output: output() };
   }
 
-  /** The same, while it goes on. */
+  /** Starts a program in the same way without waiting for its end. */
   start(program: string, words: string[] = [], variables: NodeJS.ProcessEnv = {}) {
     this.started.push([program, ...words].join(' '));
     const line = program.endsWith('.ts') ? [process.execPath, program, ...words] : [program, ...words];
     const [file = '', ...rest] = line;
     const env = { ...cleanEnvironment(), ...variables };
-    // A group of its own, which ends together: the commands start programs.
+    // A separate process group, because the commands start child processes that `stop` must end too.
     const child = spawn(file, rest, { cwd: this.folder, env, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
     let output = '';
     for (const stream of [child.stdout, child.stderr]) {

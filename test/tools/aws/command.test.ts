@@ -13,7 +13,7 @@ describe('what a command works on', () => {
 
   it('names the environments when ENV is none of them', () => {
     expect(() => readTarget({ ENV: 'production' })).to.throw(
-      'ENV=production is no environment of copilot/environments/: prod, test',
+      'ENV is production; it must be an environment of copilot/environments/: prod, test',
     );
   });
 });

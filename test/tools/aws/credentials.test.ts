@@ -11,6 +11,6 @@ describe('credentials that do not work', () => {
     ).to.match(/have expired/);
     expect(
       credentialsProblem('An error occurred (InvalidClientTokenId) when calling the GetCallerIdentity operation'),
-    ).to.match(/knows no such credentials/);
+    ).to.match(/are invalid/);
   });
 });

@@ -20,7 +20,7 @@ import { isSame, Template } from '../../../eject/template.ts';
 import { detach, drop, retain } from '../../../eject/transform.ts';
 import { readManifest } from '../../../manifest/manifest.ts';
 import { aws } from '../../../tools/aws/cloud.ts';
-import { acceptsAnyone } from '../../../tools/aws/endpoint.ts';
+import { isEmulator } from '../../../tools/aws/endpoint.ts';
 import { cleanEnvironment } from '../../../tools/process/clean-environment.ts';
 import { skip, skipWithout } from '../../skip.ts';
 
@@ -42,7 +42,7 @@ async function missing(): Promise<string | undefined> {
     (tool) => spawnSync(tool, [tool === 'docker' ? 'info' : '--version'], { stdio: 'ignore' }).status !== 0,
   );
   if (tools.length > 0) return `it needs ${tools.join(', ')}`;
-  return (await acceptsAnyone()) ? undefined : 'it needs an AWS-compatible emulator';
+  return (await isEmulator()) ? undefined : 'it needs an AWS-compatible emulator';
 }
 
 describe('the way out of Copilot', function () {

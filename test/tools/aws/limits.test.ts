@@ -30,20 +30,20 @@ describe('the limits of AWS that Copilot does not check', () => {
 
   it('name the sizes that Fargate has', () => {
     expect(brokenWith({ cpu: 513 })).to.deep.equal([
-      'prod: cpu is 513, and Fargate has 256, 512, 1024, 2048, 4096, 8192, 16384',
+      'prod: cpu is 513; Fargate has 256, 512, 1024, 2048, 4096, 8192, 16384',
     ]);
   });
 
   it('name the memory that goes with a size', () => {
     expect(brokenWith({ cpu: 256, memory: 4096 })).to.deep.equal([
-      'prod: memory is 4096, and Fargate has 512, 1024, 2048 with cpu 256',
+      'prod: memory is 4096; Fargate has 512, 1024, 2048 with cpu 256',
     ]);
   });
 
   it('hold for the container health check', () => {
     expect(brokenWith({ 'image.healthcheck.retries': 11, 'image.healthcheck.timeout': '1s' })).to.deep.equal([
-      'prod: image.healthcheck.timeout is 1, and AWS takes 2 to 60',
-      'prod: image.healthcheck.retries is 11, and AWS takes 1 to 10',
+      'prod: image.healthcheck.timeout is 1; it must be from 2 to 60',
+      'prod: image.healthcheck.retries is 11; it must be from 1 to 10',
     ]);
   });
 
@@ -75,7 +75,7 @@ describe('the limits of AWS that Copilot does not check', () => {
 
   it('refuse a stop time-out that Fargate does not have', () => {
     expect(broken(manifest, stopping(121), { application: 'plusone', environment: 'prod' })).to.deep.equal([
-      'prod: StopTimeout is 121, and AWS takes 2 to 120',
+      'prod: StopTimeout is 121; it must be from 2 to 120',
     ]);
   });
 });

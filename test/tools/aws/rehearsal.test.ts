@@ -8,7 +8,7 @@ import { expect } from 'chai';
 import { z } from 'zod';
 import * as cloud from '../../../tools/aws/cloud.ts';
 import { readTarget } from '../../../tools/aws/command.ts';
-import { acceptsAnyone } from '../../../tools/aws/endpoint.ts';
+import { isEmulator } from '../../../tools/aws/endpoint.ts';
 import { Workspace } from '../../../tools/aws/workspace-copy.ts';
 import { output } from '../../../tools/terminal/programs.ts';
 import { commandsTypedBy, programOf } from '../../readme/readme.ts';
@@ -30,7 +30,7 @@ async function missing(): Promise<string | undefined> {
     (tool) => spawnSync(tool, [tool === 'docker' ? 'info' : '--version'], { stdio: 'ignore' }).status !== 0,
   );
   if (tools.length > 0) return `it needs ${tools.join(', ')}`;
-  if (process.env.REHEARSE_IN_ACCOUNT || (await acceptsAnyone())) return undefined;
+  if (process.env.REHEARSE_IN_ACCOUNT || (await isEmulator())) return undefined;
   return 'no AWS-compatible endpoint answers here (make rehearse has the way to use AWS itself)';
 }
 
@@ -45,7 +45,7 @@ describe('the rehearsal', function () {
     const reason = await missing();
     if (reason) return skipWithout(this, 'aws', reason);
     process.env.AWS_REGION = process.env.AWS_DEFAULT_REGION = target.region;
-    isEmulated = await acceptsAnyone();
+    isEmulated = await isEmulator();
     account = (await output('aws', ['sts', 'get-caller-identity', '--query', 'Account', '--output', 'text'])).trim();
     setGlobalProxyFromEnv();
     if (isEmulated && !process.env.RDS_CA)
@@ -114,9 +114,7 @@ describe('the rehearsal', function () {
 
     it('infra-create refuses a size that Fargate does not have', async () => {
       workspace.declare({ 'environments.test.cpu': 513 });
-      expect(await refuses('tools/aws/infra-create.ts', { YES: '1' })).to.contain(
-        'test: cpu is 513, and Fargate has 256',
-      );
+      expect(await refuses('tools/aws/infra-create.ts', { YES: '1' })).to.contain('test: cpu is 513; Fargate has 256');
       workspace.declare({ 'environments.test.cpu': 256 });
     });
   });
@@ -170,7 +168,7 @@ describe('the rehearsal', function () {
       try {
         const { code, output: said } = await other.run('tools/aws/infra-create.ts', [], { YES: '1' });
         expect(code).to.equal(1);
-        expect(said).to.contain('an application plusone is already in this account');
+        expect(said).to.contain('the application plusone in this account');
       } finally {
         other.remove();
       }
@@ -212,7 +210,7 @@ describe('the rehearsal', function () {
 
     it('refuses when the credentials belong to another account', async () => {
       const said = await refuses('tools/aws/publish.ts', { AWS_ACCOUNT: '000000000000' });
-      expect(said).to.contain(`AWS_ACCOUNT is 000000000000, and the credentials belong to ${account}`);
+      expect(said).to.contain(`AWS_ACCOUNT is 000000000000, but the credentials belong to ${account}`);
     });
 
     it('brings the service up behind the load balancer, tagged with the commit', async () => {

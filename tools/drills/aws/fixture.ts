@@ -3,7 +3,7 @@ import { cpus } from 'node:os';
 import { loadBalancer } from '../../aws/cloud.ts';
 import { confirm, readTarget } from '../../aws/command.ts';
 import { identity } from '../../aws/credentials.ts';
-import { acceptsAnyone } from '../../aws/endpoint.ts';
+import { isEmulator } from '../../aws/endpoint.ts';
 import { Workspace } from '../../aws/workspace-copy.ts';
 import { Refusal } from '../../terminal/refusal.ts';
 import type { Environment, Fixture } from '../drill.ts';
@@ -72,7 +72,7 @@ export async function openAwsEnvironment(): Promise<Environment<AwsFixture>> {
   const url = await loadBalancer(target);
   if (url === undefined)
     throw new Refusal(`${application}/${environment} has no load balancer yet: ENV=${environment} make publish`);
-  const isEmulated = await acceptsAnyone();
+  const isEmulated = await isEmulator();
   if (!isEmulated)
     await confirm(
       `This releases this tree to ${application}/${environment} in ${region}, account ${account}, and then a release that cannot start. Are you sure?`,
