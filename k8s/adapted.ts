@@ -4,6 +4,7 @@ import { type Container, containersOf } from './containers.ts';
 import { endsBesideService, waitingAtEnd } from './one-shot.ts';
 import { listenersOf, rulesOf } from './ports.ts';
 import { acceptsOtherCodes } from './probes.ts';
+import { routePath } from './routes.ts';
 import type { Workload } from './workload.ts';
 
 /** A field that has an effect here, but another one than on AWS: which one, and why. */
@@ -30,8 +31,8 @@ export function adaptedOf(workload: Workload): Adapted[] {
         reason: `the load balancer ends TLS on AWS; here port ${listener.port.port} passes on what it gets: end TLS in front of it`,
       });
   }
-  for (const [i, { path = '/' }] of rulesOf(fields).entries()) {
-    if (/[*?]/.test(path))
+  for (const [i, { path }] of rulesOf(fields).entries()) {
+    if (/[*?]/.test(routePath(path)))
       found.push({
         path: i === 0 ? 'http.path' : `http.additional_rules[${i - 1}].path`,
         reason: `${path}: a route has no wildcards, and takes * and ? as they are`,

@@ -30,6 +30,6 @@ export function addExternalSecret(chart: Chart, name: string, secrets: readonly 
       spec: { refreshInterval: '1h', target: { name }, data },
     });
   return secrets.flatMap(({ key, remote, source }) =>
-    remote ? [] : [{ path: `secrets.${key}`, reason: `only CloudFormation knows its name in AWS: ${source}` }],
+    remote ? [] : [{ path: `secrets.${key}`, reason: `nothing here knows its name in AWS: ${source}` }],
   );
 }

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { type AddonOutput, readAddons } from '../manifest/addons.ts';
 import { DocumentError, located } from '../manifest/document.ts';
@@ -220,7 +220,7 @@ function readImageUsers({ fields, type }: Manifest, root: string): Map<string, s
   return new Map(
     containersOf(fields).flatMap((container) => {
       const file = join(root, dockerfileOf(container));
-      if (container.image?.location || !existsSync(file)) return [];
+      if (container.image?.location || !statSync(file, { throwIfNoEntry: false })?.isFile()) return [];
       const build = buildOf(container) ?? {};
       const target = 'target' in build ? build.target : undefined;
       const args = 'args' in build ? build.args : undefined;

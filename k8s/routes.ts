@@ -29,11 +29,19 @@ function routesOfOne({ manifest }: Workload): Route[] {
   const [entry] = servicePorts(fields);
   if (!entry || type === 'Backend Service') return [];
   return rulesOf(fields).flatMap((rule) => {
-    const path = `/${(rule.path ?? '/').replace(/^\//, '')}`;
+    const path = routePath(rule.path);
     const port = targetPort(fields, rule) ?? fields.image?.port ?? entry.port;
     const hosts = rule.alias?.map((alias) => alias.name.toLowerCase()) ?? [undefined];
     return hosts.map((host) => ({ host, path, service: name, port }));
   });
+}
+
+/** The path that a route begins with. What begins with it is meant by a last `/*` as well. */
+export function routePath(stated = '/'): string {
+  return `/${stated}`
+    .replaceAll(/\/+/g, '/')
+    .replace(/(?<=.)\/\*$/, '')
+    .replace(/^\/\*$/, '/');
 }
 
 /** Adds an Ingress of that name with all routes. */

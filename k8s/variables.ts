@@ -15,7 +15,7 @@ import type { Workload } from './workload.ts';
 export function variablesOf(workload: Workload, container: Container): k8s.EnvVar[] {
   const { manifest, platformVariables, environmentFiles, values: known } = workload;
   const stated = Object.entries(container.variables ?? {}).flatMap(([name, value]) =>
-    typeof value === 'string' ? [[name, value] as const] : [],
+    typeof value === 'string' && !dynamicReference.test(value) ? [[name, value] as const] : [],
   );
   const inputs = valueInputs(workload).filter(({ of }) => of === undefined || of === container.name);
   const values = new Map([
@@ -92,10 +92,15 @@ function secretsOf({ manifest, addons }: Workload, container: Container): Secret
     source: sourceText(source),
     remote: remoteSecret(source),
   }));
+  const resolved = Object.entries(container.variables ?? {}).flatMap(([name, value]) => {
+    const remote = typeof value === 'string' ? wholeReference(value) : undefined;
+    return remote ? [{ name, key: keyOf(container, name), source: sourceOf(remote), remote }] : [];
+  });
   const isMain = container.name === manifest.fields.name;
   const outputs = isMain ? addons.filter(({ isSecret }) => isSecret) : [];
   return [
     ...stated,
+    ...resolved,
     ...outputs
       .map(({ name, at }) => ({ name: variableName(name), source: `the whole secret of the output ${name} of ${at}` }))
       .filter(({ name }) => !stated.some((secret) => secret.name === name))
@@ -110,12 +115,32 @@ export function secretInputs(workload: Workload): SecretInput[] {
 
 /** Two containers may mean different values by the same name. */
 function keyOf({ role, name }: Pick<Container, 'role' | 'name'>, variable: string): string {
-  return role === 'main' ? variable : `${name}.${variable}`;
+  // https://kubernetes.io/docs/concepts/configuration/secret/#restriction-names-data
+  const key = variable.replaceAll(/[^-._a-zA-Z0-9]/g, '_');
+  return role === 'main' ? key : `${name}.${key}`;
 }
 
 function sourceText(source: Source): string {
+  if (source === '') return 'nothing: the manifest gives it no value';
   if (typeof source === 'string') return `SSM ${source}`;
   return 'from_cfn' in source ? `CloudFormation export ${source.from_cfn}` : `Secrets Manager ${source.secretsmanager}`;
+}
+
+/** A value that CloudFormation fetches: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/dynamic-references.html */
+const dynamicReference = /\{\{resolve:(ssm|ssm-secure|secretsmanager):(.+?)\}\}/;
+
+/** What a text is that consists of such a value alone; undefined for any other. */
+function wholeReference(text: string): RemoteSecret | undefined {
+  const [whole, store, name = ''] = dynamicReference.exec(text) ?? [];
+  if (whole !== text) return undefined;
+  if (store !== 'secretsmanager') return { store: 'ssm', key: name.replace(/:\d+$/, '') };
+  const [, id = '', ...rest] =
+    /^(arn(?::[^:]*){6}|[^:]*)(?::SecretString(?::([^:]*))?(?::([^:]*))?(?::(.*))?)?$/.exec(name) ?? [];
+  return remoteSecret({ secretsmanager: [id, ...rest.map((part = '') => part)].join(':') });
+}
+
+function sourceOf({ store, key, property }: RemoteSecret): string {
+  return store === 'ssm' ? `SSM ${key}` : `Secrets Manager ${key}${property ? `:${property}::` : ''}`;
 }
 
 type Source = string | { from_cfn: string } | { secretsmanager: string };
@@ -125,7 +150,7 @@ type Source = string | { from_cfn: string } | { secretsmanager: string };
  * https://docs.aws.amazon.com/AmazonECS/latest/developerguide/secrets-envvar-secrets-manager.html
  */
 function remoteSecret(source: Source): RemoteSecret | undefined {
-  if (typeof source !== 'string' && 'from_cfn' in source) return undefined;
+  if (source === '' || (typeof source !== 'string' && 'from_cfn' in source)) return undefined;
   const text = typeof source === 'string' ? source : source.secretsmanager;
   const [, service = '', rest = ''] = /^arn:[^:]*:(ssm|secretsmanager):[^:]*:[^:]*:(.*)$/.exec(text) ?? [];
   if (service === 'ssm') return { store: 'ssm', key: rest.replace(/^parameter/, '') };
@@ -155,12 +180,21 @@ export function valueInputs(workload: Workload): ValueInput[] {
     .map((input) => ({ ...input, key: input.name, of: undefined }));
   const own = containers.flatMap((container) =>
     Object.entries(container.variables ?? {}).flatMap(([name, value]) =>
-      typeof value === 'string'
+      isGivenText(value)
         ? []
-        : [{ key: keyOf(container, name), name, source: exportText(workload, value.from_cfn), of: container.name }],
+        : [{ key: keyOf(container, name), name, source: valueText(workload, value), of: container.name }],
     ),
   );
   return [...everywhere, ...own].filter(({ name }) => !platformVariables.has(name));
+}
+
+/** Whether the manifest itself has the value, or the Secret. */
+function isGivenText(value: string | { from_cfn: string }): boolean {
+  return typeof value === 'string' && (!dynamicReference.test(value) || wholeReference(value) !== undefined);
+}
+
+function valueText(workload: Workload, value: string | { from_cfn: string }): string {
+  return typeof value === 'string' ? `${value}, which CloudFormation completes` : exportText(workload, value.from_cfn);
 }
 
 function outputInputs({ manifest, addons }: Workload): { name: string; source: string }[] {

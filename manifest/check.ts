@@ -1,6 +1,6 @@
 /** What is wrong in a workspace, or is about to be, without deploying it. */
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, globSync, readdirSync, readFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { type Diagnostic, DocumentError, type Node, parseAny, Scalar, Sequence, YamlMapping } from './document.ts';
 import { readManifest } from './manifest.ts';
 import { readOverrides } from './overrides.ts';
@@ -13,6 +13,7 @@ export type Level = 'error' | 'warning' | 'note';
 export const rules = {
   'copilot-refuses': { level: 'error', summary: 'Copilot refuses to deploy this' },
   'copilot-ignores': { level: 'warning', summary: 'Copilot takes this and ignores it, or reads something else' },
+  'not-in-kubernetes': { level: 'warning', summary: 'Copilot takes this, but Kubernetes has no such thing' },
   'lambda-runtime': { level: 'warning', summary: 'AWS Lambda refuses this runtime, or is about to' },
   'copilots-functions': {
     level: 'note',
@@ -37,10 +38,15 @@ export function checkWorkspace(workspace: Workspace, shell: NodeJS.ProcessEnv): 
   const deployed = folders(join(workspace.folder, 'environments'));
   const found = [
     ...workspace.workloads.flatMap((name) => checkWorkload(workspace, name, deployed, shell)),
+    ...nestedManifests(workspace.folder),
     ...['environments', ...workspace.workloads].flatMap((part) => checkRuntimes(join(workspace.folder, part))),
   ];
   const unique = new Map(found.map((finding) => [`${finding.file}:${finding.line}: ${finding.message}`, finding]));
   return [...unique.values()].toSorted((a, b) => a.file.localeCompare(b.file) || a.line - b.line);
+}
+
+function refusal(file: string, problem: Diagnostic): Finding {
+  return finding(problem.isOfKubernetes ? 'not-in-kubernetes' : 'copilot-refuses', file, problem);
 }
 
 function finding(rule: Rule, file: string, { line, message }: Diagnostic): Finding {
@@ -61,8 +67,7 @@ function checkWorkload(
   if (existsSync(overrides) && readdirSync(overrides).length === 0)
     found.push(finding('copilot-refuses', overrides, { line: 1, message: 'an overrides folder with no file in it' }));
   const added = attempt(() => readOverrides(patches, patches));
-  if (added instanceof DocumentError)
-    found.push(...added.problems.map((problem) => finding('copilot-refuses', patches, problem)));
+  if (added instanceof DocumentError) found.push(...added.problems.map((problem) => refusal(patches, problem)));
   const addedVolumes = added instanceof DocumentError ? [] : added.task.volumes;
 
   // Every environment for itself: Copilot checks only the one that it deploys.
@@ -73,7 +78,7 @@ function checkWorkload(
     const manifest = attempt(() => readManifest(text, file, surroundings));
     const errors = manifest instanceof DocumentError ? manifest.problems : [];
     const all = [
-      ...errors.map((problem) => finding('copilot-refuses', file, problem)),
+      ...errors.map((problem) => refusal(file, problem)),
       ...manifest.warnings.map((problem) => finding('copilot-ignores', file, problem)),
     ];
     for (const one of all) {
@@ -111,6 +116,17 @@ function attempt<T>(read: () => T): T | DocumentError {
     if (error instanceof DocumentError) return error;
     throw error;
   }
+}
+
+/** Manifests in folders of folders, where Copilot looks for those of environments and pipelines only. */
+function nestedManifests(folder: string): Finding[] {
+  const nested = globSync('*/*/manifest.yml', { cwd: folder }).filter(
+    (path) => !/^(environments|pipelines)\W/.test(path),
+  );
+  return nested.map((path) => {
+    const message = `Copilot finds no workload here: expected ${basename(dirname(path))}/manifest.yml in the copilot folder itself`;
+    return finding('copilot-ignores', join(folder, path), { line: 1, message });
+  });
 }
 
 function statedEnvironments(text: string): string[] {

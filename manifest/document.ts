@@ -21,6 +21,8 @@ import { kindOf, type ScalarKind } from './scalars.ts';
 export interface Diagnostic {
   line: number;
   message: string;
+  /** Where Copilot takes it, and only Kubernetes can't have it. */
+  isOfKubernetes?: true;
 }
 
 /**
@@ -136,14 +138,11 @@ function parseTree(written: string, file: string, note: (ignored: Diagnostic) =>
   const lines = new LineCounter();
   const [document, ignored] = parseAllDocuments(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: false });
   if (!document) return undefined;
-  if (document.errors.length > 0) {
-    throw new DocumentError(
-      file,
-      document.errors.map(({ pos, message }) => ({
-        line: lines.linePos(pos[0]).line,
-        message: message.startsWith('Maximum call stack') ? tooDeep : message,
-      })),
-    );
+  // The others are mostly what the first one leads to.
+  const [error] = document.errors;
+  if (error) {
+    const message = error.message.startsWith('Maximum call stack') ? tooDeep : error.message;
+    throw new DocumentError(file, [{ line: lines.linePos(error.pos[0]).line, message }]);
   }
   if (ignored) {
     const { line } = lines.linePos(ignored.range[0]);

@@ -83,8 +83,8 @@ export function readManifest(
   // An ignored field is often the reason why another one is missing.
   if (problems.length > 0) throw new DocumentError(file, unique(problems), unique(warnings));
   const others = alone ? [] : otherEnvironments(type, whole, environment, addedVolumes);
-  const all = unique([...warnings, ...others]);
   const fields = fieldsOf(type, manifest);
+  const all = unique([...warnings, ...others, ...namelessSecrets(fields, manifest)]);
   return {
     file,
     name: objectName(fields.name ?? ''),
@@ -95,6 +95,24 @@ export function readManifest(
     namesEnvironment: nodeAt(whole, ['environments', environment]) !== undefined,
     warnings: all.toSorted((a, b) => a.line - b.line),
   };
+}
+
+/** Copilot takes a secret without a value. */
+function namelessSecrets({ secrets, sidecars = {} }: Fields, manifest: YamlMapping): Diagnostic[] {
+  const all: [Path, Fields['secrets']][] = [
+    [['secrets'], secrets],
+    ...Object.entries(sidecars).map(([name, sidecar]): [Path, Fields['secrets']] => [
+      ['sidecars', name, 'secrets'],
+      sidecar.secrets,
+    ]),
+  ];
+  return all.flatMap(([at, named = {}]) =>
+    Object.entries(named).flatMap(([name, source]) => {
+      const path = [...at, name];
+      const message = `${pathText(path)} has no value: Copilot takes it, but ECS starts no task whose secret names no parameter`;
+      return source === '' ? [{ line: lineAt(manifest, path), message }] : [];
+    }),
+  );
 }
 
 function taskOverridesOf({ taskdef_overrides = [] }: Fields): TaskOverrides {
@@ -129,7 +147,10 @@ function problemsOf(type: WorkloadType, manifest: YamlMapping, addedVolumes: rea
   if (values.length > 0) return values;
   const fields = fieldsOf(type, manifest);
   const volumes = [...addedVolumes, ...taskOverridesOf(fields).volumes];
-  return violations(type, fields, volumes).map(({ path, message }) => ({ line: lineAt(manifest, path), message }));
+  return violations(type, fields, volumes).map(({ path, ...problem }) => ({
+    ...problem,
+    line: lineAt(manifest, path),
+  }));
 }
 
 /** Forms that exclude each other in every environment, as Copilot refuses them while it decodes. */
@@ -224,8 +245,8 @@ function otherEnvironments(
   return names
     .filter((name) => name !== environment)
     .flatMap((name) =>
-      problemsOf(type, applyEnvironment(whole, name), addedVolumes).map(({ line, message }) => ({
-        line,
+      problemsOf(type, applyEnvironment(whole, name), addedVolumes).map(({ message, ...problem }) => ({
+        ...problem,
         message: `in environment "${name}": ${message}`,
       })),
     );

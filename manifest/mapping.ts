@@ -71,6 +71,8 @@ export function nearestField(type: WorkloadType, path: Path, name: string): stri
   if (similar) return similar;
   const synonym = synonyms[name];
   if (synonym && fields.has(synonym)) return synonym;
+  // Old manifests begin with a version of their format.
+  if (name === 'version' && places.length === 0) return undefined;
   const below = [...fields].find(([, schema]) => fieldsOf(schema).has(name));
   if (below) return pathText([...places, below[0], name].filter((step) => step !== '[]'));
   const around = places.map((_step, i) => places.slice(0, i)).toReversed();

@@ -68,7 +68,7 @@ export function readOverrides(file: string, name: string): Overrides {
       for (const action of read(actions, value, at, 'a list of scheduled actions')) {
         const { ScheduledActionName, Schedule, Timezone, ScalableTargetAction } = action;
         const problem = scheduleProblem(Schedule);
-        if (problem) throw new DocumentError(name, [{ line: at, message: problem }]);
+        if (problem) throw new DocumentError(name, [{ line: at, ...problem }]);
         const { MinCapacity: min, MaxCapacity: max } = ScalableTargetAction;
         scheduledActions.push({
           name: ScheduledActionName,

@@ -1,12 +1,11 @@
 import { BlockList, isIP } from 'node:net';
-import type { Path } from './document.ts';
+import type { Diagnostic, Path } from './document.ts';
 import type { Fields, WorkloadType } from './fields.ts';
 import { objectName } from './names.ts';
 import { scheduleProblem } from './schedule.ts';
 
-export interface Violation {
+export interface Violation extends Omit<Diagnostic, 'line'> {
   path: Path;
-  message: string;
 }
 
 const scalingFields = ['cpu_percentage', 'memory_percentage', 'requests', 'response_time', 'queue_delay'] as const;
@@ -44,13 +43,10 @@ function needs(condition: unknown, path: Path, message: string): Violation[] {
 
 function nameViolations({ name, sidecars = {} }: Fields): Violation[] {
   const named: [Path, string][] = Object.keys(sidecars).map((sidecar) => [['sidecars', sidecar], sidecar]);
-  return [[['name'], name ?? 'x'] as [Path, string], ...named].flatMap(([path, value]) =>
-    needs(
-      /^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$/.test(objectName(value)),
-      path,
-      `"${value}" can't name anything in Kubernetes: expected a letter, then letters, digits and hyphens, 63 at most`,
-    ),
-  );
+  return [[['name'], name ?? 'x'] as [Path, string], ...named].flatMap(([path, value]): Violation[] => {
+    const message = `"${value}" can't name anything in Kubernetes: expected a letter, then letters, digits and hyphens, 63 at most`;
+    return /^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$/.test(objectName(value)) ? [] : [{ path, message, isOfKubernetes: true }];
+  });
 }
 
 function imageViolations(type: WorkloadType, { image }: Fields): Violation[] {
@@ -530,7 +526,7 @@ function scheduleViolations({ on }: Fields): Violation[] {
   const path = ['on', 'schedule'];
   if (!on?.schedule) return [{ path, message: 'on.schedule is missing' }];
   const problem = on.schedule === 'none' ? undefined : scheduleProblem(on.schedule);
-  return problem ? [{ path, message: problem }] : [];
+  return problem ? [{ path, ...problem }] : [];
 }
 
 function findCycle(graph: ReadonlyMap<string, readonly string[]>): string[] | undefined {

@@ -1,4 +1,8 @@
+import type { Diagnostic } from './document.ts';
 import { seconds } from './fields.ts';
+
+/** What EventBridge can say and a CronJob can't. */
+class CronJobLimit extends SyntaxError {}
 
 /**
  * A schedule of Copilot's or EventBridge's, in UTC, as a CronJob takes it (both read `@daily`, `@every 1h` and five
@@ -72,21 +76,22 @@ function fromEventBridge(fields: string[], schedule: string): string {
       `"${schedule}" has ${fields.length} fields: expected minute, hour, day, month, weekday and year`,
     );
   }
-  if (year !== '*') throw new SyntaxError(`"${schedule}" names a year, which a CronJob can't`);
+  if (year !== '*') throw new CronJobLimit(`"${schedule}" names a year, which a CronJob can't`);
   const special = fields.find((field) => /[LW#]/.test(field.replaceAll(/[A-Z]{3}/gi, '')));
-  if (special) throw new SyntaxError(`"${schedule}" has "${special}", which a CronJob can't say`);
+  if (special) throw new CronJobLimit(`"${schedule}" has "${special}", which a CronJob can't say`);
   // EventBridge counts the days of the week from 1 (Sunday), cron from 0; a step (`/2`) is no day.
   const days = weekday.replaceAll(/(?<!\/)\b\d+/g, (number) => String(Number(number) - 1));
   return [minute, hour, day, month, days].join(' ').replaceAll('?', '*');
 }
 
-/** Why a CronJob can't keep a schedule, or undefined when it can. */
-export function scheduleProblem(schedule: string): string | undefined {
+/** Why a CronJob can't keep a schedule, and whether AWS can; undefined when a CronJob can. */
+export function scheduleProblem(schedule: string): Omit<Diagnostic, 'line'> | undefined {
   try {
     cronJobSchedule(schedule);
     return undefined;
   } catch (error) {
-    if (error instanceof SyntaxError) return error.message;
+    if (error instanceof CronJobLimit) return { message: error.message, isOfKubernetes: true };
+    if (error instanceof SyntaxError) return { message: error.message };
     throw error;
   }
 }

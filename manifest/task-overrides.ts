@@ -76,7 +76,7 @@ export function readTaskChanges(changes: readonly TaskChange[]): TaskOverrides {
   const containers = new Map<number, ContainerOverride>();
   const volumes: string[] = [];
   const notCarried: NotCarried[] = [];
-  for (const change of changes) {
+  for (const change of joinItems(changes)) {
     const [field = '', index = '', property = '', ...inner] = change.segments;
     const place = Number(index);
     const known = containers.get(place) ?? { environment: new Map(), ports: [], mounts: [] };
@@ -91,6 +91,30 @@ export function readTaskChanges(changes: readonly TaskChange[]): TaskOverrides {
     else notCarried.push({ path: change.at, reason: whyNot(change, property) });
   }
   return { containers, volumes, notCarried };
+}
+
+/**
+ * The changes, of which those that make up one new item, as `PortMappings[-].ContainerPort` and `PortMappings[1].Protocol`
+ * do, are one that adds it whole.
+ */
+function joinItems(changes: readonly TaskChange[]): TaskChange[] {
+  const joined: TaskChange[] = [];
+  const added = new Map<string, { fields: Record<string, unknown> }>();
+  for (const change of changes) {
+    const [place = '', field = ''] = change.segments.slice(-2);
+    const segments = change.segments.slice(0, -1);
+    const list = segments.slice(0, -1).join('/');
+    const known = added.get(list);
+    const isItem =
+      !change.isRemoval && /^(ContainerDefinitions\/\d+\/(Environment|PortMappings|MountPoints)|Volumes)$/.test(list);
+    if (isItem && place === '-') {
+      const fields = { [field]: change.value };
+      added.set(list, { fields });
+      joined.push({ ...change, segments, value: fields });
+    } else if (isItem && known && !(field in known.fields)) known.fields[field] = change.value;
+    else joined.push(change);
+  }
+  return joined;
 }
 
 /** The container with the change, or undefined where a pod can't take it over. */
@@ -140,7 +164,10 @@ function listOf<T>(item: z.ZodType<T>, inner: readonly string[], value: unknown)
   return result.success ? result.data : undefined;
 }
 
-function whyNot({ path, isRemoval }: TaskChange, property: string): string {
+function whyNot({ path, isRemoval, segments }: TaskChange, property: string): string {
+  if (!isRemoval && segments[0] === 'ContainerDefinitions' && segments.length === 2)
+    return `${path}: a container that the manifest does not have; write it there, below sidecars`;
+  if (property === 'DependsOn') return `${path}: write it into the manifest, as depends_on`;
   if (property === 'LogConfiguration')
     return `${path}: kubectl logs reads what the containers write, without log options`;
   if (isRemoval) return `${path}: what Copilot adds to a task definition is not here to be removed`;

@@ -60,8 +60,9 @@ export function readText(path: string): { text: string; name: string } {
   try {
     return { text: readFileSync(path, 'utf8'), name };
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT')
-      throw new MissingInput(`${name} is not there`);
+    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    if (code === 'ENOENT') throw new MissingInput(`${name} is not there`);
+    if (code === 'EISDIR') throw new MissingInput(`${name} is a folder: expected a file`);
     throw error;
   }
 }

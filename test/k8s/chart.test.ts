@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { expect } from 'chai';
+import { routePath } from '../../k8s/routes.ts';
 import {
   containerOf,
   environmentOf,
@@ -134,6 +135,17 @@ describe('a Load Balanced Web Service', () => {
       B: 'my.orders.internal',
     });
   });
+
+  for (const [stated, path] of [
+    ['v2/*', '/v2'],
+    ['/*', '/'],
+    ['a//b', '/a/b'],
+    ['a/*/b', '/a/*/b'],
+  ] as const) {
+    it(`has the route ${path} for the path ${stated}`, () => {
+      expect(routePath(stated)).to.equal(path);
+    });
+  }
 
   it('says that a route takes a wildcard as it is', () => {
     const { adapted } = synthesisOf(webService('http: { path: "/a*" }'));
@@ -923,6 +935,47 @@ describe('what kube-score and checkov advise against', () => {
   });
 });
 
+describe('a value that CloudFormation fetches', () => {
+  for (const [value, source] of [
+    ['{{resolve:ssm:/shop/broker:3}}', 'SSM /shop/broker'],
+    ['{{resolve:ssm-secure:/shop/token}}', 'SSM /shop/token'],
+    ['{{resolve:secretsmanager:shop/db}}', 'Secrets Manager shop/db'],
+    ['{{resolve:secretsmanager:shop/db:SecretString:password}}', 'Secrets Manager shop/db:password::'],
+    [
+      '{{resolve:secretsmanager:arn:aws:secretsmanager:eu-west-1:1:secret:db-abc:SecretString:password}}',
+      'Secrets Manager db-abc:password::',
+    ],
+  ] as const) {
+    it(`is a key of the Secret: ${value}`, () => {
+      const text = webService(`variables: { A: "${value}" }`);
+      expect(environmentOf(containerOf(text))).to.deep.include({ A: { name: 'api-secrets', key: 'A' } });
+      expect([...synthesisOf(text).secrets]).to.deep.equal([['A', source]]);
+    });
+  }
+
+  it('within a text is left out until it is given', () => {
+    const text = webService('variables: { A: "redis://{{resolve:ssm:/host}}:6379" }');
+    expect(environmentOf(containerOf(text))).not.to.have.property('A');
+    expect([...synthesisOf(text).variables.keys()]).to.deep.equal(['A']);
+    expect(environmentOf(containerOf(text, { values: { A: 'redis://r:6379' } }))).to.include({ A: 'redis://r:6379' });
+  });
+});
+
+describe('a secret', () => {
+  it('has a key that a Secret may have', () => {
+    expect(environmentOf(containerOf(webService('secrets: { "A B": /a }')))).to.deep.include({
+      'A B': { name: 'api-secrets', key: 'A_B' },
+    });
+  });
+
+  it('without a value is reported, and no ExternalSecret asks for it', () => {
+    const { secrets, objects, notCarried } = synthesisOf(webService('secrets:', '  A:'), { externalSecrets: true });
+    expect([...secrets]).to.deep.equal([['A', 'nothing: the manifest gives it no value']]);
+    expect(objects.map(({ kind }) => kind)).not.to.contain('ExternalSecret');
+    expect(notCarried.map(({ path }) => path)).to.contain('secrets.A');
+  });
+});
+
 describe('taskdef_overrides', () => {
   it('give the entry point and the command', () => {
     const overrides =
@@ -967,6 +1020,43 @@ describe('overrides of the task definition', () => {
     );
     expect(podOf(text).volumes).to.deep.equal([{ name: 'scratch', emptyDir: {} }]);
     expect(containerOf(text).volumeMounts).to.deep.equal([{ name: 'scratch', mountPath: '/m', readOnly: false }]);
+  });
+
+  it('add an item field by field, as Copilot documents it', () => {
+    const text = webService(
+      'taskdef_overrides:',
+      '  - { path: "ContainerDefinitions[0].PortMappings[-].ContainerPort", value: 2056 }',
+      '  - { path: "ContainerDefinitions[0].PortMappings[1].Protocol", value: udp }',
+      '  - { path: "Volumes[-].Name", value: scratch }',
+      '  - { path: "ContainerDefinitions[0].MountPoints[-].SourceVolume", value: scratch }',
+      '  - { path: "ContainerDefinitions[0].MountPoints[0].ContainerPath", value: /m }',
+      '  - { path: "ContainerDefinitions[0].Environment[-].Name", value: A }',
+      '  - { path: "ContainerDefinitions[0].Environment[8].Value", value: a }',
+      '  - { path: "ContainerDefinitions[0].Environment[-].Name", value: B }',
+      '  - { path: "ContainerDefinitions[0].Environment[9].Value", value: b }',
+    );
+    const { ports, volumeMounts, env } = containerOf(text);
+    expect(ports).to.deep.include({ name: 'udp-2056', containerPort: 2056, protocol: 'UDP' });
+    expect(volumeMounts).to.deep.equal([{ name: 'scratch', mountPath: '/m', readOnly: false }]);
+    expect(env).to.deep.include.members([
+      { name: 'A', value: 'a' },
+      { name: 'B', value: 'b' },
+    ]);
+    expect(synthesisOf(text).notCarried).to.deep.equal([]);
+  });
+
+  it('that add a container or an order are named, with where the manifest has them', () => {
+    const { notCarried } = synthesisOf(
+      webService(
+        'taskdef_overrides:',
+        '  - { path: "ContainerDefinitions[-]", value: { Name: init, Image: i } }',
+        '  - { path: "ContainerDefinitions[0].DependsOn", value: [] }',
+      ),
+    );
+    expect(notCarried.map(({ reason }) => reason)).to.deep.equal([
+      'ContainerDefinitions[-]: a container that the manifest does not have; write it there, below sidecars',
+      'ContainerDefinitions[0].DependsOn: write it into the manifest, as depends_on',
+    ]);
   });
 
   it('in patches win over those of the manifest', () => {

@@ -207,9 +207,7 @@ describe('options of synth', function () {
     it('reports what only CloudFormation can name', () => {
       const { report, remote } = secret('{ from_cfn: shop-token }');
       expect(remote).to.equal(undefined);
-      expect(report).to.contain(
-        'secrets.S  only CloudFormation knows its name in AWS: CloudFormation export shop-token',
-      );
+      expect(report).to.contain('secrets.S  nothing here knows its name in AWS: CloudFormation export shop-token');
     });
   });
 

@@ -254,6 +254,17 @@ describe('plusone synth of a whole workspace', function () {
     });
   });
 
+  it('takes a Dockerfile that is a folder for none', () => {
+    files({ 'copilot/api/manifest.yml': service('api', 'image: { build: app, port: 80 }'), 'app/Dockerfile': '' });
+    expect(run().stdout).to.contain('its Dockerfile has no USER, or is not there');
+  });
+
+  it('says that a folder is no file of values', () => {
+    files({ 'copilot/api/manifest.yml': service('api') });
+    const { status, stderr } = run('--values', 'copilot');
+    expect([status, stderr]).to.deep.equal([66, 'copilot is a folder: expected a file\n']);
+  });
+
   it('says once what is wrong in a file of values', () => {
     files({ 'copilot/api/manifest.yml': service('api'), 'copilot/web/manifest.yml': service('web'), 'a.env': '?' });
     for (const option of ['--values', '--secrets-from', '--platform-env'])

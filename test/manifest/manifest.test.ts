@@ -171,6 +171,22 @@ describe('readManifest', () => {
     expect(refusal('name: api\n  type: x')).to.match(/^manifest.yml:\d: /);
   });
 
+  it('says of a file that is no YAML only what comes first', () => {
+    expect(refusal(webService('variables: { A: {b}c }', 'cpu: 5')).split('\n')).to.have.length(1);
+  });
+
+  it('warns of a secret that names no parameter', () => {
+    const { warnings } = read(webService('secrets:', '  A:', 'sidecars: { s: { image: x, secrets: { B: "" } } }'));
+    expect(warnings.map((line) => line.replace(/ has no value.*/, ''))).to.deep.equal([
+      'manifest.yml:6: secrets.A',
+      'manifest.yml:7: sidecars.s.secrets.B',
+    ]);
+  });
+
+  it('takes the version of an old manifest for nothing else', () => {
+    expect(read(webService('version: 1.0')).warnings.join()).not.to.contain('did you mean');
+  });
+
   it('refuses a key that is there twice', () => {
     expect(refusal(webService('cpu: 256', 'cpu: 512'))).to.match(/^manifest.yml:6: .*unique/);
   });

@@ -45,6 +45,20 @@ describe('plusone check', function () {
     expect(found?.message).to.match(/^in environment "prod": /);
   });
 
+  it('warns of what Copilot takes and Kubernetes does not have', () => {
+    const job = 'name: web\ntype: Scheduled Job\nimage: { location: x }\non: { schedule: "cron(0 0 L * ? *)" }';
+    workspace(job);
+    expect(folder.plusone(['check']).status).to.equal(0);
+    expect(findings()[0]).to.include({ rule: 'not-in-kubernetes', level: 'warning', line: 4 });
+  });
+
+  it('warns of a manifest where Copilot does not look for one', () => {
+    workspace(webService(), { 'copilot/jobs/nightly/manifest.yml': '', 'copilot/pipelines/main/manifest.yml': '' });
+    expect(findings().map(({ message }) => message)).to.deep.equal([
+      'Copilot finds no workload here: expected nightly/manifest.yml in the copilot folder itself',
+    ]);
+  });
+
   it('checks the environments that are deployed though no manifest names them', () => {
     workspace(webService(`variables: { WHERE: "\${NOWHERE}" }`), {
       'copilot/environments/prod/manifest.yml': 'name: prod',
