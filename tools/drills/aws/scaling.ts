@@ -130,6 +130,16 @@ class Emulated {
     return typeof at === 'number' ? at * 1000 : Date.parse(at);
   }
 
+  /** Waits until the alarm on slow answers has ended; the seconds it took, or 'never'. */
+  async untilFast(seconds: number): Promise<number | string> {
+    const began = performance.now();
+    while ((await this.slowSince()) !== undefined) {
+      if (performance.now() - began > seconds * 1000) return 'never';
+      await sleep(1_000);
+    }
+    return Math.round((performance.now() - began) / 1000);
+  }
+
   /** From now on no task, a new one either, has more than this much of a CPU. */
   narrow(share: number): void {
     this.#narrow = true;
@@ -185,6 +195,16 @@ class Emulated {
     const { taskArns } = await aws(list, ...words);
     const ids = taskArns.map((arn) => arn.slice(arn.lastIndexOf('/') + 1).slice(0, 8));
     return (await containers()).filter((name) => ids.some((id) => name.endsWith(`-${id}-${this.#target.service}`)));
+  }
+
+  async setMaximum(max: number): Promise<void> {
+    const { cluster, service } = await this.scale();
+    await output('aws', [
+      'application-autoscaling',
+      'register-scalable-target',
+      ...['--service-namespace', 'ecs', '--resource-id', `service/${cluster}/${service}`],
+      ...['--scalable-dimension', 'ecs:service:DesiredCount', '--max-capacity', String(max)],
+    ]);
   }
 
   /** Has Lambda refuse to run the scaler, or run it again. */
@@ -286,6 +306,49 @@ const queueGrows: ScalingDrill = {
     ),
 };
 
+const slowAnswers: ScalingDrill = {
+  name: 'slow-answers',
+  fault: '12 clients delete without pause, and a task has 0.1 CPU, so that answers are slow',
+  assertions: [
+    observed('added', 'A task is added within 5 s of the alarm', within(5)),
+    observed('back', `The alarm ends within ${GROWTH_SECONDS} s of the last task`, within(GROWTH_SECONDS)),
+    nothingLost,
+  ],
+  duration: { full: 0, quick: 0 },
+  rate: RATE,
+  prepare: (fixture) =>
+    onEmulator(
+      fixture,
+      (service) => {
+        let pressure: Pressure | undefined;
+        return {
+          async begin({ observations }) {
+            pressure = await press(fixture, service);
+            const end = Date.now() + GROWTH_SECONDS * 1000;
+            let alarm: number | undefined;
+            let change: Run | undefined;
+            while ((alarm === undefined || change === undefined) && Date.now() < end) {
+              alarm ??= await service.slowSince();
+              change = (await service.runs()).find(({ changed, reason }) => changed && reason.startsWith('p99 is'));
+            }
+            observations.added =
+              alarm === undefined || change === undefined
+                ? 'never'
+                : Math.max(0, Math.round((Date.parse(change.time) - alarm) / 100) / 10);
+            await service.untilCount(3, GROWTH_SECONDS);
+            observations.back = await service.untilFast(GROWTH_SECONDS);
+          },
+          async end() {
+            await pressure?.stop();
+            await service.widen();
+            await service.untilCount(1, SHRINKING_SECONDS);
+          },
+        };
+      },
+      { max: 3 },
+    ),
+};
+
 const slowDatabase: ScalingDrill = {
   name: 'slow-database',
   fault: 'MySQL answers twice a second only, for eight minutes of CloudWatch, while 5 clients delete',
@@ -324,6 +387,42 @@ const slowDatabase: ScalingDrill = {
     ),
 };
 
+const atTheMaximum: ScalingDrill = {
+  name: 'at-the-maximum',
+  fault: 'The load of queue-grows, with a maximum of one task',
+  assertions: [
+    observed('most', 'Never more tasks than the maximum', (value) => value === 1),
+    observed('paged', 'It pages that the maximum is too low', (value) => typeof value === 'number'),
+    observed('resolved', 'It resolves after the load', (value) => typeof value === 'number'),
+    nothingLost,
+  ],
+  duration: { full: 0, quick: 0 },
+  rate: RATE,
+  prepare: (fixture) =>
+    onEmulator(
+      fixture,
+      (service) => {
+        let max = 1;
+        return {
+          async begin({ observations }) {
+            max = (await service.scale()).bounds?.max ?? 1;
+            await service.setMaximum(1);
+            const pressure = await press(fixture, service);
+            observations.paged = await service.untilPaging('AtMaximum', true, 20 * (MINUTE_MILLISECONDS / 1000));
+            observations.most = (await service.scale()).desired;
+            await pressure.stop();
+            await service.widen();
+            observations.resolved = await service.untilPaging('AtMaximum', false, 20 * (MINUTE_MILLISECONDS / 1000));
+          },
+          async end() {
+            await service.setMaximum(max);
+          },
+        };
+      },
+      { max: 2 },
+    ),
+};
+
 const scalerBroken: ScalingDrill = {
   name: 'scaler-broken',
   fault: 'Lambda refuses to run the scaler (throttled), and later runs it again',
@@ -357,4 +456,10 @@ const scalerBroken: ScalingDrill = {
 };
 
 /** What is run with `--target aws` after the others, in this order. */
-export const scalingDrills: readonly ScalingDrill[] = [queueGrows, slowDatabase, scalerBroken];
+export const scalingDrills: readonly ScalingDrill[] = [
+  queueGrows,
+  slowAnswers,
+  slowDatabase,
+  atTheMaximum,
+  scalerBroken,
+];
