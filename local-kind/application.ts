@@ -188,7 +188,9 @@ export async function up(workspace: Workspace, wanted: Wanted): Promise<Outcome>
 }
 
 async function giveImage(image: WantedImage, service: string, cluster: Promise<Cluster>): Promise<string> {
-  const made = await step(`${service}: ${image.build ? 'build' : 'pull'} ${image.name}`, () => makeImage(image));
+  const made = await step(`${service}: ${image.build || image.site ? 'build' : 'pull'} ${image.name}`, () =>
+    makeImage(image),
+  );
   const ready = await cluster;
   return await step(`${service}: load ${image.name}`, () => loadImage(ready, unpinned(made)));
 }

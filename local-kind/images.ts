@@ -1,8 +1,10 @@
 /** The images of a workspace: built as Copilot builds them, or pulled, and given to the cluster. */
-import { availableParallelism } from 'node:os';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { availableParallelism, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { type Container, containersOf } from '../k8s/containers.ts';
 import { buildOf, dockerfileOf, imageOf } from '../k8s/images.ts';
+import { siteFiles, writeSite } from '../k8s/static-site.ts';
 import type { Workload } from '../k8s/workload.ts';
 import { Failed, output, run } from '../tools/terminal/programs.ts';
 import type { Image } from './cluster.ts';
@@ -13,10 +15,17 @@ export interface WantedImage {
   name: string;
   /** The arguments of `docker build`; undefined for one that is pulled. */
   build: string[] | undefined;
+  /** What a Static Site serves, as {@link siteFiles} gives it; its image is built from that alone. */
+  site?: ReadonlyMap<string, string>;
 }
 
-/** What the containers of a workload run, each image once. Paths are from `root`, the folder around `copilot/`. */
+/**
+ * What the containers of a workload run, each image once. Paths are from `root`, the folder around `copilot/`. Throws
+ * MissingInput for files of a Static Site that do not exist.
+ */
 export function wantedImages(workload: Workload, root: string): WantedImage[] {
+  if (workload.manifest.type === 'Static Site')
+    return [{ name: workload.image, build: undefined, site: siteFiles(workload.manifest.fields, root) }];
   const all = containersOf(workload.manifest.fields).map((container) => ({
     name: imageOf(workload, container),
     build: container.image?.location ? undefined : buildArguments(container, root),
@@ -51,8 +60,9 @@ function buildArguments(container: Container, root: string): string[] {
 }
 
 /** Builds or pulls an image. Throws with the end of what the tool said, or with what to type for a private registry. */
-export async function makeImage({ name, build }: WantedImage): Promise<Image> {
+export async function makeImage({ name, build, site }: WantedImage): Promise<Image> {
   if (build) return await buildImage(name, build);
+  if (site) return await buildSite(name, site);
   try {
     return { name, id: await idOf(name) };
   } catch {
@@ -77,6 +87,16 @@ async function buildImage(name: string, build: readonly string[]): Promise<Image
   } finally {
     running -= 1;
     waiting.shift()?.();
+  }
+}
+
+async function buildSite(name: string, files: ReadonlyMap<string, string>): Promise<Image> {
+  const folder = mkdtempSync(join(tmpdir(), 'site-'));
+  try {
+    writeSite(folder, files);
+    return await buildImage(name, [folder]);
+  } finally {
+    rmSync(folder, { recursive: true });
   }
 }
 

@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { wantedImages } from '../../local-kind/images.ts';
 import { workloadOf } from '../k8s/workload.ts';
@@ -22,6 +23,14 @@ describe('wantedImages', () => {
     expect(build(`{ build: ${stated} }`)).to.deep.equal([
       ...['--file', '/ws/app/Dockerfile', '--target', 'run', '--build-arg', 'VERSION=3', '--cache-from', 'app:1'],
       '/ws/app',
+    ]);
+  });
+
+  it('builds a Static Site from its files alone', () => {
+    const root = fileURLToPath(new URL('../workspaces/static-site', import.meta.url));
+    const site = workloadOf('name: pages\ntype: Static Site\nfiles: [{ source: site/index.html }]');
+    expect(wantedImages(site, root)).to.deep.equal([
+      { name: site.image, build: undefined, site: new Map([['index.html', `${root}/site/index.html`]]) },
     ]);
   });
 
