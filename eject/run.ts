@@ -48,9 +48,14 @@ function templatesOf(all: readonly Change[], { stack }: Change): { own: Change[]
   return { own, templates: [...own.slice(0, 1).map(({ from }) => from), ...own.map(({ to }) => to)] };
 }
 
+function deployedSince({ inventory }: Session): string {
+  return `the template of the stack is not one of these steps; something else deployed it since ${inventory.takenAt}. Look at it, and run plan again`;
+}
+
 async function isMade(session: Session, all: readonly Change[], change: Change): Promise<boolean> {
   const { own, templates } = templatesOf(all, change);
   const { position } = await positionOf(session, change.stack, templates);
+  if (position < 0) throw new Refusal(`${change.stack.name}: ${deployedSince(session)}`);
   return position > own.indexOf(change);
 }
 
@@ -84,10 +89,7 @@ async function prepare(
   const index = own.findIndex(({ step }) => step === change.step);
   const isUndo = change.from === own[index]?.to;
   const { position, description } = await positionOf(session, stack, templates);
-  if (position < 0)
-    throw new Refusal(
-      `${what} is refused: the template of the stack is not one of these steps; something else deployed it since ${inventory.takenAt}. Look at it, and run plan again`,
-    );
+  if (position < 0) throw new Refusal(`${what} is refused: ${deployedSince(session)}`);
   if ((isUndo ? position <= index : position > index) || isSameTemplate(change.from, change.to)) {
     if (journal.isUpdating(stack.name)) {
       await restorePolicy(clients.cloudFormation, stack);

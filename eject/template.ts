@@ -240,7 +240,8 @@ function scalarValue(node: Scalar): Value {
   // Without a type it was made here, and will be plain.
   if (node.type !== undefined && node.type !== 'PLAIN') return text;
   if (text === '') return null;
-  if (text === 'true' || text === 'false') return text === 'true';
+  // YAML 1.1 has them in these three spellings, and Copilot's templates use two.
+  if (/^(true|True|TRUE|false|False|FALSE)$/.test(text)) return text.toLowerCase() === 'true';
   // Numbers that JSON writes in the same way; leading zeros and exponents are left as texts.
   if (/^-?(0|[1-9]\d*)(\.\d*[1-9])?$/.test(text) && String(Number(text)) === text) return Number(text);
   return text;

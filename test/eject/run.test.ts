@@ -117,6 +117,15 @@ describe('a step that is carried out', function () {
     expect(await refusal(apply('retain'))).to.contain('is another stack than the one in the inventory');
   });
 
+  it('says which other stack was released since, when a step depends on it', async () => {
+    for (const step of ['retain', 'pin', 'detach', 'drop'] as const) await apply(step);
+    const stack = cloud.stacks.get('shop-test-web');
+    if (stack) cloud.stacks.set('shop-test-web', { ...stack, template: stack.template.replace('a service', 'v2') });
+    expect(await refusal(apply('environment'))).to.match(
+      /^shop-test-web: .*something else deployed it since.*run plan/,
+    );
+  });
+
   it('refuses when a service has taken itself out of the environment since the plan', async () => {
     await apply('retain');
     const stack = cloud.stacks.get('shop-test');

@@ -36,6 +36,11 @@ Resources:
     });
   });
 
+  it('reads every spelling of true and false that YAML 1.1 and Copilot use as one', () => {
+    const template = new Template(`${minimal}    Properties: { A: True, B: FALSE, C: 'True' }\n`, 't');
+    expect(template.resources().get('A')?.properties).to.deep.equal({ A: true, B: false, C: 'True' });
+  });
+
   it('refuses what it would not write back as it was read', () => {
     expect(() => new Template('Resources:\n  A: &a {Type: X}\n  B: *a\n', 'stack')).to.throw(
       'stack: the template has YAML aliases',
