@@ -83,7 +83,7 @@ describe('The imports of the repository', () => {
     expect(cycles).to.deep.equal([]);
   });
 
-  it('lead only to folders below, and to test/ from tests alone', () => {
+  it('lead only to lower layers, and to test/ only from tests', () => {
     const wrong = edges.filter(({ from, to }) => {
       const [one, other] = [topFolder(from), topFolder(to)];
       return one !== other && MAY_IMPORT[one]?.includes(other) !== true;
@@ -91,7 +91,7 @@ describe('The imports of the repository', () => {
     expect(wrong).to.deep.equal([]);
   });
 
-  it('leave birthdays without HTTP but for their routes, and HTTP, the database and main.ts without birthdays', () => {
+  it('use HTTP in users/ only from its routes, and users/ neither from HTTP, the database nor main.ts', () => {
     const wrong = edges.filter(
       ({ from, to }) =>
         (from.startsWith('src/users/') && from !== 'src/users/routes.ts' && to.startsWith('src/http/')) ||
@@ -102,7 +102,7 @@ describe('The imports of the repository', () => {
     expect(wrong).to.deep.equal([]);
   });
 
-  it('name Objection in the repository of users and its model alone', () => {
+  it('use Objection only in the repository of users and its model', () => {
     const naming = files.filter((file) => file.startsWith('src/') && /'objection'/.test(readFileSync(file, 'utf8')));
     expect(naming.toSorted()).to.deep.equal(['src/users/user.ts']);
   });

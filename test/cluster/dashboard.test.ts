@@ -57,14 +57,14 @@ describe('make dashboard', function () {
     if (running?.exitCode === null && running.pid !== undefined) process.kill(-running.pid, 'SIGINT');
   });
 
-  it('collects the metrics of every pod of the service, and of nothing else', async () => {
+  it('collects the metrics of every pod of the service, and of no other pod', async () => {
     await eventually('all are up', 60, async () => {
       const up = await instances('up{job="plusone"} == 1');
       return up.length > 0 && up.join() === (await servicePods()).toSorted().join();
     });
   });
 
-  it('has an answer to every query of every panel', async () => {
+  it('has a result for every query of every panel', async () => {
     const deadline = Date.now() + 30_000;
     while (Date.now() < deadline) {
       await fetch(url('/hello/dashboard'), {
@@ -85,7 +85,7 @@ describe('make dashboard', function () {
     }
   });
 
-  it('follows the service to its new pods', async () => {
+  it('discovers new pods of the service', async () => {
     await ask('rollout', 'restart', 'deployment/plusone');
     await ask('rollout', 'status', 'deployment/plusone', '--timeout=180s');
     await eventually('the new pods are asked', 90, async () => {
@@ -94,14 +94,14 @@ describe('make dashboard', function () {
     });
   });
 
-  it('lets Prometheus list pods, and read no secret', async () => {
+  it('lets Prometheus list pods, but not read secrets', async () => {
     const as = '--as=system:serviceaccount:monitoring:prometheus';
     expect((await kubectl('auth', 'can-i', 'list', 'pods', as)).stdout.trim()).to.equal('yes');
     expect((await kubectl('auth', 'can-i', 'get', 'secrets', as)).stdout.trim()).to.equal('no');
     expect((await kubectl('auth', 'can-i', 'list', 'pods', as, '-n', 'kube-system')).stdout.trim()).to.equal('no');
   });
 
-  it('brings the dashboard into Grafana, without a login', async function () {
+  it('provisions the dashboard in Grafana, without a login', async function () {
     if (address('Grafana') === '') {
       skipWithout(this, 'grafana/grafana', 'the image of Grafana cannot be pulled');
     }
@@ -118,21 +118,21 @@ describe('make dashboard', function () {
     expect(INSTANT.parse(await proxied.json()).data.result).to.not.deep.equal([]);
   });
 
-  it('is of manifests that the API server takes without a warning', async () => {
+  it('has manifests that the API server accepts without warnings', async () => {
     const files = MANIFESTS.flatMap((file) => ['-f', file]);
     const apply = ['apply', '--dry-run=server', '--validate=strict', ...files];
     const { code, stderr } = await kubectl(...apply, '--namespace=');
     expect({ code, stderr }).to.deep.equal({ code: 0, stderr: '' });
   });
 
-  it('leaves kube-score nothing to find', function () {
+  it('has no findings in kube-score', function () {
     const score = kubeScore();
     if (!score) return skipWithout(this, 'go', 'kube-score is built with Go, which is not installed');
     // With the service, whose pods one of the policies is for.
     expect(score(['k8s/dist/plusone.k8s.yaml', ...MANIFESTS])).to.deep.equal([]);
   });
 
-  it('leaves checkov nothing to find', function () {
+  it('has no findings in checkov', function () {
     const tools = linters();
     if (!tools) return skipWithout(this, 'python3', 'checkov needs python3 with venv');
     const files = MANIFESTS.flatMap((file) => ['-f', file]);
@@ -141,7 +141,7 @@ describe('make dashboard', function () {
     expect(code, output).to.equal(0);
   });
 
-  it('ends with Ctrl-C, and goes on collecting', async () => {
+  it('ends with Ctrl-C, and Prometheus continues to collect', async () => {
     const exited = once(running, 'exit');
     if (running.pid !== undefined) process.kill(-running.pid, 'SIGINT');
     await exited;

@@ -95,7 +95,7 @@ describe('logs in OpenSearch', function () {
     }
   });
 
-  it('finds each request by its id, once, however often it is delivered', async () => {
+  it('finds each request by its id, once, even if it is delivered several times', async () => {
     const lines = Array.from({ length: 2_000 }, (_, at) => requestLine(`once-${at}`));
     const first = await send(lines, 'once');
     const second = await send(lines, 'once');
@@ -105,7 +105,7 @@ describe('logs in OpenSearch', function () {
     expect(found).to.have.length(2000);
   });
 
-  it('finds lines that are no JSON, and lines whose fields contradict the index', async () => {
+  it('finds lines that are not JSON, and lines whose fields do not match the types of the index', async () => {
     const outcome = await send(
       ['Error: out of memory', '{"err":"text","msg":"odd"}', '{"status":"two hundred","requestId":"odd-status"}'],
       'odd',
@@ -152,7 +152,7 @@ describe('logs in OpenSearch', function () {
     expect([...SEARCHES.keys()]).to.have.members(ids);
   });
 
-  it('takes a line of a megabyte', async () => {
+  it('stores a line of a megabyte', async () => {
     expect(
       await send([`{"msg":"large","requestId":"large-1","reason":"${'x'.repeat(1_000_000)}"}`], 'large'),
     ).to.include({ stored: 1 });
@@ -171,7 +171,7 @@ describe('logs in OpenSearch', function () {
     expect(await sending).to.include({ stored: 1 });
   });
 
-  it('outlasts an OpenSearch that is restarted meanwhile', async () => {
+  it('retries while OpenSearch restarts', async () => {
     docker('stop', '--time', '1', NAME);
     // `--rm` removed it, so a new and empty one takes its place.
     const sending = send(

@@ -10,13 +10,13 @@ const DECLARATION = 'k8s/dist/plusone.k8s.yaml';
 const STAND_INS = ['mysql', 'ssm', 'seed', 'network-policies'].map((name) => `local-kind/${name}.yaml`);
 
 describe('the manifests in the cluster', () => {
-  it('are accepted by its API server, which warns of nothing', async function () {
+  it('are accepted by its API server without warnings', async function () {
     this.timeout(60_000);
     const { code, stderr } = await kubectl('apply', '--dry-run=server', '--validate=strict', '-f', DECLARATION);
     expect({ code, stderr }).to.deep.equal({ code: 0, stderr: '' });
   });
 
-  it('of the stand-ins are accepted as well, without a warning', async function () {
+  it('of the stand-ins are accepted too, without warnings', async function () {
     this.timeout(60_000);
     // A Job can't be changed; that it was made says that it is accepted.
     const files = STAND_INS.filter((name) => !name.includes('seed')).flatMap((name) => ['-f', name]);
@@ -24,21 +24,21 @@ describe('the manifests in the cluster', () => {
     expect({ code, stderr }).to.deep.equal({ code: 0, stderr: '' });
   });
 
-  it('enforce Pod Security "restricted": a pod as most people write it is refused', async function () {
+  it('enforce Pod Security "restricted": a pod without a security context is refused', async function () {
     this.timeout(30_000);
     const { code, stderr } = await kubectl('run', 'careless', '--image=plusone:dev', '--dry-run=server');
     expect(code).to.not.equal(0);
     expect(stderr).to.contain('violates PodSecurity "restricted:latest"');
   });
 
-  it('leave kube-score nothing to find', async function () {
+  it('have no findings in kube-score', async function () {
     this.timeout(300_000);
     const score = kubeScore();
     if (!score) return skipWithout(this, 'go', 'kube-score is built with Go, which is not installed');
     expect(score([DECLARATION, ...STAND_INS])).to.deep.equal([]);
   });
 
-  it('leave checkov nothing to find', async function () {
+  it('have no findings in checkov', async function () {
     this.timeout(300_000);
     const tools = linters();
     if (!tools) return skipWithout(this, 'python3', 'checkov needs python3 with venv');
@@ -48,7 +48,7 @@ describe('the manifests in the cluster', () => {
     expect(code, output).to.equal(0);
   });
 
-  it('run an image that carries the list of its packages, as CycloneDX', async function () {
+  it('run an image that contains its SBOM, as CycloneDX', async function () {
     this.timeout(30_000);
     const { stdout } = await ended('docker', ['run', '--rm', '--entrypoint', 'cat', 'plusone:dev', 'plusone.cdx.json']);
     const { bomFormat, components } = JSON.parse(stdout);
@@ -58,7 +58,7 @@ describe('the manifests in the cluster', () => {
       .and.not.to.include('mocha');
   });
 
-  it('say who made the image and from which commit', async function () {
+  it('run an image with labels for its source and commit', async function () {
     this.timeout(30_000);
     const labels = ['inspect', '--format', '{{json .Config.Labels}}', 'plusone:dev'];
     const { stdout } = await ended('docker', labels);

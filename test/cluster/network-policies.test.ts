@@ -41,13 +41,13 @@ describe('the network policies', function () {
     expect(ports).to.deep.equal(['http']);
   });
 
-  it('let the seed be reached by nobody', async () => {
+  it('allow no connections to the seed', async () => {
     const { selected, admitted, ports } = await effect('seed');
     expect(selected).to.deep.equal(await pods(seed));
     expect([...admitted, ...ports]).to.deep.equal([]);
   });
 
-  it('leave nothing of the service open but its port', async () => {
+  it('allow connections only to the port of the service', async () => {
     const { selected, ports } = await effect('plusone');
     expect(selected).to.deep.equal(await pods(service));
     expect(ports).to.deep.equal([5000]);

@@ -157,7 +157,7 @@ describe('paging', function () {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  it('does not page while all is well', async () => {
+  it('does not page while the service works', async () => {
     await sleep(8_000);
     expect(events).to.deep.equal([]);
   });
@@ -172,7 +172,7 @@ describe('paging', function () {
     expect((await until('the resolve', 30, resolve)).dedup_key).to.equal(page.dedup_key);
   });
 
-  it('pages once when MySQL is gone and errors and slow answers come together', async () => {
+  it('pages once if MySQL is unavailable and errors and slow responses occur together', async () => {
     await database?.kill();
     await until('the page', 60, trigger);
     // Long enough for the alert on slow answers to join.
@@ -182,7 +182,7 @@ describe('paging', function () {
     expect(new Set(events.map(({ dedup_key: key }) => key)).size, JSON.stringify(events)).to.equal(1);
   });
 
-  it('says in a page what is wrong, since when, and where the dashboard and the runbook are', async () => {
+  it('includes in a page what is wrong, since when, and the links to dashboard and runbook', async () => {
     service?.child.kill('SIGKILL');
     const { payload, links } = await until('the page', 15, trigger);
     expect(payload?.summary).to.include('plusone has no healthy task');

@@ -25,7 +25,7 @@ describe('the service in the cluster', function () {
     expect(response.status).to.equal(200);
   });
 
-  it('is numeric user 1000 on a root file system that it cannot write to', async () => {
+  it('runs as user 1000 with a read-only root file system', async () => {
     const [pod = ''] = await servicePods();
     const script = `
       import { writeFileSync } from 'node:fs';
@@ -36,7 +36,7 @@ describe('the service in the cluster', function () {
     expect(JSON.parse(stdout)).to.deep.equal({ user: 1000, refusal: 'EROFS' });
   });
 
-  it('has no token of the Kubernetes API, nor a package manager', async () => {
+  it('has neither a token of the Kubernetes API nor a package manager', async () => {
     const [pod = ''] = await servicePods();
     const script = `
       import { existsSync } from 'node:fs';
@@ -56,7 +56,7 @@ describe('the service in the cluster', function () {
       .and.match(/^shelly\s+1990-05-06$/m);
   });
 
-  it('tells the HorizontalPodAutoscaler how busy it is', async function () {
+  it('reports its CPU utilization to the HorizontalPodAutoscaler', async function () {
     this.timeout(240_000);
     // Kubernetes wants a sample from after a pod got ready: one or two rounds of metrics-server.
     await eventually('the autoscaler has a measurement', 200, async () => {
@@ -71,7 +71,7 @@ describe('the service in the cluster', function () {
     });
   });
 
-  it('is not touched by a release that cannot start: make up takes it back and says why', async function () {
+  it('survives a release that cannot start: make up rolls it back with the reason', async function () {
     this.timeout(240_000);
     const [pods, images] = [await servicePods(), await fields('pods', SERVICE, '.spec.containers[0].image')];
     const limits = await ask('get', 'hpa', 'plusone', '-o', 'jsonpath={.spec.maxReplicas}');
@@ -96,14 +96,14 @@ describe('the service in the cluster', function () {
     expect(await ask('get', 'hpa', 'plusone', '-o', 'jsonpath={.spec.maxReplicas}')).to.equal(limits);
   });
 
-  it('is as it was after another make up: no pod replaced', async () => {
+  it('keeps its pods if make up runs again without a change', async () => {
     const before = await servicePods();
     const { code } = await makeUp();
     expect(code).to.equal(0);
     expect(await servicePods()).to.have.members(before);
   });
 
-  it('loses no request to a rolling update under load', async function () {
+  it('fails no request during a rolling update under load', async function () {
     this.timeout(240_000);
     const before = await servicePods();
     const load = startLoad();
@@ -117,7 +117,7 @@ describe('the service in the cluster', function () {
     expect(failuresOf(load)).to.deep.equal([]);
   });
 
-  it('loses no acknowledged write when a pod is killed under load, and answers nothing wrong', async function () {
+  it('loses no acknowledged write if a pod is killed under load, and gives no wrong answer', async function () {
     this.timeout(180_000);
     const [pod = ''] = await servicePods();
     const load = startLoad();
@@ -148,7 +148,7 @@ describe('the service in the cluster', function () {
     await ask('wait', 'pod', pod, '--for=condition=Ready', '--timeout=60s');
   });
 
-  it('picks a password up that was changed in SSM, without a restart', async function () {
+  it('uses a password that was changed in SSM, without a restart', async function () {
     this.timeout(120_000);
     const before = await restarts();
     const password = await passwordInSsm();
@@ -171,7 +171,7 @@ describe('the service in the cluster', function () {
     expect(await restarts()).to.deep.equal(before);
   });
 
-  it('outlives the deletion of MySQL’s pod, and so does what it saved', async function () {
+  it('recovers with its data after the deletion of MySQL’s pod', async function () {
     this.timeout(240_000);
     await put('lasting', '1980-01-02');
     const before = await restarts();

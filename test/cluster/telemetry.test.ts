@@ -109,7 +109,7 @@ describe('the telemetry sidecar', function () {
     { name: 'newrelic', header: 'api-key', value: KEY },
     { name: 'otlp', header: 'authorization', value: KEY },
   ]) {
-    it(`sends spans to ${name} with its header, old and new names of databases, and nothing of a user`, async () => {
+    it(`sends spans to ${name} with its header, old and new attribute names for databases, and no user data`, async () => {
       await start(name, { TELEMETRY_KEY: KEY, TELEMETRY_ENDPOINT: vendor?.endpoint ?? '' });
       await call(20);
       const { spans, exports, bytes } = await arrived();
@@ -130,7 +130,7 @@ describe('the telemetry sidecar', function () {
     });
   }
 
-  it('costs no request when it is killed or frozen, or the vendor does not answer', async () => {
+  it('fails no request if it is killed or suspended, or the vendor does not answer', async () => {
     const settings = { TELEMETRY_KEY: KEY, TELEMETRY_ENDPOINT: vendor?.endpoint ?? '' };
     const container = await start('otlp', settings);
     await call(500);
@@ -147,12 +147,12 @@ describe('the telemetry sidecar', function () {
     for (const [when, { failures }] of Object.entries(all)) expect(failures, when).to.equal(0);
   });
 
-  it('names an unknown vendor when it is built', () => {
+  it('fails to build with the name of an unknown vendor', () => {
     const words = ['build', '--build-arg', 'TELEMETRY=splunk', FOLDER];
     expect(() => execFileSync('docker', words, { encoding: 'utf8', stdio: 'pipe' })).to.throw('splunk.yaml');
   });
 
-  it('is configured validly for X-Ray, and shows its key to nobody', async () => {
+  it('has a valid configuration for X-Ray, and never shows its key', async () => {
     docker('build', '--quiet', '--build-arg', 'TELEMETRY=aws', '--tag', 'plusone-telemetry:aws', FOLDER);
     const credentials = ['AWS_REGION=us-west-2', 'AWS_ACCESS_KEY_ID=a', 'AWS_SECRET_ACCESS_KEY=b'];
     const files = ['collector', 'vendor'].map((name) => `--config=/etc/telemetry/${name}.yaml`);

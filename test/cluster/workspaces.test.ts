@@ -103,7 +103,7 @@ describe('a translated workspace in the cluster', function () {
     }
   }
 
-  it('is accepted by the API server without a warning, object by object', async () => {
+  it('has objects that the API server accepts without warnings', async () => {
     const files = applied.flatMap(({ namespace }) =>
       readdirSync(join(folder, namespace)).flatMap((name) => ['-f', join(folder, namespace, name)]),
     );
@@ -112,7 +112,7 @@ describe('a translated workspace in the cluster', function () {
     expect({ code, stderr }).to.deep.equal({ code: 0, stderr: '' });
   });
 
-  it('leaves kube-score and checkov nothing to find but what it declares, each with its reason', async function () {
+  it('has no findings in kube-score and checkov except declared ones, each with its reason', async function () {
     const files = applied.flatMap(({ namespace }) =>
       readdirSync(join(folder, namespace))
         .filter((name) => name.endsWith('.k8s.yaml'))
@@ -128,7 +128,7 @@ describe('a translated workspace in the cluster', function () {
     expect(code, output).to.equal(0);
   });
 
-  it('has an API behind nginx, and a worker that gets what the API publishes', async () => {
+  it('has an API behind nginx, and a worker that receives the messages of the API', async () => {
     const order = `o${Date.now()}`;
     expect(await get('orders', 'web', `/orders/${order}`, ['-X', 'POST', '-w', '%{http_code}'])).to.equal('placed202');
     await eventually('the worker has packed the order', 30, async () => {
@@ -136,7 +136,7 @@ describe('a translated workspace in the cluster', function () {
     });
   });
 
-  it('tells services apart by their paths', async function () {
+  it('routes to services by path', async function () {
     if (!hasIngress) skipWithout(this, 'traefik', `the image ${ingressImage} is not on this machine`);
     for (const [path, service] of [
       ['/', 'home'],
@@ -150,21 +150,21 @@ describe('a translated workspace in the cluster', function () {
     }
   });
 
-  it('stands in one environment beside another, each with its own ports and number of pods', async () => {
+  it('runs in two environments at the same time, each with its own ports and number of pods', async () => {
     expect(await get('paths', 'search', '/api')).to.equal('search in test: /api');
     expect(await get('paths-prod', 'search', '/api')).to.equal('search in prod: /api');
     const pods = 'jsonpath={.status.readyReplicas}';
     expect(await ask('paths-prod', 'get', 'deployment', 'search', '-o', pods)).to.equal('2');
   });
 
-  it('runs a job again that failed, whose report a service shows from the same file system', async () => {
+  it('retries a failed job, whose report a service reads from the same file system', async () => {
     await ask('books', 'create', 'job', 'now', '--from=cronjob/report');
     await ask('books', 'wait', 'job', 'now', '--for=condition=complete', '--timeout=120s');
     expect(await ask('books', 'get', 'job', 'now', '-o', 'jsonpath={.status.failed}')).to.equal('1');
     expect(await get('books', 'reader', '/')).to.equal('all books are in order');
   });
 
-  it('reaches the database of its addon, with the secret of the addon', async () => {
+  it('connects to the database of its addon with the secret of the addon', async () => {
     await get('notes', 'notes', '/first');
     expect(await get('notes', 'notes', '/')).to.equal('[{"notes":1}]');
   });
@@ -199,7 +199,7 @@ describe('a translated workspace in the cluster', function () {
     ]);
   });
 
-  it('has no container that starts again and again', async () => {
+  it('has no container that restarts repeatedly', async () => {
     const restarts = 'jsonpath={range .items[*]}{.status.containerStatuses[*].restartCount}{" "}{end}';
     for (const { namespace } of applied) {
       const counts = (await ask(namespace, 'get', 'pods', '-o', restarts)).split(/\s+/).filter(Boolean);

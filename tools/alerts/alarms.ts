@@ -1,9 +1,9 @@
 /**
- * When people are told: the one definition of the alarms, from which those of CloudWatch (cloudwatch.ts) and the rules of
- * Prometheus (prometheus.ts) are made. docs/runbook.md has a section for each, by its name; a test compares them.
+ * The definition of all alarms, from which the CloudWatch alarms (cloudwatch.ts) and the Prometheus rules (prometheus.ts) are
+ * generated. docs/runbook.md has a section for each, by its name; a test compares them.
  */
 
-/** A metric of CloudWatch compared with a threshold, for some periods one after the other. */
+/** A CloudWatch metric compared with a threshold, for some consecutive periods. */
 export interface MetricCondition {
   readonly of: 'loadBalancer' | 'database' | 'deadLetters' | 'scaler' | 'pageCheck' | 'birthdayCheck';
   readonly name: string;
@@ -13,37 +13,37 @@ export interface MetricCondition {
   readonly threshold: number;
   readonly periodSeconds: number;
   readonly periods: number;
-  /** What a period without data counts as. */
+  /** How a period without data is treated. */
   readonly missing: 'breaching' | 'notBreaching';
 }
 
-/** True while some or all of other alarms are. */
+/** A combination of other alarms: true while any or all of them are. */
 export type Combination =
   | { readonly anyOf: readonly (string | Combination)[] }
   | { readonly allOf: readonly (string | Combination)[] };
 
-/** An alert of Prometheus: PromQL that gives something while it is true, and for how long it must be. */
+/** A Prometheus alert: PromQL that has a result while it is true, and how long it must be true. */
 export interface Rule {
   /** `MINUTE` stands for a minute as a range, so that a test can have shorter ones. */
   readonly expression: string;
   readonly forSeconds: number;
-  /** Whether it is a page; Alertmanager makes one page of all alerts of a service that are. */
+  /** Whether it pages; Alertmanager groups all paging alerts of a service into one page. */
   readonly pages: boolean;
 }
 
-/** Why one of the two does not have an alarm. */
+/** Why CloudWatch or Prometheus does not have an alarm. */
 export interface Missing {
   readonly missing: string;
 }
 
 export interface Alarm {
   readonly name: string;
-  /** What is wrong, as the rest of a sentence that begins with the name of the service. */
+  /** The problem, as the end of a sentence that begins with the name of the service. */
   readonly what: string;
   /**
-   * page: wakes a person, because no machine can mend it.
+   * page: notifies a person immediately, because only a person can fix it.
    * inform: mail or chat, in working hours.
-   * part: does nothing by itself on AWS, and is part of a combination.
+   * part: has no action on AWS, and is part of a combination.
    */
   readonly urgency: 'page' | 'inform' | 'part';
   /** Where it is on AWS: in the stack of `make uptime`, in another region; without it in that of the service. */
@@ -211,7 +211,7 @@ export function alarms(maximum: number): readonly Alarm[] {
         threshold: 1,
         periodSeconds: 60,
         periods: 3,
-        // A scaler that does not run says nothing.
+        // A scaler that does not run reports nothing.
         missing: 'breaching',
       },
       prometheus: { missing: NO_SCALER },

@@ -1,4 +1,4 @@
-/** `npm run alerts:build`: writes CloudWatch's alarms and Prometheus' rules from the one definition. */
+/** `npm run alerts:build`: generates the CloudWatch alarms and the Prometheus rules from the definition. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { parse } from 'yaml';
 import { z } from 'zod';
@@ -9,7 +9,7 @@ import { prometheusRules } from './prometheus.ts';
 const MANIFEST = 'copilot/plusone/manifest.yml';
 const range = z.object({ count: z.object({ range: z.string().regex(/^\d+-\d+$/) }) });
 
-/** The files that are made, and their text. */
+/** The generated files and their text. */
 export function alertFiles(): Readonly<Record<string, string>> {
   const manifest: unknown = parse(readFileSync(MANIFEST, 'utf8'), { merge: true });
   const [, maximum] = range.parse(manifest).count.range.split('-');

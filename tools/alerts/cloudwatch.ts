@@ -5,12 +5,12 @@ import { runbookOf } from './runbook.ts';
 
 const HEADER = '# Made from tools/alerts/alarms.ts by `npm run alerts:build`: change that, not this.\n';
 
-/** What the alarms of a stack have in common. */
+/** The common properties of the alarms of a stack. */
 interface StackNames {
-  /** Application, environment and name of the service, as `Fn::Sub` takes them. */
+  /** Application, environment and name of the service, for `Fn::Sub`. */
   readonly service: string;
   readonly region: string;
-  /** Who is told. */
+  /** The topics that are notified. */
   readonly topics: Readonly<Record<Alarm['urgency'], readonly object[]>>;
 }
 
@@ -44,8 +44,8 @@ const OWNERS: Readonly<
 };
 
 /**
- * The addon. Only what is urgent notifies the topic PageTopic; that and what informs notifies AlarmTopic, and both again
- * when it is over, under the same name.
+ * The addon. Alarms that page notify PageTopic; these and the informing ones notify AlarmTopic. Both are notified again with
+ * the same name when the alarm ends.
  */
 export function cloudWatchAddon(alarms: readonly Alarm[]): string {
   return text({

@@ -1,4 +1,4 @@
-/** `npm run dashboard:build`: writes the dashboards and the saved searches from the one definition. */
+/** `npm run dashboard:build`: generates the dashboards and the saved searches from the definition. */
 import { writeFileSync } from 'node:fs';
 import { cloudWatchAddon } from './cloudwatch.ts';
 import { grafanaDashboard } from './grafana.ts';

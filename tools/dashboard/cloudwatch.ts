@@ -5,7 +5,7 @@ import type { CloudWatchGraph, CloudWatchMetric, LogQuery, Owner } from './panel
 const HEIGHT = 6;
 const PERIOD_SECONDS = 60;
 
-/** What stands in `${…}` is filled in by CloudFormation: parameters of the addon, and exports of the environment. */
+/** CloudFormation substitutes `${…}`: parameters of the addon, and exports of the environment. */
 const LOG_GROUP = `/copilot/\${App}-\${Env}-\${Name}`;
 
 interface Widget {
@@ -27,7 +27,7 @@ export interface DashboardBody {
   readonly widgets: readonly Widget[];
 }
 
-/** The dashboard's body, before CloudFormation has filled in names. */
+/** The dashboard's body, before CloudFormation substitutes names. */
 export function dashboardBody(): DashboardBody {
   const widgets: Widget[] = [];
   for (const { section, y, panels } of onGrid(({ cloudwatch }) => cloudwatch, HEIGHT)) {
@@ -68,7 +68,7 @@ function graphProperties(title: string, { axis, series, operands = {}, limit }: 
 /** One entry of `metrics`. */
 function line({ of, name, statistic }: Omit<CloudWatchMetric, 'legend'>, how: Readonly<Record<string, unknown>>) {
   if (of === 'tasks') {
-    // CloudFormation makes up the end of a service's name, and an addon cannot ask for it: the service needs the addon.
+    // CloudFormation generates the end of a service's name, and an addon cannot refer to the service, which depends on it.
     const namespace = name === 'DesiredTaskCount' ? 'ECS/ContainerInsights' : 'AWS/ECS';
     const terms = `MetricName="${name}" ClusterName="\${Cluster}" ServiceName=\${App}-\${Env}-\${Name}-Service`;
     const search = `SEARCH('{${namespace},ClusterName,ServiceName} ${terms}', '${statistic}', ${PERIOD_SECONDS})`;

@@ -12,7 +12,7 @@ export interface GridSection<Graph> {
   readonly panels: readonly { readonly panel: Panel; readonly graph: Graph; readonly x: number; readonly y: number }[];
 }
 
-/** The sections from above to below, with those panels of which `graphOf` has a graph; each is `height` high. */
+/** The sections from top to bottom, with the panels for which `graphOf` returns a graph; each is `height` high. */
 export function onGrid<Graph extends object>(
   graphOf: (panel: Panel) => Graph | Missing,
   height: number,

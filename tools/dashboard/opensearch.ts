@@ -10,7 +10,7 @@ const WIDTH = 2 * GRID_WIDTH;
 const HEIGHT = 14;
 const PATTERN = 'plusone-logs';
 
-/** One saved object a line, as `Import` in Dashboards Management takes them. */
+/** One saved object per line, for `Import` in Dashboards Management. */
 export function savedObjects(): string {
   const searches = [...SEARCHES.values()].map(({ name, title, query, columns }) => ({
     id: `plusone-${name}`,

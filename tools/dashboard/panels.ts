@@ -1,13 +1,13 @@
 /**
- * What the dashboards show: the one definition from which the Grafana dashboard (grafana.ts), its CloudWatch equivalent
- * (cloudwatch.ts) and the picture (picture.ts) are made. A panel that one of them lacks says why.
+ * The definition of all panels, from which the Grafana dashboard (grafana.ts), its CloudWatch equivalent (cloudwatch.ts) and
+ * the picture (picture.ts) are generated. A panel that is missing in one of them has the reason.
  */
 
-/** The rows of the dashboards, from above to below. */
+/** The rows of the dashboards, from top to bottom. */
 export const SECTIONS = ['What callers see', 'The service', 'MySQL', 'The platform'] as const;
 export type Section = (typeof SECTIONS)[number];
 
-/** What the numbers of a graph are. */
+/** The unit of a graph. */
 export type Unit = 'perSecond' | 'share' | 'seconds' | 'bytes' | 'cpus' | 'count';
 
 /** A value to be compared with, drawn as a line across the graph. */
@@ -37,7 +37,7 @@ export type Owner = 'loadBalancer' | 'tasks' | 'database';
 export interface CloudWatchMetric {
   readonly of: Owner;
   readonly name: string;
-  /** As CloudWatch writes it: Sum, Average, p99, … over a minute. */
+  /** CloudWatch's statistic: Sum, Average, p99, … over a minute. */
   readonly statistic: string;
   readonly legend: string;
 }
@@ -49,10 +49,10 @@ export interface CloudWatchMath {
 }
 
 export interface CloudWatchGraph {
-  /** What is written beside the axis. */
+  /** The label of the axis. */
   readonly axis: string;
   readonly series: readonly (CloudWatchMetric | CloudWatchMath)[];
-  /** Metrics that are not drawn, by the names that expressions have for them. */
+  /** Metrics that are not drawn, by their ids in expressions. */
   readonly operands?: Readonly<Record<string, Omit<CloudWatchMetric, 'legend'>>>;
   readonly limit?: Limit;
 }
@@ -65,7 +65,7 @@ export interface LogQuery {
 
 /** A saved search of the log lines in OpenSearch, which shows the lines behind a panel. */
 export interface Search {
-  /** By which `make search` and `make logs-search` find it. */
+  /** The name for `make search` and `make logs-search`. */
   readonly name: string;
   readonly title: string;
   /** https://docs.opensearch.org/latest/query-dsl/full-text/query-string/ */
@@ -81,7 +81,7 @@ export interface Missing {
 
 export interface Panel {
   readonly title: string;
-  /** What it tells, and what to make of it. */
+  /** What it shows, and how to interpret it. */
   readonly description: string;
   readonly section: Section;
   readonly prometheus: PrometheusGraph | Missing;
@@ -89,17 +89,17 @@ export interface Panel {
   readonly search?: Search;
 }
 
-/** The service's own routes: probes come every few seconds, are always quick, and would make everything look better. */
+/** The routes for users: probes are frequent and always fast, so they would distort the figures. */
 const CALLS = 'http_request_duration_seconds_count{route!~"/livez|/readyz"}';
 const callsBy = (condition: string) => CALLS.replace('}', `,${condition}}`);
-/** Those that ask MySQL, and those of them that had its answer. */
+/** Requests that need MySQL, and those of them with an answer of MySQL. */
 const USER_CALLS = 'http_request_duration_seconds_count{route="/hello/:username"}';
 const ANSWERED_USER_CALLS = 'http_request_duration_seconds_count{route="/hello/:username",status!="503"}';
 const rate = (metric: string) => `rate(${metric}[$__rate_interval])`;
 
 const NOT_COLLECTED = 'Only /metrics has it, and nothing collects /metrics on AWS';
 
-/** How many requests the load balancer has had of a kind. */
+/** The load balancer's number of requests of a kind. */
 const counted = (name: string) => ({ of: 'loadBalancer', name, statistic: 'Sum' }) as const;
 
 function latency(quantile: number): Query {
@@ -112,7 +112,7 @@ function shareOfAnswers(condition: string, legend: string): Query {
   return { expression: `(sum(${rate(callsBy(condition))}) or vector(0)) / sum(${rate(CALLS)})`, legend };
 }
 
-/** Above this the service has not kept what it promises. */
+/** The limit of the service's response time. */
 const SLOW: Limit = { value: 0.5, label: '500 ms' };
 
 export const PANELS: readonly Panel[] = [

@@ -1,8 +1,8 @@
-/** Panels with what was measured → an SVG. */
+/** Panels with measurements → an SVG. */
 import { type PrometheusGraph, SECTIONS, type Section, type Unit } from './panels.ts';
 import type { Point } from './prometheus.ts';
 
-/** A panel, and what its queries gave back. */
+/** A panel and the results of its queries. */
 export interface DrawnPanel {
   readonly section: Section;
   readonly title: string;
@@ -34,12 +34,12 @@ const PAINT = {
   limit: 'class="limit" stroke="#cf222e" stroke-dasharray="5 4"',
   limitText: 'class="limitText" fill="#cf222e"',
 };
-/** Two points that are further apart have a hole between them. */
+/** Between two points that are further apart there is a gap. */
 const HOLE_SECONDS = 15;
 
 /**
- * The panels from `from` to `to` (seconds since 1970). The picture has a background of its own, so that it can be read on
- * a light and on a dark page, and follows what the reader's system prefers.
+ * The panels from `from` to `to` (seconds since the Unix epoch). The picture has a background, so that it is readable on light
+ * and dark pages, and follows the reader's color scheme.
  */
 export function picture(panels: readonly DrawnPanel[], from: number, to: number): string {
   const drawn: string[] = [];
@@ -107,7 +107,7 @@ function drawPanel({ title, graph, lines }: DrawnPanel, left: number, top: numbe
     );
   }
   const most = LEGEND.rows * LEGEND.columns;
-  // A few names have the whole width.
+  // A few names can use the whole width.
   const columns = lines.length > LEGEND.rows ? LEGEND.columns : 1;
   lines.forEach(({ name, points }, at) => {
     const colour = LIGHT_LINES[at % LIGHT_LINES.length];
@@ -127,13 +127,13 @@ function drawPanel({ title, graph, lines }: DrawnPanel, left: number, top: numbe
   return parts.join('\n');
 }
 
-/** A path through the points, with holes where there are none. */
+/** A path through the points, with gaps where there are none. */
 function trace(points: readonly Point[], x: (at: number) => number, y: (value: number) => number): string {
   let path = '';
   let before = Number.NEGATIVE_INFINITY;
   for (const { at, value } of points) {
     if (!Number.isFinite(value)) continue;
-    // A point that stands alone is a dot.
+    // A single point is a dot.
     path += at - before > HOLE_SECONDS ? `M${x(at)} ${y(value)}h.1` : `L${x(at)} ${y(value)}`;
     before = at;
   }
@@ -142,7 +142,7 @@ function trace(points: readonly Point[], x: (at: number) => number, y: (value: n
 
 interface Scale {
   readonly ticks: readonly number[];
-  /** Where a value lies, from 0 at the bottom to 1 at the top. */
+  /** The position of a value, from 0 at the bottom to 1 at the top. */
   part(value: number): number;
 }
 
@@ -169,7 +169,7 @@ function scaleOf({ limit, logarithmic, unit }: PrometheusGraph, lines: readonly 
 /** A step that gives two to five parts and round numbers. */
 function niceStep(highest: number, unit: Unit): number {
   const least = highest / 4;
-  // MiB and the like go by powers of two.
+  // MiB and similar units use powers of two.
   if (unit === 'bytes') return 2 ** Math.ceil(Math.log2(least));
   const power = 10 ** Math.floor(Math.log10(least));
   const step = ([1, 2, 5, 10].find((factor) => factor * power >= least) ?? 10) * power;

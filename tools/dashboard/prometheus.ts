@@ -1,4 +1,4 @@
-/** A Prometheus of one's own, for the length of a run, and how to ask one. */
+/** Starts a temporary Prometheus, and queries one. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -12,11 +12,11 @@ import { output, run } from '../terminal/programs.ts';
 import { step } from '../terminal/progress.ts';
 import { Refusal } from '../terminal/refusal.ts';
 
-/** How often Prometheus asks, here and in kubernetes/prometheus.yml. */
+/** The scrape interval, here and in kubernetes/prometheus.yml. */
 export const SCRAPE_SECONDS = 5;
-/** What Grafana makes of `$__rate_interval` in a graph of a quarter of an hour: four scrapes. */
+/** Grafana's value of `$__rate_interval` in a graph of 15 minutes: four scrapes. */
 const RATE_SECONDS = 4 * SCRAPE_SECONDS;
-/** That of the image in kubernetes/prometheus.yaml, as Go's module proxy calls it: v3.13.5 is v0.313.5 there. */
+/** The version of the image in kubernetes/prometheus.yaml as a Go module: v3.13.5 is v0.313.5. */
 const MODULE = { version: 'v0.313.5', path: 'github.com/prometheus/prometheus' } as const;
 const START_SECONDS = 30;
 
@@ -39,10 +39,10 @@ export interface Prometheus {
   stop(): Promise<void>;
 }
 
-/** Where Go builds a Prometheus to, when this machine has none. */
+/** The directory into which Go builds a Prometheus if this machine has none. */
 const BUILT = resolve('.local', `prometheus-${MODULE.version}`);
 
-/** The Prometheus program that is here: that of the machine, or the one that was built; undefined without either. */
+/** The installed Prometheus program, or else the one that was built; undefined without either. */
 export async function installedPrometheus(): Promise<string | undefined> {
   if (existsSync(BUILT)) return BUILT;
   return await output('prometheus', ['--version']).then(
@@ -52,8 +52,8 @@ export async function installedPrometheus(): Promise<string | undefined> {
 }
 
 /**
- * The Prometheus program that is here, else one that Go builds into .local/, once.
- * Throws a Refusal that says how to get one when neither is possible.
+ * The installed Prometheus program, or else one that Go builds into .local/ once.
+ * @throws {Refusal} with how to get one if neither is possible
  */
 export async function prometheusProgram(): Promise<string> {
   const installed = await installedPrometheus();
@@ -81,7 +81,7 @@ export async function prometheusProgram(): Promise<string> {
   }
 }
 
-/** Starts a Prometheus that asks these addresses. It ends with this process at the latest, and leaves nothing. */
+/** Starts a Prometheus that scrapes these addresses. It ends with this process at the latest, and its files are removed. */
 export async function startPrometheus(program: string, addresses: readonly URL[]): Promise<Prometheus> {
   const folder = mkdtempSync(join(tmpdir(), 'plusone-prometheus-'));
   const configuration = {
@@ -148,8 +148,8 @@ const answer = z.object({
 });
 
 /**
- * What an expression of a panel came to from `from` to `to` (seconds since 1970), every five seconds.
- * Throws with Prometheus's own words when it does not take the expression.
+ * The results of a panel's expression from `from` to `to` (seconds since the Unix epoch), every five seconds.
+ * @throws with Prometheus's message if the expression is invalid
  */
 export async function queryRange(url: string, expression: string, from: number, to: number): Promise<Series[]> {
   const query = expression.replaceAll('$__rate_interval', `${RATE_SECONDS}s`);

@@ -57,7 +57,7 @@ async function render(): Promise<void> {
   say(output);
 }
 
-/** Every panel of Grafana's with what its own expressions come to. */
+/** Every panel of Grafana with the results of its expressions. */
 async function measured(url: string, from: number, to: number): Promise<DrawnPanel[]> {
   const panels: DrawnPanel[] = [];
   for (const { section, title, prometheus: graph } of PANELS) {

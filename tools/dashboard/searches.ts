@@ -1,4 +1,4 @@
-/** What people look for in the logs: the searches that panels.ts has, by name, and how a command is told which. */
+/** The saved searches of panels.ts by name, and the variables that select one. */
 import { Refusal } from '../terminal/refusal.ts';
 import { PANELS, type Search } from './panels.ts';
 
@@ -11,9 +11,9 @@ export const SEARCHES: ReadonlyMap<string, Search> = new Map(
 );
 
 /**
- * What a command is to look for: QUERY in OpenSearch's query string syntax, or SEARCH, the name of a saved search, by
- * default everything; and since when, SINCE such as 30m, 1h or 7d.
- * @throws {Refusal} when one of them is invalid, or both QUERY and SEARCH are set
+ * The search of a command: QUERY in OpenSearch's query string syntax, or SEARCH, the name of a saved search, by default
+ * everything; and its time range, SINCE such as 30m, 1h or 7d.
+ * @throws {Refusal} if one of them is invalid, or both QUERY and SEARCH are set
  */
 export function readSearch({ QUERY, SEARCH, SINCE }: NodeJS.ProcessEnv): { query: string; minutes: number } {
   return { query: readQuery(QUERY, SEARCH), minutes: readMinutes(SINCE || '1h') };

@@ -1,7 +1,7 @@
 /**
- * `make dashboard`: Prometheus and Grafana in the kind cluster of `make up`, and a way to them until Ctrl-C. What it
- * brings stays in the cluster, collecting, until `make down`; it can be run again at any time. Where Grafana's image
- * cannot be had it goes on with Prometheus alone, from which `npm run dashboard:render` draws the same panels.
+ * `make dashboard`: installs Prometheus and Grafana in the kind cluster of `make up`, and forwards ports to them until Ctrl-C.
+ * They continue to collect until `make down`; the command can be repeated. If Grafana's image is not available, it uses only
+ * Prometheus, from which `npm run dashboard:render` draws the same panels.
  */
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -18,9 +18,9 @@ import { requireTools } from '../terminal/requirements.ts';
 const DEFAULT_CLUSTER = 'plusone';
 const NAMESPACE = 'monitoring';
 const WORKLOADS = ['prometheus', 'alertmanager', 'kube-state-metrics', 'grafana'] as const;
-/** Ports of this machine, if nobody else has them: those that everybody knows. */
+/** The preferred ports of this machine: the usual ones of these programs. */
 const PORTS = { grafana: 3000, prometheus: 9090 } as const;
-/** What can go away when it is no longer in the manifests; the ConfigMaps do with each change. */
+/** Kinds whose objects are removed if they are no longer in the manifests; ConfigMaps change their names with their content. */
 const PRUNED = ['core/v1/ConfigMap', 'core/v1/Service', 'apps/v1/Deployment', 'networking.k8s.io/v1/NetworkPolicy'];
 
 async function dashboard(): Promise<void> {
@@ -67,20 +67,20 @@ Ctrl-C closes the way in; make down${others} removes all of it.`);
   await Promise.race([...forwards, interrupted()]);
 }
 
-/** Comes back with Ctrl-C, which ends the programs in the foreground by itself. */
+/** Resolves at Ctrl-C, which also ends the child processes. */
 async function interrupted(): Promise<void> {
   await Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')]);
   stopAll();
 }
 
-/** Gives the node those images that this machine has. */
+/** Loads the images that this machine has into the node. */
 async function loadPresentImages(cluster: Cluster, manifests: string, tell: (what: string) => void): Promise<void> {
   const present = await presentImages(allContainers(parseObjects(manifests)).map(({ image }) => image));
   await loadImages(cluster, present);
   tell(present.length === 0 ? 'pulled by the cluster' : present.join(', '));
 }
 
-/** Why it does not run, an image that cannot be pulled above all; undefined when it does. */
+/** Why it does not run, usually an image that cannot be pulled; undefined if it runs. */
 async function troubleWith({ kubectl }: Cluster, workload: string): Promise<string | undefined> {
   try {
     await rolledOut(kubectl, NAMESPACE, `deployment/${workload}`);
@@ -94,7 +94,7 @@ async function portFor(program: keyof typeof PORTS): Promise<number> {
   return (await isFree(PORTS[program])) ? PORTS[program] : await freePort();
 }
 
-/** Keeps a port of this machine leading to the program; when its pod goes, to the next one. Ends never. */
+/** Forwards a port of this machine to the program, and again to the next pod if its pod ends. Never resolves. */
 async function forward({ connection }: Cluster, program: keyof typeof PORTS, port: number): Promise<never> {
   for (;;) {
     const words = ['port-forward', '-n', NAMESPACE, `service/${program}`, `${port}:${PORTS[program]}`];

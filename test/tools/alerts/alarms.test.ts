@@ -26,7 +26,7 @@ describe('the alarms', () => {
     for (const { name } of ALL) expect(runbookOf(name)).to.equal(`docs/runbook.md#${name.toLowerCase()}`);
   });
 
-  it('each say in the runbook what callers see, what to look at first and what mends it', () => {
+  it('each have a section in the runbook with the effect on clients, the first check and the fix', () => {
     const [, ...sections] = readFileSync('docs/runbook.md', 'utf8').split(/^## /m);
     for (const section of sections)
       for (const label of ['**Callers see**', '**First look**', '**What mends it**']) expect(section).to.include(label);
@@ -41,7 +41,7 @@ describe('the alarms', () => {
     }
   });
 
-  it('page on AWS only by what no machine can mend, and resolve where they page', () => {
+  it('page on AWS only for what requires a person, and resolve where they page', () => {
     const paging = Object.entries<{ Properties: { AlarmActions?: object[]; OKActions?: object[] } }>(addon).filter(
       ([, { Properties }]) => JSON.stringify(Properties.AlarmActions ?? []).includes('PageTopic'),
     );

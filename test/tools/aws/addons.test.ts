@@ -25,12 +25,12 @@ describe('the addons of the environment and of the service', function () {
     tools = found ?? skipWithout(this, 'python3', 'cfn-lint and checkov need python3 with venv');
   });
 
-  it('have nothing that cfn-lint minds', () => {
+  it('have no findings in cfn-lint', () => {
     const { code, output } = tools.run('cfn-lint', ['--', ...addons]);
     expect(code, output).to.equal(0);
   });
 
-  it('have nothing that checkov minds and no reason beside it excuses', () => {
+  it('have no findings in checkov without a documented reason', () => {
     // CKV_AWS_384 breaks off at a name that is a Fn::Sub. Without --skip-download it asks its maker's server.
     const words = [
       '--skip-download',
@@ -59,7 +59,7 @@ describe('the addons of the environment and of the service', function () {
     ]);
   });
 
-  it('let the scaler change its own service and no other', () => {
+  it('let the scaler change only its own service', () => {
     const scaler = parse(readFileSync('copilot/plusone/addons/scaler.yml', 'utf8'), { logLevel: 'silent' });
     const statements: { Action: string | string[]; Resource: unknown; Condition?: unknown }[] =
       scaler.Resources.ScalerRole.Properties.Policies[0].PolicyDocument.Statement;

@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import { readTarget } from '../../../tools/aws/command.ts';
 
-describe('what a command works on', () => {
-  it('is the environment test in us-west-2 unless something else is said', () => {
+describe('the target of a command', () => {
+  it('is the environment test in us-west-2 by default', () => {
     expect(readTarget({})).to.deep.equal({
       application: 'plusone',
       service: 'plusone',
@@ -11,7 +11,7 @@ describe('what a command works on', () => {
     });
   });
 
-  it('names the environments when ENV is none of them', () => {
+  it('lists the environments if ENV is not one of them', () => {
     expect(() => readTarget({ ENV: 'production' })).to.throw(
       'ENV is production; it must be an environment of copilot/environments/: prod, test',
     );

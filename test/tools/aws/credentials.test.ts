@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import { credentialsProblem } from '../../../tools/aws/credentials.ts';
 
-describe('credentials that do not work', () => {
-  it('are told apart: none, expired, unknown', () => {
+describe('invalid credentials', () => {
+  it('are reported as missing, expired or unknown', () => {
     expect(
       credentialsProblem('Unable to locate credentials. You can configure credentials by running "aws configure".'),
     ).to.match(/^no AWS credentials/);

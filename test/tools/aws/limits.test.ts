@@ -23,7 +23,7 @@ function brokenWith(changes: Readonly<Record<string, unknown>>, environment = 'p
 
 describe('the limits of AWS that Copilot does not check', () => {
   for (const environment of ['test', 'prod']) {
-    it(`are kept by the manifest in ${environment}`, () => {
+    it(`are met by the manifest in ${environment}`, () => {
       expect(brokenWith({}, environment)).to.deep.equal([]);
     });
   }
@@ -34,13 +34,13 @@ describe('the limits of AWS that Copilot does not check', () => {
     ]);
   });
 
-  it('name the memory that goes with a size', () => {
+  it('name the memory sizes of a CPU size', () => {
     expect(brokenWith({ cpu: 256, memory: 4096 })).to.deep.equal([
       'prod: memory is 4096; Fargate has 512, 1024, 2048 with cpu 256',
     ]);
   });
 
-  it('hold for the container health check', () => {
+  it('apply to the container health check', () => {
     expect(brokenWith({ 'image.healthcheck.retries': 11, 'image.healthcheck.timeout': '1s' })).to.deep.equal([
       'prod: image.healthcheck.timeout is 1; it must be from 2 to 60',
       'prod: image.healthcheck.retries is 11; it must be from 1 to 10',
@@ -53,7 +53,7 @@ describe('the limits of AWS that Copilot does not check', () => {
     ]);
   });
 
-  it("take a timeout of the load balancer's health check up to AWS's own interval of 30 s where none is set", () => {
+  it("accept a timeout of the load balancer's health check below AWS's default interval of 30 s", () => {
     const text = manifest.replace(/^ {4}interval: 5s\n/m, '');
     const found = (timeout: string) =>
       broken(text.replace(/^ {4}timeout: 3s$/m, `    timeout: ${timeout}`), stopping(30), {
@@ -67,13 +67,13 @@ describe('the limits of AWS that Copilot does not check', () => {
     ]);
   });
 
-  it('refuse a stop time-out that kills a task which may still answer', () => {
+  it('refuse a stop timeout that would kill a task before its grace period ends', () => {
     expect(broken(manifest, stopping(20), { application: 'plusone', environment: 'prod' })).to.deep.equal([
       'prod: StopTimeout is 20 s, and SHUTDOWN_GRACE_SECONDS is 25: ECS would kill a task that still answers',
     ]);
   });
 
-  it('refuse a stop time-out that Fargate does not have', () => {
+  it('refuse a stop timeout that Fargate does not support', () => {
     expect(broken(manifest, stopping(121), { application: 'plusone', environment: 'prod' })).to.deep.equal([
       'prod: StopTimeout is 121; it must be from 2 to 120',
     ]);

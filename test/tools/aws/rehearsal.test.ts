@@ -96,14 +96,14 @@ describe('the rehearsal', function () {
     return Object(await answer.json()).version;
   }
 
-  describe('before anything is there', () => {
-    it('infra-plan lists what would come', async () => {
+  describe('without resources', () => {
+    it('infra-plan lists what would be created', async () => {
       const text = await succeeds('tools/aws/infra-plan.ts');
       expect(text).to.match(/AWS::RDS::DBInstance +Database\n/);
       expect(text).to.match(/AWS::IAM::ManagedPolicy +SecretsPolicy\n/);
     });
 
-    it('infra-create changes nothing without an answer', async () => {
+    it('infra-create changes nothing without confirmation', async () => {
       expect(await refuses('tools/aws/infra-create.ts')).to.contain('Not a terminal: set YES=1');
       expect(await cloud.applicationTags(target)).to.equal(undefined);
     });
@@ -122,7 +122,7 @@ describe('the rehearsal', function () {
   describe('infra-create', () => {
     let text: string;
 
-    it('makes the application, the environment with its database, and the service', async () => {
+    it('creates the application, the environment with its database, and the service', async () => {
       text = await succeeds('tools/aws/infra-create.ts', { YES: '1' });
       expect((await cloud.stack('plusone-test'))?.status).to.match(/_COMPLETE$/);
       expect(await cloud.hasService(target)).to.equal(true);
@@ -132,7 +132,7 @@ describe('the rehearsal', function () {
       expect(text).to.contain('Next: AWS_ACCOUNT=… ENV=test make publish');
     });
 
-    it('keeps the password as a tagged SecureString, and to itself', async () => {
+    it('stores the password as a tagged SecureString, and does not print it', async () => {
       const name = cloud.passwordParameter(target);
       const parameter = z.object({ Parameter: z.object({ Type: z.string(), Value: z.string() }) });
       const { Parameter } = await cloud.aws(parameter, 'ssm', 'get-parameter', '--with-decryption', '--name', name);
@@ -155,7 +155,7 @@ describe('the rehearsal', function () {
       ]);
     });
 
-    it('can be run again, and leaves the password alone', async () => {
+    it('can be run again, and keeps the password', async () => {
       const version = z.object({ Parameter: z.object({ Version: z.number() }) });
       expect(await succeeds('tools/aws/infra-create.ts', { YES: '1' })).not.to.contain('password');
       expect(await cloud.aws(version, 'ssm', 'get-parameter', '--name', cloud.passwordParameter(target))).to.deep.equal(
@@ -163,7 +163,7 @@ describe('the rehearsal', function () {
       );
     });
 
-    it('refuses an application that was made from another repository', async () => {
+    it('refuses an application of another repository', async () => {
       const other = new Workspace();
       try {
         const { code, output: said } = await other.run('tools/aws/infra-create.ts', [], { YES: '1' });
@@ -174,7 +174,7 @@ describe('the rehearsal', function () {
       }
     });
 
-    it('makes prod as well', async () => {
+    it('creates prod too', async () => {
       await succeeds('tools/aws/infra-create.ts', { YES: '1', ENV: 'prod' });
     });
   });
@@ -202,18 +202,18 @@ describe('the rehearsal', function () {
   });
 
   describe('publish', () => {
-    it('refuses when nobody said which account', async () => {
+    it('refuses if AWS_ACCOUNT is missing', async () => {
       expect(await refuses('tools/aws/publish.ts')).to.contain(
         `AWS_ACCOUNT is missing: AWS_ACCOUNT=${account} make publish`,
       );
     });
 
-    it('refuses when the credentials belong to another account', async () => {
+    it('refuses if the credentials belong to another account', async () => {
       const said = await refuses('tools/aws/publish.ts', { AWS_ACCOUNT: '000000000000' });
       expect(said).to.contain(`AWS_ACCOUNT is 000000000000, but the credentials belong to ${account}`);
     });
 
-    it('brings the service up behind the load balancer, tagged with the commit', async () => {
+    it('deploys the service behind the load balancer, tagged with the commit', async () => {
       if (process.env.RDS_CA) trustDatabases(process.env.RDS_CA);
       if (isEmulated) {
         giveCredentials();
@@ -231,7 +231,7 @@ describe('the rehearsal', function () {
       );
     });
 
-    it('leaves tasks that are healthy', async () => {
+    it('ends with healthy tasks', async () => {
       const healthy = [
         { lastStatus: 'RUNNING', healthStatus: 'HEALTHY' },
         { lastStatus: 'RUNNING', healthStatus: 'HEALTHY' },
@@ -240,16 +240,16 @@ describe('the rehearsal', function () {
     });
   });
 
-  describe('what is deployed', () => {
+  describe('the deployed service', () => {
     it('passes the integration tests through the load balancer', async () => {
       await succeeds('tools/aws/remote-validation.ts');
     });
 
-    it('is logged as it happens', async () => {
+    it('has a log that logs-aws follows', async () => {
       await follows(workspace.start('tools/aws/logs.ts'), await url(), 'rehearsal-follows');
     });
 
-    it('lets an operator in', async () => {
+    it('allows an operator to open a shell', async () => {
       const words = [
         'svc',
         'exec',
@@ -287,14 +287,14 @@ describe('the rehearsal', function () {
   });
 
   describe('a second release', () => {
-    it('is planned before it is made', async () => {
+    it('is shown by infra-plan before', async () => {
       workspace.declare({ 'variables.LOG_LEVEL': 'debug' });
       const plan = await succeeds('tools/aws/infra-plan.ts');
       expect(plan).to.contain('"info" -> "debug"');
       expect(plan).to.contain('addons: no changes');
     });
 
-    it('fails no request, and what it changes is there', async () => {
+    it('fails no request, and has the change', async () => {
       workspace.edit('package.json', (text) => text.replace(/"version": ".*"/, '"version": "99.0.0"'));
       process.stdout.write(
         await succeeds('tools/drills/main.ts', { YES: '1' }, ['rolling-release', '--target', 'aws']),
@@ -304,7 +304,7 @@ describe('the rehearsal', function () {
   });
 
   describe('a release that cannot start', () => {
-    it('is rolled back with its reason, while the one before serves on', async () => {
+    it('is rolled back with the reason, while the previous one continues to serve', async () => {
       process.stdout.write(await succeeds('tools/drills/main.ts', { YES: '1' }, ['bad-release', '--target', 'aws']));
       expect(await version()).to.equal('99.0.0');
     });
@@ -315,7 +315,7 @@ describe('the rehearsal', function () {
     const password = () =>
       cloud.aws(parameter, ...['ssm', 'get-parameter', '--with-decryption', '--name', cloud.passwordParameter(target)]);
 
-    it('gives the database a new password and shows neither', async () => {
+    it('changes the database password and prints neither', async () => {
       const before = await password();
       const said = await succeeds('tools/aws/rotate-password.ts', { YES: '1' });
       const after = await password();
@@ -324,13 +324,13 @@ describe('the rehearsal', function () {
       expect(said).not.to.contain(before.Parameter.Value).and.not.to.contain(after.Parameter.Value);
     });
 
-    it('leaves the tasks that run as they are', async () => {
+    it('does not replace running tasks', async () => {
       const address = await url();
       for (let i = 0; i < 20; i++) expect((await fetch(`${address}/hello/nobody`)).status).to.equal(404);
     });
   });
 
-  describe('Copilot by itself, typed as README has it', () => {
+  describe('Copilot itself, as in the README', () => {
     const deploy = 'copilot deploy --env test';
     const status = 'copilot svc status --env test';
     const logs = 'copilot svc logs --env test --follow';
@@ -342,7 +342,7 @@ describe('the rehearsal', function () {
     for (const { name, environment, is } of releases) {
       const inIt = (line: string) => line.replace('test', environment);
 
-      it(`makes ${name}, tagged with the commit`, async () => {
+      it(`deploys ${name}, tagged with the commit`, async () => {
         workspace.edit('package.json', (text) => text.replace(/"version": ".*"/, `"version": "${is}"`));
         const commit = workspace.commit();
         await types(inIt(deploy));
@@ -355,7 +355,7 @@ describe('the rehearsal', function () {
         await until(async () => expect(await version(environment)).to.equal(is));
       });
 
-      it(`says how ${name} is`, async () => {
+      it(`shows the status of ${name}`, async () => {
         await until(async () => expect(await types(inIt(status))).to.match(/\bRUNNING\b.*\bHEALTHY\b/));
       });
 
@@ -380,7 +380,7 @@ describe('the rehearsal', function () {
     });
 
     for (const drill of ['slow-database', 'scaler-broken']) {
-      it(`acts as it should: ${drill}`, async function () {
+      it(`passes the drill ${drill}`, async function () {
         this.timeout('20m');
         process.stdout.write(
           await succeeds('tools/drills/main.ts', { YES: '1' }, [drill, '--target', 'aws', '--quick']),
@@ -388,7 +388,7 @@ describe('the rehearsal', function () {
       });
     }
 
-    it('is told by scale-status, with its reasons', async () => {
+    it('is shown by scale-status, with the reasons', async () => {
       const said = await succeeds('tools/aws/scale-status.ts');
       expect(said).to.match(/^desired 1, running 1, from 1 to 3$/m);
       expect(said).to.match(/waiting [\d.]+, executing [\d.]+, .*\n +.*waiting per executing/);
@@ -396,11 +396,11 @@ describe('the rehearsal', function () {
   });
 
   describe('infra-destroy', () => {
-    it('changes nothing without an answer', async () => {
+    it('changes nothing without confirmation', async () => {
       expect(await refuses('tools/aws/infra-destroy.ts')).to.contain('Are you sure? Not a terminal');
     });
 
-    it('takes more than YES=1 for prod', async () => {
+    it('requires more than YES=1 for prod', async () => {
       expect(await refuses('tools/aws/infra-destroy.ts', { ENV: 'prod', YES: '1' })).to.contain('set YES=prod');
     });
 
@@ -411,7 +411,7 @@ describe('the rehearsal', function () {
       if (isEmulated) await output('aws', ['rds', 'delete-db-snapshot', '--db-snapshot-identifier', snapshot ?? '']);
     });
 
-    it('removes everything with the last environment', async () => {
+    it('deletes everything with the last environment', async () => {
       await succeeds('tools/aws/infra-destroy.ts', { YES: '1' });
       for (const name of ['plusone-test', 'plusone-test-plusone', 'plusone-prod', 'plusone-infrastructure-roles']) {
         expect(await cloud.stack(name), name).to.equal(undefined);
@@ -423,17 +423,17 @@ describe('the rehearsal', function () {
       expect(names.filter((name) => name.split('/').includes(target.application))).to.deep.equal([]);
     });
 
-    it('has nothing to do when nothing is there', async () => {
+    it('does nothing if nothing exists', async () => {
       expect(await succeeds('tools/aws/infra-destroy.ts', { YES: '1' })).to.contain('nothing to do');
     });
 
-    it('leaves the workspace as it was', () => {
+    it('does not change the workspace', () => {
       expect(existsSync(join(workspace.folder, 'copilot/.workspace'))).to.equal(true);
     });
   });
 
-  describe('all of it', () => {
-    it('ran every command that README has for AWS', () => {
+  describe('the rehearsal as a whole', () => {
+    it('ran every command of the README for AWS', () => {
       const programs = commandsTypedBy('test/tools/aws/rehearsal.test.ts').map(programOf);
       expect(programs).to.not.be.empty;
       expect(programs.filter((program) => !workspace.started.includes(program))).to.deep.equal([]);

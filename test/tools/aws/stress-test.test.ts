@@ -35,13 +35,13 @@ describe('make stress_test against a service with WRITE_TOKEN', function () {
     expect(said).to.match(/[1-9]\d* answers, 0 failed/);
   });
 
-  it('says without the token that it is missing', async () => {
+  it('reports a missing token', async () => {
     const { code, said } = await stressTest({});
     expect(code).to.equal(1);
     expect(said).to.contain('set WRITE_TOKEN to it');
   });
 
-  it('leaves users with short names as they are', async () => {
+  it('does not change users with short names', async () => {
     const headers = { authorization: `Bearer ${TOKEN}`, 'content-type': 'application/json' };
     const body = JSON.stringify({ dateOfBirth: '1990-06-15' });
     await fetch(`${url}/hello/stressaa`, { method: 'PUT', headers, body });

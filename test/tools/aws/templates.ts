@@ -32,12 +32,12 @@ export function describeTemplates(folder: () => string, environments: readonly s
   const service = (environment: string) =>
     resources.parse(serviceTemplate(folder(), environment).toJS({ maxAliasCount: -1 })).Resources;
 
-  it('have no Lambda on a runtime that AWS is about to refuse', () => {
+  it('have no Lambda function with a deprecated runtime', () => {
     const runtimes = files.flatMap((file) => [...read(file).matchAll(/Runtime: (\S+)/g)].map(([, runtime]) => runtime));
     expect(new Set(runtimes)).to.deep.equal(new Set(['nodejs24.x']));
   });
 
-  it('have nothing that cfn-lint calls an error', function () {
+  it('have no errors in cfn-lint', function () {
     this.timeout('5m');
     const tools = linters();
     if (!tools) return skipWithout(this, 'python3', 'cfn-lint and checkov need python3 with venv');
@@ -47,7 +47,7 @@ export function describeTemplates(folder: () => string, environments: readonly s
     expect(code, output).to.equal(0);
   });
 
-  it('run every container as somebody else than root, on a read-only root (CT.ECS.PR.3, CT.ECS.PR.6)', () => {
+  it('run no container as root, and every container with a read-only root file system (CT.ECS.PR.3, CT.ECS.PR.6)', () => {
     for (const environment of environments) {
       for (const container of service(environment).TaskDefinition.Properties.ContainerDefinitions) {
         expect(container, container.Name).to.include({ User: '1000', ReadonlyRootFilesystem: true });
@@ -55,7 +55,7 @@ export function describeTemplates(folder: () => string, environments: readonly s
     }
   });
 
-  it('give tasks in prod no public address (CT.ECS.PR.9)', () => {
+  it('assign no public IP address to tasks in prod (CT.ECS.PR.9)', () => {
     const { NetworkConfiguration } = service('prod').Service.Properties;
     expect(NetworkConfiguration.AwsvpcConfiguration.AssignPublicIp).to.equal('DISABLED');
   });
@@ -212,14 +212,14 @@ export function describeParity(folder: () => string, environments: readonly stri
     manifestDocuments(readFileSync(join(folder(), environment, 'plusone.k8s.yaml'), 'utf8'));
 
   for (const environment of environments) {
-    it(`say the same in ${environment}`, () => {
+    it(`agree in ${environment}`, () => {
       const kubernetes = factsOfManifests(manifests(environment).map((document) => document.toJS()));
       expect(kubernetes).to.deep.equal(factsOfTemplate(serviceTemplate(folder(), environment).toJS()));
     });
   }
 
   for (const [fact, [path, value], [kind, place, other]] of changes) {
-    it(`differ when only the one or the other changes: ${fact}`, () => {
+    it(`differ if only one of them changes: ${fact}`, () => {
       const template = serviceTemplate(folder(), 'test');
       template.setIn(steps(path), value);
       expect(changedFacts(factsOfTemplate(template.toJS())), 'in the template').to.include(fact);
@@ -231,7 +231,7 @@ export function describeParity(folder: () => string, environments: readonly stri
     });
   }
 
-  it('were each changed for every fact', () => {
+  it('were both changed for every fact', () => {
     const facts = Object.entries(factsOfTemplate(serviceTemplate(folder(), 'test').toJS()));
     const stated = facts.filter(([, value]) => value !== undefined).map(([name]) => name);
     expect(changes.map(([fact]) => fact)).to.have.members(stated);

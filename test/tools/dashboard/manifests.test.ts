@@ -16,13 +16,13 @@ const objects = readdirSync('tools/dashboard/kubernetes')
   );
 
 describe('the monitoring in the kind cluster', () => {
-  it('asks the port on which the service has its metrics', () => {
+  it('scrapes the metrics port of the service', () => {
     expect(JSON.stringify(scrape.scrape_configs)).to.contain(`"replacement":"$1:${DEFAULTS.metricsPort}"`);
     const manifest = readFileSync('copilot/plusone/manifest.yml', 'utf8');
     expect(manifest, 'the manifest sets another one').to.not.contain('METRICS_PORT');
   });
 
-  it('lets Prometheus, and nobody else, reach that port', () => {
+  it('allows only Prometheus to reach that port', () => {
     const policy = objects.find(({ kind, metadata }) => kind === 'NetworkPolicy' && metadata.namespace === 'plusone');
     expect(policy.spec.ingress).to.deep.equal([
       {
@@ -37,7 +37,7 @@ describe('the monitoring in the kind cluster', () => {
     ]);
   });
 
-  it('asks as often as the picture and Grafana take it to', () => {
+  it('scrapes at the interval that the picture and Grafana assume', () => {
     const { datasources } = parse(readFileSync('tools/dashboard/grafana/datasource.yaml', 'utf8'));
     expect([scrape.global.scrape_interval, datasources[0].jsonData.timeInterval]).to.deep.equal([
       `${SCRAPE_SECONDS}s`,
@@ -45,7 +45,7 @@ describe('the monitoring in the kind cluster', () => {
     ]);
   });
 
-  it('runs the Prometheus that the picture is made with, and the Grafana that the types are of', () => {
+  it('runs the versions of Prometheus and Grafana that the picture and the types are for', () => {
     const images = objects.flatMap(({ kind, spec }) =>
       kind === 'Deployment' ? spec.template.spec.containers.map(({ image }: { image: string }) => image) : [],
     );
@@ -58,7 +58,7 @@ describe('the monitoring in the kind cluster', () => {
     );
   });
 
-  it('keeps to Pod Security "restricted", a read-only root and limits', () => {
+  it('complies with Pod Security "restricted", with a read-only root and limits', () => {
     for (const { kind, metadata, spec } of objects) {
       if (kind !== 'Deployment') continue;
       const pod = spec.template.spec;
@@ -77,7 +77,7 @@ describe('the monitoring in the kind cluster', () => {
     }
   });
 
-  it('gives nobody an account of Grafana, and changes to nobody', () => {
+  it('allows neither logins nor changes in Grafana', () => {
     const grafana = objects.find(({ kind, metadata }) => kind === 'Deployment' && metadata.name === 'grafana');
     const variables = Object.fromEntries(
       grafana.spec.template.spec.containers[0].env.map(({ name, value }: { name: string; value: string }) => [

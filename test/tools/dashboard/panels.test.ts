@@ -12,12 +12,12 @@ import { idle } from '../../idle.ts';
 const ADDON = 'copilot/plusone/addons/dashboard.yml';
 
 describe('the panels of the dashboards', () => {
-  it('have titles of their own, by which they are found', () => {
+  it('have unique titles', () => {
     const titles = PANELS.map(({ title }) => title);
     expect(new Set(titles)).to.have.lengthOf(titles.length);
   });
 
-  it('are on one dashboard at least, and say why they are not on the other', () => {
+  it('are on at least one dashboard, with a reason if they are not on the other', () => {
     for (const { title, prometheus, cloudwatch } of PANELS) {
       const reasons = [prometheus, cloudwatch].flatMap((side) => ('missing' in side ? [side.missing] : []));
       expect(reasons, title).to.have.lengthOf.at.most(1);
@@ -25,7 +25,7 @@ describe('the panels of the dashboards', () => {
     }
   });
 
-  it('ask in PromQL', () => {
+  it('have valid PromQL', () => {
     const errors: string[] = [];
     for (const { title, expression } of queries()) {
       tree(expression).iterate({
@@ -37,7 +37,7 @@ describe('the panels of the dashboards', () => {
     expect(errors).to.deep.equal([]);
   });
 
-  it('ask for metrics that the service has', async () => {
+  it('query metrics that exist', async () => {
     const known = await metricsOfTheService();
     const asked = queries().flatMap(({ expression }) => metricsIn(expression));
     // The others are Kubernetes's and Prometheus's own: test/cluster asks a real one for them.
@@ -53,7 +53,7 @@ describe('the Grafana dashboard', () => {
     expect(committed).to.deep.equal(JSON.parse(JSON.stringify(grafanaDashboard())));
   });
 
-  it('has every panel that the definition gives it, in its order, with its queries', () => {
+  it('has every panel of the definition, in order, with its queries', () => {
     const graphs = (grafanaDashboard().panels ?? []).flatMap((panel) => (panel.type === 'row' ? [] : [panel]));
     const found = graphs.map((panel) => ({
       title: panel.title,
@@ -65,12 +65,12 @@ describe('the Grafana dashboard', () => {
     expect(found).to.deep.equal(wanted);
   });
 
-  it('lays its panels beside and below each other, never over each other', () => {
+  it('has panels that do not overlap', () => {
     const places = (grafanaDashboard().panels ?? []).map(({ gridPos }) => gridPos ?? { x: 0, y: 0, w: 0, h: 0 });
     expectNoOverlap(places.map(({ x, y, w, h }) => ({ x, y, width: w, height: h })));
   });
 
-  it('asks the data source that is provisioned', () => {
+  it('queries the provisioned data source', () => {
     const provisioned = z
       .object({ datasources: z.tuple([z.object({ uid: z.string(), url: z.string() })]) })
       .parse(parseDocument(readFileSync('tools/dashboard/grafana/datasource.yaml', 'utf8')).toJS()).datasources[0];
@@ -85,7 +85,7 @@ describe('the CloudWatch dashboard', () => {
     expect(readFileSync(ADDON, 'utf8')).to.equal(cloudWatchAddon());
   });
 
-  it('has every panel that the definition gives it, in its order', () => {
+  it('has every panel of the definition, in order', () => {
     const found = widgets().map(({ properties }) => properties.title);
     const wanted = PANELS.filter(({ cloudwatch }) => !('missing' in cloudwatch)).map(({ title }) => title);
     expect(found).to.deep.equal(wanted);
@@ -97,7 +97,7 @@ describe('the CloudWatch dashboard', () => {
     expect(found).to.deep.equal(wanted);
   });
 
-  it('has each name of an expression once in a widget, and names nothing else', () => {
+  it('uses each id once in a widget, and expressions use only existing ids', () => {
     const names = z.looseObject({ id: z.string().optional(), expression: z.string().optional() });
     for (const { properties } of widgets()) {
       const { metrics } = z.looseObject({ metrics: z.array(z.array(z.unknown())).default([]) }).parse(properties);
@@ -111,11 +111,11 @@ describe('the CloudWatch dashboard', () => {
     }
   });
 
-  it('lays its widgets beside and below each other, never over each other', () => {
+  it('has widgets that do not overlap', () => {
     expectNoOverlap(dashboardBody().widgets);
   });
 
-  it('has only parameters that Copilot fills in: its own three, and those of addons.parameters.yml', () => {
+  it('has only the three parameters of Copilot and those of addons.parameters.yml', () => {
     const extra = z
       .object({ Parameters: z.record(z.string(), z.unknown()) })
       .parse(template('copilot/plusone/addons/addons.parameters.yml').toJS());
@@ -123,7 +123,7 @@ describe('the CloudWatch dashboard', () => {
     expect(['App', 'Env', 'Name', ...Object.keys(extra.Parameters)]).to.include.members(Object.keys(Parameters));
   });
 
-  it('leaves no name open: each is a parameter, a pseudo parameter or imported', () => {
+  it('uses only names that are parameters, pseudo parameters or imported', () => {
     const text = readFileSync(ADDON, 'utf8');
     const names = new Set([...text.matchAll(/\$\{([^}]+)\}/g)].map(([, name]) => name));
     expect([...names]).to.have.members([
@@ -132,7 +132,7 @@ describe('the CloudWatch dashboard', () => {
     ]);
   });
 
-  it('imports what the environment exports', () => {
+  it('imports only exports of the environment', () => {
     const imported = [...readFileSync(ADDON, 'utf8').matchAll(/!ImportValue \{ 'Fn::Sub': '(\S+)' \}/g)];
     const exported = readFileSync('copilot/environments/addons/database.yml', 'utf8');
     // Copilot's own template exports the cluster.
@@ -141,7 +141,7 @@ describe('the CloudWatch dashboard', () => {
     for (const name of ofTheAddons) expect(exported).to.contain(`Export: { Name: !Sub '${name}' }`);
   });
 
-  it('is JSON when CloudFormation has filled in the names, within the 1024 letters that a SEARCH may have', () => {
+  it('is valid JSON with the names substituted, and each SEARCH has at most 1024 characters', () => {
     let body = '';
     visit(template(ADDON), {
       Scalar(_, { value }) {

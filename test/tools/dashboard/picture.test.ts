@@ -3,7 +3,7 @@ import { PANELS, type Unit } from '../../../tools/dashboard/panels.ts';
 import { type DrawnPanel, picture } from '../../../tools/dashboard/picture.ts';
 
 describe('the picture of the dashboard', () => {
-  it('has every panel of Grafana’s, those without a measurement too', () => {
+  it('has every panel of Grafana, including those without data', () => {
     const panels = PANELS.flatMap(({ section, title, prometheus }) =>
       'missing' in prometheus ? [] : [{ section, title, graph: prometheus, lines: [] }],
     );
@@ -12,7 +12,7 @@ describe('the picture of the dashboard', () => {
     expect(drawn.match(/not measured in this run/g)).to.have.lengthOf(panels.length);
   });
 
-  it('draws the 500 ms line above the latencies that keep below it', () => {
+  it('draws the 500 ms line above lower latencies', () => {
     const latency = PANELS.find(({ title }) => title === 'Latency')?.prometheus;
     if (latency === undefined || 'missing' in latency) throw new Error('there is no panel Latency');
     const drawn = picture(
@@ -26,17 +26,17 @@ describe('the picture of the dashboard', () => {
     expect(limit).to.be.below(p99);
   });
 
-  it('leaves a hole where nothing was measured', () => {
+  it('has a gap where there is no data', () => {
     const points = [0, 5, 10, 40, 45].map((at) => ({ at, value: 1 }));
     const drawn = picture([panel('count', [{ name: 'up', points }])], 0, 60);
     expect(drawn.match(/class="line c0"[^>]* d="([^"]+)"/)?.[1]?.match(/M/g)).to.have.lengthOf(2);
   });
 
-  it('passes over what is not a number, such as 0 / 0', () => {
+  it('skips values that are not numbers, such as 0 / 0', () => {
     expect(picture([panel('share', [line('errors', [Number.NaN, 0, Number.NaN])])], 0, 60)).to.not.contain('NaN');
   });
 
-  it('writes names as text, whatever is in them', () => {
+  it('escapes names', () => {
     expect(picture([panel('count', [line('<a> & b', [1])])], 0, 60)).to.contain('&lt;a> &amp; b');
   });
 
@@ -46,12 +46,12 @@ describe('the picture of the dashboard', () => {
     ['share', 0.5, '40 %'],
     ['perSecond', 1200, '1,000/s'],
   ] satisfies [Unit, number, string][]) {
-    it(`names ${unit} at the axis as people do: ${tick}`, () => {
+    it(`formats ${unit} on the axis as ${tick}`, () => {
       expect(picture([panel(unit, [line('one', [value, value])])], 0, 60)).to.contain(`>${tick}</text>`);
     });
   }
 
-  it('says how many lines the legend has no room for', () => {
+  it('counts the lines that do not fit in the legend', () => {
     const lines = Array.from({ length: 9 }, (_, at) => line(`line ${at}`, [at]));
     expect(picture([panel('count', lines)], 0, 60)).to.contain('and 4 more');
   });

@@ -15,21 +15,21 @@ describe('npm run dashboard:render', () => {
     [['--until', '2026-11-24T12:00:00Z'], 'goes with --prometheus'],
     [['--colour'], "Unknown option '--colour'"],
   ] as const) {
-    it(`says what is wrong and how it is used: ${words.join(' ')}`, async () => {
+    it(`prints the error and the usage for ${words.join(' ')}`, async () => {
       const { code, stderr } = await render(...words);
       expect(code).to.equal(64);
       expect(stderr).to.contain(complaint).and.contain('usage: npm run dashboard:render');
     });
   }
 
-  it('says what to start when nothing answers', async () => {
+  it('says what to start if nothing answers', async () => {
     const { code, stderr } = await render('--metrics', 'http://127.0.0.1:1/metrics');
     expect(code).to.equal(1);
     expect(stderr).to.contain('http://127.0.0.1:1/metrics answers nothing: is the service running (make dev)?');
   });
 });
 
-describe('a Prometheus of one’s own', function () {
+describe('a private Prometheus', function () {
   this.timeout(60_000);
   let metrics: Server;
   let count = 0;
@@ -48,7 +48,7 @@ describe('a Prometheus of one’s own', function () {
 
   after(() => metrics?.close());
 
-  it('asks the address that it is given, and answers in series with labels', async () => {
+  it('scrapes the given address, and returns series with labels', async () => {
     const { port } = metrics.address() as AddressInfo;
     const prometheus = await startPrometheus((await installedPrometheus()) ?? '', [
       new URL(`http://127.0.0.1:${port}/metrics`),

@@ -47,42 +47,42 @@ describe('an assertion fails', () => {
   const figures = (answers: Answer[], lost: string[] = []) => figuresOf(recording(answers, lost));
   const good = [answer('ok', 1_000), answer('refused', 2_500), answer('ok', 6_100)];
 
-  it('in no recording that meets it', () => {
+  it('for no recording that meets it', () => {
     for (const assertion of [okOr503, nothingLost, refusesWithin(2), recoversWithin(2), noneSlowerThan(3)]) {
       expect(assertion.check(figures(good)).passed, assertion.description).to.equal(true);
     }
   });
 
-  it('by one failure where none is allowed', () => {
+  it('for one failure if none is allowed', () => {
     expect(nothingFails.check(figures(good)).passed).to.equal(false);
   });
 
-  it('by one aborted connection, or one wrong answer', () => {
+  it('for one aborted connection, or one wrong answer', () => {
     expect(okOr503.check(figures([...good, answer('aborted', 3_000)])).passed).to.equal(false);
     expect(okOr503.check(figures([...good, answer('wrong', 3_000)])).passed).to.equal(false);
   });
 
-  it('by one lost name', () => {
+  it('for one lost write', () => {
     expect(nothingLost.check(figures(good, ['ann'])).passed).to.equal(false);
   });
 
-  it('by a fault that no client was told of', () => {
+  it('for a fault that no client noticed', () => {
     expect(refusesWithin(2).check(figures([answer('ok', 1_000), answer('refused', 4_500)])).passed).to.equal(false);
     expect(refusesWithin(2).check(figures([answer('ok', 1_000)])).passed).to.equal(false);
   });
 
-  it('by a late success, by none, and by a failure after it', () => {
+  it('for a late success, no success, or a failure after it', () => {
     for (const last of [answer('ok', 8_100), answer('refused', 6_500)]) {
       expect(recoversWithin(2).check(figures([answer('ok', 1_000), last])).passed).to.equal(false);
     }
     expect(recoversWithin(2).check(figures([...good, answer('refused', 8_500)])).passed).to.equal(false);
   });
 
-  it('by one slow answer', () => {
+  it('for one slow answer', () => {
     expect(noneSlowerThan(3).check(figures([...good, answer('refused', 3_000, 6_001)])).passed).to.equal(false);
   });
 
-  it('by a recording without requests', () => {
+  it('for a recording without requests', () => {
     for (const assertion of [nothingFails, okOr503]) expect(assertion.check(figures([])).passed).to.equal(false);
   });
 });

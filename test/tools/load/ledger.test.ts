@@ -6,42 +6,42 @@ function write(ledger: Ledger, date: string, sent: number, ended: number, acknow
   ledger.begin('ann', date, sent)(acknowledged, ended);
 }
 
-describe('what a read may have found', () => {
+describe('the allowed results of a read', () => {
   const strict = () => new Ledger({ lateWritesEnd: true });
 
-  it('is no user before the first write', () => {
+  it('are no user before the first write', () => {
     expect([...strict().possible('ann', 1, 2)]).to.deep.equal([undefined]);
   });
 
-  it('is what was acknowledged before it, and not what that replaced', () => {
+  it('are the last acknowledged write, and not earlier ones', () => {
     const ledger = strict();
     write(ledger, '1990-01-01', 0, 1);
     write(ledger, '1990-01-02', 2, 3);
     expect([...ledger.possible('ann', 4, 5)]).to.deep.equal(['1990-01-02']);
   });
 
-  it('is either of two writes that were under way together', () => {
+  it('are either of two concurrent writes', () => {
     const ledger = strict();
     write(ledger, '1990-01-01', 0, 2);
     write(ledger, '1990-01-02', 1, 3);
     expect([...ledger.possible('ann', 4, 5)]).to.have.members(['1990-01-01', '1990-01-02']);
   });
 
-  it('is what was there or what is being written while a write is under way', () => {
+  it('are the old or the new value during a write', () => {
     const ledger = strict();
     write(ledger, '1990-01-01', 0, 1);
     ledger.begin('ann', '1990-01-02', 2);
     expect([...ledger.possible('ann', 3, 4)]).to.have.members(['1990-01-01', '1990-01-02']);
   });
 
-  it('is not a write that was sent after its answer', () => {
+  it('do not include a write that was sent after the answer', () => {
     const ledger = strict();
     write(ledger, '1990-01-01', 0, 1);
     write(ledger, '1990-01-02', 9, 10);
     expect([...ledger.possible('ann', 3, 4)]).to.deep.equal(['1990-01-01']);
   });
 
-  it('may be a write that was refused, as long as none was acknowledged since', () => {
+  it('include a failed write, as long as none was acknowledged afterwards', () => {
     const ledger = strict();
     write(ledger, '1990-01-01', 0, 1);
     write(ledger, '1990-01-02', 2, 3, false);
@@ -50,7 +50,7 @@ describe('what a read may have found', () => {
     expect([...ledger.possible('ann', 8, 9)]).to.deep.equal(['1990-01-03']);
   });
 
-  it('may be a write that was refused long ago where several processes write', () => {
+  it('include an old failed write if several processes write', () => {
     const ledger = new Ledger({ lateWritesEnd: false });
     write(ledger, '1990-01-02', 2, 3, false);
     write(ledger, '1990-01-03', 6, 7);

@@ -1,4 +1,4 @@
-/** What every server of the comparison is given: its port, the database, and as many connections to it as the service. */
+/** The settings of every server of the comparison: its port, the database, and the same pool size as the service. */
 export const port = Number(process.env.PORT);
 
 export const database = {

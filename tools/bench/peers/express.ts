@@ -1,4 +1,4 @@
-/** The service as most people would write it: Express and Knex. */
+/** A typical implementation of the service: Express and Knex. */
 import express from 'express';
 import knex from 'knex';
 import { birthDateProblem, greeting, today } from '../../../src/users/birthday.ts';

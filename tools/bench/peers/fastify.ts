@@ -1,4 +1,4 @@
-/** The service as those would write it who care for speed: Fastify with its schemas, and Knex. */
+/** An implementation of the service for speed: Fastify with its schemas, and Knex. */
 import fastify from 'fastify';
 import knex from 'knex';
 import { birthDateProblem, greeting, today } from '../../../src/users/birthday.ts';

@@ -1,4 +1,4 @@
-/** What all are measured against: node:http and mysql2, one prepared statement a request, and nothing else. */
+/** The baseline: node:http and mysql2, with one prepared statement per request. */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import mysql, { type RowDataPacket } from 'mysql2';
 import { birthDateProblem, greeting, today } from '../../../src/users/birthday.ts';
