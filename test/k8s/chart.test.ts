@@ -47,7 +47,7 @@ describe('the objects of a workload', () => {
     expect(podOf(webService())).to.include({ serviceAccountName: 'api', automountServiceAccountToken: false });
   });
 
-  it('select in Service, Deployment and NetworkPolicy the pods that the Deployment makes', () => {
+  it('select the pods of the Deployment in Service, Deployment and NetworkPolicy', () => {
     const objects = objectsOf(webService('count: 2'));
     const { labels } = only(objects, 'Deployment').spec.template.metadata;
     const selectors = [
@@ -102,13 +102,13 @@ describe('a Load Balanced Web Service', () => {
     ]);
   });
 
-  it('is reached by other services at image.port, whatever nlb listens on', () => {
+  it('is reached by other services at image.port, regardless of the listeners of nlb', () => {
     const text = webService('http: false', 'nlb: { port: 443/tls, target_port: 8080 }');
     const { ports, type } = only(objectsOf(text), 'Service', 'api').spec;
     expect([type, ports[0].port]).to.deep.equal(['ClusterIP', 8080]);
   });
 
-  it('says that TLS of nlb ends elsewhere', () => {
+  it('reports that TLS of nlb is terminated elsewhere', () => {
     const { adapted } = synthesisOf(webService('nlb: { port: 443/tls, target_port: 8080 }'));
     expect(adapted[0]?.path).to.equal('nlb.port');
   });
@@ -147,7 +147,7 @@ describe('a Load Balanced Web Service', () => {
     });
   }
 
-  it('says that a route takes a wildcard as it is', () => {
+  it('reports that a route has the wildcard unchanged', () => {
     const { adapted } = synthesisOf(webService('http: { path: "/a*" }'));
     expect(adapted.map(({ path }) => path)).to.deep.equal(['http.path']);
   });
@@ -166,7 +166,7 @@ describe('a Load Balanced Web Service', () => {
     expect(kinds).not.to.include('HorizontalPodAutoscaler');
   });
 
-  it('lets in what is meant for its ports and nothing else', () => {
+  it('allows ingress only to its ports', () => {
     const text = webService('sidecars: { nginx: { image: n, port: 81 } }');
     const { policyTypes, ingress } = only(objectsOf(text), 'NetworkPolicy').spec;
     expect(policyTypes).to.include('Ingress');
@@ -187,7 +187,7 @@ describe('other types', () => {
     expect([type, ports[0].nodePort]).to.deep.equal(['ClusterIP', undefined]);
   });
 
-  it('make a Backend Service without a port a Deployment alone, that nothing reaches', () => {
+  it('make a Backend Service without a port a Deployment without a Service', () => {
     const objects = objectsOf(backend('image: { build: D }'));
     expect(objects.map(({ kind }) => kind)).not.to.include('Service');
     expect(only(objects, 'NetworkPolicy').spec).not.to.have.property('ingress');
@@ -212,7 +212,7 @@ describe('other types', () => {
     expect(spec.jobTemplate.spec.template.spec.restartPolicy).to.equal('Never');
   });
 
-  it('run one pod of a Scheduled Job, whatever its count', () => {
+  it('run one pod of a Scheduled Job, regardless of its count', () => {
     const { notCarried } = synthesisOf(job('on: { schedule: "@daily" }', 'count: 3'));
     expect(notCarried.map(({ path }) => path)).to.deep.equal(['count']);
   });
@@ -239,17 +239,17 @@ describe('the main container', () => {
     expect({ command, args }).to.deep.equal({ command: ['/bin/sh'], args: ['-c', 'echo hi'] });
   });
 
-  it('may use cpu and memory whole and reserves a part of it', () => {
+  it('has the whole cpu and memory as limits and a part of them as requests', () => {
     const { limits, requests } = containerOf(webService('cpu: 512', 'memory: 1024'), { reserve: 25 }).resources ?? {};
     expect(limits).to.include({ cpu: '500m', memory: '1024Mi' });
     expect(requests).to.include({ cpu: '125m', memory: '256Mi' });
   });
 
-  it('has the size that Copilot gives a task that states none', () => {
+  it("has Copilot's default size if none is stated", () => {
     expect(containerOf(webService()).resources?.limits).to.include({ cpu: '250m', memory: '512Mi' });
   });
 
-  it('may fill the ephemeral storage that is stated, else that of Fargate', () => {
+  it('has the stated ephemeral storage as a limit, else the one of Fargate', () => {
     expect(containerOf(webService()).resources?.limits).to.include({ 'ephemeral-storage': '20Gi' });
     expect(containerOf(webService('storage: { ephemeral: 100 }')).resources?.limits).to.include({
       'ephemeral-storage': '100Gi',
@@ -265,11 +265,11 @@ describe('the main container', () => {
     });
   });
 
-  it('has a writable root unless storage.readonly_fs says no', () => {
+  it('has a writable root by default', () => {
     expect(containerOf(webService()).securityContext?.readOnlyRootFilesystem).to.equal(false);
   });
 
-  it('has a read-only root with a writable /tmp when storage.readonly_fs says so', () => {
+  it('has a read-only root with a writable /tmp if storage.readonly_fs is true', () => {
     const { securityContext, volumeMounts } = containerOf(webService('storage: { readonly_fs: true }'));
     expect(securityContext?.readOnlyRootFilesystem).to.equal(true);
     expect(volumeMounts).to.deep.equal([{ name: 'tmp-api', mountPath: '/tmp' }]);
@@ -297,7 +297,7 @@ describe('the main container', () => {
 });
 
 describe('variables', () => {
-  it('come with those that Copilot adds', () => {
+  it('include those that Copilot adds', () => {
     expect(environmentOf(containerOf(webService('variables: { A: "1" }')))).to.deep.equal({
       A: '1',
       COPILOT_APPLICATION_NAME: 'shop',
@@ -319,7 +319,7 @@ describe('variables', () => {
     expect(COPILOT_MOUNT_POINTS).to.equal('{"data":"/data"}');
   });
 
-  it('win over those of env_file', () => {
+  it('have precedence over those of env_file', () => {
     const environmentFiles = new Map([
       [
         'a.env',
@@ -342,19 +342,19 @@ describe('variables', () => {
     expect(environmentOf(containerOf(text, { platformVariables }, 's'))).to.include({ AWS_REGION: 'eu-west-1' });
   });
 
-  it('from CloudFormation are asked for, unless the platform says what they are', () => {
+  it('from CloudFormation are requested unless the platform file has them', () => {
     const text = webService('variables: { BUCKET: { from_cfn: shop-bucket } }');
     expect([...synthesisOf(text).variables]).to.deep.equal([['BUCKET', 'CloudFormation export shop-bucket']]);
     const given = synthesisOf(text, { platformVariables: new Map([['BUCKET', 'local']]) });
     expect(given.variables.size).to.equal(0);
   });
 
-  it('from CloudFormation have the value that is given', () => {
+  it('from CloudFormation have the given value', () => {
     const text = webService('variables: { BUCKET: { from_cfn: shop-bucket } }');
     expect(environmentOf(containerOf(text, { values: { BUCKET: 'b' } }))).to.include({ BUCKET: 'b' });
   });
 
-  it('of a worker, of topics and of queues for one topic are asked for', () => {
+  it('of a worker, of topics and of queues for one topic are requested', () => {
     const topics = '[{ name: my-topic, service: api, queue: true }]';
     const { variables } = synthesisOf(worker(`subscribe: { topics: ${topics} }`, 'publish: { topics: [{ name: t }] }'));
     expect([...variables.keys()]).to.deep.equal([
@@ -365,7 +365,7 @@ describe('variables', () => {
     expect(variables.get('COPILOT_TOPIC_QUEUE_URIS')).to.contain('{"apiMytopicEventsQueue":"URL"}');
   });
 
-  it('are what Kubernetes would take for a reference to another one, and is not', () => {
+  it('are escaped if Kubernetes would expand them as a reference', () => {
     const text = webService(`variables: { PORT: '80', A: 'a$$b $(PORT) $(date) $5' }`, `command: ['echo $(PORT)$$']`);
     const container = containerOf(text);
     expect(environmentOf(container).A).to.equal('a$$$$b $$(PORT) $(date) $5');
@@ -384,7 +384,7 @@ describe('secrets', () => {
     expect(environmentOf(containerOf(text, {}, 's')).TOKEN).to.deep.equal({ name: 'api-secrets', key: 's.TOKEN' });
   });
 
-  it('are listed with where AWS keeps them', () => {
+  it('are listed with their sources on AWS', () => {
     expect(Object.fromEntries(synthesisOf(text).secrets)).to.deep.equal({
       TOKEN: 'SSM /shop/token',
       DB: 'Secrets Manager mysql',
@@ -398,7 +398,7 @@ describe('secrets', () => {
 });
 
 describe('health', () => {
-  it('is what the load balancer asks, with its default timing', () => {
+  it("is the load balancer's health check, with its default timing", () => {
     expect(containerOf(webService('http: { path: /, healthcheck: up }')).readinessProbe).to.deep.equal({
       httpGet: { path: '/up', port: 8080 },
       periodSeconds: 30,
@@ -407,7 +407,7 @@ describe('health', () => {
     });
   });
 
-  it('is asked for at the port, path and pace that the manifest says', () => {
+  it('has the port, path and interval of the manifest', () => {
     const healthcheck = '{ path: /up, port: 9090, interval: 7s, timeout: 3s, unhealthy_threshold: 4 }';
     expect(containerOf(webService(`http: { path: /, healthcheck: ${healthcheck} }`)).readinessProbe).to.deep.equal({
       httpGet: { path: '/up', port: 9090 },
@@ -417,22 +417,22 @@ describe('health', () => {
     });
   });
 
-  it('has the grace period to come up, seen within a second of it', () => {
+  it('has the grace period for its start, with an accuracy of a second', () => {
     const { startupProbe } = containerOf(webService('http: { path: /, healthcheck: { grace_period: 2m } }'));
     expect(startupProbe).to.include({ periodSeconds: 1, failureThreshold: 120 });
   });
 
-  it('is asked for over TLS at port 443', () => {
+  it('uses TLS at port 443', () => {
     const { readinessProbe } = containerOf(webService('image: { build: D, port: 443 }'));
     expect(readinessProbe?.httpGet).to.include({ scheme: 'HTTPS' });
   });
 
-  it('of grpc is a call where the path is that of its health service', () => {
+  it('of gRPC is a call if the path is that of its health service', () => {
     const http = 'http: { path: /, version: grpc, healthcheck: { path: /grpc.health.v1.Health/Check } }';
     expect(containerOf(webService(http)).readinessProbe).to.have.nested.property('grpc.port', 8080);
   });
 
-  it('of grpc is a TCP connect at any other path', () => {
+  it('of gRPC is a TCP connect at any other path', () => {
     const { readinessProbe } = containerOf(webService('http: { path: /, version: grpc }'));
     expect(readinessProbe).to.have.nested.property('tcpSocket.port', 8080);
   });
@@ -454,45 +454,45 @@ describe('health', () => {
     });
   });
 
-  it('of the container runs in a shell where the manifest says so', () => {
+  it('of the container runs in a shell if the manifest says so', () => {
     const { livenessProbe } = containerOf(
       webService('image: { build: D, port: 80, healthcheck: { command: [CMD-SHELL, "a || b"] } }'),
     );
     expect(livenessProbe?.exec?.command).to.deep.equal(['/bin/sh', '-c', 'a || b']);
   });
 
-  it('of the container waits for start_period where no load balancer gives it time', () => {
+  it('of the container waits for start_period if there is no load balancer with a grace period', () => {
     const { livenessProbe } = containerOf(
       worker().replace('build: D', 'build: D, healthcheck: { command: [CMD, ok], start_period: 30s }'),
     );
     expect(livenessProbe?.initialDelaySeconds).to.equal(30);
   });
 
-  it('of the container is nobody’s concern without a check, or with NONE', () => {
+  it('of the container has no probe without a check, or with NONE', () => {
     expect(containerOf(webService())).not.to.have.property('livenessProbe');
     const none = webService('image: { build: D, port: 80, healthcheck: { command: [NONE] } }');
     expect(containerOf(none)).not.to.have.property('livenessProbe');
   });
 });
 
-describe('the way out of service', () => {
-  it('serves on for the deregistration delay, then has the stop time-out', () => {
+describe('termination', () => {
+  it('continues to serve for the deregistration delay, then has the stop timeout', () => {
     const text = webService('http: { path: /, deregistration_delay: 7s }');
     const overrides = overriding({ stopTimeout: 40 });
     expect(containerOf(text, { overrides }).lifecycle).to.deep.equal({ preStop: { sleep: { seconds: 7 } } });
     expect(podOf(text, { overrides }).terminationGracePeriodSeconds).to.equal(47);
   });
 
-  it('takes the defaults of Copilot and ECS', () => {
+  it('uses the defaults of Copilot and ECS', () => {
     expect(podOf(webService()).terminationGracePeriodSeconds).to.equal(60 + 30);
   });
 
-  it('reads the stop time-out from taskdef_overrides too', () => {
+  it('reads the stop timeout from taskdef_overrides too', () => {
     const text = worker('taskdef_overrides: [{ path: "ContainerDefinitions[0].StopTimeout", value: 100 }]');
     expect(podOf(text).terminationGracePeriodSeconds).to.equal(100);
   });
 
-  it('needs no delay where no load balancer sends requests', () => {
+  it('has no delay without a load balancer', () => {
     expect(containerOf(worker())).not.to.have.property('lifecycle');
   });
 });
@@ -520,7 +520,7 @@ describe('count', () => {
     expect(only(objects, 'HorizontalPodAutoscaler').spec).to.include({ minReplicas: 2, maxReplicas: 6 });
   });
 
-  it('scales at the share of the task that is stated, whatever a pod reserves', () => {
+  it('scales at the stated share of the task size, regardless of the requests of a pod', () => {
     const { metrics } = only(objectsOf(scaling, { reserve: 5 }), 'HorizontalPodAutoscaler').spec;
     const targets = metrics.map(({ resource }: { resource: { name: string; target: unknown } }) => [
       resource.name,
@@ -532,7 +532,7 @@ describe('count', () => {
     });
   });
 
-  it('takes the cooldowns as the pace of the autoscaler', () => {
+  it('converts cooldowns to the behavior of the autoscaler', () => {
     const { behavior } = only(objectsOf(scaling), 'HorizontalPodAutoscaler').spec;
     expect(behavior.scaleDown.stabilizationWindowSeconds).to.equal(90);
     expect(behavior.scaleUp.policies[0].periodSeconds).to.equal(20);
@@ -547,7 +547,7 @@ describe('count', () => {
     expect(behavior.scaleUp.policies[0].periodSeconds).to.equal(60);
   });
 
-  it('stays at the minimum when nothing here can scale it, and that is said', () => {
+  it('stays at the minimum if no metric can scale it, and reports that', () => {
     const { objects, notCarried } = synthesisOf(webService('count: { range: 2-6, requests: 100 }'));
     expect(only(objects, 'Deployment').spec.replicas).to.equal(2);
     expect(notCarried).to.deep.include({ path: 'count.range', reason: 'nothing here to scale by: it stays at 2' });
@@ -581,7 +581,7 @@ describe('scheduled scaling', () => {
     ]);
   });
 
-  it('runs under an account that may patch this autoscaler and nothing else', () => {
+  it('runs with a service account that may only patch this autoscaler', () => {
     const objects = objectsOf(scaling, { overrides });
     expect(only(objects, 'Role').rules).to.deep.equal([
       {
@@ -596,7 +596,7 @@ describe('scheduled scaling', () => {
     expect(spec.serviceAccountName).to.equal('api-scaler');
   });
 
-  it('is not in the way of the service’s own policy and Service', () => {
+  it('is not selected by the policy and the Service of the service', () => {
     const objects = objectsOf(scaling, { overrides });
     const { labels } = only(objects, 'CronJob').spec.jobTemplate.spec.template.metadata;
     expect(labels['app.kubernetes.io/name']).not.to.equal(
@@ -604,7 +604,7 @@ describe('scheduled scaling', () => {
     );
   });
 
-  it('is reported where the count is fixed', () => {
+  it('is reported if the count is fixed', () => {
     const { notCarried, objects } = synthesisOf(webService('count: 2'), { overrides });
     expect(notCarried.map(({ path }) => path)).to.deep.equal(['ScheduledActions.Before_Midnight']);
     expect(objects.map(({ kind }) => kind)).not.to.include('CronJob');
@@ -612,14 +612,14 @@ describe('scheduled scaling', () => {
 });
 
 describe('deployment', () => {
-  it('replaces pods without one missing, as ECS does by default', () => {
+  it('replaces pods without reducing their number, as ECS does by default', () => {
     expect(only(objectsOf(webService()), 'Deployment').spec.strategy).to.deep.equal({
       type: 'RollingUpdate',
       rollingUpdate: { maxUnavailable: 0, maxSurge: '100%' },
     });
   });
 
-  it('takes all pods away first when rolling is recreate', () => {
+  it('removes all pods first if rolling is recreate', () => {
     expect(only(objectsOf(webService('deployment: { rolling: recreate }')), 'Deployment').spec.strategy).to.deep.equal({
       type: 'Recreate',
     });
@@ -639,7 +639,7 @@ describe('sidecars', () => {
     expect(environmentOf(containerOf(migrating, {}, 'migrate'))).to.include({ A: '1', COPILOT_SERVICE_NAME: 'api' });
   });
 
-  it('that build something else have an image of their own', () => {
+  it('that build another Dockerfile have a separate image', () => {
     const text = webService('sidecars: { nginx: { image: { build: nginx/Dockerfile } } }');
     const { builtImages } = synthesisOf(text, { image: 'api:7' });
     expect([...builtImages]).to.deep.equal([
@@ -648,13 +648,13 @@ describe('sidecars', () => {
     ]);
   });
 
-  it('that run along are init containers that are kept running', () => {
+  it('that run along with the service are init containers that keep running', () => {
     const text = webService('sidecars: { envoy: { image: envoy:1, port: 81 } }');
     const [envoy] = podOf(text).initContainers ?? [];
     expect(envoy).to.include({ name: 'envoy', restartPolicy: 'Always' });
   });
 
-  it('that have to be healthy first are waited for by a startup probe', () => {
+  it('that must be healthy first have a startup probe', () => {
     const text = webService(
       'image: { build: D, port: 8080, depends_on: { envoy: healthy } }',
       'sidecars: { envoy: { image: envoy:1, healthcheck: { command: [CMD, ok], interval: 3s } } }',
@@ -672,7 +672,7 @@ describe('sidecars', () => {
     expect(podOf(text).initContainers?.map(({ name }) => name)).to.deep.equal(['c', 'b', 'a']);
   });
 
-  it('that depend on the service run beside it, and that is said', () => {
+  it('that depend on the service run beside it, which is reported', () => {
     const { notCarried } = synthesisOf(webService('sidecars: { s: { image: x, depends_on: { api: start } } }'));
     expect(
       podOf(webService('sidecars: { s: { image: x, depends_on: { api: start } } }')).containers.map(({ name }) => name),
@@ -680,7 +680,7 @@ describe('sidecars', () => {
     expect(notCarried.map(({ path }) => path)).to.deep.equal(['sidecars.s.depends_on']);
   });
 
-  it('share with the service what the pod reserves', () => {
+  it('share the requests of the pod with the service', () => {
     const text = webService('cpu: 1024', 'memory: 1000', 'sidecars: { a: { image: x }, b: { image: x } }');
     const { containers, initContainers = [] } = podOf(text, { reserve: 100 });
     const reserved = [...containers, ...initContainers].map(({ resources }) =>
@@ -689,7 +689,7 @@ describe('sidecars', () => {
     expect(reserved).to.deep.equal([800, 100, 100]);
   });
 
-  it('are named as Kubernetes wants it', () => {
+  it('have valid names in Kubernetes', () => {
     expect(podOf(webService('sidecars: { log_router: { image: x } }')).initContainers?.[0]?.name).to.equal(
       'log-router',
     );
@@ -697,7 +697,7 @@ describe('sidecars', () => {
 });
 
 describe('volumes', () => {
-  it('without efs live as long as the pod', () => {
+  it('without efs exist as long as the pod', () => {
     const pod = podOf(webService('storage: { volumes: { scratch: { path: /scratch, read_only: false } } }'));
     expect(pod.volumes).to.deep.equal([{ name: 'scratch', emptyDir: {} }]);
     expect(pod.containers[0]?.volumeMounts).to.deep.equal([
@@ -710,7 +710,7 @@ describe('volumes', () => {
     expect(volumeMounts?.[0]?.readOnly).to.equal(true);
   });
 
-  it('with efs are claimed and outlive the pod', () => {
+  it('with efs are claims that outlive the pod', () => {
     const objects = objectsOf(webService('storage: { volumes: { data: { path: /data, efs: true } } }'));
     expect(only(objects, 'PersistentVolumeClaim').metadata.name).to.equal('api-data');
   });
@@ -723,14 +723,14 @@ describe('volumes', () => {
     expect(containerOf(text, {}, 's').volumeMounts).to.deep.equal([{ name: 'v', mountPath: '/w', readOnly: true }]);
   });
 
-  it('at /tmp take the place of the one that a read-only root needs', () => {
+  it('at /tmp replace the one that a read-only root needs', () => {
     const text = webService('storage: { readonly_fs: true, volumes: { t: { path: /tmp, read_only: false } } }');
     expect(podOf(text).volumes?.map(({ name }) => name)).to.deep.equal(['t']);
   });
 });
 
 describe('names that Kubernetes does not allow', () => {
-  it('are written as it does, and stay as they are where the service reads them', () => {
+  it('are converted, except where the service reads them', () => {
     const text = webService('sidecars: { Side_Car: { image: x, depends_on: { gRPC: start } } }').replace(
       'name: api',
       'name: gRPC',
@@ -746,21 +746,21 @@ describe('names that Kubernetes does not allow', () => {
   });
 });
 
-describe('what is carried over otherwise than the manifest says', () => {
+describe('fields that are adapted', () => {
   const adapted = (text: string) => synthesisOf(text).adapted.map(({ path }) => path);
   const reasons = (text: string) =>
     synthesisOf(text)
       .adapted.map(({ reason }) => reason)
       .join();
 
-  it('is a range from 0, which starts from 1', () => {
+  it('include a range from 0, which starts from 1', () => {
     const text = webService('count: { range: 0-4, cpu_percentage: 70 }');
     expect(only(objectsOf(text), 'HorizontalPodAutoscaler').spec).to.include({ minReplicas: 1, maxReplicas: 4 });
     expect(adapted(text)).to.deep.equal(['count.range']);
   });
 
   for (const codes of ['200,404', '200-499', '200,301']) {
-    it(`is a health check that takes ${codes}, which becomes a TCP connect`, () => {
+    it(`include a health check that accepts ${codes}, which becomes a TCP connect`, () => {
       const text = webService(`http: { path: /, healthcheck: { path: /, success_codes: "${codes}" } }`);
       expect(containerOf(text).readinessProbe).to.have.nested.property('tcpSocket.port', 8080);
       expect(adapted(text)).to.deep.equal(['http.healthcheck.success_codes']);
@@ -771,7 +771,7 @@ describe('what is carried over otherwise than the manifest says', () => {
   const requestDriven = (...lines: string[]) =>
     ['name: api', 'type: Request-Driven Web Service', 'image: { build: D, port: 80 }', ...lines].join('\n');
 
-  it('is a TCP connect for a Request-Driven Web Service without a health check, as App Runner does it', () => {
+  it('include the TCP connect of a Request-Driven Web Service without a health check, as on App Runner', () => {
     const { readinessProbe } = containerOf(requestDriven());
     expect(readinessProbe).to.deep.equal({
       tcpSocket: { port: 80 },
@@ -781,17 +781,17 @@ describe('what is carried over otherwise than the manifest says', () => {
     });
   });
 
-  it('is the HTTP check of a Request-Driven Web Service that has one', () => {
+  it('include the HTTP check of a Request-Driven Web Service that has one', () => {
     const { readinessProbe } = containerOf(requestDriven('http: { healthcheck: { path: /ok, interval: 10s } }'));
     expect(readinessProbe).to.deep.include({ httpGet: { path: '/ok', port: 80 }, periodSeconds: 10 });
   });
 
-  it('is no health check that takes 200-399', () => {
+  it('do not include a health check that accepts 200-399', () => {
     const text = webService('http: { path: /, healthcheck: { path: /, success_codes: 200-399 } }');
     expect(containerOf(text).readinessProbe).to.have.property('httpGet');
   });
 
-  it('is a sidecar that is not essential and that nothing reaches, which runs once', () => {
+  it('include a sidecar that is not essential and receives no traffic, which runs once', () => {
     const text = webService('sidecars: { permissions: { image: busybox, essential: false, command: chown 1 /data } }');
     const { objects } = synthesisOf(text);
     const [init] = only(objects, 'Deployment').spec.template.spec.initContainers;
@@ -799,7 +799,7 @@ describe('what is carried over otherwise than the manifest says', () => {
     expect(adapted(text)).to.deep.equal(['sidecars.permissions']);
   });
 
-  describe('is a sidecar that runs once after the service has started', () => {
+  describe('include a sidecar that runs once after the service has started', () => {
     const warm = 'essential: false, depends_on: { api: start }';
     const sidecar = (words: string) => webService(`sidecars: { warm: { image: busybox, ${warm}, ${words} } }`);
 
@@ -815,12 +815,12 @@ describe('what is carried over otherwise than the manifest says', () => {
       });
     }
 
-    it('which a pod starts again where nothing says that it has a shell', () => {
+    it('which a pod restarts if it is not known to have a shell', () => {
       expect(containerOf(sidecar('command: [curl, a]'), {}, 'warm').args).to.deep.equal(['curl', 'a']);
       expect(reasons(sidecar('command: [curl, a]'))).to.contain('a pod starts it again whenever it ends');
     });
 
-    it('whose command runs to its end, and which stops at once when it is told to', () => {
+    it('whose command runs to its end, and which stops immediately on SIGTERM', () => {
       const { args = [] } = containerOf(sidecar('command: [sh, -c, echo done]'), {}, 'warm');
       const [shell = '', ...words] = args;
       const { stdout, signal, status } = spawnSync(shell, words, { encoding: 'utf8', timeout: 1000 });
@@ -828,7 +828,7 @@ describe('what is carried over otherwise than the manifest says', () => {
       expect([signal, status]).to.deep.equal([null, 0]);
     });
 
-    it('but not in a job, whose pod ends with it', () => {
+    it('except in a job, whose pod ends with it', () => {
       const text = `name: api\ntype: Scheduled Job\non: { schedule: "@daily" }\nimage: { location: x }\nsidecars: { warm: { image: b, ${warm}, command: [sh, a] } }`;
       expect(containerOf(text, {}, 'warm').args).to.deep.equal(['sh', 'a']);
       expect(reasons(text)).to.equal('');
@@ -858,7 +858,7 @@ describe('what is carried over otherwise than the manifest says', () => {
     });
   }
 
-  it('is a name of service discovery, also in a command, and in the namespace that is written', () => {
+  it('include names of service discovery, also in commands, and in the given namespace', () => {
     const text = webService('command: "wait api.test.shop.local"');
     expect(adapted(text)).to.deep.equal(['command']);
     expect(containerOf(text, { namespace: 'other' }).args).to.deep.equal(['wait', 'api.other.svc.cluster.local']);
@@ -879,21 +879,21 @@ describe('the main container behind a sidecar', () => {
 describe('a file system', () => {
   const volume = (efs: string) => webService(`storage: { volumes: { v: { path: /v, efs: ${efs} } } }`);
 
-  it('is one claim for all workloads that mount it', () => {
+  it('is a single claim for all workloads that mount it', () => {
     const names = ['api', 'web'].map(
       (name) => only(objectsOf(volume('{ id: fs-0123 }').replace('api', name)), 'PersistentVolumeClaim').metadata.name,
     );
     expect(names).to.deep.equal(['efs-fs-0123', 'efs-fs-0123']);
   });
 
-  it('that two volumes of one workload mount is one claim', () => {
+  it('that two volumes of one workload mount is a single claim', () => {
     const text = webService(
       'storage: { volumes: { a: { path: /a, efs: { id: fs-1 } }, b: { path: /b, efs: { id: fs-1 } } } }',
     );
     expect(only(objectsOf(text), 'PersistentVolumeClaim').metadata.name).to.equal('efs-fs-1');
   });
 
-  it('that Copilot makes is the own one of the workload', () => {
+  it('that Copilot creates belongs to one workload', () => {
     expect(only(objectsOf(volume('true')), 'PersistentVolumeClaim').metadata.name).to.equal('api-v');
   });
 });
@@ -916,7 +916,7 @@ describe('one port over TCP and UDP', () => {
 describe('what kube-score and checkov advise against', () => {
   const annotationsOf = (text: string, input = {}) => only(objectsOf(text, input), 'Deployment').metadata.annotations;
 
-  it('is an exception where the manifest declares it', () => {
+  it('is an exception if the manifest declares it', () => {
     const annotations = annotationsOf(webService('secrets: { A: /a }'), { imageUsers: new Map() });
     expect(annotations['kube-score/ignore'].split(',')).to.include.members([
       'container-security-context-readonlyrootfilesystem',
@@ -926,7 +926,7 @@ describe('what kube-score and checkov advise against', () => {
     expect(rules).to.include.members(['CKV_K8S_8', 'CKV_K8S_20', 'CKV_K8S_22', 'CKV_K8S_23', 'CKV_K8S_35']);
   });
 
-  it('is none where it does not', () => {
+  it('is not an exception otherwise', () => {
     const healthcheck = 'image: { build: D, port: 80, healthcheck: { command: [CMD, ok] } }';
     const annotations = annotationsOf(webService(healthcheck, 'storage: { readonly_fs: true }', 'count: 2'));
     expect(annotations['kube-score/ignore']).not.to.match(/readonly|replicas|probes/);
@@ -977,7 +977,7 @@ describe('a secret', () => {
 });
 
 describe('taskdef_overrides', () => {
-  it('give the entry point and the command', () => {
+  it('set the entry point and the command', () => {
     const overrides =
       '[{ path: "ContainerDefinitions[0].EntryPoint", value: [/bin/sh, -c] }, { path: "ContainerDefinitions[0].Command", value: [ls] }]';
     const { command, args } = containerOf(webService(`taskdef_overrides: ${overrides}`));
@@ -989,12 +989,12 @@ describe('overrides of the task definition', () => {
   const change = (path: string, value: string) =>
     webService(`taskdef_overrides: [{ path: "ContainerDefinitions[0].${path}", value: ${value} }]`);
 
-  it('add a variable, or give it another value', () => {
+  it('add a variable, or change its value', () => {
     const text = `${change('Environment[-]', '{ Name: MODE, Value: slow }')}\nvariables: { MODE: fast }`;
     expect(containerOf(text).env).to.deep.include({ name: 'MODE', value: 'slow' });
   });
 
-  it('let in what is meant for a port that they add, and give the Service that port', () => {
+  it('allow ingress to a port that they add, and add it to the Service', () => {
     const objects = objectsOf(change('PortMappings[-]', '{ ContainerPort: 9000 }'));
     expect(only(objects, 'NetworkPolicy').spec.ingress[0].ports).to.deep.include({ port: 9000, protocol: 'TCP' });
     const { ports } = only(objects, 'Service').spec;
@@ -1006,7 +1006,7 @@ describe('overrides of the task definition', () => {
     expect(ports).to.deep.include({ name: 'udp-9000', containerPort: 9000, protocol: 'UDP' });
   });
 
-  it('give user and group', () => {
+  it('set user and group', () => {
     const { securityContext } = containerOf(change('User', '"1000:2000"'));
     expect(securityContext).to.include({ runAsUser: 1000, runAsGroup: 2000 });
   });
@@ -1059,7 +1059,7 @@ describe('overrides of the task definition', () => {
     ]);
   });
 
-  it('in patches win over those of the manifest', () => {
+  it('in patches have precedence over those of the manifest', () => {
     const overrides = overriding({ stopTimeout: 40 });
     expect(
       podOf(`${worker()}\ntaskdef_overrides: [{ path: "ContainerDefinitions[0].StopTimeout", value: 5 }]`, {
@@ -1074,16 +1074,16 @@ describe('overrides of the task definition', () => {
     ['Ulimits[-]', '{ Name: nofile, HardLimit: 5 }', 'ContainerDefinitions[0].Ulimits[-] is a field'],
     ['PortMappings[-].ContainerPort', '"a"', 'is a field of an ECS task definition'],
   ] as const) {
-    it(`that a pod can't take over are named: ${path}`, () => {
+    it(`that a pod can't have are reported: ${path}`, () => {
       const { notCarried } = synthesisOf(change(path, value));
       expect(notCarried.find(({ path: at }) => at === 'taskdef_overrides[0]')?.reason).to.contain(reason);
     });
   }
 });
 
-describe('taskdef_overrides that hold no number where one is needed', () => {
+describe('taskdef_overrides with a value that must be a number', () => {
   for (const property of ['StopTimeout', 'User']) {
-    it(`are reported, and leave ${property} as it is`, () => {
+    it(`are reported, and do not change ${property}`, () => {
       const text = worker(`taskdef_overrides: [{ path: "ContainerDefinitions[0].${property}", value: app }]`);
       expect(podOf(text).terminationGracePeriodSeconds).to.equal(30);
       expect(containerOf(text).securityContext).not.to.have.property('runAsUser');

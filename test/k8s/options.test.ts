@@ -57,7 +57,7 @@ describe('options of synth', function () {
       ['test', 'shop'],
       ['prod', 'shop-prod'],
     ] as const) {
-      it(`is ${expected} in ${environment} unless it says another`, () => {
+      it(`is ${expected} in ${environment} by default`, () => {
         run({ environment });
         expect(namespace()).to.equal(expected);
         run({ environment, namespace: 'other' });
@@ -65,13 +65,13 @@ describe('options of synth', function () {
       });
     }
 
-    it('is where the names of service discovery lead', () => {
+    it('is the namespace in names of service discovery', () => {
       files({ 'copilot/web/manifest.yml': web('variables: { API: "http://api.prod.shop.local:80" }') });
       run({ environment: 'prod' });
       expect(variables().API).to.equal('http://api.shop-prod.svc.cluster.local:80');
     });
 
-    it('has to be named where the default is too long', () => {
+    it('is required if the default is too long', () => {
       expect(() => run({ environment: 'e'.repeat(60) })).to.throw('--namespace');
     });
   });
@@ -84,7 +84,7 @@ describe('options of synth', function () {
       ].join('\n'),
     };
 
-    it('lists what it needs in a file to fill in, with the source', () => {
+    it('lists the required values in a file to fill in, with their sources', () => {
       files({ ...addon, 'copilot/web/manifest.yml': web('variables: { T: { from_cfn: shop-test-T } }') });
       files({
         'copilot/environments/addons/t.yml': `Outputs: { Table: { Value: t, Export: { Name: !Sub "\${App}-\${Env}-T" } } }`,
@@ -97,7 +97,7 @@ describe('options of synth', function () {
       expect(readFileSync(join(folder, 'out', '_secrets.env'), 'utf8')).to.contain('\nDB_SECRET=\n');
     });
 
-    it('gives every container the outputs of addons, and the main container the secret', () => {
+    it('sets the outputs of addons in every container, and the secret in the main container', () => {
       const sidecars = 'sidecars: { s: { image: "s:1" } }';
       files({ ...addon, 'copilot/web/manifest.yml': web(sidecars), 'values.env': 'web.DB_HOST=db\nDB_HOST=other\n' });
       const report = run({ values: join(folder, 'values.env') });
@@ -113,13 +113,13 @@ describe('options of synth', function () {
       expect(existsSync(join(folder, 'out', '_values.env'))).to.equal(false);
     });
 
-    it('yields to a variable of the manifest', () => {
+    it('does not override a variable of the manifest', () => {
       files({ ...addon, 'copilot/web/manifest.yml': web('variables: { DB_HOST: own }') });
       expect(run()).not.to.contain('left out');
       expect(variables().DB_HOST).to.equal('own');
     });
 
-    it('is refused where a value is missing', () => {
+    it('is refused if a value is missing', () => {
       files({ ...addon, 'values.env': 'DB_HOST=\n' });
       expect(() => run({ values: join(folder, 'values.env') })).to.throw('web needs a value for DB_HOST');
     });
@@ -129,7 +129,7 @@ describe('options of synth', function () {
     beforeEach(() => files({ 'copilot/api/manifest.yml': web().replaceAll('web', 'api') }));
     const kinds = (name: string) => written(name).map(({ kind }) => kind);
 
-    it('one writes each object once, what others need first', () => {
+    it('one writes each object once, dependencies first', () => {
       run({ layout: 'one' });
       expect(readdirSync(join(folder, 'out'))).to.deep.equal(['all.k8s.yaml']);
       const order = ['Namespace', 'ServiceAccount', 'NetworkPolicy', 'Service', 'Deployment', 'Ingress'];
@@ -138,7 +138,7 @@ describe('options of synth', function () {
       expect(kinds('all.k8s.yaml').filter((kind) => kind === 'Deployment')).to.have.length(2);
     });
 
-    it('kind writes a file a kind, and a kustomization that names them', () => {
+    it('kind writes a file per kind, and a kustomization with them', () => {
       run({ layout: 'kind' });
       const { resources } = written('kustomization.yaml')[0];
       const others = readdirSync(join(folder, 'out')).filter((name) => name !== 'kustomization.yaml');
@@ -146,7 +146,7 @@ describe('options of synth', function () {
       expect(kinds('deployment.k8s.yaml')).to.deep.equal(['Deployment', 'Deployment']);
     });
 
-    it('other than one has no place on standard output', () => {
+    it('other than one is refused for standard output', () => {
       expect(() => run({ layout: 'kind', output: '-' })).to.throw('--layout kind with --output -: expected one');
     });
   });
@@ -168,7 +168,7 @@ describe('options of synth', function () {
       ]);
     });
 
-    it('belongs to a Gateway of the application unless --gateway names one', () => {
+    it('uses a Gateway of the application unless --gateway names one', () => {
       run({ routes: 'gateway' });
       const { spec } = ofKind('HTTPRoute', '_routes.k8s.yaml');
       expect(spec.parentRefs).to.deep.equal([{ name: 'shop' }]);
@@ -204,7 +204,7 @@ describe('options of synth', function () {
       });
     }
 
-    it('reports what only CloudFormation can name', () => {
+    it('reports sources that only CloudFormation knows', () => {
       const { report, remote } = secret('{ from_cfn: shop-token }');
       expect(remote).to.equal(undefined);
       expect(report).to.contain('secrets.S  nothing here knows its name in AWS: CloudFormation export shop-token');
@@ -221,25 +221,25 @@ describe('options of synth', function () {
       expect(() => run({ 'volume-size': '20' })).to.throw('--volume-size 20: expected a size such as');
     });
 
-    it('are for one node where one pod mounts them', () => {
+    it('are ReadWriteOnce if one pod mounts them', () => {
       files({ 'copilot/web/manifest.yml': web(efs) });
       run();
       expect(claim().accessModes).to.deep.equal(['ReadWriteOnce']);
     });
 
-    it('are for many nodes where several pods mount them', () => {
+    it('are ReadWriteMany if several pods mount them', () => {
       files({ 'copilot/web/manifest.yml': web(efs, 'count: 2') });
       run();
       expect(claim().accessModes).to.deep.equal(['ReadWriteMany']);
     });
 
-    it('are for many nodes where another workload mounts them, also when only one is written', () => {
+    it('are ReadWriteMany if another workload mounts them, even if only one is written', () => {
       files({ 'copilot/web/manifest.yml': web(efs), 'copilot/api/manifest.yml': web(efs).replaceAll('web', 'api') });
       run({ service: 'web' });
       expect(claim().accessModes).to.deep.equal(['ReadWriteMany']);
     });
 
-    it('are as --access-mode says, and for one node in the environment local', () => {
+    it('have the --access-mode, and are ReadWriteOnce in the environment local', () => {
       files({ 'copilot/web/manifest.yml': web(efs, 'count: 2') });
       run({ 'access-mode': 'ReadWriteOnce' });
       expect(claim().accessModes).to.deep.equal(['ReadWriteOnce']);
@@ -247,7 +247,7 @@ describe('options of synth', function () {
       expect(claim().accessModes).to.deep.equal(['ReadWriteOnce']);
     });
 
-    it('belong to the group of the user that the image has', () => {
+    it("belong to the group of the image's user", () => {
       const image = { 'copilot/web/manifest.yml': web(efs).replace('location: "web:1"', 'build: Dockerfile') };
       files({ ...image, Dockerfile: 'FROM a\nUSER 1001:0\n' });
       run();
@@ -265,7 +265,7 @@ describe('options of synth', function () {
       expect(pullSecrets()).to.deep.equal([{ name: 'registry' }]);
     });
 
-    it('is registry-credentials where the manifest names credentials, and reported', () => {
+    it('is registry-credentials if the manifest names credentials, and is reported', () => {
       files({ 'copilot/web/manifest.yml': manifest('web', credentials, 'http: { path: / }') });
       const report = run();
       expect(pullSecrets()).to.deep.equal([{ name: 'registry-credentials' }]);
@@ -282,7 +282,7 @@ describe('options of synth', function () {
     const ports = (name: string) =>
       ofKind('Service', `${name}.k8s.yaml`).spec.ports.map((port: { nodePort: number }) => port.nodePort);
 
-    it('are all different, for every port of every Service', () => {
+    it('are unique for every port of every Service', () => {
       const rules = '{ path: /, additional_rules: [{ path: /b, target_port: 81 }] }';
       const two = web().replace('{ path: / }', rules);
       files({ 'copilot/web/manifest.yml': two, 'copilot/api/manifest.yml': two.replaceAll('web', 'api') });
@@ -291,18 +291,18 @@ describe('options of synth', function () {
       expect(all).to.have.members([30500, 30501, 30502, 30503]);
     });
 
-    it('are those of the place in the workspace, also when only one workload is written', () => {
+    it('depend on the position in the workspace, even if only one workload is written', () => {
       files({ 'copilot/api/manifest.yml': web().replaceAll('web', 'api') });
       run({ environment: 'local', service: 'web' });
       expect(ports('web')).to.deep.equal([30501]);
     });
 
-    it('are left to the cluster in other environments, which can then never collide', () => {
+    it('are assigned by the cluster in other environments, so that they never collide', () => {
       run({ environment: 'prod' });
       expect(ports('web')).to.deep.equal([undefined]);
     });
 
-    it('lead to a Request-Driven Web Service too', () => {
+    it('exist for a Request-Driven Web Service too', () => {
       files({
         'copilot/web/manifest.yml': 'name: web\ntype: Request-Driven Web Service\nimage: { location: "w:1", port: 80 }',
       });

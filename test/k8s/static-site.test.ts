@@ -25,28 +25,28 @@ describe('a Static Site', () => {
   const uploaded = (...files: Upload[]) =>
     Object.fromEntries([...siteFiles({ files }, root)].map(([path, from]) => [path, relative(root, from)]));
 
-  it('has the files of a folder, and of the folders in it only where it is recursive', () => {
+  it('has the files of a folder, and those of its subfolders only if it is recursive', () => {
     expect(uploaded({ source: 'site' })).to.have.keys('index.html', 'a.md');
     expect(uploaded({ source: './site', recursive: true })).to.have.keys('index.html', 'a.md', 'css/main.css');
   });
 
-  it('has a file by its own name, or at the destination', () => {
+  it('has a file with its name, or at the destination', () => {
     expect(uploaded({ source: 'site/a.md' })).to.deep.equal({ 'a.md': 'site/a.md' });
     expect(uploaded({ source: 'site/a.md', destination: 'b/c.txt' })).to.deep.equal({ 'b/c.txt': 'site/a.md' });
     expect(uploaded({ source: 'site', destination: 'b' })).to.have.keys('b/index.html', 'b/a.md');
   });
 
-  it('leaves out what is excluded and not included again', () => {
+  it('omits files that are excluded and not reincluded', () => {
     const upload = { source: 'site', recursive: true, exclude: ['*', 'css/*'], reinclude: ['*.md'] };
     expect(uploaded(upload)).to.have.keys('a.md');
     expect(uploaded({ ...upload, exclude: ['site/*.md'], reinclude: [] })).to.have.keys('index.html', 'css/main.css');
   });
 
-  it('is refused where a source is not there', () => {
+  it('is refused if a source does not exist', () => {
     expect(() => uploaded({ source: 'public' })).to.throw('public is not there: files.source names it');
   });
 
-  it('is a restricted Deployment, a Service, a route, and what its image is built from', () => {
+  it('is a restricted Deployment, a Service, a route, and the context of its image', () => {
     const manifest = ['name: pages', 'type: Static Site', 'http: { alias: Shop.example }', 'files: [{ source: site }]'];
     file('copilot/pages/manifest.yml', manifest.join('\n'));
     const out = join(root, 'out');

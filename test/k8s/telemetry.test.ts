@@ -20,7 +20,7 @@ const text = readFileSync('copilot/plusone/manifest.yml', 'utf8').replace(
 const manifest = readManifest(text, 'manifest.yml', { application: 'plusone', environment: 'prod', shell: {} });
 
 describe('the lines on telemetry in the manifest', () => {
-  it('count for nothing as they are', () => {
+  it('have no effect while they are commented out', () => {
     const off = readManifest(readFileSync('copilot/plusone/manifest.yml', 'utf8'), 'manifest.yml', {
       application: 'plusone',
       environment: 'prod',
@@ -29,7 +29,7 @@ describe('the lines on telemetry in the manifest', () => {
     expect(Object.keys(off.fields.sidecars ?? {})).to.deep.equal(['migrate']);
   });
 
-  it('declare a collector that is not essential, after migrate by its name', () => {
+  it('declare a collector that is not essential, and whose name sorts after migrate', () => {
     expect(Object.keys(manifest.fields.sidecars ?? {}).toSorted()).to.deep.equal(['migrate', 'otel-collector']);
     expect(manifest.fields.sidecars?.['otel-collector']).to.include({ essential: false });
     expect(manifest.warnings).to.deep.equal([]);

@@ -18,7 +18,7 @@ describe('readEnvironmentFile', () => {
     expect(readEnvironmentFile('A="b" c ', 'a.env').get('A')).to.equal('"b" c ');
   });
 
-  it('names the line that is no variable', () => {
+  it('reports the line that is not a variable', () => {
     expect(() => readEnvironmentFile('A=1\nexport B', 'a.env')).to.throw('a.env:2: expected NAME=value');
   });
 });

@@ -39,7 +39,7 @@ describe('environments.<name>', () => {
     expect(fieldsWith(['command: [a]'], 'command: []').command).to.deep.equal([]);
   });
 
-  it('changes nothing by a key without a value', () => {
+  it('ignores a key without a value', () => {
     expect(fieldsWith(['cpu: 256'], 'cpu:').cpu).to.equal(256);
   });
 
@@ -66,7 +66,7 @@ describe('environments.<name>', () => {
     expect(count).to.have.nested.property('cpu_percentage.value', 50);
   });
 
-  it('lets spot take the place of a range', () => {
+  it('replaces a range with spot', () => {
     const { count } = fieldsWith(
       ['count: { range: 1-10, cooldown: { in: 1m }, cpu_percentage: 70 }'],
       'count: { spot: 4 }',
@@ -74,17 +74,17 @@ describe('environments.<name>', () => {
     expect(count).to.deep.equal({ spot: 4 });
   });
 
-  it('lets a range take the place of spot', () => {
+  it('replaces spot with a range', () => {
     const { count } = fieldsWith(['count: { spot: 4 }'], 'count: { range: 1-3, cpu_percentage: 70 }');
     expect(count).not.to.have.property('spot');
   });
 
-  it('lets image.location take the place of image.build', () => {
+  it('replaces image.build with image.location', () => {
     const { image } = fieldsWith(['image: { build: D, port: 80 }'], 'image: { location: "api:1" }');
     expect(image).to.deep.equal({ location: 'api:1', port: 80 });
   });
 
-  it('lets image.build take the place of image.location', () => {
+  it('replaces image.location with image.build', () => {
     const { image } = fieldsWith(['image: { location: "api:1", port: 80 }'], 'image: { build: D }');
     expect(image).to.deep.equal({ build: { dockerfile: 'D' }, port: 80 });
   });
@@ -103,7 +103,7 @@ describe('environments.<name>', () => {
     expect(fieldsWith(['nlb: { port: 80 }'], 'http: false').http).to.equal(false);
   });
 
-  it('lets a managed file system take the place of one by id', () => {
+  it('replaces a file system by id with a managed one', () => {
     const { storage } = fieldsWith(
       ['storage: { volumes: { v: { path: /v, efs: { id: fs-1 } } } }'],
       'storage: { volumes: { v: { efs: { uid: 5, gid: 5 } } } }',
@@ -111,12 +111,12 @@ describe('environments.<name>', () => {
     expect(storage?.volumes?.v?.efs).to.deep.equal({ uid: 5, gid: 5 });
   });
 
-  it('lets a secret of Secrets Manager take the place of one from CloudFormation', () => {
+  it('replaces a secret from CloudFormation with one of Secrets Manager', () => {
     const { secrets } = fieldsWith(['secrets: { A: { from_cfn: x } }'], 'secrets: { A: { secretsmanager: y } }');
     expect(secrets).to.deep.equal({ A: { secretsmanager: 'y' } });
   });
 
-  it('adds to a sidecar without touching the rest of it', () => {
+  it('adds to a sidecar without changing the rest of it', () => {
     const { sidecars } = fieldsWith(
       ['sidecars: { s: { image: x, port: 80 } }'],
       'sidecars: { s: { port: 81 }, t: { image: y } }',
@@ -127,12 +127,12 @@ describe('environments.<name>', () => {
     });
   });
 
-  it('leaves the manifest as it is for an environment that it does not name', () => {
+  it('does not change the manifest for an environment that it does not name', () => {
     const text = webService('cpu: 256', 'environments: { prod: { cpu: 512 } }');
     expect(read(text, 'test').fields.cpu).to.equal(256);
   });
 
-  it('leaves the manifest as it is for an environment that says nothing', () => {
+  it('does not change the manifest for an environment without fields', () => {
     expect(read(webService('cpu: 256', 'environments: { test: ~ }')).fields.cpu).to.equal(256);
   });
 });

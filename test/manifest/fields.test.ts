@@ -32,7 +32,7 @@ describe('the table of fields', () => {
       expect(invented).to.deep.equal(['name', 'type']);
     });
 
-    it(`says of every field of a ${type} what becomes of it`, () => {
+    it(`has a mapping for every field of a ${type}`, () => {
       const undecided = rows(type).filter(({ mapping }) => mapping === undefined);
       expect(undecided).to.deep.equal([]);
     });
@@ -150,7 +150,7 @@ describe('short forms', () => {
     });
   }
 
-  it('keeps a variable as it is written, whatever YAML makes of it', () => {
+  it('keeps a variable as written, regardless of its YAML type', () => {
     const { variables } = read(webService('variables: { VERSION: 1.10, FLAG: true, CODE: 007, EMPTY: "" }')).fields;
     expect(variables).to.deep.equal({ VERSION: '1.10', FLAG: 'true', CODE: '007', EMPTY: '' });
   });

@@ -18,33 +18,33 @@ describe(`\${NAME} in a manifest`, () => {
     expect(variable(`v\${TAG}-\${TAG}`, { TAG: '7' })).to.equal('v7-7');
   });
 
-  it('stays a text when what it stands for looks like a number', () => {
+  it('remains a string if its value looks like a number', () => {
     expect(refusal(webService(`cpu: \${CPU}`), { CPU: '256' })).to.equal(
       'manifest.yml:5: cpu: expected a whole number, found "256"',
     );
   });
 
-  it('is left alone after a backslash', () => {
+  it('is not expanded after a backslash', () => {
     expect(variable(`\\\${HOME}`, { HOME: '/root' })).to.equal(`\${HOME}`);
   });
 
-  it('becomes a list when it stands for a JSON list of texts', () => {
+  it('becomes a list if its value is a JSON list of strings', () => {
     const { fields } = read(webService(`command: \${ARGS}`), 'test', { ARGS: '["a", "b c"]' });
     expect(fields.command).to.deep.equal(['a', 'b c']);
   });
 
-  it('stays a text in a literal block', () => {
+  it('remains a string in a literal block', () => {
     const { fields } = read(webService('variables:', '  A: |-', '    ["a"]'));
     expect(fields.variables?.A).to.equal('["a"]');
   });
 
-  it('is refused with file and line when the shell does not set it', () => {
+  it('is refused with file and line if the shell does not set it', () => {
     expect(refusal(webService(`command: \${MISSING}`))).to.equal(
       `manifest.yml:5: \${MISSING}: the environment variable MISSING is not set`,
     );
   });
 
-  it('is refused once where an anchor carries it elsewhere', () => {
+  it('is refused once if it is repeated by an alias', () => {
     const text = webService(`variables: &v { A: "\${MISSING}" }`, 'sidecars: { s: { image: x, variables: *v } }');
     expect(refusal(text).split('\n')).to.have.length(1);
   });
@@ -54,7 +54,7 @@ describe(`\${NAME} in a manifest`, () => {
     expect(refusal(text)).to.contain('MISSING is not set');
   });
 
-  it('is refused when the shell contradicts a predefined name', () => {
+  it('is refused if the shell contradicts a predefined name', () => {
     const message = refusal(webService(`command: \${COPILOT_ENVIRONMENT_NAME}`), { COPILOT_ENVIRONMENT_NAME: 'prod' });
     expect(message).to.contain(
       `\${COPILOT_ENVIRONMENT_NAME} is "test" here, but this shell sets COPILOT_ENVIRONMENT_NAME to "prod"`,

@@ -10,7 +10,7 @@ describe('readManifest', () => {
     ]);
   });
 
-  it('says in which map an ignored field stands', () => {
+  it('names the map of an ignored field', () => {
     const { warnings } = read(webService('http:', '  path: /', '  healthcheck:', '    path: /ok', '    timout: 3s'));
     expect(warnings.join()).to.match(/:8: unknown field "timout" in http.healthcheck.*; did you mean "timeout"\?$/);
   });
@@ -27,16 +27,16 @@ describe('readManifest', () => {
     });
   }
 
-  it('suggests nothing for a field that is like no other', () => {
+  it('suggests nothing for a field without a similar one', () => {
     expect(read(webService('xyzzy: 1')).warnings.join()).to.match(/it has never had an effect$/);
   });
 
-  it('suggests no field of a distant place', () => {
+  it('suggests no field of a distant map', () => {
     const { warnings } = read(webService('sidecars: { s: { image: x, path: /a } }'));
     expect(warnings.join()).to.contain('unknown field "path" in sidecars.s').and.not.contain('http.path');
   });
 
-  it('reads a manifest as if the ignored fields were not there', () => {
+  it('reads a manifest as if it did not have the ignored fields', () => {
     const { fields } = read(webService('http: { path: /, healthcheck: { path: /ok, retries: 3 } }'));
     expect(fields.http).to.have.deep.property('healthcheck', { path: '/ok' });
   });
@@ -46,7 +46,7 @@ describe('readManifest', () => {
     expect(refusal(text)).to.contain('http is missing').and.contain('unknown field "htpp"');
   });
 
-  it('reports all problems at once, by line', () => {
+  it('reports all problems together, by line', () => {
     const problems = refusal(webService('cpu: lots', 'memory: many', 'exce: true')).split('\n');
     expect(problems.map((problem) => problem.split(': ')[0])).to.deep.equal([
       'manifest.yml:5',
@@ -74,7 +74,7 @@ describe('readManifest', () => {
     ]);
   });
 
-  it('refuses a broken rule in the environment that is asked for', () => {
+  it('refuses a broken rule in the requested environment', () => {
     const text = webService('environments: { test: { count: { range: 5-1, cpu_percentage: 70 } } }');
     expect(refusal(text)).to.contain('count.range: the minimum is above the maximum');
   });
@@ -133,11 +133,11 @@ describe('readManifest', () => {
     expect(performance.now() - started).to.be.below(10_000);
   });
 
-  it('refuses lists that are nested without end', () => {
+  it('refuses lists that are nested too deeply', () => {
     expect(refusal(webService(`variables: ${'['.repeat(5000)}${']'.repeat(5000)}`))).to.contain('levels deep');
   });
 
-  it('finds the line of a value that an anchor carries elsewhere', () => {
+  it('finds the line of a value that comes from an anchor', () => {
     const message = refusal(webService('memory: &size big', 'sidecars: { s: { image: x, command: *size } }'));
     expect(message).to.equal('manifest.yml:5: memory: expected a whole number, found "big"');
   });
@@ -167,7 +167,7 @@ describe('readManifest', () => {
     });
   }
 
-  it('says where a file is no YAML', () => {
+  it('reports where a file is not YAML', () => {
     expect(refusal('name: api\n  type: x')).to.match(/^manifest.yml:\d: /);
   });
 
@@ -187,7 +187,7 @@ describe('readManifest', () => {
     expect(read(webService('version: 1.0')).warnings.join()).not.to.contain('did you mean');
   });
 
-  it('refuses a key that is there twice', () => {
+  it('refuses a duplicate key', () => {
     expect(refusal(webService('cpu: 256', 'cpu: 512'))).to.match(/^manifest.yml:6: .*unique/);
   });
 
@@ -199,12 +199,12 @@ describe('readManifest', () => {
     ]);
   });
 
-  it('takes nothing within braces as an empty text, as Copilot does', () => {
+  it('reads an empty value within braces as an empty string, as Copilot does', () => {
     expect(read(webService('variables: { A: }')).fields.variables).to.deep.equal({ A: '' });
     expect(refusal(webService('image: { build: , port: 80 }'))).to.contain('image.build or image.location is missing');
   });
 
-  it('takes a key that is there twice in what Copilot ignores', () => {
+  it('accepts a duplicate key in an ignored field', () => {
     expect(read(webService('foo: { a: 1, a: 2 }')).warnings.join()).to.contain('unknown field "foo"');
   });
 
@@ -250,7 +250,7 @@ describe('readManifest', () => {
     );
   });
 
-  it('refuses another name than that of its folder', () => {
+  it('refuses a name other than that of its folder', () => {
     const surroundings = { application: 'shop', environment: 'test', shell: {}, folder: 'web' };
     const message = 'm:1: name "api" is not that of its folder: expected "web", or rename the folder';
     expect(() => readManifest(webService(), 'm', surroundings)).to.throw(message);
@@ -260,7 +260,7 @@ describe('readManifest', () => {
     expect(refusal('name: api')).to.contain('type is missing');
   });
 
-  it('takes a key without a value as absent', () => {
+  it('treats a key without a value as absent', () => {
     expect(read(webService('variables:')).fields.variables).to.equal(undefined);
   });
 
@@ -277,7 +277,7 @@ describe('readManifest', () => {
   });
 });
 
-describe('what is not carried over', () => {
+describe('an unsupported field', () => {
   it('is listed with the reason of the table', () => {
     const { notCarried } = read(webService('observability: { tracing: awsxray }'));
     expect(notCarried).to.deep.equal([{ path: 'observability', reason: 'no X-Ray here' }]);
@@ -288,7 +288,7 @@ describe('what is not carried over', () => {
     expect(notCarried.map(({ path }) => path)).to.deep.equal(['http.stickiness', 'http.alias']);
   });
 
-  it('is not listed where the value says what is so here anyway', () => {
+  it('is not listed if its value has the same effect here', () => {
     const { notCarried } = read(
       webService('http: { path: /, stickiness: false, version: http1, healthcheck: { success_codes: "200" } }'),
     );
@@ -307,7 +307,7 @@ describe('what is not carried over', () => {
     expect(notCarried.map(({ path }) => path)).to.deep.equal(['sidecars.envoy.labels']);
   });
 
-  it('looks only at what counts in this environment', () => {
+  it('is listed only for the requested environment', () => {
     const text = webService('environments: { prod: { publish: { topics: [{ name: t }] } } }');
     expect(read(text, 'test').notCarried).to.deep.equal([]);
     expect(read(text, 'prod').notCarried.map(({ path }) => path)).to.deep.equal(['publish']);
