@@ -22,7 +22,7 @@ export function adaptedOf(workload: Workload): Adapted[] {
     found.push({
       path: 'http.healthcheck.success_codes',
       reason:
-        'an HTTP probe fails from status 400 on and follows redirects: the probe is a TCP connect, whatever the status',
+        'an HTTP probe fails from status 400 on and follows redirects: the probe is a TCP connect and ignores the status',
     });
   for (const [i, listener] of listenersOf(fields).entries()) {
     if (listener.port?.protocol === 'tls')

@@ -156,7 +156,7 @@ class WorkloadChart extends Chart {
   readonly notCarried: NotCarried[] = [];
   private readonly workload: Workload;
   private readonly pod: Pod;
-  /** What tells this workload's pods from all others. */
+  /** The labels that select this workload's pods. */
   private readonly selector: Record<string, string>;
 
   constructor(scope: Construct, workload: Workload, pod: Pod) {
@@ -201,7 +201,7 @@ class WorkloadChart extends Chart {
         ),
       },
       spec: {
-        // Beside an autoscaler a number here would be put back at every apply.
+        // With an autoscaler, a number here would be reset at every apply.
         ...(scaling.metrics.length > 0 ? {} : { replicas: scaling.min }),
         selector: { matchLabels: this.selector },
         // As ECS does it: new tasks beside all of the old ones, or all of the old ones out first.
@@ -356,7 +356,7 @@ class WorkloadChart extends Chart {
       serve('alias', alias, CLUSTER_IP, ports);
   }
 
-  /** Into the pods comes only what is meant for the ports that they listen on; out goes what they like, as on AWS. */
+  /** Allows ingress only to the ports that the pods listen on, and all egress, as on AWS. */
   private guardPods() {
     const { name } = this.workload.manifest;
     const ports = allPorts(this.workload);

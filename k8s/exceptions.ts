@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { k8s } from 'cdk8s-plus-27';
 
-/** Findings of kube-score and checkov that an object has to live with. */
+/** Findings of kube-score and checkov that are accepted for an object. */
 export interface Exceptions {
   /** https://github.com/zegl/kube-score/blob/master/README_CHECKS.md */
   kubeScore: readonly string[];
@@ -82,7 +82,7 @@ export function declaredPod({ containers, initContainers = [] }: k8s.PodSpec): E
 /** For the Service that stands for the load balancer. */
 export const standsForLoadBalancer: Exceptions = { kubeScore: ['service-type'], checkov: {} };
 
-/** The annotations by which both tools take an object as it is. */
+/** The annotations with which both tools ignore these findings. */
 export function exceptions(...all: readonly Exceptions[]): Record<string, string> {
   const kubeScore = all.flatMap((exception) => exception.kubeScore);
   const checkov = all.flatMap((exception) => Object.entries(exception.checkov));

@@ -138,7 +138,7 @@ function operatingSystem({ osfamily = 'linux' }: NonNullable<Fields['platform']>
   return osfamily.toLowerCase().startsWith('windows') ? 'windows' : 'linux';
 }
 
-/** How long the load balancer goes on sending while it takes a target out, in seconds; 0 where there is none. */
+/** How long the load balancer continues to send requests to a deregistering target, in seconds; 0 without one. */
 function drainSeconds({ http }: Fields): number {
   if (!http) return 0;
   const stated = http === true ? undefined : http.deregistration_delay;

@@ -60,7 +60,7 @@ export function scalingOf(fields: Fields): Scaling {
 }
 
 /**
- * The twin of Application Auto Scaling's scheduled actions: for each a CronJob that sets the bounds of the autoscaler,
+ * The equivalent of Application Auto Scaling's scheduled actions: for each a CronJob that sets the bounds of the autoscaler,
  * under an account that may do just that. What a later `kubectl apply` says holds until the next action, as a
  * deployment's bounds do on AWS.
  */

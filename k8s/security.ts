@@ -7,7 +7,7 @@ export function statedUser(workload: Workload, container: Container): number | u
   return overrideOf(workload, container).user?.uid;
 }
 
-/** The containers that may run as root, as far as anyone can tell beforehand, each with the reason. */
+/** The containers that may run as root, as far as the files show, each with the reason. */
 export function maybeRoot(workload: Workload): Map<string, string> {
   return new Map(
     containersOf(workload.manifest.fields).flatMap((container) => {

@@ -1,9 +1,9 @@
 import { spawn } from 'node:child_process';
 
 /**
- * Has a shell script run as soon as this process is gone, however it went: a crash and `kill -9` included. A small
- * shell of its own session waits at the other end of a pipe, which the kernel closes when we die.
- * Gives back a function that calls it off.
+ * Runs a shell script as soon as this process has ended, even after a crash or `kill -9`. A small shell in a separate
+ * session waits at the other end of a pipe, which the kernel closes when this process ends.
+ * Returns a function that cancels it.
  */
 export function startCleanupWatchdog(script: string, ...args: string[]): () => void {
   const executor = spawn('/bin/sh', ['-c', `cat >/dev/null; ${script}`, 'plusone-last-will', ...args], {
