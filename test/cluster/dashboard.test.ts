@@ -10,7 +10,7 @@ import { ask, CLUSTER, ended, eventually, kubectl, servicePods, url } from './cl
 import { kubeScore } from './kube-score.ts';
 
 const PULL_SECONDS = 300;
-const MANIFESTS = ['namespace', 'prometheus', 'alertmanager', 'kube-state-metrics', 'grafana', 'logs'].map(
+const MANIFESTS = ['namespace', 'prometheus', 'alertmanager', 'blackbox', 'kube-state-metrics', 'grafana', 'logs'].map(
   (name) => `tools/dashboard/kubernetes/${name}.yaml`,
 );
 const INSTANT = z.object({
@@ -62,6 +62,10 @@ describe('make dashboard', function () {
       const up = await instances('up{job="plusone"} == 1');
       return up.length > 0 && up.join() === (await servicePods()).toSorted().join();
     });
+  });
+
+  it('asks as a caller does for the page and for a birthday', async () => {
+    await eventually('both are answered', 60, async () => (await instances('probe_success == 1')).length === 2);
   });
 
   it('has a result for every query of every panel', async () => {

@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -190,5 +190,149 @@ describe('paging', function () {
     expect(Date.now() - Date.parse(payload?.custom_details.since ?? '')).to.be.within(0, 30_000);
     expect(links?.map(({ href }) => href)).to.deep.equal(['http://localhost:3000/d/plusone']);
     await serve();
+  });
+});
+
+/** A simulated day of Prometheus' clock, by promtool: what is ordinary pages nobody, and one thing that is not does. */
+describe('a day in the rules of Prometheus', function () {
+  this.timeout('5m');
+  const minutes = 24 * 60;
+  /** A rate over a minute needs several samples of it. */
+  const perMinute = 4;
+  const samples = Array.from({ length: minutes * perMinute }, (_, at) => Math.floor(at / perMinute));
+  let image = '';
+
+  before(function () {
+    const found = spawnSync('docker', ['image', 'ls', '--format', '{{.Repository}}:{{.Tag}}', 'prom/prometheus'], {
+      encoding: 'utf8',
+    });
+    [image = ''] = found.stdout?.split('\n') ?? [];
+    if (!image) skipWithout(this, 'prom/prometheus', 'it needs Docker and an image of prom/prometheus');
+  });
+
+  /** The values of a counter; `growth` is by how much it grows in a minute. */
+  const counter = (growth: (minute: number) => number) => {
+    let total = 0;
+    return samples
+      .map((minute) => {
+        total += growth(minute) / perMinute;
+        return total;
+      })
+      .join(' ');
+  };
+  const gauge = (value: (minute: number) => number) => samples.map(value).join(' ');
+  const within = (minute: number, from: number, length: number) => minute >= from && minute < from + length;
+
+  /**
+   * An ordinary day: 600 requests a minute, more at noon; a slow minute each hour; five errors a minute now and then; a release
+   * at 15:00, when each pod is away for two minutes, one after the other; all five pods at noon. `fault` is on top of it.
+   */
+  function day(fault: (minute: number) => { down?: boolean; errors?: number; slow?: boolean }) {
+    const load = (minute: number) => (within(minute, 720, 60) ? 1_200 : 600);
+    const isSlow = (minute: number) => minute % 60 === 30 || fault(minute).slow === true;
+    const requests = (minute: number) => load(minute) + (fault(minute).errors ?? 0);
+    const labels = 'job="plusone",route="/hello/:username",status';
+    const bucket = (le: string, of: (minute: number) => number) => ({
+      series: `http_request_duration_seconds_bucket{${labels}="200",le="${le}"}`,
+      values: counter(of),
+    });
+    const isUp = (pod: number) => (minute: number) =>
+      fault(minute).down === true || within(minute, 900 + 2 * pod, 2) ? 0 : 1;
+    return [
+      ...[0, 1].map((pod) => ({ series: `up{job="plusone",instance="plusone-${pod}"}`, values: gauge(isUp(pod)) })),
+      { series: `http_request_duration_seconds_count{${labels}="200"}`, values: counter(load) },
+      {
+        series: `http_request_duration_seconds_count{${labels}="503"}`,
+        values: counter((minute) => (minute % 10 === 0 ? 5 : 0) + (fault(minute).errors ?? 0)),
+      },
+      bucket('0.5', (minute) => requests(minute) * (isSlow(minute) ? 0.9 : 1)),
+      bucket('1', requests),
+      bucket('+Inf', requests),
+      {
+        series: 'kube_horizontalpodautoscaler_status_current_replicas{horizontalpodautoscaler="plusone"}',
+        values: gauge((minute) => (within(minute, 720, 60) ? 5 : 2)),
+      },
+      {
+        series: 'kube_horizontalpodautoscaler_spec_max_replicas{horizontalpodautoscaler="plusone"}',
+        values: gauge(() => 5),
+      },
+      ...['page', 'birthday'].map((check) => ({
+        series: `probe_success{job="uptime",check="${check}"}`,
+        values: gauge((minute) => (fault(minute).down === true ? 0 : 1)),
+      })),
+    ];
+  }
+
+  /** The alerts that page, or that inform, in such a day; by their names. */
+  function firing(series: object[], severity: 'page' | 'inform' | 'page|inform'): string[] {
+    const folder = mkdtempSync(join(tmpdir(), 'plusone-day-'));
+    try {
+      writeFileSync(join(folder, 'alerts.yml'), prometheusRules(alarms(5)));
+      const expr = `count by (alertname) (count_over_time(ALERTS{alertstate="firing",severity=~"${severity}"}[1d]))`;
+      const test = {
+        rule_files: ['alerts.yml'],
+        evaluation_interval: '15s',
+        tests: [
+          {
+            interval: '15s',
+            input_series: series,
+            promql_expr_test: [{ expr, eval_time: `${minutes - 1}m`, exp_samples: [] }],
+          },
+        ],
+      };
+      writeFileSync(join(folder, 'day.yml'), stringify(test));
+      execFileSync('chmod', ['-R', 'a+rX', folder]);
+      const words = ['run', '--rm', '--volume', `${folder}:/day:ro`, '--entrypoint', '/bin/promtool', image];
+      const { status, stdout, stderr } = spawnSync('docker', [...words, 'test', 'rules', '/day/day.yml'], {
+        encoding: 'utf8',
+      });
+      const said = `${stdout}${stderr}`;
+      const names = [...said.matchAll(/alertname=\\?"(\w+)/g)].map(([, name = '']) => name);
+      // What is not an empty answer of the expression is an error of the test itself.
+      if ((status === 0) !== (names.length === 0)) throw new Error(said);
+      return names;
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  }
+
+  it('pages nobody, and informs nobody, when it is ordinary', () => {
+    expect(
+      firing(
+        day(() => ({})),
+        'page|inform',
+      ),
+    ).to.deep.equal([]);
+  });
+
+  it('pages when no pod answers for two minutes', () => {
+    expect(
+      firing(
+        day((minute) => ({ down: within(minute, 400, 2) })),
+        'page',
+      ),
+    ).to.have.members(['NoHealthyTask', 'Unreachable']);
+  });
+
+  it('pages when errors last, and not when they pass within two minutes', () => {
+    expect(
+      firing(
+        day((minute) => ({ errors: within(minute, 400, 6) ? 30 : 0 })),
+        'page',
+      ),
+    ).to.deep.equal(['Errors']);
+    expect(
+      firing(
+        day((minute) => ({ errors: within(minute, 400, 2) ? 30 : 0 })),
+        'page',
+      ),
+    ).to.deep.equal([]);
+  });
+
+  it('pages for slow answers only while all pods run already', () => {
+    const slow = (from: number) => day((minute) => ({ slow: within(minute, from, 15) }));
+    expect(firing(slow(400), 'page')).to.deep.equal([]);
+    expect(firing(slow(400), 'inform')).to.deep.equal(['Slow']);
+    expect(firing(slow(735), 'page')).to.deep.equal(['SlowAtMaximumSize']);
   });
 });

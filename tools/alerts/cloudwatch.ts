@@ -1,6 +1,7 @@
 /** The definition of alarms → CloudWatch's alarms: an addon of the service, and the stack of `make uptime`. */
 import { stringify } from 'yaml';
 import type { Alarm, Combination, MetricCondition } from './alarms.ts';
+import { CHECKS } from './probe.ts';
 import { runbookOf } from './runbook.ts';
 
 const HEADER = '# Made from tools/alerts/alarms.ts by `npm run alerts:build`: change that, not this.\n';
@@ -91,11 +92,10 @@ export function uptimeTemplate(alarms: readonly Alarm[]): string {
       Protocol: { Type: 'String', AllowedValues: ['HTTP', 'HTTPS'] },
       Host: { Type: 'String' },
       Port: { Type: 'Number' },
-      User: { Type: 'String', Description: 'A username that is there' },
     },
     Resources: {
-      PageCheck: healthCheck('page', '/', '<title'),
-      BirthdayCheck: healthCheck('birthday', { 'Fn::Sub': `/hello/\${User}` }, 'Hello'),
+      PageCheck: healthCheck('page', CHECKS.page.path, CHECKS.page.text),
+      BirthdayCheck: healthCheck('birthday', CHECKS.birthday.path, CHECKS.birthday.text),
       ...resources(
         alarms.filter(({ stack }) => stack === 'uptime'),
         OF_UPTIME,
@@ -120,7 +120,7 @@ export function uptimeTemplate(alarms: readonly Alarm[]): string {
   });
 }
 
-function healthCheck(what: string, path: string | object, answer: string): object {
+function healthCheck(what: string, path: string, answer: string): object {
   return {
     Type: 'AWS::Route53::HealthCheck',
     Properties: {

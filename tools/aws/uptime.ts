@@ -1,13 +1,11 @@
 import { setGlobalProxyFromEnv } from 'node:http';
-import { z } from 'zod';
+import { CHECKS, PROBE, putProbe } from '../alerts/probe.ts';
 import { output } from '../terminal/programs.ts';
 import { say, step } from '../terminal/progress.ts';
 import { Refusal } from '../terminal/refusal.ts';
 import { loadBalancer, serviceStack, UPTIME_REGION } from './cloud.ts';
 import { command, confirm, type Target } from './command.ts';
-
-/** The user that the checks request; not a real person's birthday. */
-const PROBE = { user: 'uptime', dateOfBirth: '2000-01-01' };
+import { PINGDOM, updatePingdom } from './pingdom.ts';
 
 function uptimeStack(target: Target): string {
   return `${serviceStack(target)}-uptime`;
@@ -25,9 +23,9 @@ await command('uptime', ['aws'], async (target) => {
     `This stores the user “${PROBE.user}” at ${url.origin}, and creates checks that request it by ${who}. Are you sure?`,
     'yes',
   );
-  await step(`the user ${PROBE.user}`, () => putProbe(url));
+  await step(`the user ${PROBE.user}`, () => storeProbe(url));
   await step(token ? 'checks of Pingdom' : `the stack ${uptimeStack(target)} in ${UPTIME_REGION}`, () =>
-    token ? pingdom(target, url, token) : route53(target, url),
+    token ? updatePingdom(process.env.PINGDOM_URL || PINGDOM, token, serviceStack(target), url) : route53(target, url),
   );
   say(token ? '' : `\nNext: ENV=${target.environment} make pager, to be paged by these checks`);
 });
@@ -38,16 +36,10 @@ function readUrl(address: string): URL {
   throw new Refusal(`LOAD_BALANCER is ${address}; it must be a URL such as https://hello.example.com`);
 }
 
-async function putProbe(url: URL): Promise<void> {
-  const { WRITE_TOKEN: token } = process.env;
-  const answer = await fetch(new URL(`/hello/${PROBE.user}`, url), {
-    method: 'PUT',
-    headers: { 'content-type': 'application/json', ...(token ? { authorization: `Bearer ${token}` } : {}) },
-    body: JSON.stringify({ dateOfBirth: PROBE.dateOfBirth }),
-    signal: AbortSignal.timeout(10_000),
-  });
-  if (answer.status === 401) throw new Refusal('WRITE_TOKEN is missing or wrong; it must be that of the service');
-  if (!answer.ok) throw new Refusal(`PUT /hello/${PROBE.user} was answered with ${answer.status}`);
+async function storeProbe(url: URL): Promise<void> {
+  const status = await putProbe(url, process.env.WRITE_TOKEN);
+  if (status === 401) throw new Refusal('WRITE_TOKEN is missing or wrong; it must be that of the service');
+  if (status >= 300) throw new Refusal(`PUT ${CHECKS.birthday.path} was answered with ${status}`);
 }
 
 async function route53(target: Target, url: URL): Promise<void> {
@@ -57,7 +49,6 @@ async function route53(target: Target, url: URL): Promise<void> {
     Protocol: url.protocol === 'https:' ? 'HTTPS' : 'HTTP',
     Host: url.hostname,
     Port: url.port || (url.protocol === 'https:' ? '443' : '80'),
-    User: PROBE.user,
   };
   const parameters = Object.entries(values).map(([name, value]) => `${name}=${value}`);
   const words = [
@@ -73,44 +64,4 @@ async function route53(target: Target, url: URL): Promise<void> {
     '--parameter-overrides',
     ...parameters,
   ]);
-}
-
-/** Creates or updates Pingdom's two checks, which are found by name: https://docs.pingdom.com/api/#tag/Checks */
-async function pingdom(target: Target, url: URL, token: string): Promise<void> {
-  const base = process.env.PINGDOM_URL || 'https://api.pingdom.com/api/3.1';
-  const call = async (method: string, path: string, body?: object): Promise<unknown> => {
-    const answer = await fetch(`${base}${path}`, {
-      method,
-      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-      signal: AbortSignal.timeout(20_000),
-    });
-    if (answer.status === 401 || answer.status === 403) {
-      throw new Refusal(`Pingdom answered ${answer.status}: PINGDOM_TOKEN must be a token that may write`);
-    }
-    if (!answer.ok) throw new Refusal(`Pingdom answered ${answer.status}: ${(await answer.text()).slice(0, 200)}`);
-    return await answer.json();
-  };
-  const list = z.object({ checks: z.array(z.object({ id: z.number(), name: z.string() })) });
-  const { checks } = list.parse(await call('GET', '/checks'));
-  const encryption = url.protocol === 'https:';
-  for (const { what, path, text } of [
-    { what: 'page', path: '/', text: '<title' },
-    { what: 'birthday', path: `/hello/${PROBE.user}`, text: 'Hello' },
-  ]) {
-    const name = `${serviceStack(target)} ${what}`;
-    const settings = {
-      name,
-      host: url.hostname,
-      url: path,
-      port: Number(url.port) || (encryption ? 443 : 80),
-      encryption,
-      shouldcontain: text,
-      resolution: 1,
-      ...(encryption ? { verify_certificate: true, ssl_down_days_before: 14 } : {}),
-    };
-    const known = checks.find((check) => check.name === name);
-    if (known) await call('PUT', `/checks/${known.id}`, settings);
-    else await call('POST', '/checks', { ...settings, type: 'http' });
-  }
 }

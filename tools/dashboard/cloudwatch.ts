@@ -6,7 +6,10 @@ const HEIGHT = 6;
 const PERIOD_SECONDS = 60;
 
 /** CloudFormation substitutes `${…}`: parameters of the addon, and exports of the environment. */
-const LOG_GROUP = `/copilot/\${App}-\${Env}-\${Name}`;
+const LOG_GROUPS = {
+  service: `/copilot/\${App}-\${Env}-\${Name}`,
+  scaler: `/aws/lambda/\${App}-\${Env}-\${Name}-scaler`,
+} as const;
 
 interface Widget {
   readonly type: 'metric' | 'log' | 'text';
@@ -44,8 +47,13 @@ export function dashboardBody(): DashboardBody {
   return { start: '-PT3H', periodOverride: 'inherit', widgets };
 }
 
-function logProperties(title: string, { query, view }: LogQuery) {
-  return { title, region: `\${AWS::Region}`, view, query: [`SOURCE '${LOG_GROUP}'`, ...query].join('\n| ') };
+function logProperties(title: string, { of, query, view }: LogQuery) {
+  return {
+    title,
+    region: `\${AWS::Region}`,
+    view,
+    query: [`SOURCE '${LOG_GROUPS[of ?? 'service']}'`, ...query].join('\n| '),
+  };
 }
 
 function graphProperties(title: string, { axis, series, operands = {}, limit }: CloudWatchGraph) {
@@ -81,6 +89,8 @@ function line({ of, name, statistic }: Omit<CloudWatchMetric, 'legend'>, how: Re
 const DIMENSIONS: Readonly<Record<Exclude<Owner, 'tasks'>, readonly string[]>> = {
   loadBalancer: ['AWS/ApplicationELB', 'LoadBalancer', `\${LoadBalancer}`, 'TargetGroup', `\${TargetGroup}`],
   database: ['AWS/RDS', 'DBInstanceIdentifier', `\${Database}`],
+  // As src/operations/pulse.ts logs them.
+  service: ['Plusone', 'Application', `\${App}`, 'Environment', `\${Env}`, 'Service', `\${Name}`],
 };
 
 /** The addon: its parameters are those that Copilot gives every addon, and those of addons.parameters.yml. */

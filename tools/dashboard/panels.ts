@@ -2,9 +2,10 @@
  * The definition of all panels, from which the Grafana dashboard (grafana.ts), its CloudWatch equivalent (cloudwatch.ts) and
  * the picture (picture.ts) are generated. A panel that is missing in one of them has the reason.
  */
+import { DEFAULT_THRESHOLDS } from '../../functions/decide.ts';
 
 /** The rows of the dashboards, from top to bottom. */
-export const SECTIONS = ['What callers see', 'The service', 'MySQL', 'The platform'] as const;
+export const SECTIONS = ['What callers see', 'The service', 'MySQL', 'Scaling', 'The platform'] as const;
 export type Section = (typeof SECTIONS)[number];
 
 /** The unit of a graph. */
@@ -32,7 +33,7 @@ export interface PrometheusGraph {
 }
 
 /** Whose metric it is; cloudwatch.ts knows the dimensions. */
-export type Owner = 'loadBalancer' | 'tasks' | 'database';
+export type Owner = 'loadBalancer' | 'tasks' | 'database' | 'service';
 
 export interface CloudWatchMetric {
   readonly of: Owner;
@@ -57,8 +58,9 @@ export interface CloudWatchGraph {
   readonly limit?: Limit;
 }
 
-/** A CloudWatch Logs Insights query on the service's own log lines, command by command. */
+/** A CloudWatch Logs Insights query on the log lines of the service, or of its scaler, command by command. */
 export interface LogQuery {
+  readonly of?: 'scaler';
   readonly query: readonly string[];
   readonly view: 'table' | 'timeSeries';
 }
@@ -96,6 +98,9 @@ const callsBy = (condition: string) => CALLS.replace('}', `,${condition}}`);
 const USER_CALLS = 'http_request_duration_seconds_count{route="/hello/:username"}';
 const ANSWERED_USER_CALLS = 'http_request_duration_seconds_count{route="/hello/:username",status!="503"}';
 const rate = (metric: string) => `rate(${metric}[$__rate_interval])`;
+
+const { waitingPerExecuting, databaseMilliseconds } = DEFAULT_THRESHOLDS;
+const OTHER_SCALER = 'In the cluster the autoscaler goes by CPU and the schedule: see the panel Autoscaler';
 
 const NOT_COLLECTED = 'Only /metrics has it, and nothing collects /metrics on AWS';
 
@@ -435,33 +440,7 @@ export const PANELS: readonly Panel[] = [
   },
 
   {
-    section: 'The platform',
-    title: 'Pods or tasks',
-    description: 'Those that are there and those that take requests.',
-    search: {
-      name: 'text',
-      title: 'Lines that are no JSON, as of MySQL and of crashes',
-      query: '_exists_:message',
-      columns: ['message', 'group', 'stream'],
-    },
-    prometheus: {
-      unit: 'count',
-      queries: [
-        { expression: 'max(kube_deployment_status_replicas{deployment="plusone"})', legend: 'there' },
-        { expression: 'max(kube_deployment_status_replicas_ready{deployment="plusone"})', legend: 'ready' },
-        { expression: 'sum(up{job="plusone"})', legend: 'answer on /metrics' },
-      ],
-    },
-    cloudwatch: {
-      axis: 'tasks',
-      series: [
-        { of: 'loadBalancer', name: 'HealthyHostCount', statistic: 'Minimum', legend: 'healthy' },
-        { of: 'loadBalancer', name: 'UnHealthyHostCount', statistic: 'Maximum', legend: 'unhealthy' },
-      ],
-    },
-  },
-  {
-    section: 'The platform',
+    section: 'Scaling',
     title: 'Autoscaler',
     description:
       'How many pods or tasks are wanted and how many run, between the least and the most that the manifest allows.',
@@ -492,6 +471,105 @@ export const PANELS: readonly Panel[] = [
         // ECS counts a sample a minute for each task: the documented way to their number without Container Insights.
         { of: 'tasks', name: 'CPUUtilization', statistic: 'SampleCount', legend: 'running' },
         { of: 'tasks', name: 'DesiredTaskCount', statistic: 'Average', legend: 'wanted (Container Insights, in prod)' },
+      ],
+    },
+  },
+  {
+    section: 'Scaling',
+    title: 'Waiting and executing',
+    description:
+      'What the scaler goes by: requests of a task whose statement has not begun, and those whose statement runs. ' +
+      'The mean of the samples of a minute.',
+    prometheus: { missing: OTHER_SCALER },
+    cloudwatch: {
+      axis: 'requests of a task',
+      series: [
+        { of: 'service', name: 'Waiting', statistic: 'Average', legend: 'waiting' },
+        { of: 'service', name: 'Executing', statistic: 'Average', legend: 'executing' },
+      ],
+    },
+  },
+  {
+    section: 'Scaling',
+    title: 'Waiting per executing',
+    description: `Above ${waitingPerExecuting.out} the scaler adds a task, below ${waitingPerExecuting.in} it removes one; by default.`,
+    prometheus: { missing: OTHER_SCALER },
+    cloudwatch: {
+      axis: 'waiting per executing',
+      operands: {
+        waiting: { of: 'service', name: 'Waiting', statistic: 'Average' },
+        executing: { of: 'service', name: 'Executing', statistic: 'Average' },
+      },
+      series: [{ expression: 'IF(executing > 0, waiting / executing, 0)', legend: 'waiting per executing' }],
+      limit: { value: waitingPerExecuting.out, label: 'adds a task' },
+    },
+  },
+  {
+    section: 'Scaling',
+    title: 'Statements, as the scaler sees them',
+    description: `The p99 of statements. From ${databaseMilliseconds} ms by default the database is what is slow, and no task is added.`,
+    prometheus: { missing: 'The panel Time of a statement has the mean; the p99 is in the log: make logs' },
+    cloudwatch: {
+      axis: 'milliseconds',
+      series: [{ of: 'service', name: 'DatabaseMilliseconds', statistic: 'Average', legend: 'p99' }],
+      limit: { value: databaseMilliseconds, label: 'adds no task' },
+    },
+  },
+  {
+    section: 'Scaling',
+    title: 'Desired and running, from the log of the scaler',
+    description: 'How many tasks the service is told to run, and how many do, between the bounds; once a minute.',
+    prometheus: { missing: OTHER_SCALER },
+    cloudwatch: {
+      of: 'scaler',
+      query: [
+        'filter ispresent(seen.desired)',
+        'stats latest(seen.desired) as desired, latest(seen.running) as running, latest(seen.min) as least, latest(seen.max) as most by bin(1m)',
+      ],
+      view: 'timeSeries',
+    },
+  },
+  {
+    section: 'Scaling',
+    title: 'What the scaler decided, from its log',
+    description:
+      'Its last runs, with what it saw and why it changed something, or did not. make scale-status shows the same.',
+    prometheus: { missing: OTHER_SCALER },
+    cloudwatch: {
+      of: 'scaler',
+      query: [
+        'filter ispresent(reason)',
+        'fields @timestamp, decision.desired as wanted, seen.desired as was, reason',
+        'sort @timestamp desc',
+        'limit 50',
+      ],
+      view: 'table',
+    },
+  },
+
+  {
+    section: 'The platform',
+    title: 'Pods or tasks',
+    description: 'Those that are there and those that take requests.',
+    search: {
+      name: 'text',
+      title: 'Lines that are no JSON, as of MySQL and of crashes',
+      query: '_exists_:message',
+      columns: ['message', 'group', 'stream'],
+    },
+    prometheus: {
+      unit: 'count',
+      queries: [
+        { expression: 'max(kube_deployment_status_replicas{deployment="plusone"})', legend: 'there' },
+        { expression: 'max(kube_deployment_status_replicas_ready{deployment="plusone"})', legend: 'ready' },
+        { expression: 'sum(up{job="plusone"})', legend: 'answer on /metrics' },
+      ],
+    },
+    cloudwatch: {
+      axis: 'tasks',
+      series: [
+        { of: 'loadBalancer', name: 'HealthyHostCount', statistic: 'Minimum', legend: 'healthy' },
+        { of: 'loadBalancer', name: 'UnHealthyHostCount', statistic: 'Maximum', legend: 'unhealthy' },
       ],
     },
   },

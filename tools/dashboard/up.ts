@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Cluster, ensureCluster, loadImages, presentImages } from '../../local-kind/cluster.ts';
 import { allContainers, parseObjects } from '../../local-kind/objects.ts';
 import { rolledOut } from '../../local-kind/rollout.ts';
+import { PROBE, putProbe } from '../alerts/probe.ts';
 import { freePort, isFree } from '../process/free-port.ts';
 import { makeTarget } from '../terminal/make-target.ts';
 import { Failed, output, stopAll } from '../terminal/programs.ts';
@@ -17,7 +18,7 @@ import { requireTools } from '../terminal/requirements.ts';
 
 const DEFAULT_CLUSTER = 'plusone';
 const NAMESPACE = 'monitoring';
-const WORKLOADS = ['prometheus', 'alertmanager', 'kube-state-metrics', 'grafana'] as const;
+const WORKLOADS = ['prometheus', 'alertmanager', 'blackbox', 'kube-state-metrics', 'grafana'] as const;
 /** The preferred ports of this machine: the usual ones of these programs. */
 const PORTS = { grafana: 3000, prometheus: 9090 } as const;
 /** Kinds whose objects are removed if they are no longer in the manifests; ConfigMaps change their names with their content. */
@@ -51,6 +52,12 @@ async function dashboard(): Promise<void> {
     );
   }
 
+  const stored = await putProbe(new URL(`http://localhost:${cluster.port}`), process.env.WRITE_TOKEN).catch(String);
+  if (stored !== 200 && stored !== 204 && stored !== 201) {
+    remark(
+      `\n! The user ${PROBE.user} could not be stored (${stored}), so the check of a birthday fails. With a WRITE_TOKEN: set it.`,
+    );
+  }
   const prometheus = await portFor('prometheus');
   const forwards = [forward(cluster, 'prometheus', prometheus)];
   say('');

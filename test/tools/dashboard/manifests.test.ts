@@ -3,6 +3,7 @@ import { expect } from 'chai';
 import { parse, parseAllDocuments } from 'yaml';
 import { z } from 'zod';
 import { readConfig } from '../../../src/config.ts';
+import { CHECKS } from '../../../tools/alerts/probe.ts';
 import { SCRAPE_SECONDS } from '../../../tools/dashboard/prometheus.ts';
 
 const DEFAULTS = readConfig({ DATABASE_HOST: 'mysql', DATABASE_USERNAME: 'plusone', DATABASE_PASSWORD: 'password' });
@@ -35,6 +36,18 @@ describe('the monitoring in the kind cluster', () => {
         ports: [{ port: DEFAULTS.metricsPort }],
       },
     ]);
+  });
+
+  it('asks from outside for what Route 53 and Pingdom ask', () => {
+    const { modules } = parse(readFileSync('tools/dashboard/kubernetes/blackbox.yml', 'utf8'));
+    const job = scrape.scrape_configs.find(({ job_name: name }) => name === 'uptime');
+    const checks = Object.entries(CHECKS);
+    expect(job?.static_configs).to.deep.equal(
+      checks.map(([check, { path }]) => ({ targets: [`http://plusone.plusone:5000${path}`], labels: { check } })),
+    );
+    for (const [check, { text }] of checks) {
+      expect(modules[check].http.fail_if_body_not_matches_regexp, check).to.deep.equal([text]);
+    }
   });
 
   it('scrapes at the interval that the picture and Grafana assume', () => {

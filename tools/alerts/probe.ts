@@ -1,0 +1,28 @@
+/** What is asked from outside: by Route 53 or Pingdom (`make uptime`), and by the blackbox exporter in the kind cluster. */
+
+/** The user that is asked for. The date says nothing of anybody. */
+export const PROBE = { user: 'uptime', dateOfBirth: '2000-01-01' } as const;
+
+/**
+ * The page needs no database; a birthday does. An answer without the text fails the check. The texts are in HTML and JSON
+ * alike: these programs ask for no media type, and `/` answers them with JSON.
+ */
+export const CHECKS = {
+  page: { path: '/', text: '/docs' },
+  birthday: { path: `/hello/${PROBE.user}`, text: 'Hello' },
+} as const;
+
+/**
+ * Stores the user. Resolves to the status of the answer: 200 or 204 when it is stored, 401 when the service has a
+ * WRITE_TOKEN and `token` is not it.
+ */
+export async function putProbe(url: URL, token: string | undefined): Promise<number> {
+  const answer = await fetch(new URL(CHECKS.birthday.path, url), {
+    method: 'PUT',
+    headers: { 'content-type': 'application/json', ...(token ? { authorization: `Bearer ${token}` } : {}) },
+    body: JSON.stringify({ dateOfBirth: PROBE.dateOfBirth }),
+    signal: AbortSignal.timeout(10_000),
+  });
+  await answer.arrayBuffer();
+  return answer.status;
+}
