@@ -155,7 +155,9 @@ function remoteSecret(source: Source): RemoteSecret | undefined {
   const [, service = '', rest = ''] = /^arn:[^:]*:(ssm|secretsmanager):[^:]*:[^:]*:(.*)$/.exec(text) ?? [];
   if (service === 'ssm') return { store: 'ssm', key: rest.replace(/^parameter/, '') };
   if (typeof source === 'string' && service === '') return { store: 'ssm', key: text };
-  const [key = '', property, stage, id] = (service === '' ? text : rest.replace(/^secret:/, '')).split(':');
+  const [named = '', property, stage, id] = (service === '' ? text : rest.replace(/^secret:/, '')).split(':');
+  // An ARN ends with a hyphen and six characters that AWS adds to the name, and GetSecretValue does not take them with the name.
+  const key = service === '' ? named : named.replace(/-[A-Za-z0-9]{6}$/, '');
   const version = id ? `uuid/${id}` : stage;
   return { store: 'secretsmanager', key, ...(property ? { property } : {}), ...(version ? { version } : {}) };
 }

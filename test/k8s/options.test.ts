@@ -192,6 +192,7 @@ describe('options of synth', function () {
       ['{ secretsmanager: db }', 'secrets-manager', { key: 'db' }],
       ['{ secretsmanager: "db:password::" }', 'secrets-manager', { key: 'db', property: 'password' }],
       ['{ secretsmanager: "db:::7" }', 'secrets-manager', { key: 'db', version: 'uuid/7' }],
+      [arn('secretsmanager', 'secret:shop/db-a1B2c3'), 'secrets-manager', { key: 'shop/db' }],
       [
         arn('secretsmanager', 'secret:db-x:p:AWSCURRENT:'),
         'secrets-manager',
