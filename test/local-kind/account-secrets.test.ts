@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { SSMClient } from '@aws-sdk/client-ssm';
 import { expect } from 'chai';
@@ -30,9 +31,11 @@ describe('readAccountSecrets', () => {
       ),
     });
     aws = createServer(async (request, response) => {
-      const body = JSON.parse(String(await request.reduce((text, part) => text + part, '')));
-      const [status, reply] = answer(String(request.headers['x-amz-target']), body);
-      response.writeHead(status, { 'Content-Type': 'application/x-amz-json-1.1' }).end(JSON.stringify(reply));
+      const [status, reply] = answer(String(request.headers['x-amz-target']), JSON.parse(await text(request)));
+      // restify, once it is loaded, replaces writeHead by one that returns nothing.
+      response.statusCode = status;
+      response.setHeader('Content-Type', 'application/x-amz-json-1.1');
+      response.end(JSON.stringify(reply));
     }).listen(0);
     await once(aws, 'listening');
     answer = (target, { Name, SecretId }) => {
