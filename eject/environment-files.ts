@@ -31,6 +31,7 @@ export async function environmentFiles(
     ]),
   ];
   const changed: Record<string, string> = {};
+  let bucket: string | undefined;
   for (const [parameter, file] of wanted) {
     const before = known[parameter] ?? '';
     if (file === undefined) {
@@ -40,7 +41,7 @@ export async function environmentFiles(
     const content = contentOf(workspace, file);
     const key = environmentFileKey(file, content);
     if (before.endsWith(`/${key}`)) continue;
-    const bucket = await artifactBucket(clients, workspace.application);
+    bucket ??= await artifactBucket(clients, workspace.application);
     await clients.s3.send(new PutObjectCommand({ Bucket: bucket, Key: key, Body: content }));
     const [, partition = 'aws'] = (known.ArtifactKeyARN ?? '').split(':');
     changed[parameter] = `arn:${partition}:s3:::${bucket}/${key}`;

@@ -1,5 +1,5 @@
 import type { Fields } from '../manifest/fields.ts';
-import { listenersOf } from './ports.ts';
+import { listenersOf, rulesOf } from './ports.ts';
 
 type Sidecar = NonNullable<Fields['sidecars']>[string];
 
@@ -87,9 +87,7 @@ function endsByItself(sidecar: string, fields: Fields): boolean {
 }
 
 function isTarget(sidecar: string, fields: Fields): boolean {
-  const { http } = fields;
-  const rules = typeof http === 'object' ? [http, ...(http.additional_rules ?? [])] : [];
-  return [...rules, ...listenersOf(fields)].some(({ target_container }) => target_container === sidecar);
+  return [...rulesOf(fields), ...listenersOf(fields)].some(({ target_container }) => target_container === sidecar);
 }
 
 /** What others wait for before they start: that this container has started, is healthy, or has ended. */

@@ -238,7 +238,7 @@ function treeOf(document: Document, file: string, lineOf: (node: YamlNode) => nu
     return new YamlMapping(entries, lineOf(node), wrongKeys);
   }
 
-  /** Copilot writes a manifest anew before it reads it, and writes nothing within braces as an empty text. */
+  /** Copilot writes a manifest again before it reads it, and writes nothing within braces as an empty text. */
   function emptyIn(map: YAMLMap, value: unknown, line: number): Scalar | undefined {
     const isNothing = value === null || (isScalar(value) && !value.source && value.value === null);
     return map.flow && isNothing ? new Scalar('', 'text', line) : undefined;

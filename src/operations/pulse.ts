@@ -13,13 +13,14 @@ const SAMPLE_MILLISECONDS = 1_000;
  * - `Waiting`: requests that wait for a statement to begin, the mean of one sample a second.
  * - `Executing`: requests whose statement is running, likewise.
  * - `DatabaseMilliseconds`: the 99th percentile of the duration of statements, times the share of the time in which the
- *   event loop was idle; 0 without statements. A percentile, since it is to explain one: between pauses of the database many
- *   statements are fast, and their mean with the slow ones is low. When the process itself has too little CPU, statements seem slow because their answers
- *   wait for the event loop. While the loop is idle, there is nothing to wait for but the database.
+ *   event loop was idle; 0 without statements. A percentile, since it explains a percentile: between pauses of the
+ *   database most statements are fast, and the mean hides the slow ones. When the process itself has too little CPU,
+ *   statements seem slow because their answers wait for the event loop. While the loop is idle, there is nothing to wait
+ *   for but the database.
  *
  * The time of the metrics is the beginning of what they describe, so that they belong to the same minute as other metrics of
- * it. The line is written at every log level. Each line resets `durations`, which has those of statements in milliseconds. Gives
- * back a function that ends it.
+ * it. The line is written at every log level. `durations` has those of statements in milliseconds, and each line resets
+ * it. Gives back a function that ends it.
  */
 export function startPulse(
   settings: PulseSettings,

@@ -225,7 +225,7 @@ describe('a day in the rules of Prometheus', function () {
 
   /**
    * An ordinary day: 600 requests a minute, more at noon; a slow minute each hour; five errors a minute now and then; a release
-   * at 15:00, when each pod is away for two minutes, one after the other; all five pods at noon. `fault` is on top of it.
+   * at 15:00, when each pod is unavailable for two minutes, one after the other; all five pods at noon. `fault` is on top of it.
    */
   function day(fault: (minute: number) => { down?: boolean; errors?: number; slow?: boolean }) {
     const load = (minute: number) => (within(minute, 720, 60) ? 1_200 : 600);
