@@ -91,7 +91,7 @@ describe('the service in the cluster', function () {
     expect(output).to.contain('no way to start');
     expect(output).to.contain(`It was rolled back; the previous release (${images[0]}) serves again`);
     // Building and loading an image keeps the disk busy, and MySQL may be late for that; nothing else may happen.
-    expect(failuresOf(load).filter(({ status }) => status !== 503)).to.deep.equal([]);
+    expect(summaryOf(failuresOf(load).filter(({ status }) => status !== 503))).to.deep.equal([]);
     expect(await servicePods()).to.include.members(pods);
     expect(await ask('get', 'hpa', 'plusone', '-o', 'jsonpath={.spec.maxReplicas}')).to.equal(limits);
   });
@@ -114,7 +114,7 @@ describe('the service in the cluster', function () {
       return before.every((pod) => !all.includes(pod));
     });
     await load.stop();
-    expect(failuresOf(load)).to.deep.equal([]);
+    expect(summaryOf(failuresOf(load))).to.deep.equal([]);
   });
 
   it('loses no acknowledged write if a pod is killed under load, and gives no wrong answer', async function () {
@@ -129,7 +129,7 @@ describe('the service in the cluster', function () {
     });
     await load.stop();
     // Connections to the pod break; no answer is wrong.
-    expect(failuresOf(load).filter(({ verdict }) => verdict !== 'aborted')).to.deep.equal([]);
+    expect(summaryOf(failuresOf(load).filter(({ verdict }) => verdict !== 'aborted'))).to.deep.equal([]);
     await expectNothingLost(load);
   });
 
@@ -182,7 +182,7 @@ describe('the service in the cluster', function () {
     await load.stop();
     const failures = failuresOf(load);
     expect(failures).to.not.be.empty;
-    expect(failures.filter(({ verdict }) => verdict !== 'refused')).to.deep.equal([]);
+    expect(summaryOf(failures.filter(({ verdict }) => verdict !== 'refused'))).to.deep.equal([]);
     // Two seconds by contract; the rest is for the machine, which starts MySQL meanwhile.
     expect(Math.max(...load.answers.map(({ sent, ended }) => ended - sent))).to.be.below(5_000);
     await expectNothingLost(load);
@@ -219,6 +219,17 @@ function startLoad(): Load {
 function failuresOf({ answers }: Load): Answer[] {
   expect(answers).to.not.be.empty;
   return answers.filter(({ verdict }) => verdict !== 'ok');
+}
+
+/** The failures by kind, with their number and the seconds of the load in which they were sent. */
+function summaryOf(failures: Answer[]): string[] {
+  const kinds = Object.groupBy(failures, ({ method, status, verdict, reason }) => {
+    return `${method} ${verdict}, status ${status}${reason === undefined ? '' : `: ${reason}`}`;
+  });
+  return Object.entries(kinds).map(([kind, answers = []]) => {
+    const seconds = answers.map(({ sent }) => Math.floor(sent / 1000));
+    return `${kind} (${answers.length} times, seconds ${Math.min(...seconds)} to ${Math.max(...seconds)})`;
+  });
 }
 
 async function expectNothingLost(load: Load): Promise<void> {
