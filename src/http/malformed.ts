@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { headersOfAll, type Received, receive } from './answers.ts';
-import { MalformedRequest, problemBody, sendProblem } from './problems.ts';
+import { decodes, MalformedRequest, pathOf, problemBody, sendProblem } from './problems.ts';
 
 declare module 'node:http' {
   interface ServerResponse {
@@ -20,6 +20,9 @@ interface Connection extends Duplex {
 /** Records a refused request, once for each response. */
 type RecordRefusal = (request: Received, problem: MalformedRequest) => void;
 
+/** Characters that end the host in a URL: what follows them would be read as part of the path, or as the host. */
+const ENDS_HOST = /[/\\?#@]/;
+
 /**
  * The reason why restify cannot route this request; undefined if it can. restify combines Host and request target
  * exactly like this, and throws if the result is not a URL.
@@ -33,9 +36,15 @@ export function urlProblem(request: IncomingMessage): MalformedRequest | undefin
   const base = `http://${host ?? 'localhost'}`;
   const target = request.url ?? '';
   const isValid = target.startsWith('/') ? URL.canParse(base + target) : URL.canParse(target, base);
-  return isValid
+  if (!isValid || ENDS_HOST.test(host ?? '')) {
+    return new MalformedRequest(400, 'The Host header and the request target do not form a valid URL.');
+  }
+  return decodes(pathOf(target))
     ? undefined
-    : new MalformedRequest(400, 'The Host header and the request target do not form a valid URL.');
+    : new MalformedRequest(
+        400,
+        'The path is invalid: a percent sign is not followed by the code of a character in UTF-8.',
+      );
 }
 
 let lastValidHost: string | undefined;
@@ -52,6 +61,11 @@ export function hostProblem(request: IncomingMessage): MalformedRequest | undefi
 /** The answer to an `Expect` other than 100-continue. */
 function expectationProblem(): MalformedRequest {
   return new MalformedRequest(417, 'The only supported expectation is 100-continue.');
+}
+
+/** The answer to CONNECT: no resource has this method. */
+function tunnelProblem(): MalformedRequest {
+  return new MalformedRequest(405, 'Method not allowed: CONNECT. This server is no proxy.', { headers: { Allow: '' } });
 }
 
 /** Answers a request that restify does not see, records the answer and closes the connection. */
@@ -72,6 +86,15 @@ export function answerRefused(server: Server, record: RecordRefusal): void {
   server.on('checkExpectation', (request, response) => {
     receive(request);
     refuse(request, response, expectationProblem(), record);
+  });
+  // Without a listener, Node closes the connection without an answer.
+  server.on('connect', (request: IncomingMessage, socket: Duplex) => {
+    receive(request);
+    const { requestId = randomUUID() } = request;
+    const problem = tunnelProblem();
+    socket.on('error', () => socket.destroy());
+    socket.end(rawResponse(problem, requestId));
+    record(request, problem);
   });
 }
 
@@ -107,7 +130,7 @@ function problemOf({ code }: NodeJS.ErrnoException): MalformedRequest {
 
 function rawResponse(problem: MalformedRequest, requestId: string): string {
   const body = problemBody(problem, undefined);
-  const headers = headersOfAll(requestId);
+  const headers = [...headersOfAll(requestId), ...Object.entries(problem.headers).flat()];
   headers.push('content-type', 'application/problem+json', 'content-length', String(Buffer.byteLength(body)));
   headers.push('connection', 'close');
   const lines = headers.map((text, at) => (at % 2 === 0 ? `${text}: ` : `${text}\r\n`)).join('');

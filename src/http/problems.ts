@@ -46,11 +46,7 @@ export function toProblem(error: unknown, request: IncomingMessage): Problem {
     });
   }
   const status = restifyStatus(error);
-  if (status === 404) {
-    return decodes(request.url)
-      ? new Problem(404, 'Not found: no resource has this path.')
-      : new Problem(400, 'The path is invalid: a percent sign is not followed by the code of a character in UTF-8.');
-  }
+  if (status === 404) return new Problem(404, 'Not found: no resource has this path.');
   if (status === 405) {
     return new Problem(405, `Method not allowed: ${request.method}. The Allow header lists those that are.`);
   }
@@ -75,7 +71,8 @@ const PROBLEM_HEADERS = ['content-type', 'application/problem+json', 'cache-cont
 export function sendProblem(response: ServerResponse, problem: Problem): void {
   const { url } = response.req;
   // Other invalid paths were refused earlier; a path that is not a URI is left out.
-  const instance = url?.startsWith('/') && decodes(url) ? url.replace(/\?.*$/s, '') : undefined;
+  const path = url?.startsWith('/') ? pathOf(url) : undefined;
+  const instance = path !== undefined && decodes(path) ? path : undefined;
   const headers = [...PROBLEM_HEADERS, ...Object.entries(problem.headers).flat()];
   send(response, problem.status, headers, problemBody(problem, instance));
 }
@@ -92,9 +89,16 @@ function restifyStatus(error: unknown): number | undefined {
     : undefined;
 }
 
-function decodes(url: string | undefined): boolean {
+/** A request target without its query. */
+export function pathOf(target: string): string {
+  const query = target.indexOf('?');
+  return query === -1 ? target : target.slice(0, query);
+}
+
+/** Whether each percent sign in `path` begins a valid code. */
+export function decodes(path: string): boolean {
   try {
-    decodeURIComponent(url ?? '');
+    decodeURIComponent(path);
     return true;
   } catch {
     return false;

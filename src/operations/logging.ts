@@ -97,8 +97,8 @@ export function createRequestLog(log: Logger, stream: DestinationStream): LogReq
       return;
     }
     const line = { requestId, method, route, status, milliseconds: rounded, ...traceOf(span) };
-    if (isProbe && (status < 500 || error instanceof Unavailable)) log.debug(line, 'request');
-    else if (error instanceof MalformedRequest) log.info({ ...line, reason: error.message }, 'request');
+    if (error instanceof MalformedRequest) log.info({ ...line, reason: error.message }, 'request');
+    else if (isProbe && (status < 500 || error instanceof Unavailable)) log.debug(line, 'request');
     // The service works as intended, so the message is enough; there can be thousands of these per second.
     else if (error instanceof Unavailable) log.warn({ ...line, reason: error.message }, 'request');
     else log.error({ ...line, err: error }, 'request');

@@ -4,6 +4,7 @@ import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
+import { KNOWN_METHODS } from '../../src/operations/metrics.ts';
 import { serving } from '../serving.ts';
 
 type Service = Awaited<ReturnType<typeof serving>>;
@@ -35,10 +36,25 @@ describe('a request that is refused before the router', () => {
   afterEach(() => service.close());
 
   const invalidUrl = 'The Host header and the request target do not form a valid URL.';
+  const invalidPath = 'The path is invalid: a percent sign is not followed by the code of a character in UTF-8.';
   const cases: [what: string, bytes: string, status: number, method: string | undefined, reason: string][] = [
     ['no Host', 'GET /livez HTTP/1.1\r\n\r\n', 400, 'GET', 'The Host header is missing.'],
     ['an invalid Host', 'GET /livez HTTP/1.1\r\nHost: a b\r\n\r\n', 400, 'GET', invalidUrl],
     ['an invalid Host on the direct route', 'GET /hello/ann HTTP/1.1\r\nHost: a b\r\n\r\n', 400, 'GET', invalidUrl],
+    ['a Host with a path', 'GET /ann HTTP/1.1\r\nHost: x/hello\r\n\r\n', 400, 'GET', invalidUrl],
+    ['a Host with a query', 'GET /nothing HTTP/1.1\r\nHost: x?y\r\n\r\n', 400, 'GET', invalidUrl],
+    ['a Host with a user', 'GET /hello/ann HTTP/1.1\r\nHost: y@x\r\n\r\n', 400, 'GET', invalidUrl],
+    ['an invalid Host in HTTP/1.0', 'GET /livez HTTP/1.0\r\nHost: a b\r\n\r\n', 400, 'GET', invalidUrl],
+    ['an invalid percent sign in the path', 'GET /hello/%zz HTTP/1.1\r\nHost: x\r\n\r\n', 400, 'GET', invalidPath],
+    [
+      'a tunnel',
+      'CONNECT elsewhere.example:443 HTTP/1.1\r\nHost: x\r\n\r\n',
+      405,
+      'CONNECT',
+      'Method not allowed: CONNECT. This server is no proxy.',
+    ],
+    ['the preface of HTTP/2', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 400, undefined, 'The request is not valid HTTP/1.1.'],
+    ['a TLS handshake', '\x16\x03\x01\x02\0\x01\0\x01', 400, undefined, 'The request is not valid HTTP/1.1.'],
     ['an invalid target', 'GET http://[/ HTTP/1.1\r\nHost: x\r\n\r\n', 400, 'GET', invalidUrl],
     [
       'an unknown expectation',
@@ -66,7 +82,8 @@ describe('a request that is refused before the router', () => {
       expect(line).to.include({ msg: 'request', route: 'none', status, reason });
       expect(line?.method).to.equal(method);
       expect(wire).to.contain(`x-request-id: ${line?.requestId}\r\n`);
-      expect(await service.counts()).to.deep.equal({ [`${method ?? 'other'} none ${status}`]: 1 });
+      const counted = method !== undefined && KNOWN_METHODS.has(method) ? method : 'other';
+      expect(await service.counts()).to.deep.equal({ [`${counted} none ${status}`]: 1 });
     });
   }
 
@@ -87,6 +104,27 @@ describe('a request that is refused before the router', () => {
     socket.resetAndDestroy();
     expect(await linesOf(service, 0)).to.deep.equal([]);
     expect(await service.counts()).to.deep.equal({});
+  });
+});
+
+describe('an invalid percent sign in the query', () => {
+  it('does not make the path invalid', async () => {
+    const service = await serving();
+    const wire = await say(service, 'GET /nothing?a=% HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');
+    expect(statuses(wire)).to.deep.equal([404]);
+    await service.close();
+  });
+});
+
+describe('a malformed request after a valid one on the same connection', () => {
+  it('is logged and counted beside it', async () => {
+    const service = await serving({ find: async () => await sleep(20, '2000-01-01') });
+    const one = (path: string, host: string) => `GET ${path} HTTP/1.1\r\nHost: ${host}\r\n\r\n`;
+    const wire = await say(service, one('/hello/ann', 'x') + one('/livez', 'a b'));
+    expect(statuses(wire)).to.deep.equal([200, 400]);
+    await linesOf(service, 2);
+    expect(await service.counts()).to.deep.equal({ 'GET /hello/:username 200': 1, 'GET none 400': 1 });
+    await service.close();
   });
 });
 

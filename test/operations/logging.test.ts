@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { pino } from 'pino';
+import { MalformedRequest } from '../../src/http/problems.ts';
 import { createRequestLog, withoutData } from '../../src/operations/logging.ts';
 import { Unavailable } from '../../src/unavailable.ts';
 
@@ -55,6 +56,10 @@ describe('the line of a probe', () => {
     expect([levelOf(200), levelOf(404), levelOf(503, new Unavailable('starting'))]).to.deep.equal(
       Array(3).fill('debug'),
     );
+  });
+
+  it('is at info when the request was malformed', () => {
+    expect(levelOf(400, new MalformedRequest(400, 'The request is not valid HTTP/1.1.'))).to.equal('info');
   });
 
   it('is at error when the service failed', () => {
