@@ -75,6 +75,7 @@ describe('the service in the cluster', function () {
     this.timeout(240_000);
     const [pods, images] = [await servicePods(), await fields('pods', SERVICE, '.spec.containers[0].image')];
     const limits = await ask('get', 'hpa', 'plusone', '-o', 'jsonpath={.spec.maxReplicas}');
+    const before = await restarts();
     const workspace = new Workspace();
     workspace.edit('src/server.ts', (text) => `throw new Error('no way to start');\n${text}`);
     workspace.declare({ 'count.range': '2-5' });
@@ -91,7 +92,12 @@ describe('the service in the cluster', function () {
     expect(output).to.contain('no way to start');
     expect(output).to.contain(`It was rolled back; the previous release (${images[0]}) serves again`);
     // Building and loading an image keeps the disk busy, and MySQL may be late for that; nothing else may happen.
-    expect(summaryOf(failuresOf(load).filter(({ status }) => status !== 503))).to.deep.equal([]);
+    const failures = summaryOf(failuresOf(load).filter(({ status }) => status !== 503));
+    const after = await restarts();
+    expect({ failures, restarts: pods.map((pod) => after[pod]) }).to.deep.equal({
+      failures: [],
+      restarts: pods.map((pod) => before[pod]),
+    });
     expect(await servicePods()).to.include.members(pods);
     expect(await ask('get', 'hpa', 'plusone', '-o', 'jsonpath={.spec.maxReplicas}')).to.equal(limits);
   });
