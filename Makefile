@@ -50,7 +50,12 @@ test-aws: install ## The rehearsal against an AWS-compatible endpoint (needs Doc
 check: install ## Types, lint and format
 	@npm run --silent check
 
-clean: down ## Remove what was built, installed and started here
+# .local has the way to the clusters of this folder, so they have to go first; and they hold data.
+clean: ## Remove what was built and installed here; refuses while a cluster of this folder exists
+	@if command -v kind >/dev/null; then for name in $$(kind get clusters --quiet 2>/dev/null); do \
+	  ! grep -qsx -- "  name: kind-$$name" .local/kubeconfig || { \
+	    echo "The cluster $$name is still there: make down CLUSTER=$$name deletes it with its data" >&2; exit 1; }; \
+	done; fi
 	rm -rf node_modules k8s/dist .local
 
 ##@ Kubernetes (kind); PORT, CLUSTER, TAG choose another port, cluster, image tag; WORKERS=2 adds nodes
@@ -61,8 +66,17 @@ KUBECTL = kubectl --kubeconfig .local/kubeconfig --context kind-$(CLUSTER) --nam
 up: install ## Run the service in a kind cluster, on http://localhost:5000; again after a change
 	@CLUSTER=$(CLUSTER) node_modules/.bin/node local-kind/up.ts
 
+# It is the answer to whether the data may go, but only for a cluster of this folder, or one that is named.
 down: ## Remove the cluster and what is in it
-	@if command -v kind >/dev/null; then kind delete cluster --name $(CLUSTER) --kubeconfig .local/kubeconfig; fi
+	@if ! command -v kind >/dev/null; then exit 0; fi; \
+	ports=$$(docker inspect --format '{{json .HostConfig.PortBindings}}' $(CLUSTER)-control-plane 2>/dev/null) || true; \
+	if [ "$$ports" ] && [[ $$ports != *'"30500/tcp"'* ]]; then \
+	  echo "The kind cluster $(CLUSTER) was not made by make up: kind delete cluster --name $(CLUSTER)" >&2; exit 1; \
+	fi; \
+	if [ "$$ports" ] && [ "$(origin CLUSTER)" = file ] && ! grep -qsx -- '  name: kind-$(CLUSTER)' .local/kubeconfig; then \
+	  echo "The cluster $(CLUSTER) was not made in this folder: make down CLUSTER=$(CLUSTER) deletes it with its data" >&2; exit 1; \
+	fi; \
+	kind delete cluster --name $(CLUSTER) --kubeconfig .local/kubeconfig
 
 shell: cluster ## A shell beside MySQL: mysql -h mysql -u root -ppassword; or echo '...' | make shell
 	@$(KUBECTL) exec -i $$([ ! -t 0 ] || echo -t) mysql-0 -- bash

@@ -19,12 +19,14 @@ import { variableName } from '../manifest/addons.ts';
 import { located } from '../manifest/document.ts';
 import { objectName } from '../manifest/names.ts';
 import { MissingInput, type Workspace } from '../manifest/workspace.ts';
+import { output } from '../tools/terminal/programs.ts';
 import { remark, step } from '../tools/terminal/progress.ts';
 import { Refusal } from '../tools/terminal/refusal.ts';
 import { readAccountSecrets } from './account-secrets.ts';
 import { type Addons, readAddons, stackName } from './addons.ts';
 import {
   type Cluster,
+  deleteCluster,
   ensureCluster,
   kubectlOf,
   loadImage,
@@ -57,6 +59,8 @@ export const AWS_NAMESPACE = 'local-aws';
 const NODE_PORT = 30500;
 /** Of what a tool or a pod said before it failed. */
 const FAILURE_LINES = 10;
+/** How long a cluster may take to say whose it is. */
+const ANSWER_SECONDS = 10;
 const SETTLE_SECONDS = 3;
 
 /** What `up` is asked for. */
@@ -87,7 +91,7 @@ export interface WorkloadOutcome {
 }
 
 /** The name of the cluster of an application. */
-export function clusterName({ application }: Workspace, stated: string | undefined): string {
+function clusterName({ application }: Pick<Workspace, 'application'>, stated: string | undefined): string {
   return stated ?? objectName(application);
 }
 
@@ -102,8 +106,12 @@ export function kubeconfigOf(cluster: string): string {
 export async function connect(workspace: Workspace, stated: string | undefined) {
   const name = clusterName(workspace, stated);
   if ((await nodesOf(name)).length === 0) throw new Refusal(`there is no cluster ${name}: plusone up creates it`);
-  const connection = ['--kubeconfig', kubeconfigOf(name), '--context', `kind-${name}`];
-  return { name, connection, kubectl: kubectlOf(connection), namespace: objectName(workspace.application) };
+  return { name, ...connectionOf(name), namespace: objectName(workspace.application) };
+}
+
+function connectionOf(cluster: string) {
+  const connection = ['--kubeconfig', kubeconfigOf(cluster), '--context', `kind-${cluster}`];
+  return { connection, kubectl: kubectlOf(connection) };
 }
 
 /**
@@ -241,19 +249,40 @@ function typedFor(cluster: string): Typed {
   };
 }
 
+/** The folder of the workspace that a cluster runs; empty if it runs none yet. */
+async function ownerOf({ kubectl }: Pick<Cluster, 'kubectl'>): Promise<string> {
+  const record = ['get', 'configmap', 'workspace', '-n', AWS_NAMESPACE, '--ignore-not-found'];
+  return await kubectl([...record, '-o', 'jsonpath={.data.root}', `--request-timeout=${ANSWER_SECONDS}s`]);
+}
+
+/**
+ * Deletes the cluster of a workspace with its data; does nothing if there is none.
+ * @throws {Refusal} if another program or workspace has it, or if it can't be asked whose it is and `stated` is no name
+ */
+export async function down({ root, application }: Workspace, stated: string | undefined): Promise<string> {
+  const name = clusterName({ application }, stated);
+  const kubeconfig = kubeconfigOf(name);
+  if ((await nodesOf(name)).length > 0) {
+    const { kubectl } = connectionOf(name);
+    const owner = await output('kind', ['export', 'kubeconfig', '--name', name, '--kubeconfig', kubeconfig])
+      .then(() => ownerOf({ kubectl }))
+      .catch(() => '');
+    if (owner !== '' && owner !== root)
+      throw new Refusal(
+        `the cluster ${name} runs the workspace ${owner}, and this one is ${root}: plusone down in that folder deletes it`,
+      );
+    if (owner === '' && stated === undefined)
+      throw new Refusal(
+        `the cluster ${name} does not say which workspace it runs: ${typedFor(name).down} deletes it with its data`,
+      );
+  }
+  await deleteCluster(name, kubeconfig);
+  return name;
+}
+
 /** Two workspaces of one application name must not replace each other's workloads. */
 async function claimCluster({ name, kubectl }: Cluster, { root, application }: Workspace): Promise<void> {
-  const record = [
-    'get',
-    'configmap',
-    'workspace',
-    '-n',
-    AWS_NAMESPACE,
-    '--ignore-not-found',
-    '-o',
-    'jsonpath={.data.root}',
-  ];
-  const owner = await kubectl(record);
+  const owner = await ownerOf({ kubectl });
   if (owner !== '' && owner !== root)
     throw new Refusal(
       `the cluster ${name} runs the workspace ${owner}, and this one is ${root}\n` +

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, utimes, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -16,6 +16,10 @@ const LOAD_IMAGE = fileURLToPath(new URL('./load-image.sh', import.meta.url));
 
 /** How long an existing cluster may take to answer: a stopped node on a busy machine needs most of it. */
 const ANSWER_SECONDS = 120;
+
+/** How often a creation shows that it goes on, and by how much the clocks of Docker and of this machine may differ. */
+const BEAT_MILLISECONDS = 500;
+const CLOCKS_MILLISECONDS = 10_000;
 
 /** The output of these commands may be shown; that of others may contain secrets. */
 const SHOWN = ['apply', 'delete'];
@@ -93,11 +97,11 @@ export async function ensureCluster(
   const creation = creationOf(name, kubeconfig);
   const existing = await nodesOf(name);
 
-  if (existing.length > 0 && creation.isInterrupted(typed)) {
+  if (existing.length > 0 && (await creation.isInterrupted(typed))) {
     tell('interrupted creation repeated');
     await output('kind', ['delete', 'cluster', '--name', name, '--kubeconfig', kubeconfig]);
   } else if (existing.length > 0) {
-    const published = await publishedPort(name, nodePort, typed);
+    const published = await publishedPort(name, nodePort, typed.otherCluster);
     if (port !== undefined && port !== published)
       throw new Refusal(
         `the cluster ${name} has port ${published}, and a cluster keeps its port: leave ${typed.port} out, or ${typed.down} first`,
@@ -124,34 +128,43 @@ export async function ensureCluster(
   await requireFreePort(mapping.hostPort, typed.otherPort);
   const nodes = [...config.nodes, ...Array.from({ length: workers ?? 0 }, () => ({ role: 'worker', image }))];
   const create = ['create', 'cluster', '--name', name, '--image', image, '--kubeconfig', kubeconfig];
-  creation.begin();
-  await run('kind', [...create, '--config', '-'], { input: stringify({ ...config, nodes }) });
-  creation.end();
+  await creation.during(() => run('kind', [...create, '--config', '-'], { input: stringify({ ...config, nodes }) }));
   tell([name, image, ...(workers ? [`${workers} workers`] : [])].join(', '));
   const created = serviceNodes(name, await nodesOf(name));
   return { name, port: mapping.hostPort, nodePort, nodes: created, connection, kubectl };
 }
 
-/** Records in a file that a cluster is being created: an interrupted `kind create` leaves containers that never get ready. */
+/**
+ * Records in a file that a cluster is being created: an interrupted `kind create` leaves containers that never get ready.
+ * The time of the file is the last moment of the creation.
+ */
 function creationOf(name: string, kubeconfig: string) {
   const file = `${kubeconfig}.${name}.creating`;
   return {
-    begin() {
+    async during(create: () => Promise<unknown>): Promise<void> {
       mkdirSync(dirname(file), { recursive: true });
       writeFileSync(file, String(process.pid));
+      const beat = setInterval(() => utimes(file, new Date(), new Date(), () => {}), BEAT_MILLISECONDS);
+      try {
+        await create();
+        rmSync(file, { force: true });
+      } finally {
+        clearInterval(beat);
+      }
     },
-    end() {
-      rmSync(file, { force: true });
-    },
-    /** Throws a Refusal if another process is still creating it. */
-    isInterrupted(typed: Typed): boolean {
+    /**
+     * Whether the cluster is what an interrupted creation left: one that was made after it is another one, with data.
+     * Throws a Refusal if another process is still creating it.
+     */
+    async isInterrupted(typed: Typed): Promise<boolean> {
       if (!existsSync(file)) return false;
       const id = Number(readFileSync(file, 'utf8'));
       if (id !== process.pid && isRunning(id))
         throw new Refusal(
           `process ${id} is creating the cluster ${name}: wait for it. If that is another program, ${typed.down} first`,
         );
-      return true;
+      const created = await output('docker', ['inspect', '--format', '{{.Created}}', controlPlane(name)]);
+      return Date.parse(created) < statSync(file).mtimeMs + CLOCKS_MILLISECONDS;
     },
   };
 }
@@ -181,14 +194,25 @@ function serviceNodes(name: string, nodes: string[]): string[] {
   return nodes.length === 1 ? nodes : nodes.filter((node) => node !== controlPlane(name));
 }
 
-/** The port of this machine that the cluster publishes. */
-async function publishedPort(name: string, nodePort: number, typed: Typed): Promise<number> {
+/**
+ * Deletes a cluster with its data, or does nothing if there is none.
+ * @throws {Refusal} if another program created it
+ */
+export async function deleteCluster(name: string, kubeconfig: string): Promise<void> {
+  const [{ extraPortMappings }] = kindConfig.parse(parse(readFileSync(CONFIGURATION, 'utf8'))).nodes;
+  const remove = `kind delete cluster --name ${name}`;
+  if ((await nodesOf(name)).length > 0) await publishedPort(name, extraPortMappings[0].containerPort, remove);
+  await output('kind', ['delete', 'cluster', '--name', name, '--kubeconfig', kubeconfig]);
+}
+
+/** The port of this machine that the cluster publishes. A Refusal says `otherwise` if another program created it. */
+async function publishedPort(name: string, nodePort: number, otherwise: string): Promise<number> {
   const bindings = z.record(z.string(), z.array(z.object({ HostPort: z.coerce.number() })).nullable());
   const inspect = ['inspect', '--format', '{{json .HostConfig.PortBindings}}', controlPlane(name)];
   const binding = bindings.parse(JSON.parse(await output('docker', inspect)))[`${nodePort}/tcp`]?.[0];
   if (!binding)
     throw new Refusal(
-      `there is a kind cluster ${name} which is not ours (it publishes no port ${nodePort}): ${typed.otherCluster}`,
+      `there is a kind cluster ${name} which is not ours (it publishes no port ${nodePort}): ${otherwise}`,
     );
   return binding.HostPort;
 }

@@ -1,14 +1,28 @@
 import { spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { expect } from 'chai';
+import { down } from '../../local-kind/application.ts';
 import { ensureCluster } from '../../local-kind/cluster.ts';
 import { freePort } from '../../tools/process/free-port.ts';
 import { Refusal } from '../../tools/terminal/refusal.ts';
 
 const NAME = 'house';
 const NODE = `${NAME}-control-plane`;
+/** What Docker says of the ports of a cluster of this project. */
+const OURS = '{"30500/tcp":[{"HostPort":"5000"}]}';
+const PAST = '2026-01-01T00:00:00.123456789Z';
+const FUTURE = '2126-01-01T00:00:00.123456789Z';
 
 describe('An existing kind cluster', () => {
   const path = process.env.PATH;
@@ -18,7 +32,7 @@ describe('An existing kind cluster', () => {
     folder = mkdtempSync(join(tmpdir(), 'plusone-kind-'));
     process.env.PATH = `${folder}:${path}`;
     program('kind', `[ "$1 $2" = 'get nodes' ] && echo ${NODE}; exit 0`);
-    docker('{"30500/tcp":[{"HostPort":"5000"}]}', 'true');
+    docker(OURS, 'true');
     program('kubectl', '');
   });
 
@@ -34,8 +48,9 @@ describe('An existing kind cluster', () => {
     chmodSync(file, 0o755);
   }
 
-  function docker(ports: string, running: string): void {
-    program('docker', `case "$*" in *PortBindings*) echo '${ports}';; *inspect*) echo '/${NODE} ${running}';; esac`);
+  function docker(ports: string, running: string, created = PAST): void {
+    const answers = `*PortBindings*) echo '${ports}';; *Created*) echo '${created}';; *inspect*) echo '/${NODE} ${running}';;`;
+    program('docker', `case "$*" in ${answers} esac`);
   }
 
   function calls(): string {
@@ -104,6 +119,13 @@ describe('An existing kind cluster', () => {
     expect(readdirSync(folder)).not.to.include(`kubeconfig.${NAME}.creating`);
   });
 
+  it('is kept if it was created after an interrupted creation', async () => {
+    const kubeconfig = creating(spawnSync('true').pid);
+    docker(OURS, 'true', FUTURE);
+    expect(await ensureCluster(NAME, {}, () => {}, 0, kubeconfig)).to.include({ name: NAME, port: 5000 });
+    expect(calls()).not.to.match(/\b(delete|create)\b/);
+  });
+
   it('is left alone while another process creates it', async () => {
     const kubeconfig = creating(process.ppid);
     const result = await ensureCluster(NAME, {}, () => {}, 0, kubeconfig).catch((error: unknown) => error);
@@ -131,5 +153,92 @@ describe('An existing kind cluster', () => {
     expect(await refusal())
       .to.contain('it publishes no port 30500')
       .and.to.contain('make up CLUSTER=another');
+  });
+
+  /** What `make` does with that target in a folder whose kubeconfig has these clusters. */
+  function make(words: string[], clusters: string[]) {
+    mkdirSync(join(folder, '.local'));
+    const kubeconfig = clusters.map((name) => `- cluster: {}\n  name: kind-${name}\n`).join('');
+    writeFileSync(join(folder, '.local/kubeconfig'), kubeconfig);
+    const { status, stderr } = spawnSync('make', ['--file', resolve('Makefile'), ...words], {
+      cwd: folder,
+      encoding: 'utf8',
+    });
+    return { status, stderr, isDeleted: calls().includes('kind delete cluster') };
+  }
+
+  for (const [what, words, clusters] of [
+    ['if its kubeconfig is in this folder', ['down'], ['plusone']],
+    ['if it is named', ['down', `CLUSTER=${NAME}`], []],
+  ] as const) {
+    it(`is deleted by make down ${what}`, () => {
+      expect(make([...words], [...clusters])).to.include({ status: 0, isDeleted: true });
+    });
+  }
+
+  it('is not deleted by make down if another program created it', () => {
+    docker('{"6443/tcp":[]}', 'true');
+    const { stderr, isDeleted } = make(['down', `CLUSTER=${NAME}`], [NAME]);
+    expect(isDeleted).to.equal(false);
+    expect(stderr).to.contain(`was not made by make up: kind delete cluster --name ${NAME}`);
+  });
+
+  it('is not deleted by make down unless it is named, if another folder may have made it', () => {
+    const { stderr, isDeleted } = make(['down'], [NAME]);
+    expect(isDeleted).to.equal(false);
+    expect(stderr).to.contain('make down CLUSTER=plusone deletes it with its data');
+  });
+
+  it('is not deleted by make clean, which removes nothing while it exists', () => {
+    program('kind', `[ "$1 $2" = 'get clusters' ] && echo ${NAME}; exit 0`);
+    const { stderr, isDeleted } = make(['clean'], [NAME]);
+    expect([isDeleted, existsSync(join(folder, '.local'))]).to.deep.equal([false, true]);
+    expect(stderr).to.contain(`make down CLUSTER=${NAME} deletes it with its data`);
+  });
+
+  it('does not keep make clean from removing what was built if another folder made it', () => {
+    program('kind', `[ "$1 $2" = 'get clusters' ] && echo ${NAME}; exit 0`);
+    expect(make(['clean'], [])).to.include({ status: 0, isDeleted: false });
+    expect(existsSync(join(folder, '.local'))).to.equal(false);
+  });
+
+  describe('with a workspace', () => {
+    const stateHome = process.env.XDG_STATE_HOME;
+    beforeEach(() => {
+      process.env.XDG_STATE_HOME = folder;
+    });
+    afterEach(() => {
+      if (stateHome === undefined) delete process.env.XDG_STATE_HOME;
+      else process.env.XDG_STATE_HOME = stateHome;
+    });
+
+    /** What `plusone down` does in the folder /here, of the application with the name of the cluster. */
+    async function removed(owner: string, stated?: string) {
+      program('kubectl', `echo '${owner}'`);
+      const workspace = { folder: '/here/copilot', root: '/here', application: NAME, workloads: [] };
+      const result = await down(workspace, stated).catch((error: unknown) => error);
+      return [calls().includes('kind delete cluster'), result instanceof Refusal ? result.message : result];
+    }
+
+    it('is deleted by plusone down in the folder of its workspace', async () => {
+      expect(await removed('/here')).to.deep.equal([true, NAME]);
+    });
+
+    it('is not deleted by plusone down in another folder, even if it is named', async () => {
+      const message = `the cluster ${NAME} runs the workspace /there, and this one is /here: plusone down in that folder deletes it`;
+      expect(await removed('/there', NAME)).to.deep.equal([false, message]);
+    });
+
+    it('is deleted by plusone down only if it is named, if it does not say which workspace it runs', async () => {
+      const message = `the cluster ${NAME} does not say which workspace it runs: plusone down --cluster ${NAME} deletes it with its data`;
+      expect(await removed('')).to.deep.equal([false, message]);
+      expect(await removed('', NAME)).to.deep.equal([true, NAME]);
+    });
+
+    it('is not deleted by plusone down if another program created it', async () => {
+      docker('{"6443/tcp":[]}', 'true');
+      const message = `there is a kind cluster ${NAME} which is not ours (it publishes no port 30500): kind delete cluster --name ${NAME}`;
+      expect(await removed('', NAME)).to.deep.equal([false, message]);
+    });
   });
 });

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { UsageError } from '../../k8s/errors.ts';
 import { objectName } from '../../manifest/names.ts';
 import { openWorkspace } from '../../manifest/workspace.ts';
-import { attached, Failed, output } from '../terminal/programs.ts';
+import { attached, Failed } from '../terminal/programs.ts';
 import { say } from '../terminal/progress.ts';
 import { requireTools } from '../terminal/requirements.ts';
 import { AFTER_INSTALLING, clusterOption, command, table, wholeNumber, workspaceOptions } from './command.ts';
@@ -248,13 +248,10 @@ export const downCommand = command({
   async run(values) {
     const found = openWorkspace(values.workspace);
     await requireTools(['docker', 'kind'], AFTER_INSTALLING);
-    const { clusterName, kubeconfigOf } = await import('../../local-kind/application.ts');
-    const name = clusterName(found, values.cluster);
-    await output('kind', ['delete', 'cluster', '--name', name, '--kubeconfig', kubeconfigOf(name)]).catch(
-      (error: unknown) => {
-        throw error instanceof Failed ? new Error(error.message) : error;
-      },
-    );
+    const { down } = await import('../../local-kind/application.ts');
+    const name = await down(found, values.cluster).catch((error: unknown) => {
+      throw error instanceof Failed ? new Error(error.message) : error;
+    });
     say(`deleted the cluster ${name}`);
     return exitCodes.done;
   },
