@@ -1,4 +1,12 @@
 import { isMap, isScalar, isSeq, Scalar, YAMLMap, YAMLSeq } from 'yaml';
+import {
+  CONTAINER_CHECK_DEFAULTS,
+  COOLDOWN,
+  DEREGISTRATION_DELAY,
+  GRACE_PERIOD,
+  LOG_RETENTION_DAYS,
+  TASK_DEFAULTS,
+} from '../manifest/defaults.ts';
 import { lineAt, type Path, parse, pathText } from '../manifest/document.ts';
 import { applyEnvironment } from '../manifest/environment.ts';
 import type { Fields } from '../manifest/fields.ts';
@@ -96,8 +104,14 @@ function isRecord(value: unknown): value is Record<string, unknown> {
 // ---- The rules, from https://github.com/aws/copilot-cli/tree/v1.34.1/internal/pkg/template/templates/workloads
 
 const rules: readonly { at: readonly string[]; handle: Handler }[] = [
-  { at: ['cpu'], handle: ({ parameters, fields }) => setParameter(parameters, 'TaskCPU', fields.cpu ?? 256) },
-  { at: ['memory'], handle: ({ parameters, fields }) => setParameter(parameters, 'TaskMemory', fields.memory ?? 512) },
+  {
+    at: ['cpu'],
+    handle: ({ parameters, fields }) => setParameter(parameters, 'TaskCPU', fields.cpu ?? TASK_DEFAULTS.cpu),
+  },
+  {
+    at: ['memory'],
+    handle: ({ parameters, fields }) => setParameter(parameters, 'TaskMemory', fields.memory ?? TASK_DEFAULTS.memory),
+  },
   { at: ['count'], handle: setCount },
   { at: ['variables'], handle: (work) => setVariables(work, undefined) },
   { at: ['secrets'], handle: (work) => setSecrets(work, undefined) },
@@ -126,7 +140,8 @@ const rules: readonly { at: readonly string[]; handle: Handler }[] = [
   { at: ['deployment', 'rolling'], handle: setRolling },
   {
     at: ['logging', 'retention'],
-    handle: ({ parameters, fields }) => setParameter(parameters, 'LogRetention', fields.logging?.retention ?? 30),
+    handle: ({ parameters, fields }) =>
+      setParameter(parameters, 'LogRetention', fields.logging?.retention ?? LOG_RETENTION_DAYS),
   },
   { at: ['sidecars', '*', 'variables'], handle: (work, path) => setVariables(work, String(path[1])) },
   { at: ['sidecars', '*', 'secrets'], handle: (work, path) => setSecrets(work, String(path[1])) },
@@ -362,11 +377,14 @@ function isFileSystem(efs: unknown): boolean {
   return isRecord(efs) ? Object.values(efs).some((value) => value !== undefined) : efs === true;
 }
 
-/** 20 GiB is what a task has without it. */
 function setEphemeralStorage(work: Work): undefined {
-  const size = work.fields.storage?.ephemeral ?? 20;
+  const size = work.fields.storage?.ephemeral ?? TASK_DEFAULTS.ephemeralStorage;
   work.touched.add('TaskDefinition');
-  put(work, ['TaskDefinition', 'EphemeralStorage'], size === 20 ? undefined : { SizeInGiB: size });
+  put(
+    work,
+    ['TaskDefinition', 'EphemeralStorage'],
+    size === TASK_DEFAULTS.ephemeralStorage ? undefined : { SizeInGiB: size },
+  );
 }
 
 // ---- Containers
@@ -417,9 +435,11 @@ type ContainerCheck = NonNullable<Fields['image']>['healthcheck'];
 
 function setContainerCheck(work: Work, name: string | undefined, check: ContainerCheck): string | undefined {
   if (check === undefined || Object.keys(check).length === 0) return setProperty(work, name, 'HealthCheck', undefined);
-  const { command, interval = 10, retries = 2, start_period: start = 0, timeout = 5 } = check;
+  const defaults = CONTAINER_CHECK_DEFAULTS;
+  const { command = defaults.command, interval = defaults.interval, timeout = defaults.timeout } = check;
+  const { retries = defaults.retries, start_period: start = defaults.start_period } = check;
   return setProperty(work, name, 'HealthCheck', {
-    Command: command ?? ['CMD-SHELL', 'curl -f http://localhost/ || exit 1'],
+    Command: command,
     Interval: Math.trunc(interval),
     Retries: retries,
     StartPeriod: Math.trunc(start),
@@ -556,7 +576,7 @@ function setTargetCheck(work: Work): string | undefined {
     HealthCheckTimeoutSeconds: seconds(check.timeout),
   };
   for (const [name, value] of Object.entries(properties)) put(work, ['TargetGroup', name], value);
-  put(work, ['Service', 'HealthCheckGracePeriodSeconds'], seconds(check.grace_period ?? 60));
+  put(work, ['Service', 'HealthCheckGracePeriodSeconds'], seconds(check.grace_period ?? GRACE_PERIOD));
   return undefined;
 }
 
@@ -568,7 +588,10 @@ function setTargetAttributes(work: Work): string | undefined {
     work,
     ['TargetGroup', 'TargetGroupAttributes'],
     [
-      { Key: 'deregistration_delay.timeout_seconds', Value: Math.trunc(http?.deregistration_delay ?? 60) },
+      {
+        Key: 'deregistration_delay.timeout_seconds',
+        Value: Math.trunc(http?.deregistration_delay ?? DEREGISTRATION_DELAY),
+      },
       { Key: 'stickiness.enabled', Value: http?.stickiness ?? false },
     ],
   );
@@ -636,8 +659,8 @@ function setCount(work: Work): string | undefined {
     touched.add(id);
     const path = [id, 'TargetTrackingScalingPolicyConfiguration'];
     put(work, [...path, 'TargetValue'], target.value);
-    put(work, [...path, 'ScaleInCooldown'], cooldown(target.cooldown?.in ?? after.cooldown?.in, 120));
-    put(work, [...path, 'ScaleOutCooldown'], cooldown(target.cooldown?.out ?? after.cooldown?.out, 60));
+    put(work, [...path, 'ScaleInCooldown'], cooldown(target.cooldown?.in ?? after.cooldown?.in, COOLDOWN.in));
+    put(work, [...path, 'ScaleOutCooldown'], cooldown(target.cooldown?.out ?? after.cooldown?.out, COOLDOWN.out));
   }
   return undefined;
 }

@@ -1,4 +1,5 @@
 import type { k8s } from 'cdk8s-plus-27';
+import { DEREGISTRATION_DELAY, STOP_TIMEOUT } from '../manifest/defaults.ts';
 import type { Fields } from '../manifest/fields.ts';
 import type { NotCarried } from '../manifest/mapping.ts';
 import { objectName } from '../manifest/names.ts';
@@ -24,11 +25,6 @@ export interface Pod {
   notCarried: NotCarried[];
 }
 
-/** https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_definition_parameters.html#container_definition_timeout */
-const defaultStopTimeout = 30;
-/** https://aws.github.io/copilot-cli/docs/manifest/lb-web-service/#http-deregistration-delay */
-const defaultDeregistrationDelay = 60;
-
 /** Everything in a manifest that is about the task, as a pod. */
 export function podOf(workload: Workload): Pod {
   const { manifest } = workload;
@@ -37,7 +33,7 @@ export function podOf(workload: Workload): Pod {
   const init = containers.filter(({ role }) => role === 'before' || role === 'along');
   const beside = containers.filter(({ role }) => role === 'main' || role === 'after');
   const drain = drainSeconds(fields);
-  const stop = overrideOf(workload, { place: 0 }).stopTimeout ?? defaultStopTimeout;
+  const stop = overrideOf(workload, { place: 0 }).stopTimeout ?? STOP_TIMEOUT;
   const volumes = volumesOf(workload, containers);
   const claims = volumes.some(({ persistentVolumeClaim }) => persistentVolumeClaim);
   const group = claims ? volumeGroup(workload, containers) : undefined;
@@ -142,7 +138,7 @@ function operatingSystem({ osfamily = 'linux' }: NonNullable<Fields['platform']>
 function drainSeconds({ http }: Fields): number {
   if (!http) return 0;
   const stated = http === true ? undefined : http.deregistration_delay;
-  return Math.ceil(stated ?? defaultDeregistrationDelay);
+  return Math.ceil(stated ?? DEREGISTRATION_DELAY);
 }
 
 /** Where a pod knows less of order than a task. */

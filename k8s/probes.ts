@@ -1,6 +1,12 @@
 import { k8s } from 'cdk8s-plus-27';
+import {
+  APP_RUNNER_DEFAULTS,
+  CONTAINER_CHECK_DEFAULTS,
+  GRACE_PERIOD,
+  TARGET_GROUP_DEFAULTS,
+} from '../manifest/defaults.ts';
 import type { Fields } from '../manifest/fields.ts';
-import { TARGET_GROUP_DEFAULTS } from '../manifest/health-check.ts';
+
 import { type Container, conditionsOn } from './containers.ts';
 import { withoutExpansion } from './expansion.ts';
 import { listenerPorts, servicePorts } from './ports.ts';
@@ -29,12 +35,9 @@ export function serviceProbes(fields: Fields, variables: ReadonlySet<string>): P
 }
 
 /**
- * What App Runner's health check is when `http.healthcheck` leaves it out: a TCP connect when there is none at all.
- * https://docs.aws.amazon.com/apprunner/latest/api/API_HealthCheckConfiguration.html
+ * The defaults are those of a target group, or of App Runner, which connects by TCP when there is no check at all; the
+ * grace period is Copilot's.
  */
-const APP_RUNNER_DEFAULTS = { interval: 5, timeout: 2, unhealthyThreshold: 5 } as const;
-
-/** The defaults are those of a target group, or of App Runner; the grace period is Copilot's. */
 function balancedProbes(
   { type }: Fields,
   http: Http | Record<string, never>,
@@ -50,7 +53,7 @@ function balancedProbes(
     interval = defaults.interval,
     timeout = defaults.timeout,
     unhealthy_threshold = defaults.unhealthyThreshold,
-    grace_period = 60,
+    grace_period = GRACE_PERIOD,
   } = check;
   const at = { port: k8s.IntOrString.fromNumber(port) };
   const scheme = port === 443 ? { scheme: 'HTTPS' } : {};
@@ -111,8 +114,9 @@ function execProbe(
   check: NonNullable<Container['healthcheck']>,
   variables: ReadonlySet<string>,
 ): k8s.Probe | undefined {
-  const { command = ['CMD-SHELL', 'curl -f http://localhost/ || exit 1'], interval = 10, timeout = 5 } = check;
-  const { retries = 2, start_period = 0 } = check;
+  const defaults = CONTAINER_CHECK_DEFAULTS;
+  const { command = defaults.command, interval = defaults.interval, timeout = defaults.timeout } = check;
+  const { retries = defaults.retries, start_period = defaults.start_period } = check;
   const [kind, ...rest] = command;
   if (kind === 'NONE' || kind === undefined) return undefined;
   const line = kind === 'CMD-SHELL' ? ['/bin/sh', '-c', rest.join(' ')] : kind === 'CMD' ? rest : command;

