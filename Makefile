@@ -13,7 +13,7 @@ node_modules/.package-lock.json: package-lock.json
 	@npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
-install: node_modules/.package-lock.json
+install: node_modules/.package-lock.json ## Install the dependencies; the other targets do it when needed
 
 # It runs before anything is installed, on a Node that takes TypeScript; an older one has to install Node 24 first.
 doctor: ## What is missing on this machine, and what to type; FOR=dev, kind or aws for one purpose

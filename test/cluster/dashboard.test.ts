@@ -4,8 +4,8 @@ import { expect } from 'chai';
 import { z } from 'zod';
 import { PANELS } from '../../tools/dashboard/panels.ts';
 import { queryRange } from '../../tools/dashboard/prometheus.ts';
+import { linters } from '../rehearsal/linters.ts';
 import { skipWithout } from '../skip.ts';
-import { linters } from '../tools/aws/linters.ts';
 import { ask, CLUSTER, ended, eventually, kubectl, servicePods, url } from './cluster.ts';
 import { kubeScore } from './kube-score.ts';
 

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
+import { linters } from '../rehearsal/linters.ts';
 import { skipWithout } from '../skip.ts';
-import { linters } from '../tools/aws/linters.ts';
 import { ended, kubectl } from './cluster.ts';
 import { kubeScore } from './kube-score.ts';
 

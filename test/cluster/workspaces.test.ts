@@ -4,8 +4,8 @@ import { join, resolve } from 'node:path';
 import { expect } from 'chai';
 import { synth } from '../../k8s/main.ts';
 import { KUBECONFIG } from '../../local-kind/cluster.ts';
+import { linters } from '../rehearsal/linters.ts';
 import { skipWithout } from '../skip.ts';
-import { linters } from '../tools/aws/linters.ts';
 import { CLUSTER, type Ended, ended, eventually } from './cluster.ts';
 import { kubeScore } from './kube-score.ts';
 

@@ -31,7 +31,7 @@ describe('the commands of the README', function () {
 
   // The rehearsal checks at its end that it ran all of them.
   describe('for AWS', () => {
-    for (const command of commandsTypedBy('test/tools/aws/rehearsal.test.ts')) {
+    for (const command of commandsTypedBy('test/rehearsal/rehearsal.test.ts')) {
       it(`run a program that exists: ${command}`, () => {
         const program = programOf(command);
         expect(program.startsWith('copilot ') || existsSync(program), program).to.equal(true);

@@ -12,7 +12,7 @@ export const TYPED_BY = {
     'Leaving Copilot',
   ],
   'test/cluster/readme.test.ts': ['In a kind cluster'],
-  'test/tools/aws/rehearsal.test.ts': ['On AWS'],
+  'test/rehearsal/rehearsal.test.ts': ['On AWS'],
 } as const;
 
 /** Commands that the test of their section does not run, and what covers them instead. */

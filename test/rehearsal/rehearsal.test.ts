@@ -6,13 +6,13 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { z } from 'zod';
-import * as cloud from '../../../tools/aws/cloud.ts';
-import { readTarget } from '../../../tools/aws/command.ts';
-import { isEmulator } from '../../../tools/aws/endpoint.ts';
-import { Workspace } from '../../../tools/aws/workspace-copy.ts';
-import { output } from '../../../tools/terminal/programs.ts';
-import { commandsTypedBy, programOf } from '../../readme/readme.ts';
-import { skip, skipWithout } from '../../skip.ts';
+import * as cloud from '../../tools/aws/cloud.ts';
+import { readTarget } from '../../tools/aws/command.ts';
+import { isEmulator } from '../../tools/aws/endpoint.ts';
+import { Workspace } from '../../tools/aws/workspace-copy.ts';
+import { output } from '../../tools/terminal/programs.ts';
+import { commandsTypedBy, programOf } from '../readme/readme.ts';
+import { skip, skipWithout } from '../skip.ts';
 import { describeParity, describeTemplates } from './templates.ts';
 
 // The way from nothing to AWS and back, with the real copilot, in the order in which an operator goes it. What stands in
@@ -434,7 +434,7 @@ describe('the rehearsal', function () {
 
   describe('the rehearsal as a whole', () => {
     it('ran every command of the README for AWS', () => {
-      const programs = commandsTypedBy('test/tools/aws/rehearsal.test.ts').map(programOf);
+      const programs = commandsTypedBy('test/rehearsal/rehearsal.test.ts').map(programOf);
       expect(programs).to.not.be.empty;
       expect(programs.filter((program) => !workspace.started.includes(program))).to.deep.equal([]);
     });

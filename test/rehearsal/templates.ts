@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { expect } from 'chai';
 import { z } from 'zod';
-import { skipWithout } from '../../skip.ts';
+import { skipWithout } from '../skip.ts';
 import { type Facts, factsOfManifests, factsOfTemplate, manifestDocuments, templateDocument } from './facts.ts';
 import { linters } from './linters.ts';
 

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { parse } from 'yaml';
-import { skipWithout } from '../../skip.ts';
+import { skipWithout } from '../skip.ts';
 import { linters } from './linters.ts';
 
 const addons = [

@@ -12,17 +12,17 @@ import { DescribeServicesCommand, ECSClient } from '@aws-sdk/client-ecs';
 import { expect } from 'chai';
 import { parseDocument } from 'yaml';
 import { z } from 'zod';
-import { clients, describeStack, handler, readInventory } from '../../../eject/aws.ts';
-import { type Inventory, parseInventory } from '../../../eject/inventory.ts';
-import { mapRelease } from '../../../eject/release.ts';
-import { contextOf } from '../../../eject/steps.ts';
-import { isSame, Template } from '../../../eject/template.ts';
-import { detach, drop, retain } from '../../../eject/transform.ts';
-import { readManifest } from '../../../manifest/manifest.ts';
-import { aws } from '../../../tools/aws/cloud.ts';
-import { isEmulator } from '../../../tools/aws/endpoint.ts';
-import { cleanEnvironment } from '../../../tools/process/clean-environment.ts';
-import { skip, skipWithout } from '../../skip.ts';
+import { clients, describeStack, handler, readInventory } from '../../eject/aws.ts';
+import { type Inventory, parseInventory } from '../../eject/inventory.ts';
+import { mapRelease } from '../../eject/release.ts';
+import { contextOf } from '../../eject/steps.ts';
+import { isSame, Template } from '../../eject/template.ts';
+import { detach, drop, retain } from '../../eject/transform.ts';
+import { readManifest } from '../../manifest/manifest.ts';
+import { aws } from '../../tools/aws/cloud.ts';
+import { isEmulator } from '../../tools/aws/endpoint.ts';
+import { cleanEnvironment } from '../../tools/process/clean-environment.ts';
+import { skip, skipWithout } from '../skip.ts';
 
 // Two services of one environment, deployed by the real copilot, are taken out of it while they are under load. Only an
 // emulator will do: this destroys a load balancer on purpose.
@@ -179,7 +179,7 @@ describe('the way out of Copilot', function () {
   /** Requests without a pause until it is stopped; gives back how many there were, and those that failed. */
   function load(): () => Promise<{ requests: number; failures: string[] }> {
     // A thread of its own: the commands are run synchronously here.
-    const worker = new Worker(new URL('../../eject/load.ts', import.meta.url), { workerData: address });
+    const worker = new Worker(new URL('../eject/load.ts', import.meta.url), { workerData: address });
     return async () => {
       worker.postMessage('stop');
       const [result] = await once(worker, 'message');

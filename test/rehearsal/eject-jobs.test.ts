@@ -7,10 +7,10 @@ import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DeleteStackCommand } from '@aws-sdk/client-cloudformation';
 import { expect } from 'chai';
-import { clients, describeStack, readInventory } from '../../../eject/aws.ts';
-import { isEmulator } from '../../../tools/aws/endpoint.ts';
-import { cleanEnvironment } from '../../../tools/process/clean-environment.ts';
-import { skip, skipWithout } from '../../skip.ts';
+import { clients, describeStack, readInventory } from '../../eject/aws.ts';
+import { isEmulator } from '../../tools/aws/endpoint.ts';
+import { cleanEnvironment } from '../../tools/process/clean-environment.ts';
+import { skip, skipWithout } from '../skip.ts';
 
 // A second workspace of all types: two Load Balanced Web Services, of which one has two rules and the other EFS, a Backend
 // Service, a Worker Service with a queue and an addon that scales by queue delay, and a Scheduled Job.

@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { expect } from 'chai';
-import { killAll, type Service, startServing } from '../../../tools/process/service.ts';
-import { sharedDatabase } from '../../process/shared-database.ts';
+import { killAll, type Service, startServing } from '../../tools/process/service.ts';
+import { sharedDatabase } from './shared-database.ts';
 
 const TOKEN = 'a-token-of-twenty-characters';
 
