@@ -72,29 +72,30 @@ describe('the service in the cluster', function () {
   });
 
   it('survives a release that cannot start: make up rolls it back with the reason', async function () {
-    this.timeout(240_000);
+    this.timeout(300_000);
     const [pods, images] = [await servicePods(), await fields('pods', SERVICE, '.spec.containers[0].image')];
     const limits = await ask('get', 'hpa', 'plusone', '-o', 'jsonpath={.spec.maxReplicas}');
     const before = await restarts();
     const workspace = new Workspace();
     workspace.edit('src/server.ts', (text) => `throw new Error('no way to start');\n${text}`);
     workspace.declare({ 'count.range': '2-5' });
+    // The first attempt builds and loads the image. That may keep the disk of this machine busy for longer than a request
+    // waits, so the traffic begins with the second one.
+    const attempts = [await workspace.run('local-kind/up.ts', [], { CLUSTER })];
     const load = startLoad();
-    let ended: Awaited<ReturnType<Workspace['run']>>;
     try {
-      ended = await workspace.run('local-kind/up.ts', [], { CLUSTER });
+      attempts.push(await workspace.run('local-kind/up.ts', [], { CLUSTER }));
     } finally {
       await load.stop();
       workspace.remove();
     }
-    const { code, output } = ended;
-    expect(code, output).to.equal(1);
-    expect(output).to.contain('no way to start');
-    expect(output).to.contain(`It was rolled back; the previous release (${images[0]}) serves again`);
-    // Building and loading an image keeps the disk busy, and MySQL may be late for that; nothing else may happen.
-    const failures = summaryOf(failuresOf(load).filter(({ status }) => status !== 503));
+    for (const { code, output } of attempts) {
+      expect(code, output).to.equal(1);
+      expect(output).to.contain('no way to start');
+      expect(output).to.contain(`It was rolled back; the previous release (${images[0]}) serves again`);
+    }
     const after = await restarts();
-    expect({ failures, restarts: pods.map((pod) => after[pod]) }).to.deep.equal({
+    expect({ failures: summaryOf(failuresOf(load)), restarts: pods.map((pod) => after[pod]) }).to.deep.equal({
       failures: [],
       restarts: pods.map((pod) => before[pod]),
     });
