@@ -8,6 +8,8 @@ import { cleanEnvironment } from '../tools/process/clean-environment.ts';
 const SURPRISING = {
   YES: '1',
   ENV: 'prod',
+  EJECTED: '1',
+  COPILOT_ENVIRONMENT_NAME: 'elsewhere',
   DATABASE_HOST: 'nowhere',
   TZ: 'Pacific/Kiritimati',
   NODE_OPTIONS: '--zero-fill-buffers',

@@ -20,7 +20,8 @@ async function listen(reply: (seen: Seen) => { status: number; body: object }) {
     const one = { method, url, headers, body: await text(request) };
     seen.push(one);
     const { status, body } = reply(one);
-    response.writeHead(status, { 'content-type': 'application/x-amz-json-1.1' }).end(JSON.stringify(body));
+    response.writeHead(status, { 'content-type': 'application/x-amz-json-1.1' });
+    response.end(JSON.stringify(body));
   });
   await once(server.listen(0, '127.0.0.1'), 'listening');
   const close = () => {
@@ -46,6 +47,8 @@ describe('the function that ships logs', () => {
   /** A fresh function, as after a cold start, with these variables, and what it writes on stdout. */
   async function invoke(variables: Record<string, string>, event: unknown) {
     Object.assign(process.env, variables);
+    // A profile of the shell would have precedence over the credentials of the function.
+    delete process.env.AWS_PROFILE;
     const { handler } = await import(`../../functions/ship.ts?turn=${turn++}`);
     const write = process.stdout.write;
     let output = '';

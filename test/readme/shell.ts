@@ -35,7 +35,7 @@ export class Shell {
     );
     writeFileSync(
       join(this.#folder, '.curlrc'),
-      ['fail', 'silent', 'show-error', 'max-time = 20', ...redirected].join('\n'),
+      ['fail', 'silent', 'show-error', 'max-time = 20', 'noproxy = "localhost"', ...redirected].join('\n'),
     );
     // If this runs under make, its variables would change the behaviour of every make below it.
     const make = { MAKEFLAGS: undefined, MFLAGS: undefined, MAKELEVEL: undefined };

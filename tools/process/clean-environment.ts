@@ -6,16 +6,23 @@ const READ_BY_PROGRAMS = new Set([
   'DOMAIN',
   'DRILL',
   'DURATION',
+  'EJECTED',
   'ENV',
   'FOR',
   'LOAD_BALANCER',
   'LOG_LEVEL',
   'METRICS_PORT',
   'NODE_OPTIONS',
+  'PAGERDUTY_KEY',
+  'PAGER_ENDPOINT',
+  'PINGDOM_TOKEN',
+  'PINGDOM_URL',
   'PORT',
   'PULSE_SECONDS',
+  'QUERY',
   'QUICK',
   'REVISION',
+  'SEARCH',
   'SECRETS_PATH',
   'SINCE',
   'TAG',
@@ -26,7 +33,8 @@ const READ_BY_PROGRAMS = new Set([
   'WRITE_TOKEN',
   'YES',
 ]);
-const PREFIXES = ['DATABASE_', 'OTEL_', 'SHUTDOWN_'];
+/** Manifests refer to those of Copilot. */
+const PREFIXES = ['COPILOT_', 'DATABASE_', 'OTEL_', 'SHUTDOWN_'];
 
 /**
  * Returns a copy of an environment without the variables that this project's programs read, for a child process whose

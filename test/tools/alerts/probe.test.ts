@@ -26,6 +26,10 @@ describe('the checks from outside', () => {
     expect([...saved.keys()]).to.deep.equal([PROBE.user]);
   });
 
+  it('have a user with a name that no person has', () => {
+    expect(PROBE.user).to.match(/^[a-z]{64}$/);
+  });
+
   const asked = [
     ...Object.values(CHECKS).flatMap((check) => ['*/*', 'application/json'].map((accept) => ({ accept, ...check }))),
     { accept: 'text/html', ...CHECKS.page },

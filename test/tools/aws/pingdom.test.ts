@@ -3,6 +3,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { expect } from 'chai';
+import { PROBE } from '../../../tools/alerts/probe.ts';
 import { updatePingdom } from '../../../tools/aws/pingdom.ts';
 
 /** Pingdom's API as far as it is used: checks with ids, and one token that may write. */
@@ -43,7 +44,7 @@ describe('the checks of Pingdom', () => {
     expect([...checks.values()]).to.deep.equal(
       [
         ['page', '/', '/docs'],
-        ['birthday', '/hello/uptime', 'Hello'],
+        ['birthday', `/hello/${PROBE.user}`, 'Hello'],
       ].map(([what, path, contained]) => ({
         name: `plusone-prod-plusone ${what}`,
         host: 'hello.example.com',

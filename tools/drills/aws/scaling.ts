@@ -23,6 +23,7 @@ const SHRINKING_SECONDS = 600;
 /** Clients that delete names which nobody has, each without pause: statements that cannot be shared. */
 class Pressure {
   readonly #agent: Agent;
+  readonly #headers: Readonly<Record<string, string>>;
   #pressing = true;
   readonly #clients: Promise<void>[];
   answered = 0;
@@ -30,6 +31,7 @@ class Pressure {
 
   constructor(fixture: AwsFixture, clients: number) {
     this.#agent = new Agent({ keepAlive: true, proxyEnv: fixture.proxyEnv });
+    this.#headers = fixture.writeToken === undefined ? {} : { authorization: `Bearer ${fixture.writeToken}` };
     const [url = ''] = fixture.urls;
     this.#clients = Array.from({ length: clients }, async () => {
       while (this.#pressing) {
@@ -47,11 +49,15 @@ class Pressure {
   }
 
   #delete(url: string): Promise<number | undefined> {
-    const name = Array.from({ length: 20 }, () => String.fromCharCode(97 + randomInt(26))).join('');
+    const name = Array.from({ length: 64 }, () => String.fromCharCode(97 + randomInt(26))).join('');
     return new Promise((resolve) => {
-      const sent = request(`${url}/hello/${name}`, { method: 'DELETE', agent: this.#agent }, (response) => {
-        response.resume().once('end', () => resolve(response.statusCode));
-      });
+      const sent = request(
+        `${url}/hello/${name}`,
+        { method: 'DELETE', agent: this.#agent, headers: this.#headers },
+        (response) => {
+          response.resume().once('end', () => resolve(response.statusCode));
+        },
+      );
       sent.once('error', () => resolve(undefined)).end();
     });
   }
