@@ -9,7 +9,7 @@ import { Health } from './operations/health.ts';
 import { createLog, type Logger, type LogRequest } from './operations/logging.ts';
 import { createMetrics, createMetricsServer } from './operations/metrics.ts';
 import { startPulse } from './operations/pulse.ts';
-import { exitOnSignals } from './operations/shutdown.ts';
+import { closeServer, exitOnSignals } from './operations/shutdown.ts';
 import { readSecrets, SecretsError } from './secrets.ts';
 import { createServer } from './server.ts';
 import { Unavailable } from './unavailable.ts';
@@ -25,7 +25,6 @@ const USAGE = `usage: node src/main.ts serve|migrate
 const EXIT = { ok: 0, failure: 1, usage: 64, config: 78 } as const;
 const FIRST_RETRY_MILLISECONDS = 100;
 const LONGEST_RETRY_MILLISECONDS = 1_000;
-const SWEEP_MILLISECONDS = 50;
 
 await main(process.argv.slice(2));
 
@@ -106,7 +105,11 @@ async function serve(config: Config, log: Logger, logRequest: LogRequest, exit: 
     config,
     health,
     log,
-    { closeServer, closeDatabase: () => database.close(), flushTraces: async () => await tracing?.flush() },
+    {
+      closeServer: () => closeServer(server, metricsServer),
+      closeDatabase: () => database.close(),
+      flushTraces: async () => await tracing?.flush(),
+    },
     exit,
   );
   await listen(server, 'PORT', config.port);
@@ -116,17 +119,6 @@ async function serve(config: Config, log: Logger, logRequest: LogRequest, exit: 
   if (await waitForSchema(database, health, log)) {
     health.becomeReady();
     log.info('ready');
-  }
-
-  async function closeServer(): Promise<void> {
-    const closed = once(server, 'close');
-    server.close();
-    // A connection that is busy when the server closes becomes idle after its response; Node would keep it open.
-    const sweep = setInterval(() => server.server.closeIdleConnections(), SWEEP_MILLISECONDS);
-    await closed;
-    clearInterval(sweep);
-    metricsServer.close();
-    metricsServer.closeAllConnections();
   }
 }
 

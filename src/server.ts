@@ -1,8 +1,9 @@
 import type { Request, Response, Server } from 'restify';
-import { receive, sendJson } from './http/answers.ts';
+import { sendJson } from './http/answers.ts';
 import { directRoute } from './http/direct.ts';
 import { answerRefused, hostProblem, refuse, urlProblem } from './http/malformed.ts';
 import { respondWithProblem } from './http/problems.ts';
+import { receive } from './http/request-id.ts';
 import { createRestify, getAndHead } from './http/restify.ts';
 import type { Health } from './operations/health.ts';
 import type { Logger, LogRequest } from './operations/logging.ts';

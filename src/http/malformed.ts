@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { headersOfAll, type Received, receive } from './answers.ts';
+import { headersOfAll } from './answers.ts';
 import { decodes, MalformedRequest, pathOf, problemBody, sendProblem } from './problems.ts';
+import { type Received, receive } from './request-id.ts';
 
 declare module 'node:http' {
   interface ServerResponse {

@@ -1,8 +1,8 @@
 import type { Span, SpanContext } from '@opentelemetry/api';
 import { type DestinationStream, destination, type Logger, pino } from 'pino';
 import type { LogLevel } from '../config.ts';
-import type { Received } from '../http/answers.ts';
 import { MalformedRequest } from '../http/problems.ts';
+import type { Received } from '../http/request-id.ts';
 import { Unavailable } from '../unavailable.ts';
 import { PROBES } from './health.ts';
 

@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
-import type { Received } from '../http/answers.ts';
 import type { RecordResponse } from '../http/direct.ts';
 import type { MalformedRequest } from '../http/problems.ts';
+import type { Received } from '../http/request-id.ts';
 import type { LogRequest } from './logging.ts';
 import type { Metrics } from './metrics.ts';
 import type { Tracing } from './tracing.ts';

@@ -1,4 +1,7 @@
+import { once } from 'node:events';
+import type { Server as HttpServer } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Server } from 'restify';
 import type { Config } from '../config.ts';
 import type { Health } from './health.ts';
 import type { Logger } from './logging.ts';
@@ -13,6 +16,7 @@ export interface Stoppable {
   flushTraces(): Promise<void>;
 }
 
+const SWEEP_MILLISECONDS = 50;
 const SIGNAL_NUMBERS = { SIGTERM: 15, SIGINT: 2 } as const;
 
 /**
@@ -65,4 +69,16 @@ async function stop(
   if (inTime) log.info('stopped');
   else log.error('grace period ended; requests aborted');
   return inTime;
+}
+
+/** Accepts no more connections; resolves when the open requests are answered and the port of the metrics is closed. */
+export async function closeServer(server: Server, metricsServer: HttpServer): Promise<void> {
+  const closed = once(server, 'close');
+  server.close();
+  // A connection that is busy when the server closes becomes idle after its response; Node would keep it open.
+  const sweep = setInterval(() => server.server.closeIdleConnections(), SWEEP_MILLISECONDS);
+  await closed;
+  clearInterval(sweep);
+  metricsServer.close();
+  metricsServer.closeAllConnections();
 }
