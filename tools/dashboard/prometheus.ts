@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { startCleanupWatchdog } from '../process/cleanup-watchdog.ts';
 import { freePort } from '../process/free-port.ts';
+import { agreesToInstall } from '../terminal/install.ts';
 import { output, run } from '../terminal/programs.ts';
 import { step } from '../terminal/progress.ts';
 import { Refusal } from '../terminal/refusal.ts';
@@ -58,10 +59,14 @@ export async function installedPrometheus(): Promise<string | undefined> {
 export async function prometheusProgram(): Promise<string> {
   const installed = await installedPrometheus();
   if (installed !== undefined) return installed;
+  const download = ['go', 'mod', 'download', '-json', `${MODULE.path}@${MODULE.version}`] as const;
   try {
+    if (!(await agreesToInstall('This machine has no Prometheus; Go can build one into .local/.', [download])))
+      throw new Refusal('nothing was installed; INSTALL=1 agrees');
     return await step('Prometheus', async (tell) => {
       // In its own folder and not with `go install`, which refuses a module with a `replace` in its go.mod.
-      const module = await output('go', ['mod', 'download', '-json', `${MODULE.path}@${MODULE.version}`]);
+      const [go, ...args] = download;
+      const module = await output(go, args);
       const { Dir: folder } = z.object({ Dir: z.string() }).parse(JSON.parse(module));
       mkdirSync('.local', { recursive: true });
       // Its many ways to find targets are most of it, and a list of addresses is all that is needed.
@@ -73,7 +78,7 @@ export async function prometheusProgram(): Promise<string> {
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new Refusal(
-      `there is no prometheus on this machine, and Go cannot build one: ${reason}\n` +
+      `there is no prometheus on this machine, and none was built: ${reason}\n` +
         '  Debian, Ubuntu  sudo apt-get install prometheus\n' +
         '  macOS           brew install prometheus\n' +
         '  elsewhere       https://prometheus.io/download/, or Go from https://go.dev/dl/',

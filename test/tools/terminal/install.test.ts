@@ -1,7 +1,13 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect } from 'chai';
-import { findProgram } from '../../../tools/process/server-program.ts';
+import { installedPrometheus, prometheusProgram } from '../../../tools/dashboard/prometheus.ts';
+import { requireWrk } from '../../../tools/load/wrk.ts';
+import { programFromPyPI } from '../../../tools/process/pypi.ts';
+import { findProgram, installServer } from '../../../tools/process/server-program.ts';
 import { agreesToInstall } from '../../../tools/terminal/install.ts';
 import { skip, skipWithout } from '../../skip.ts';
 
@@ -32,6 +38,48 @@ describe('installing packages', () => {
       if (INSTALL !== undefined) process.env.INSTALL = INSTALL;
       if (CI !== undefined) process.env.CI = CI;
       expect(await agreesToInstall('A program is missing.', [['true']])).to.equal(agrees);
+    });
+  }
+});
+
+describe('without consent', () => {
+  const before = { ...process.env };
+  const { isTTY } = process.stdin;
+  let folder: string;
+
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'plusone-install-'));
+    for (const name of ['apt-get', 'brew', 'sudo', 'python3', 'go', 'wrk']) {
+      const exits = name === 'wrk' ? 127 : 0;
+      writeFileSync(join(folder, name), `#!/bin/sh\necho ${name} "$@" >> ${folder}/calls\nexit ${exits}\n`);
+      chmodSync(join(folder, name), 0o755);
+    }
+    Object.assign(process.env, { PATH: `${folder}:/bin:/usr/bin`, XDG_CACHE_HOME: folder });
+    delete process.env.CI;
+    delete process.env.INSTALL;
+    process.stdin.isTTY = false;
+  });
+  afterEach(() => {
+    process.stdin.isTTY = isTTY;
+    for (const name of ['PATH', 'XDG_CACHE_HOME', 'CI', 'INSTALL'] as const) {
+      if (before[name] === undefined) delete process.env[name];
+      else process.env[name] = before[name];
+    }
+    rmSync(folder, { recursive: true });
+  });
+
+  for (const [what, install] of [
+    ['the database server', installServer],
+    ['wrk', requireWrk],
+    ['a program of PyPI', () => programFromPyPI('nothing==1', 'nothing')],
+    ['Prometheus', prometheusProgram],
+  ] as const) {
+    it(`${what} is not installed`, async function () {
+      if (what === 'Prometheus' && (await installedPrometheus()) !== undefined) skip(this, 'Prometheus is installed');
+      const refusal: unknown = await install().catch((error: unknown) => error);
+      expect(refusal).to.be.instanceOf(Error);
+      const calls = existsSync(join(folder, 'calls')) ? readFileSync(join(folder, 'calls'), 'utf8') : '';
+      expect(calls).not.to.match(/install|venv|download|update/);
     });
   }
 });
