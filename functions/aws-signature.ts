@@ -1,5 +1,5 @@
 import { AwsV4Signer } from 'aws4fetch';
-import type { IntakeRequest } from './intakes.ts';
+import type { DestinationRequest } from './destinations.ts';
 
 /** AWS credentials, as in the environment of a Lambda function. */
 export interface Credentials {
@@ -20,7 +20,11 @@ export function credentialsIn(environment: Readonly<Record<string, string | unde
 }
 
 /** The request with the headers of AWS Signature Version 4, which the domain's access policy requires. */
-export async function signed(request: IntakeRequest, credentials: Credentials, region: string): Promise<IntakeRequest> {
+export async function signed(
+  request: DestinationRequest,
+  credentials: Credentials,
+  region: string,
+): Promise<DestinationRequest> {
   const signer = new AwsV4Signer({
     ...request,
     headers: { ...request.headers },

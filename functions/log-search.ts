@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import type { Answer, IntakeRequest } from './intakes.ts';
+import type { Answer, DestinationRequest } from './destinations.ts';
 
 /** The event of `make search`: only the function can reach the domain, which is in the VPC. */
 export const searchEvent = z.object({
@@ -26,7 +26,7 @@ const result = z.object({
 });
 
 /** The request for a search in the logs `name`; https://docs.opensearch.org/latest/query-dsl/full-text/query-string/ */
-export function searchRequest(endpoint: string, name: string, { query, minutes, size }: LogSearch): IntakeRequest {
+export function searchRequest(endpoint: string, name: string, { query, minutes, size }: LogSearch): DestinationRequest {
   const time = { range: { '@timestamp': { gte: `now-${minutes}m` } } };
   return {
     method: 'POST',

@@ -6,10 +6,10 @@
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import * as z from 'zod';
-import { openSearch } from './intakes.ts';
+import { ship, type World } from './delivery.ts';
+import { openSearch } from './destinations.ts';
 import type { LogEvent } from './log-events.ts';
 import { preparations } from './search-index.ts';
-import { ship, type World } from './shipping.ts';
 
 /** How often new containers are looked for, and how long lines are collected before they are stored. */
 const INTERVAL_MILLISECONDS = 1_000;
@@ -101,16 +101,16 @@ const world: World = {
 
 async function main(settings: Variables): Promise<never> {
   const { LOGS_ENDPOINT: endpoint, LOGS_NAME: name } = settings;
-  const intake = openSearch(endpoint, name);
+  const destination = openSearch(endpoint, name);
   const held: LogEvent[] = [];
   const followed = new Set<string>();
   await prepare(settings);
   void follow();
   for (;;) {
-    const events = held.splice(0, intake.limits.events);
-    if (events.length < intake.limits.events) await sleep(INTERVAL_MILLISECONDS);
+    const events = held.splice(0, destination.limits.events);
+    if (events.length < destination.limits.events) await sleep(INTERVAL_MILLISECONDS);
     if (events.length === 0) continue;
-    const { stored, again, plain, failed, retries } = await ship(events, intake, world);
+    const { stored, again, plain, failed, retries } = await ship(events, destination, world);
     const reasons = [...new Set(failed.map(({ reason }) => reason))].slice(0, 5);
     const counts = { stored: stored - again, plain, failed: failed.length, retries };
     say(failed.length === 0 ? 'info' : 'error', 'log events shipped', {

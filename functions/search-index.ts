@@ -1,11 +1,11 @@
-import type { IntakeRequest } from './intakes.ts';
+import type { DestinationRequest } from './destinations.ts';
 
 /**
  * The index template and the retention policy of OpenSearch, created before the first event. Both requests are idempotent.
  * Fields that are not listed are stored and shown, but cannot be searched: so log lines cannot add fields to the index, nor
  * disagree on the type of one.
  */
-export function preparations(endpoint: string, name: string, retentionDays: number): IntakeRequest[] {
+export function preparations(endpoint: string, name: string, retentionDays: number): DestinationRequest[] {
   return [
     put(endpoint, `/_index_template/logs-${name}`, {
       index_patterns: [`logs-${name}-*`],
@@ -63,7 +63,7 @@ export const PROPERTIES = {
   shipping: { type: 'text' },
 } as const;
 
-function put(endpoint: string, path: string, body: object): IntakeRequest {
+function put(endpoint: string, path: string, body: object): DestinationRequest {
   return {
     method: 'PUT',
     url: new URL(path, endpoint).href,

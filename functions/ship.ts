@@ -2,11 +2,18 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { GetParameterCommand, SSMClient } from '@aws-sdk/client-ssm';
 import * as z from 'zod';
 import { credentialsIn, signed } from './aws-signature.ts';
-import { type Answer, datadog, type Intake, type IntakeRequest, newRelic, openSearch } from './intakes.ts';
+import { type Outcome, ship, type World } from './delivery.ts';
+import {
+  type Answer,
+  type Destination,
+  type DestinationRequest,
+  datadog,
+  newRelic,
+  openSearch,
+} from './destinations.ts';
 import { readLogEvents } from './log-events.ts';
 import { type Found, type LogSearch, readFound, searchEvent, searchRequest } from './log-search.ts';
 import { preparations } from './search-index.ts';
-import { type Outcome, ship, type World } from './shipping.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -41,11 +48,11 @@ const variables = z.object({
 const REQUEST_MILLISECONDS = 10_000;
 const RESERVE_MILLISECONDS = 3_000;
 
-let intake: Promise<Intake> | undefined;
+let destination: Promise<Destination> | undefined;
 
 /**
  * The Lambda function: stores the log events of a CloudWatch Logs subscription, or of the dead-letter queue, in the
- * intake that LOGS_TO names. Logs one line of JSON per invocation, with its metrics (CloudWatch's embedded metric format).
+ * destination that LOGS_TO names. Logs one line of JSON per invocation, with its metrics (CloudWatch's embedded metric format).
  * An event with `search` searches lines instead: only this function can reach the domain, which is in the VPC.
  * @throws {ShippingFailed} if an event was not stored, so that Lambda retries
  * @throws {UnreadableEvent} if the event contains no log events
@@ -60,19 +67,19 @@ export async function handler(
   if (asked.success) return await search(asked.data.search, world);
   const events = readLogEvents(event);
   if (events.length === 0) return undefined;
-  intake ??= createIntake(process.env, world);
+  destination ??= createDestination(process.env, world);
   let outcome: Outcome;
   try {
-    outcome = await ship(events, await intake, world);
+    outcome = await ship(events, await destination, world);
   } catch (error) {
-    intake = undefined;
+    destination = undefined;
     throw error;
   }
   report(process.env.LOGS_NAME ?? '', outcome);
   const [first] = outcome.failed;
   if (first === undefined) return undefined;
   // Read the key and create the index template again: either may be the cause.
-  intake = undefined;
+  destination = undefined;
   throw new ShippingFailed(`${outcome.failed.length} of ${events.length} log events are not stored: ${first.reason}`);
 }
 
@@ -83,7 +90,7 @@ async function search(asked: LogSearch, world: World): Promise<Found> {
   return readFound(await world.send(searchRequest(endpoint, name, asked)));
 }
 
-async function createIntake(environment: Environment, world: World): Promise<Intake> {
+async function createDestination(environment: Environment, world: World): Promise<Destination> {
   const { success, data, error } = variables.safeParse(environment);
   if (!success) {
     throw new ShipSettingsError(error.issues.map(({ path, message }) => `${path.join('.')} ${message}`).join('\n'));
@@ -103,7 +110,7 @@ async function createIntake(environment: Environment, world: World): Promise<Int
 }
 
 /** Logs are stored without them too, so a failure is only logged. */
-async function prepare(requests: readonly IntakeRequest[], world: World): Promise<void> {
+async function prepare(requests: readonly DestinationRequest[], world: World): Promise<void> {
   for (const request of requests) {
     const { pathname } = new URL(request.url);
     try {

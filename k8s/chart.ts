@@ -6,6 +6,9 @@ import { objectName, secretName } from '../manifest/names.ts';
 import { cronJobSchedule } from '../manifest/schedule.ts';
 import { type Adapted, adaptedOf } from './adapted.ts';
 import { dottedAlias } from './cluster-names.ts';
+import { addExternalSecret } from './external-secrets.ts';
+import { builtImages } from './images.ts';
+import { type Inputs, inputs } from './inputs.ts';
 import {
   declaredPod,
   declaredUser,
@@ -14,10 +17,7 @@ import {
   presentImage,
   spreadPods,
   standsForLoadBalancer,
-} from './exceptions.ts';
-import { addExternalSecret } from './external-secrets.ts';
-import { builtImages } from './images.ts';
-import { type Inputs, inputs } from './inputs.ts';
+} from './linter-exceptions.ts';
 import { addedPorts, allPorts } from './overrides.ts';
 import { type Pod, podOf } from './pod.ts';
 import { listenerPorts, portName, type ServicePort, servicePorts } from './ports.ts';

@@ -1,11 +1,11 @@
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { type AddonOutput, readAddons } from '../manifest/addons.ts';
+import { readOverrides } from '../manifest/cfn-patches.ts';
 import { DocumentError, located } from '../manifest/document.ts';
 import { readEnvironmentFile } from '../manifest/environment-file.ts';
 import { type Manifest, readManifest } from '../manifest/manifest.ts';
 import { objectName } from '../manifest/names.ts';
-import { readOverrides } from '../manifest/overrides.ts';
 import { displayed, MissingInput, readText, type Workspace } from '../manifest/workspace.ts';
 import { dottedAlias } from './cluster-names.ts';
 import { containersOf } from './containers.ts';

@@ -1,11 +1,11 @@
 import type { Chart } from 'cdk8s';
 import { k8s, Role, ServiceAccount } from 'cdk8s-plus-27';
+import type { ScheduledAction } from '../manifest/cfn-patches.ts';
 import { COOLDOWN } from '../manifest/defaults.ts';
 import type { Fields } from '../manifest/fields.ts';
 import { objectName } from '../manifest/names.ts';
-import type { ScheduledAction } from '../manifest/overrides.ts';
 import { cronJobSchedule } from '../manifest/schedule.ts';
-import { exceptions, presentImage } from './exceptions.ts';
+import { exceptions, presentImage } from './linter-exceptions.ts';
 import { sizeOf } from './resources.ts';
 
 export interface Scaling {

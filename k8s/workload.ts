@@ -1,6 +1,6 @@
 import type { AddonOutput } from '../manifest/addons.ts';
+import type { Overrides } from '../manifest/cfn-patches.ts';
 import type { Manifest } from '../manifest/manifest.ts';
-import type { Overrides } from '../manifest/overrides.ts';
 
 /** https://kubernetes.io/docs/concepts/security/pod-security-standards/ */
 export const securityLevels = ['restricted', 'baseline', 'privileged'] as const;

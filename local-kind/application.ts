@@ -39,6 +39,7 @@ import { databaseObjects } from './databases.ts';
 import { EMULATOR_IMAGE, emulatorObjects, emulatorVariables, resolveBuckets, Stacks } from './emulator.ts';
 import { type Events, eventsOf } from './events.ts';
 import { makeImage, type WantedImage, wantedImages } from './images.ts';
+import { likelyCause } from './likely-cause.ts';
 import {
   allContainers,
   type KubernetesObject,
@@ -49,10 +50,9 @@ import {
   withImage,
 } from './objects.ts';
 import { portForward } from './port-forward.ts';
-import { rolledOut } from './rollout.ts';
 import { ROUTER_IMAGE, routerObjects } from './router.ts';
 import { readSecretFile, SECRET_FILE } from './secret-file.ts';
-import { likelyCause } from './trouble.ts';
+import { rolledOut } from './wait-for-rollout.ts';
 
 /** Where the router, the emulator and the databases run. */
 export const AWS_NAMESPACE = 'local-aws';

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { type Cluster, keepImages } from './cluster.ts';
 import { allContainers, type KubernetesObject, kubernetesObject, list } from './objects.ts';
-import { rolledOut } from './rollout.ts';
+import { rolledOut } from './wait-for-rollout.ts';
 
 const NAMESPACE = 'plusone';
 const SERVICE = 'plusone';

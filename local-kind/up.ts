@@ -14,8 +14,8 @@ import { requireTools } from '../tools/terminal/requirements.ts';
 import { type Cluster, ensureCluster, type Image, loadImage, loadImages, presentImages } from './cluster.ts';
 import { allContainers, type KubernetesObject, list, parseObjects, withImage, withSecret } from './objects.ts';
 import { release } from './release.ts';
-import { rolledOut } from './rollout.ts';
 import { readSecretValues, type SecretVariable } from './secrets.ts';
+import { rolledOut } from './wait-for-rollout.ts';
 
 const NAMESPACE = 'plusone';
 const SERVICE = 'plusone';

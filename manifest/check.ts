@@ -1,9 +1,9 @@
 /** What is wrong in a workspace, or is about to be, without deploying it. */
 import { existsSync, globSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { readOverrides } from './cfn-patches.ts';
 import { type Diagnostic, DocumentError, type Node, parseAny, Scalar, Sequence, YamlMapping } from './document.ts';
 import { readManifest } from './manifest.ts';
-import { readOverrides } from './overrides.ts';
 import { runtimeProblem } from './runtimes.ts';
 import { readText, type Workspace } from './workspace.ts';
 

@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { violations } from './cross-field-rules.ts';
 import { decode, describe } from './decode.ts';
 import {
   type Diagnostic,
@@ -19,7 +20,6 @@ import { everyField, type Fields, schemaOf, type WorkloadType, workloadTypes } f
 import { interpolate } from './interpolation.ts';
 import { type NotCarried, nearestField, notCarried } from './mapping.ts';
 import { objectName } from './names.ts';
-import { violations } from './rules.ts';
 import { readTaskChanges, segmentsOf, type TaskOverrides } from './task-overrides.ts';
 
 /** A manifest as one environment sees it. */

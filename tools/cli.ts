@@ -78,7 +78,7 @@ export async function main(args: readonly string[]): Promise<number> {
     if (code === undefined || !(error instanceof Error)) throw error;
     const more = code === exitCodes.usage ? `\n\nUsage: plusone ${command.name} --help explains it` : '';
     // It loads more than most commands need.
-    const { likelyCause } = await import('../local-kind/trouble.ts');
+    const { likelyCause } = await import('../local-kind/likely-cause.ts');
     const cause = error instanceof Failed ? likelyCause(error.message) : undefined;
     console.error(`${error.message}${cause === undefined ? '' : `\nlikely cause: ${cause}`}${more}`);
     return code;

@@ -1,11 +1,11 @@
 import { execFileSync } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
-import { openSearch } from '../../functions/intakes.ts';
+import { ship } from '../../functions/delivery.ts';
+import { openSearch } from '../../functions/destinations.ts';
 import { readLogEvents } from '../../functions/log-events.ts';
 import { readFound, searchRequest } from '../../functions/log-search.ts';
 import { preparations } from '../../functions/search-index.ts';
-import { ship } from '../../functions/shipping.ts';
 import { SEARCHES } from '../../tools/dashboard/searches.ts';
 import { freePort } from '../../tools/process/free-port.ts';
 import { delivery, requestLine } from '../functions/log-delivery.ts';

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { stackPolicy } from '../../eject/apply.ts';
-import { fileJournal } from '../../eject/main.ts';
+import { fileJournal } from '../../eject/commands.ts';
 import { nothing } from '../../eject/steps.ts';
 
 describe('the journal', () => {

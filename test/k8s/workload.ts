@@ -2,9 +2,9 @@ import { Testing } from 'cdk8s';
 import type { k8s } from 'cdk8s-plus-27';
 import { synthesize } from '../../k8s/chart.ts';
 import type { Workload } from '../../k8s/workload.ts';
+import type { Overrides } from '../../manifest/cfn-patches.ts';
 import { located } from '../../manifest/document.ts';
 import { type Manifest, readManifest } from '../../manifest/manifest.ts';
-import type { Overrides } from '../../manifest/overrides.ts';
 import { type ContainerOverride, readTaskChanges } from '../../manifest/task-overrides.ts';
 
 const noTaskOverrides = readTaskChanges([]);

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
+import { type Overrides, readOverrides } from '../../manifest/cfn-patches.ts';
 import { STOP_TIMEOUT, TARGET_GROUP_DEFAULTS, TASK_DEFAULTS } from '../../manifest/defaults.ts';
 import { readManifest } from '../../manifest/manifest.ts';
-import { type Overrides, readOverrides } from '../../manifest/overrides.ts';
 import { VARIABLES } from '../../src/config.ts';
 import { Refusal } from '../terminal/refusal.ts';
 import type { Target } from './command.ts';

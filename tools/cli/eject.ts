@@ -70,7 +70,7 @@ const plan = command({
   examples: [['plusone eject plan -e test', 'writes ejected/test/REPORT.md']],
   run: async (values) => {
     const options = optionsOf(values);
-    const { plan } = await import('../../eject/main.ts');
+    const { plan } = await import('../../eject/commands.ts');
     return await ended(plan(options));
   },
 });
@@ -91,7 +91,7 @@ const write = command({
   run: async (values) => {
     const options = optionsOf(values);
     const format = oneOf('--to', values.to ?? 'cloudformation', formats);
-    const { write } = await import('../../eject/main.ts');
+    const { write } = await import('../../eject/commands.ts');
     return await ended((async () => write(options, format))());
   },
 });
@@ -106,7 +106,7 @@ const check = command({
   run: async (values, [step = '']) => {
     const options = { ...optionsOf(values), service: values.service, yes: false };
     const name = oneOf('STEP', step, stepNames);
-    const { runStep } = await import('../../eject/main.ts');
+    const { runStep } = await import('../../eject/commands.ts');
     return await ended(runStep('check', name, options));
   },
 });
@@ -122,7 +122,7 @@ function changing(word: 'apply' | 'undo', summary: string): Command {
     run: async (values, [step = '']) => {
       const options = { ...optionsOf(values), service: values.service, yes: values.yes ?? false };
       const name = oneOf('STEP', step, stepNames);
-      const { runStep } = await import('../../eject/main.ts');
+      const { runStep } = await import('../../eject/commands.ts');
       return await ended(runStep(word, name, options));
     },
   });
@@ -144,7 +144,7 @@ const deploy = command({
   run: async (values) => {
     const { tag, image } = values;
     const options = { ...optionsOf(values), service: required('service', values.service), tag, image };
-    const { release } = await import('../../eject/main.ts');
+    const { release } = await import('../../eject/commands.ts');
     return await ended(release({ ...options, yes: values.yes ?? false }));
   },
 });
@@ -155,7 +155,7 @@ const status = command({
   options: { ...common, service },
   run: async (values) => {
     const options = { ...optionsOf(values), service: required('service', values.service) };
-    const { status } = await import('../../eject/running.ts');
+    const { status } = await import('../../eject/running-tasks.ts');
     return await ended(status(options));
   },
 });
@@ -171,7 +171,7 @@ const logs = command({
   },
   run: async (values) => {
     const options = { ...optionsOf(values), service: required('service', values.service) };
-    const { logs } = await import('../../eject/running.ts');
+    const { logs } = await import('../../eject/running-tasks.ts');
     return await ended(logs(options, values.since ?? '10m', values.follow ?? false));
   },
 });
@@ -188,7 +188,7 @@ const exec = command({
   },
   run: async (values) => {
     const options = { ...optionsOf(values), service: required('service', values.service) };
-    const { exec } = await import('../../eject/running.ts');
+    const { exec } = await import('../../eject/running-tasks.ts');
     return await ended(exec(options, values.container ?? options.service, values.command ?? '/bin/sh'));
   },
 });

@@ -5,11 +5,11 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Answer, IntakeRequest } from '../../functions/intakes.ts';
+import type { Answer, DestinationRequest } from '../../functions/destinations.ts';
 import { type Found, readFound, searchRequest } from '../../functions/log-search.ts';
 import { type Cluster, ensureCluster, loadImages, presentImages } from '../../local-kind/cluster.ts';
 import { portForward } from '../../local-kind/port-forward.ts';
-import { rolledOut } from '../../local-kind/rollout.ts';
+import { rolledOut } from '../../local-kind/wait-for-rollout.ts';
 import { makeTarget } from '../terminal/make-target.ts';
 import { Failed } from '../terminal/programs.ts';
 import { remark, say, step } from '../terminal/progress.ts';
@@ -22,7 +22,7 @@ const NAMESPACE = 'monitoring';
 const MANIFESTS = ['namespace', 'logs'].map((name) => `tools/dashboard/kubernetes/${name}.yaml`);
 /** Of the indices: LOGS_NAME in logs.yaml. */
 const LOGS = 'plusone-local';
-const SOURCES = ['pod-logs', 'intakes', 'log-events', 'search-index', 'shipping'].map((name) => `${name}.ts`);
+const SOURCES = ['pod-logs', 'destinations', 'log-events', 'search-index', 'delivery'].map((name) => `${name}.ts`);
 const FIRST_LINES_SECONDS = 60;
 
 async function logsSearch(): Promise<void> {
@@ -84,7 +84,7 @@ async function install(cluster: Cluster): Promise<void> {
 
 /** Searches what is stored by now; after an installation, once the first lines are. */
 async function search(url: string, { query, minutes }: { query: string; minutes: number }): Promise<Found> {
-  const send = async ({ method, url, headers, body }: IntakeRequest): Promise<Answer> => {
+  const send = async ({ method, url, headers, body }: DestinationRequest): Promise<Answer> => {
     const response = await fetch(url, { method, headers, body, signal: AbortSignal.timeout(20_000) });
     return { status: response.status, body: await response.text() };
   };

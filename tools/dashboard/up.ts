@@ -7,7 +7,7 @@ import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Cluster, ensureCluster, loadImages, presentImages } from '../../local-kind/cluster.ts';
 import { allContainers, parseObjects } from '../../local-kind/objects.ts';
-import { rolledOut } from '../../local-kind/rollout.ts';
+import { rolledOut } from '../../local-kind/wait-for-rollout.ts';
 import { PROBE, putProbe } from '../alerts/probe.ts';
 import { freePort, isFree } from '../process/free-port.ts';
 import { makeTarget } from '../terminal/make-target.ts';

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { parseDocument } from 'yaml';
-import { type Overrides, readOverrides } from '../../../manifest/overrides.ts';
+import { type Overrides, readOverrides } from '../../../manifest/cfn-patches.ts';
 import { readTaskChanges } from '../../../manifest/task-overrides.ts';
 import { broken } from '../../../tools/aws/limits.ts';
 

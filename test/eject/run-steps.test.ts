@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import type { Journal, Session } from '../../eject/apply.ts';
-import { applyStep, checkStep, undoStep } from '../../eject/run.ts';
+import { applyStep, checkStep, undoStep } from '../../eject/run-steps.ts';
 import { type Change, changes, type StepName } from '../../eject/steps.ts';
 import { FakeCloudFormation } from './cloudformation.ts';
 import { inventory } from './stacks.ts';

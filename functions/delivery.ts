@@ -1,10 +1,10 @@
-import type { Answer, Form, Intake, IntakeRequest, Verdict } from './intakes.ts';
+import type { Answer, Destination, DestinationRequest, Form, Verdict } from './destinations.ts';
 import type { LogEvent } from './log-events.ts';
 
 /** The side effects of shipping. */
 export interface World {
   /** Sends a request. Rejects if there is no response, because of a refused connection or a timeout. */
-  send(request: IntakeRequest): Promise<Answer>;
+  send(request: DestinationRequest): Promise<Answer>;
   /** The remaining time, in milliseconds. */
   remaining(): number;
   sleep(milliseconds: number): Promise<void>;
@@ -12,7 +12,7 @@ export interface World {
 
 /** The result of shipping, with the reasons for events that were not stored. */
 export interface Outcome {
-  /** The number of events that the intake has stored. */
+  /** The number of events that the destination has stored. */
   readonly stored: number;
   /** How many of them had already been stored. */
   readonly again: number;
@@ -36,10 +36,10 @@ interface Pending {
 }
 
 /**
- * Sends events to an intake until it has stored or rejected them, or the time is over. Only events that failed are sent
+ * Sends events to a destination until it has stored or rejected them, or the time is over. Only events that failed are sent
  * again. A rejected request is halved until the rejected event is alone; that one is sent as plain text. Never throws.
  */
-export async function ship(events: readonly LogEvent[], intake: Intake, world: World): Promise<Outcome> {
+export async function ship(events: readonly LogEvent[], destination: Destination, world: World): Promise<Outcome> {
   const failed: { id: string; reason: string }[] = [];
   let stored = 0;
   let again = 0;
@@ -48,7 +48,7 @@ export async function ship(events: readonly LogEvent[], intake: Intake, world: W
   let pause = FIRST_PAUSE_MILLISECONDS;
   let batches = split(
     events.map((event) => pendingIn({ kind: 'whole' }, event)),
-    intake,
+    destination,
   );
 
   while (batches.length > 0) {
@@ -65,7 +65,7 @@ export async function ship(events: readonly LogEvent[], intake: Intake, world: W
         fail(batch, lastReason || 'there was no time left');
         continue;
       }
-      const judgement = await attempt(batch, intake, world);
+      const judgement = await attempt(batch, destination, world);
       if (!Array.isArray(judgement) && judgement.kind === 'rejected' && batch.length > 1) {
         const half = Math.ceil(batch.length / 2);
         next.push(batch.slice(0, half), batch.slice(half));
@@ -102,7 +102,7 @@ export async function ship(events: readonly LogEvent[], intake: Intake, world: W
         retries += 1;
         await world.sleep(pause);
         pause = Math.min(2 * pause, LONGEST_PAUSE_MILLISECONDS);
-        next.push(...split(later, intake));
+        next.push(...split(later, destination));
       }
     }
     batches = next;
@@ -110,7 +110,7 @@ export async function ship(events: readonly LogEvent[], intake: Intake, world: W
   return { stored, again, plain, failed, retries };
 
   function pendingIn(form: Form, event: LogEvent): Pending {
-    return { event, form, entry: intake.entry(event, form) };
+    return { event, form, entry: destination.entry(event, form) };
   }
 
   function fail(batch: readonly Pending[], reason: string): void {
@@ -120,25 +120,29 @@ export async function ship(events: readonly LogEvent[], intake: Intake, world: W
 
 const NO_VERDICT: Verdict = { kind: 'retry', reason: 'the answer has no result for this event' };
 
-async function attempt(batch: readonly Pending[], intake: Intake, world: World): Promise<Verdict | Verdict[]> {
-  const request = intake.request(batch.map(({ entry }) => entry));
+async function attempt(
+  batch: readonly Pending[],
+  destination: Destination,
+  world: World,
+): Promise<Verdict | Verdict[]> {
+  const request = destination.request(batch.map(({ entry }) => entry));
   let answer: Answer;
   try {
     answer = await world.send(request);
   } catch (error) {
-    return { kind: 'retry', reason: `${intake.name} did not answer: ${describe(error)}` };
+    return { kind: 'retry', reason: `${destination.name} did not answer: ${describe(error)}` };
   }
-  return intake.judge(answer, batch.length);
+  return destination.judge(answer, batch.length);
 }
 
-/** Batches within the limits of the intake. An event above the limit is a batch of its own. */
-function split(pending: readonly Pending[], intake: Intake): Pending[][] {
+/** Batches within the limits of the destination. An event above the limit is a batch of its own. */
+function split(pending: readonly Pending[], destination: Destination): Pending[][] {
   const batches: Pending[][] = [];
   let batch: Pending[] = [];
   let bytes = 0;
   for (const one of pending) {
     const size = Buffer.byteLength(one.entry);
-    if (batch.length === intake.limits.events || (batch.length > 0 && bytes + size > intake.limits.bytes)) {
+    if (batch.length === destination.limits.events || (batch.length > 0 && bytes + size > destination.limits.bytes)) {
       batches.push(batch);
       batch = [];
       bytes = 0;

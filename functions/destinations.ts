@@ -2,15 +2,15 @@ import { gzipSync } from 'node:zlib';
 import * as z from 'zod';
 import { fieldsOf, type LogEvent, parseJson } from './log-events.ts';
 
-/** An unsigned HTTP request to a log intake. */
-export interface IntakeRequest {
+/** An unsigned HTTP request to a log destination. */
+export interface DestinationRequest {
   readonly method: 'POST' | 'PUT';
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string | Uint8Array<ArrayBuffer>;
 }
 
-/** The response of an intake. */
+/** The response of a destination. */
 export interface Answer {
   readonly status: number;
   readonly body: string;
@@ -18,25 +18,25 @@ export interface Answer {
 
 /**
  * The result for an event.
- * - stored: the intake has stored it; `again` if an earlier delivery had already stored it
+ * - stored: the destination has stored it; `again` if an earlier delivery had already stored it
  * - retry: the same request may succeed later
- * - rejected: the intake will never accept this event in this form
- * - stop: the intake accepts no event until an operator changes something
+ * - rejected: the destination will never accept this event in this form
+ * - stop: the destination accepts no event until an operator changes something
  */
 export type Verdict =
   | { readonly kind: 'stored'; readonly again: boolean }
   | { readonly kind: 'retry' | 'rejected' | 'stop'; readonly reason: string };
 
-/** How an event is sent: whole, or as shortened plain text if the intake rejected it whole. */
+/** How an event is sent: whole, or as shortened plain text if the destination rejected it whole. */
 export type Form = { readonly kind: 'whole' } | { readonly kind: 'plain'; readonly reason: string };
 
 /** A destination of logs. All methods are pure. The result of `request` may contain a key, so it must never be logged. */
-export interface Intake {
+export interface Destination {
   readonly name: string;
   /** The maximum size of a request: events, and bytes of entries. */
   readonly limits: { readonly events: number; readonly bytes: number };
   entry(event: LogEvent, form: Form): string;
-  request(entries: readonly string[]): IntakeRequest;
+  request(entries: readonly string[]): DestinationRequest;
   /** One verdict for each of the `count` events of a request, in order, or one for the whole request. */
   judge(answer: Answer, count: number): Verdict | Verdict[];
 }
@@ -51,7 +51,7 @@ const STORED: Verdict = { kind: 'stored', again: false };
  * OpenSearch's bulk API. `create` with CloudWatch's event id as `_id`, in the index of the event's day, stores an event
  * once even if it is delivered several times. `name` is part of the indices' names: `logs-<name>-2026.11.29`.
  */
-export function openSearch(endpoint: string, name: string): Intake {
+export function openSearch(endpoint: string, name: string): Destination {
   const item = z.object({
     create: z.object({
       status: z.number(),
@@ -112,7 +112,7 @@ export function openSearch(endpoint: string, name: string): Intake {
  * Datadog's log intake, version 2. It has no ids: an event that is delivered twice is stored twice.
  * https://docs.datadoghq.com/api/latest/logs/#send-logs
  */
-export function datadog(endpoint: string, name: string, key: string): Intake {
+export function datadog(endpoint: string, name: string, key: string): Destination {
   return {
     name: 'Datadog',
     limits: { events: 1_000, bytes: 4.5 * MEGABYTE },
@@ -147,7 +147,7 @@ export function datadog(endpoint: string, name: string, key: string): Intake {
  * New Relic's Log API. It has no ids: an event that is delivered twice is stored twice. The limit of a request is 1 MB.
  * https://docs.newrelic.com/docs/logs/log-api/introduction-log-api/
  */
-export function newRelic(endpoint: string, name: string, key: string): Intake {
+export function newRelic(endpoint: string, name: string, key: string): Destination {
   return {
     name: 'New Relic',
     limits: { events: 5_000, bytes: 0.9 * MEGABYTE },
@@ -190,7 +190,7 @@ function refusal(name: string, { status, body }: Answer, whenForbidden: string):
   if (status === 401 || status === 403) return { kind: 'stop', reason: `${reason}; ${whenForbidden}` };
   if (status === 408 || status === 429 || status >= 500) return { kind: 'retry', reason };
   if (status === 400 || status === 413 || status === 422) return { kind: 'rejected', reason };
-  return { kind: 'stop', reason: `${reason}; LOGS_ENDPOINT must be the address of ${name}'s intake` };
+  return { kind: 'stop', reason: `${reason}; LOGS_ENDPOINT must be the address of ${name}'s log intake` };
 }
 
 function textOf({ message }: LogEvent, form: Form): string {

@@ -11,7 +11,7 @@ import { cdkFiles } from './cdk.ts';
 import { deploy } from './deploy.ts';
 import { type Inventory, parseInventory, refusals } from './inventory.ts';
 import { report } from './report.ts';
-import { applyStep, checkStep, undoStep } from './run.ts';
+import { applyStep, checkStep, undoStep } from './run-steps.ts';
 import { type Change, changes, type StepName } from './steps.ts';
 import { buildspec, edited, type formats, stackFiles, stepFiles, writeText } from './write.ts';
 

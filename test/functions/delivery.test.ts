@@ -1,15 +1,15 @@
 import { gunzipSync } from 'node:zlib';
 import { expect } from 'chai';
-import { type Answer, datadog, type IntakeRequest, newRelic, openSearch } from '../../functions/intakes.ts';
+import { ship, type World } from '../../functions/delivery.ts';
+import { type Answer, type DestinationRequest, datadog, newRelic, openSearch } from '../../functions/destinations.ts';
 import { type LogEvent, readLogEvents } from '../../functions/log-events.ts';
-import { ship, type World } from '../../functions/shipping.ts';
 import { delivery, requestLine } from './log-delivery.ts';
 
-type Reply = Answer | Error | ((request: IntakeRequest) => Answer);
+type Reply = Answer | Error | ((request: DestinationRequest) => Answer);
 
-/** A world whose intake replies as told, the last reply for ever, and whose clock moves by the pauses alone. */
+/** A world whose destination replies as told, the last reply for ever, and whose clock moves by the pauses alone. */
 function world(replies: readonly Reply[], milliseconds = 60_000) {
-  const requests: IntakeRequest[] = [];
+  const requests: DestinationRequest[] = [];
   const pauses: number[] = [];
   let left = milliseconds;
   const it: World = {
@@ -36,11 +36,11 @@ const EXISTS = { create: { status: 409, error: { type: 'version_conflict_engine_
 const refused = (status: number, type: string, reason = 'because') => ({ create: { status, error: { type, reason } } });
 const bulk = (...items: object[]): Answer => ({ status: 200, body: JSON.stringify({ errors: true, items }) });
 /** The ids in a bulk request. */
-const ids = ({ body }: IntakeRequest): string[] => {
+const ids = ({ body }: DestinationRequest): string[] => {
   const lines = String(body).trim().split('\n');
   return lines.filter((_, at) => at % 2 === 0).map((line) => JSON.parse(line).create._id);
 };
-const textIn = (request: IntakeRequest | undefined) => gunzipSync(Buffer.from(request?.body ?? '')).toString();
+const textIn = (request: DestinationRequest | undefined) => gunzipSync(Buffer.from(request?.body ?? '')).toString();
 
 describe('ship', () => {
   it('creates each event in the index of its day, with its id', async () => {
@@ -82,7 +82,7 @@ describe('ship', () => {
     });
   }
 
-  it('reports why an intake that does not answer has stored nothing', async () => {
+  it('reports why a destination that does not answer has stored nothing', async () => {
     const { it } = world([new Error('fetch failed', { cause: new Error('connect ECONNREFUSED 10.0.0.1:443') })], 5_000);
     const { stored, failed } = await ship(events(2), search, it);
     expect(stored).to.equal(0);
@@ -117,7 +117,7 @@ describe('ship', () => {
   });
 
   it('halves a request that is too large until all events are stored', async () => {
-    const limited = (request: IntakeRequest) =>
+    const limited = (request: DestinationRequest) =>
       ids(request).length > 2 ? { status: 413, body: '' } : bulk(...ids(request).map(() => CREATED));
     const { it, requests } = world([limited]);
     expect(await ship(events(7), search, it)).to.include({ stored: 7, plain: 0 });
@@ -125,14 +125,15 @@ describe('ship', () => {
   });
 
   it('shortens a line that is too large by itself', async () => {
-    const limited = ({ body }: IntakeRequest) => (body.length > 100_000 ? { status: 413, body: '' } : bulk(CREATED));
+    const limited = ({ body }: DestinationRequest) =>
+      body.length > 100_000 ? { status: 413, body: '' } : bulk(CREATED);
     const { it, requests } = world([limited]);
     const large = readLogEvents(delivery([`{"msg":"${'x'.repeat(1_000_000)}"}`]));
     expect(await ship(large, search, it)).to.include({ stored: 1, plain: 1 });
     expect(String(requests.at(-1)?.body)).to.include('(the first 32000 of 1000010 bytes)');
   });
 
-  it('keeps each request within the limits of the intake', async () => {
+  it('keeps each request within the limits of the destination', async () => {
     const { it, requests } = world([(request) => bulk(...ids(request).map(() => CREATED))]);
     const lines = readLogEvents(delivery(Array.from({ length: 12 }, () => 'x'.repeat(1_000_000))));
     expect(await ship(lines, search, it)).to.include({ stored: 12 });
@@ -155,7 +156,7 @@ describe('ship', () => {
   });
 });
 
-describe('the intakes of the vendors', () => {
+describe('the destinations of the vendors', () => {
   const [event] = readLogEvents(delivery([JSON.stringify({ msg: 'request', traceId: 'abc', spanId: 'def' })]));
   const accepted = { status: 202, body: '{}' };
 
@@ -190,7 +191,7 @@ describe('the intakes of the vendors', () => {
       const { it } = world([{ status: 403, body: 'Forbidden' }]);
       const { failed } = await ship(
         event ? [event] : [],
-        create('https://intake.example', 'plusone-test', 'k-secret'),
+        create('https://destination.example', 'plusone-test', 'k-secret'),
         it,
       );
       expect(failed[0]?.reason)
@@ -200,9 +201,13 @@ describe('the intakes of the vendors', () => {
     }
   });
 
-  it('name an endpoint that is not an intake', async () => {
+  it('name an endpoint that is not a destination', async () => {
     const { it } = world([{ status: 404, body: '' }]);
-    const { failed } = await ship(event ? [event] : [], datadog('https://intake.example', 'plusone-test', 'k'), it);
+    const { failed } = await ship(
+      event ? [event] : [],
+      datadog('https://destination.example', 'plusone-test', 'k'),
+      it,
+    );
     expect(failed[0]?.reason).to.include('LOGS_ENDPOINT');
   });
 });

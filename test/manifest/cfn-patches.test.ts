@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { readOverrides } from '../../manifest/overrides.ts';
+import { readOverrides } from '../../manifest/cfn-patches.ts';
 
 describe('readOverrides', () => {
   let folder = '';

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { likelyCause } from '../../local-kind/trouble.ts';
+import { likelyCause } from '../../local-kind/likely-cause.ts';
 
 describe('likelyCause', () => {
   for (const [said, cause] of [
