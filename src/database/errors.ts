@@ -105,6 +105,7 @@ const TLS_ADVICE: readonly [text: RegExp, advice: string][] = [
   [/not yet valid/, 'set the clock of this machine'],
   [/self-signed|issuer|verify the first certificate/, AUTHORITY_ADVICE],
   [/does not support secure connection/, 'enable TLS on the server, or set DATABASE_TLS=off'],
+  [/insecure transport/, 'set DATABASE_TLS to rds or to the path of a file with CA certificates'],
 ];
 
 /** The code of an error of mysql2 or Node, such as ECONNREFUSED or ER_LOCK_DEADLOCK. */
@@ -133,8 +134,10 @@ export function needsNoPreparation(error: unknown): boolean {
 /** Why the database gave no answer, for the log. A TLS failure is named, with what to do about it. */
 export function unavailableReason(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
-  if (codeOf(error)?.startsWith('HANDSHAKE_') !== true) return `database unavailable: ${message}`;
   const advice = TLS_ADVICE.find(([text]) => text.test(message))?.[1];
+  const code = codeOf(error);
+  if (code?.startsWith('HANDSHAKE_') !== true && code !== 'ER_SECURE_TRANSPORT_REQUIRED')
+    return `database unavailable: ${message}`;
   return `TLS connection to the database failed: ${message}${advice === undefined ? '' : `; ${advice}`}`;
 }
 

@@ -74,6 +74,12 @@ describe('the reason for a missing answer', () => {
     expect(unavailableReason(error)).to.equal('TLS connection to the database failed: wrong version number');
   });
 
+  it('names the missing TLS if the server takes no other connections', () => {
+    const message = 'Connections using insecure transport are prohibited while --require_secure_transport=ON.';
+    const error = Object.assign(new Error(message), { code: 'ER_SECURE_TRANSPORT_REQUIRED', errno: 3159 });
+    expect(unavailableReason(error)).to.match(/^TLS connection to the database failed: .*; set DATABASE_TLS to rds/);
+  });
+
   for (const [message, advice] of [
     ['unable to get local issuer certificate', /DATABASE_TLS to the path .*global-bundle\.pem/],
     ['self-signed certificate in certificate chain', /DATABASE_TLS to the path .*global-bundle\.pem/],

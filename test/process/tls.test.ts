@@ -12,8 +12,8 @@ import { save } from './requests.ts';
 /** mysql2 compares certificates only with names: it treats an address as "localhost". */
 const BY_NAME = { DATABASE_HOST: 'localhost' };
 
-/** A certificate authority in `directory` and a server's certificate from it; for tests only, for a day. */
-function makeCertificates(directory: string, name: string, subjectAltName: string) {
+/** A certificate authority in `directory` and a server's certificate from it; for tests only, for so many days. */
+function makeCertificates(directory: string, name: string, subjectAltName: string, days = 1) {
   const file = (kind: string) => join(directory, `${name}.${kind}`);
   const openssl = (...args: string[]) => execFileSync('openssl', args, { stdio: 'pipe' });
   const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout'];
@@ -22,7 +22,7 @@ function makeCertificates(directory: string, name: string, subjectAltName: strin
   writeFileSync(file('extensions'), `subjectAltName=${subjectAltName}`);
   openssl(
     ...['x509', '-req', '-in', file('request'), '-CA', file('ca'), '-CAkey', file('ca-key'), '-CAcreateserial'],
-    ...['-out', file('certificate'), '-days', '1', '-extfile', file('extensions')],
+    ...['-out', file('certificate'), '-days', String(days), '-extfile', file('extensions')],
   );
   return { authority: file('ca'), options: [`--ssl-cert=${file('certificate')}`, `--ssl-key=${file('key')}`] };
 }
@@ -48,12 +48,18 @@ describe('the TLS connection to MySQL', function () {
     rmSync(directory, { recursive: true, force: true });
   });
 
-  /** A database that requires TLS from the service's user; skips if it can't read the certificates. */
-  async function start(options: readonly string[], context: Mocha.Context): Promise<PrivateDatabase> {
+  /** A database with these options; skips if it runs in Docker, where it does not see the certificates. */
+  async function startWith(options: readonly string[], context: Mocha.Context): Promise<PrivateDatabase> {
     database = await startPrivateDatabase(options).catch((error) => {
       if (!String(error).includes('Docker')) throw error;
       return skipWithout(context, 'mariadb', 'a database in Docker does not see the certificates');
     });
+    return database;
+  }
+
+  /** A database that requires TLS from the service's user. */
+  async function start(options: readonly string[], context: Mocha.Context): Promise<PrivateDatabase> {
+    database = await startWith(options, context);
     await database.query(`ALTER USER '${database.env.DATABASE_USERNAME}'@'%' REQUIRE SSL`);
     return database;
   }
@@ -78,7 +84,7 @@ describe('the TLS connection to MySQL', function () {
     await migrate({ ...env, ...BY_NAME, DATABASE_TLS: bundle });
   });
 
-  const refusals: [title: string, host: string, trusted: 'own' | 'other', reason: RegExp][] = [
+  const refusals: [title: string, host: string, trusted: 'own' | 'other', reason: RegExp, days?: number][] = [
     [
       'for a certificate of another authority',
       'DNS:localhost',
@@ -91,10 +97,17 @@ describe('the TLS connection to MySQL', function () {
       'own',
       /TLS connection to the database failed: .*altnames.*; set DATABASE_HOST/,
     ],
+    [
+      'for a certificate that has expired',
+      'DNS:localhost',
+      'own',
+      /TLS connection to the database failed: certificate has expired; renew the certificate/,
+      -1,
+    ],
   ];
-  for (const [title, host, trusted, reason] of refusals) {
+  for (const [title, host, trusted, reason, days] of refusals) {
     it(`is refused ${title}`, async function () {
-      const { authority, options } = makeCertificates(directory, 'own', host);
+      const { authority, options } = makeCertificates(directory, 'own', host, days);
       const other = makeCertificates(directory, 'other', host);
       const { env } = await start(options, this);
       const migrating = startProcess('migrate', {
@@ -106,4 +119,15 @@ describe('the TLS connection to MySQL', function () {
       expect(migrating.stdout()).to.match(reason);
     });
   }
+
+  it('is refused for a server without TLS', async function () {
+    const { env } = await startWith(['--skip-ssl'], this);
+    const { authority } = makeCertificates(directory, 'own', 'DNS:localhost');
+    const waiting = { ...BY_NAME, DATABASE_TLS: authority, DATABASE_WAIT_SECONDS: '0' };
+    const migrating = startProcess('migrate', { ...env, ...waiting });
+    expect((await migrating.exited).code).to.equal(1);
+    expect(migrating.stdout()).to.match(
+      /TLS connection to the database failed: .*secure connection; enable TLS on the server/,
+    );
+  });
 });
