@@ -124,6 +124,8 @@ function problemOf({ code }: NodeJS.ErrnoException): MalformedRequest {
       return new MalformedRequest(431, 'The head of the request is larger than 16 KiB.');
     case 'ERR_HTTP_REQUEST_TIMEOUT':
       return new MalformedRequest(408, 'The request did not arrive in time.');
+    case 'HPE_INVALID_EOF_STATE':
+      return new MalformedRequest(400, 'The connection ended before the request was complete.');
     default:
       return new MalformedRequest(400, 'The request is not valid HTTP/1.1.');
   }

@@ -146,6 +146,18 @@ describe('a request that cannot be read to its end', () => {
     expect(await service.counts()).to.deep.equal({ 'PUT /hello/:username 400': 1 });
   });
 
+  it('is logged and counted once, by its route: a body whose connection ends', async () => {
+    service = await serving();
+    const socket = connect({ port: service.port, host: '127.0.0.1', allowHalfOpen: true });
+    socket.end(`${head}Content-Length: 30\r\n\r\n{`);
+    expect(statuses(await text(socket))).to.deep.equal([400]);
+    const lines = await linesOf(service, 1);
+    expect(lines.map(({ route, status, reason }) => [route, status, reason])).to.deep.equal([
+      ['/hello/:username', 400, 'The connection ended before the request was complete.'],
+    ]);
+    expect(await service.counts()).to.deep.equal({ 'PUT /hello/:username 400': 1 });
+  });
+
   it('is logged and counted once, by its route: a body that does not arrive in time', async () => {
     service = await serving({}, undefined, undefined, impatient);
     expect(statuses(await say(service, `${head}Content-Length: 30\r\n\r\n{`))).to.deep.equal([408]);

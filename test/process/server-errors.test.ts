@@ -59,6 +59,22 @@ describe('a server that cannot serve at the moment', function () {
       },
       ['ALTER USER {user} WITH MAX_CONNECTIONS_PER_HOUR 0', 'FLUSH USER_RESOURCES'],
     ],
+    [
+      'waits for a new primary of its replication group',
+      [
+        "CREATE PROCEDURE plusone.hold() SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = 3781, MESSAGE_TEXT = 'Timeout exceeded'",
+      ],
+      () => database.execute('CALL hold()', []),
+      ['DROP PROCEDURE plusone.hold'],
+    ],
+    [
+      'is out of memory',
+      [
+        "CREATE PROCEDURE plusone.memory() SIGNAL SQLSTATE 'HY001' SET MYSQL_ERRNO = 3015, MESSAGE_TEXT = 'Out of memory'",
+      ],
+      () => database.execute('CALL memory()', []),
+      ['DROP PROCEDURE plusone.memory'],
+    ],
     ['is read-only', ['SET GLOBAL read_only = 1'], save, ['SET GLOBAL read_only = 0']],
     [
       'has lost the grants',
