@@ -20,9 +20,11 @@ export const completionCommand = command({
   },
 });
 
+// bash 3.2, which macOS has, has no mapfile.
 const scripts: Readonly<Record<(typeof shells)[number], string>> = {
   bash: `_plusone() {
-  mapfile -t COMPREPLY < <(plusone complete -- "\${COMP_WORDS[@]:1:COMP_CWORD}")
+  local IFS=$'\\n'
+  COMPREPLY=($(plusone complete -- "\${COMP_WORDS[@]:1:COMP_CWORD}"))
 }
 complete -o default -F _plusone plusone`,
   zsh: `_plusone() {
