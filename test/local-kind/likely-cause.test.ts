@@ -8,6 +8,10 @@ describe('likelyCause', () => {
     ['exec: "serve": executable file not found in $PATH: unknown', 'the image has no program "serve"'],
     ['container has runAsNonRoot and image will run as root', 'the image runs as root'],
     ['failed to calculate checksum of ref a::b: "/web/x.conf": not found', 'the build context has no web/x.conf'],
+    [
+      "file:///app/main.mjs:2\nSyntaxError: Unexpected token ';'\n",
+      "its program does not parse: SyntaxError: Unexpected token ';'",
+    ],
     ['Error: connect ECONNREFUSED 10.0.0.1:3306', 'something that it connects to does not answer'],
   ] as const) {
     it(`is "${cause}" for ${said.slice(0, 40)}`, () => {
