@@ -2,11 +2,9 @@
  * A whole workspace in a kind cluster of this machine: `plusone up`. Every step can be repeated after a
  * change, a failure or Ctrl-C: it does only what is missing.
  */
-import { createHash } from 'node:crypto';
-import { mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { synthesize } from '../k8s/chart.ts';
 import { inputs, inputValues } from '../k8s/inputs.ts';
 import { readOptions } from '../k8s/options.ts';
@@ -17,39 +15,23 @@ import { secretInputs, valueInputs } from '../k8s/variables.ts';
 import type { Workload } from '../k8s/workload.ts';
 import { variableName } from '../manifest/addons.ts';
 import { located } from '../manifest/document.ts';
-import { objectName } from '../manifest/names.ts';
+import { objectName, secretName } from '../manifest/names.ts';
 import { MissingInput, type Workspace } from '../manifest/workspace.ts';
 import { output } from '../tools/terminal/programs.ts';
 import { remark, step } from '../tools/terminal/progress.ts';
 import { Refusal } from '../tools/terminal/refusal.ts';
 import { readAccountSecrets } from './account-secrets.ts';
 import { type Addons, readAddons, stackName } from './addons.ts';
-import {
-  type Cluster,
-  deleteCluster,
-  ensureCluster,
-  kubectlOf,
-  loadImage,
-  loadImages,
-  nodesOf,
-  presentImages,
-  type Typed,
-} from './cluster.ts';
+import { type Cluster, deleteCluster, ensureCluster, kubectlOf, loadImage, nodesOf, type Typed } from './cluster.ts';
 import { databaseObjects } from './databases.ts';
 import { EMULATOR_IMAGE, emulatorObjects, emulatorVariables, resolveBuckets, Stacks } from './emulator.ts';
 import { type Events, eventsOf } from './events.ts';
 import { makeImage, type WantedImage, wantedImages } from './images.ts';
 import { likelyCause } from './likely-cause.ts';
-import {
-  allContainers,
-  type KubernetesObject,
-  kubernetesObject,
-  list,
-  parseObjects,
-  podTemplateOf,
-  withImage,
-} from './objects.ts';
+import { startMetricsServer } from './metrics-server.ts';
+import { allContainers, type KubernetesObject, kubernetesObject, list, parseObjects, withImage } from './objects.ts';
 import { portForward } from './port-forward.ts';
+import { release, releaseSecret } from './release.ts';
 import { ROUTER_IMAGE, routerObjects } from './router.ts';
 import { readSecretFile, SECRET_FILE } from './secret-file.ts';
 import { rolledOut } from './wait-for-rollout.ts';
@@ -61,7 +43,6 @@ const NODE_PORT = 30500;
 const FAILURE_LINES = 10;
 /** How long a cluster may take to say whose it is. */
 const ANSWER_SECONDS = 10;
-const SETTLE_SECONDS = 3;
 
 /** What `up` is asked for. */
 export interface Wanted {
@@ -140,6 +121,11 @@ export async function up(workspace: Workspace, wanted: Wanted): Promise<Outcome>
   for (const { what, remedy } of plan.unavailable) remark(`not available locally: ${what}: ${remedy}`);
   const secretValues = await readSecretFile(workspace.root, read, wanted.secretsFromAws ? fromAccount : undefined);
 
+  for (const workload of read) {
+    const { missing } = secretsOf(workload, plan, secretValues);
+    if (missing.length > 0) remark(`${workload.manifest.name} is not started: ${new MissingSecrets(missing).message}`);
+  }
+
   /** Their values are never printed, and no file has them. */
   async function fromAccount(given: ReadonlyMap<string, string>): Promise<ReadonlyMap<string, string>> {
     const { values, missing } = await step('secrets from AWS', () => readAccountSecrets(read, given));
@@ -167,7 +153,11 @@ export async function up(workspace: Workspace, wanted: Wanted): Promise<Outcome>
           const key = JSON.stringify(image.build ?? image.name);
           const loading = images.get(key) ?? giveImage(image, service, cluster);
           images.set(key, loading);
-          return { from: image.name, to: await loading };
+          return {
+            from: image.name,
+            to: await loading,
+            isBuilt: image.build !== undefined || image.site !== undefined,
+          };
         }),
       );
       const aws = await prepared;
@@ -201,6 +191,13 @@ async function giveImage(image: WantedImage, service: string, cluster: Promise<C
   );
   const ready = await cluster;
   return await step(`${service}: load ${image.name}`, () => loadImage(ready, unpinned(made)));
+}
+
+/** An image by the name that the objects have, and by the one that the nodes have. */
+interface LoadedImage {
+  from: string;
+  to: string;
+  isBuilt: boolean;
 }
 
 interface Plan {
@@ -417,14 +414,20 @@ function withValues(
           : (environmentAddons?.exports.get(value.from_cfn) ?? aws.exports.get(value.from_cfn));
       if (found !== undefined && !known.has(name)) known.set(name, found);
     }
-  const secrets = new Map([...(own?.secrets ?? []), ...given]);
-  const { values, missing } = inputValues(manifest, inputs(secretInputs(placed)), secrets);
+  const { values, missing } = secretsOf(placed, { addons }, given);
   if (missing.length > 0) throw new MissingSecrets(missing);
   return {
     ...placed,
     values: inputValues(manifest, inputs(valueInputs(placed)), known).values,
     secretValues: values,
   };
+}
+
+/** The values of the secrets of a workload, and the keys that have none. */
+function secretsOf(workload: Workload, { addons }: Pick<Plan, 'addons'>, given: ReadonlyMap<string, string>) {
+  const { manifest } = workload;
+  const secrets = new Map([...(addons.get(manifest.name)?.secrets ?? []), ...given]);
+  return inputValues(manifest, inputs(secretInputs(workload)), secrets);
 }
 
 /** An output's name as the variable that it becomes; the variables of topics and queues have their names already. */
@@ -438,51 +441,39 @@ class MissingSecrets extends Error {
   }
 }
 
-/** kind has no metrics-server, from which autoscalers read the load. */
-async function startMetricsServer(cluster: Cluster): Promise<void> {
-  const objects = parseObjects(readFileSync(new URL('./metrics-server.yaml', import.meta.url), 'utf8'));
-  await loadImages(cluster, await presentImages(allContainers(objects).map(({ image }) => image)));
-  await apply(cluster.kubectl, objects);
-}
-
-/** Applies a workload and waits until it runs; a scheduled job only has to be there. Returns whether it has an autoscaler. */
+/** Releases a workload and waits until it runs; a scheduled job only has to be there. Returns whether it has an autoscaler. */
 async function start(
-  { kubectl }: Cluster,
-  images: readonly { from: string; to: string }[],
+  cluster: Cluster,
+  images: readonly LoadedImage[],
   workload: Workload,
   all: readonly Workload[],
 ): Promise<boolean> {
-  const { app, namespace } = synthesize(workload, { level: securityLevel(all), routed: true });
-  const named = images.reduce((objects, { from, to }) => withImage(objects, from, to), parseObjects(app.synthYaml()));
-  const objects = named.map((object) => withSecretHash(object, workload.secretValues ?? {}));
-  await apply(kubectl, objects);
-  if (objects.some(({ kind }) => kind === 'Deployment'))
-    await rolledOut(kubectl, namespace, `deployment/${workload.manifest.name}`);
-  // Without a health check a pod is ready as it starts, and may end right after that.
-  if (objects.some(({ kind }) => kind === 'Deployment') && !isProbed(objects)) {
-    await sleep(SETTLE_SECONDS * 1000);
-    await rolledOut(kubectl, namespace, `deployment/${workload.manifest.name}`, SETTLE_SECONDS * 10);
-  }
+  const { secretValues = {}, ...rest } = workload;
+  // Its Secret is made apart: the record of a release holds no values.
+  const { app, namespace } = synthesize(
+    { ...rest, secretValues: undefined },
+    { level: securityLevel(all), routed: true },
+  );
+  const { name } = workload.manifest;
+  const objects = parseObjects(app.synthYaml());
+  const target = { namespace, name, isBuilt: images.some(({ from, isBuilt }) => isBuilt && from === workload.image) };
+  // Several workloads have these, and two that create one at the same time must not refuse each other.
+  const isShared = ({ kind }: KubernetesObject) => ['Namespace', 'PersistentVolumeClaim'].includes(kind);
+  await apply(cluster.kubectl, objects.filter(isShared));
+  const own = objects.filter((object) => !isShared(object));
+  const named = images.reduce((present, { from, to }) => withImage(present, from, to), own);
+  const manifests =
+    Object.keys(secretValues).length > 0
+      ? await releaseSecret(cluster, target, secretName(name), secretValues, named)
+      : named;
+  await release(cluster, target, { image: mainImage(manifests, name), manifests });
   return objects.some(({ kind }) => kind === 'HorizontalPodAutoscaler');
 }
 
-function isProbed(objects: readonly KubernetesObject[]): boolean {
-  return objects
-    .flatMap((object) => podTemplateOf(object)?.spec.containers ?? [])
-    .some((one) => 'readinessProbe' in one);
-}
-
-/** A pod is replaced when a secret changes, as a task is at the next deployment. */
-function withSecretHash(object: KubernetesObject, values: Readonly<Record<string, string>>): KubernetesObject {
-  const copy = structuredClone(object);
-  const template = podTemplateOf(copy);
-  if (!template || Object.keys(values).length === 0) return copy;
-  const hash = createHash('sha256').update(JSON.stringify(values)).digest('hex').slice(0, 16);
-  template.metadata = {
-    ...template.metadata,
-    annotations: { ...template.metadata?.annotations, 'plusone/secrets': hash },
-  };
-  return copy;
+/** The image of the container that has the name of its workload. */
+function mainImage(objects: readonly KubernetesObject[], name: string): string {
+  const containers = allContainers(objects);
+  return (containers.find((container) => container.name === name) ?? containers[0])?.image ?? '';
 }
 
 async function attempt(workload: Workload, work: () => Promise<void>): Promise<WorkloadOutcome> {
@@ -495,7 +486,8 @@ async function attempt(workload: Workload, work: () => Promise<void>): Promise<W
     if (error instanceof Refusal) throw error;
     const message = error instanceof Error ? error.message : String(error);
     const cause = likelyCause(message);
-    const [first = '', ...others] = message.split('\n').filter((line) => line.trim() !== '');
+    // Frames of a stack would push its error out of the last lines.
+    const [first = '', ...others] = message.split('\n').filter((line) => line.trim() !== '' && !/^\s+at /.test(line));
     const shown = [first, ...others.slice(-FAILURE_LINES)];
     return { name, type, failure: [...shown, ...(cause === undefined ? [] : [`likely cause: ${cause}`])].join('\n') };
   }
@@ -512,7 +504,7 @@ function unpinned({ name, id }: { name: string; id: string }) {
 }
 
 const PRUNED =
-  'deployments,cronjobs,services,serviceaccounts,horizontalpodautoscalers,poddisruptionbudgets,networkpolicies,secrets';
+  'deployments,cronjobs,services,serviceaccounts,horizontalpodautoscalers,poddisruptionbudgets,networkpolicies,secrets,configmaps';
 
 /** Removes the workloads that the workspace no longer has; volumes stay. */
 async function prune({ kubectl }: Cluster, application: string, kept: readonly string[]): Promise<void> {

@@ -1,21 +1,20 @@
+/** The release of one workload: what `make up`, `plusone up` and the drills do with its objects, image and Secret. */
+import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { type Cluster, keepImages } from './cluster.ts';
-import { allContainers, type KubernetesObject, kubernetesObject, list } from './objects.ts';
+import { allContainers, type KubernetesObject, kubernetesObject, list, podTemplateOf, withSecret } from './objects.ts';
 import { rolledOut } from './wait-for-rollout.ts';
 
-const NAMESPACE = 'plusone';
-const SERVICE = 'plusone';
-const PART_OF = `app.kubernetes.io/part-of=${NAMESPACE}`;
-/** The ConfigMap that records the last successful release. */
-const RECORD = 'last-release';
-const ANSWER_SECONDS = 30;
+const SETTLE_SECONDS = 3;
 
-/** The kinds of objects in the chart; objects of these kinds are removed when the manifest no longer produces them. */
+/**
+ * The kinds of objects in the chart; objects of these kinds are removed when the manifest no longer produces them. A volume
+ * stays, as its file system does on AWS.
+ */
 const PRUNED = [
   'core/v1/Service',
   'core/v1/ServiceAccount',
-  'core/v1/PersistentVolumeClaim',
   'apps/v1/Deployment',
   'batch/v1/CronJob',
   'autoscaling/v2/HorizontalPodAutoscaler',
@@ -26,6 +25,17 @@ const PRUNED = [
   'rbac.authorization.k8s.io/v1/RoleBinding',
 ];
 
+/** The workload that is released. */
+export interface Target {
+  namespace: string;
+  /** Its name: that of its Deployment or CronJob, and its label. */
+  name: string;
+  /** Whether its image is built here; other images of its name are then removed from the nodes. */
+  isBuilt: boolean;
+  /** Resolves when a rolled-out release answers from outside; throws when it does not. */
+  answers?: () => Promise<void>;
+}
+
 /** The objects as applied. Their images and Secrets never change content under the same name. */
 export interface Release {
   /** The image of the service. */
@@ -33,10 +43,13 @@ export interface Release {
   manifests: KubernetesObject[];
 }
 
-/** The last successful release; undefined before the first. */
-export async function lastRelease({ kubectl }: Cluster): Promise<Release | undefined> {
-  const record = ['get', 'configmap', RECORD, '-n', NAMESPACE, '--ignore-not-found', '-o', 'jsonpath={.data.release}'];
-  const json = await kubectl(record);
+/** The last successful release of a workload; undefined before the first. */
+export async function lastRelease(
+  { kubectl }: Cluster,
+  { namespace, name }: Pick<Target, 'namespace' | 'name'>,
+): Promise<Release | undefined> {
+  const found = ['configmap', recordOf(name), '-n', namespace, '--ignore-not-found'];
+  const json = await kubectl(['get', ...found, '-o', 'jsonpath={.data.release}']);
   if (json === '') return undefined;
   return z.object({ image: z.string(), manifests: z.array(kubernetesObject) }).parse(JSON.parse(json));
 }
@@ -46,36 +59,90 @@ export async function lastRelease({ kubectl }: Cluster): Promise<Release | undef
  * release is restored, as CloudFormation and the circuit breaker of ECS do.
  * @throws with the reason and the result of the rollback
  */
-export async function release(cluster: Cluster, next: Release): Promise<void> {
-  const { kubectl, port } = cluster;
-  const before = await lastRelease(cluster);
+export async function release(cluster: Cluster, target: Target, next: Release): Promise<void> {
+  const before = await lastRelease(cluster, target);
+  const isRepeated = before !== undefined && isSame(before, next);
   try {
-    const applied = await apply(cluster, next);
-    await rolledOut(kubectl, NAMESPACE, `deployment/${SERVICE}`);
-    // kube-proxy may send connections to an old pod for another second; the next request must reach the new one.
-    if (applied.includes(`deployment.apps/${SERVICE} configured`)) await sleep(1000);
-    await answers(port);
+    await start(cluster, target, next, isRepeated);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    throw new Error(`${reason}\n\n${await rollBack(cluster, next, before)}`, { cause: error });
+    throw new Error(`${reason}\n\n${await rollBack(cluster, target, next, before)}`, { cause: error });
   }
-  if (before !== undefined && isSame(before, next)) return;
+  if (isRepeated) return;
+  const kept = [next, ...(before ? [before] : [])];
   await Promise.all([
-    apply(cluster, next, PRUNED),
-    keep(cluster, next),
-    keepImages(cluster, SERVICE, [next.image, ...(before ? [before.image] : [])]),
-    keepSecrets(cluster, [next, ...(before ? [before] : [])]),
+    apply(cluster, target, next, PRUNED),
+    keep(cluster, target, next),
+    target.isBuilt
+      ? keepImages(
+          cluster,
+          repositoryOf(next.image),
+          kept.map(({ image }) => image),
+        )
+      : undefined,
+    keepSecrets(cluster, target, kept),
   ]);
 }
 
+/**
+ * Creates the Secret of a workload, and gives back the objects that refer to it in place of `from`. Its name depends on its
+ * content: pods are replaced when a value changes, and a restored release finds its own values.
+ */
+export async function releaseSecret(
+  { kubectl }: Cluster,
+  { namespace, name: workload }: Pick<Target, 'namespace' | 'name'>,
+  from: string,
+  values: Readonly<Record<string, string>>,
+  manifests: readonly KubernetesObject[],
+): Promise<KubernetesObject[]> {
+  const data = Object.fromEntries(
+    Object.entries(values).map(([key, value]) => [key, Buffer.from(value).toString('base64')]),
+  );
+  const name = `${from}-${createHash('sha256').update(JSON.stringify(data)).digest('hex').slice(0, 10)}`;
+  const metadata = { name, namespace, labels: labelsOf(workload) };
+  // Server-side, because the client-side `apply` would copy the values into an annotation.
+  await kubectl(
+    ['apply', '--server-side', '--force-conflicts', '-f', '-'],
+    JSON.stringify({ apiVersion: 'v1', kind: 'Secret', metadata, data }),
+  );
+  return withSecret(manifests, from, name);
+}
+
+async function start(cluster: Cluster, target: Target, next: Release, isRepeated: boolean): Promise<void> {
+  const { namespace, name, answers } = target;
+  const applied = await apply(cluster, target, next);
+  const deployment = next.manifests.find((object) => object.kind === 'Deployment');
+  if (deployment) {
+    await rolledOut(cluster.kubectl, namespace, `deployment/${name}`);
+    // Without a health check a pod is ready as it starts, and may end right after that.
+    if (!isRepeated && !isProbed(deployment)) {
+      await sleep(SETTLE_SECONDS * 1000);
+      await rolledOut(cluster.kubectl, namespace, `deployment/${name}`, SETTLE_SECONDS * 10);
+    }
+    // kube-proxy may send connections to an old pod for another second; the next request must reach the new one.
+    if (answers && applied.includes(`deployment.apps/${name} configured`)) await sleep(1000);
+  }
+  await answers?.();
+}
+
+function isProbed(object: KubernetesObject): boolean {
+  return podTemplateOf(object)?.spec.containers.some((one) => 'readinessProbe' in one) ?? false;
+}
+
 /** Restores the previous release after a failed one; returns the result as text. */
-async function rollBack(cluster: Cluster, failed: Release, before: Release | undefined): Promise<string> {
+async function rollBack(
+  cluster: Cluster,
+  target: Target,
+  failed: Release,
+  before: Release | undefined,
+): Promise<string> {
   if (before === undefined)
     return 'There is no previous release to restore; the cluster stays as it is, for inspection.';
   if (isSame(before, failed))
     return 'It is the same as the previous release; nothing was changed, and there is nothing to restore.';
-  await apply(cluster, before, PRUNED);
-  await rolledOut(cluster.kubectl, NAMESPACE, `deployment/${SERVICE}`);
+  await apply(cluster, target, before, PRUNED);
+  if (before.manifests.some(({ kind }) => kind === 'Deployment'))
+    await rolledOut(cluster.kubectl, target.namespace, `deployment/${target.name}`);
   return `It was rolled back; the previous release (${before.image}) serves again.`;
 }
 
@@ -84,34 +151,55 @@ function isSame(one: Release, other: Release): boolean {
 }
 
 /** Applies a release and prunes objects of these kinds that it does not have. Returns kubectl's output. */
-async function apply({ kubectl }: Cluster, { manifests }: Release, pruned: readonly string[] = []): Promise<string> {
-  const prune = pruned.length === 0 ? [] : ['--prune', '-l', PART_OF];
+async function apply(
+  { kubectl }: Cluster,
+  { namespace, name }: Target,
+  { manifests }: Release,
+  pruned: readonly string[] = [],
+): Promise<string> {
+  // With a selector, only the objects that it selects are applied.
+  const prune = pruned.length === 0 ? [] : ['--prune', '-l', selectorOf(name)];
   const allowed = pruned.map((kind) => `--prune-allowlist=${kind}`);
-  return await kubectl(['apply', '-n', NAMESPACE, '-f', '-', ...prune, ...allowed], list(manifests));
+  return await kubectl(['apply', '-n', namespace, '-f', '-', ...prune, ...allowed], list(manifests));
 }
 
-async function keep({ kubectl }: Cluster, release: Release): Promise<void> {
-  const metadata = { name: RECORD, namespace: NAMESPACE };
+async function keep({ kubectl }: Cluster, { namespace, name }: Target, release: Release): Promise<void> {
+  const metadata = { name: recordOf(name), namespace, labels: labelsOf(name) };
   const record = { apiVersion: 'v1', kind: 'ConfigMap', metadata, data: { release: JSON.stringify(release) } };
   // Server-side, because the client-side `apply` would copy all of it into an annotation.
-  await kubectl(['apply', '--server-side', '-f', '-'], JSON.stringify(record));
+  await kubectl(['apply', '--server-side', '--force-conflicts', '-f', '-'], JSON.stringify(record));
 }
 
 /** Removes the Secrets of other releases. */
-async function keepSecrets({ kubectl }: Cluster, releases: readonly Release[]): Promise<void> {
+async function keepSecrets(
+  { kubectl }: Cluster,
+  { namespace, name }: Target,
+  releases: readonly Release[],
+): Promise<void> {
   const variables = releases.flatMap(({ manifests }) => allContainers(manifests)).flatMap(({ env }) => env);
   const kept = new Set(variables.map(({ valueFrom }) => valueFrom?.secretKeyRef?.name));
-  const present = await kubectl(['get', 'secrets', '-n', NAMESPACE, '-l', PART_OF, '-o', 'name']);
-  const obsolete = present.split('\n').filter((name) => name !== '' && !kept.has(name.replace('secret/', '')));
-  if (obsolete.length > 0) await kubectl(['delete', '-n', NAMESPACE, ...obsolete]);
+  const present = await kubectl(['get', 'secrets', '-n', namespace, '-l', selectorOf(name), '-o', 'name']);
+  const obsolete = present.split('\n').filter((one) => one !== '' && !kept.has(one.replace('secret/', '')));
+  if (obsolete.length > 0) await kubectl(['delete', '-n', namespace, ...obsolete]);
 }
 
-async function answers(port: number): Promise<void> {
-  const url = `http://localhost:${port}/readyz`;
-  for (const deadline = Date.now() + ANSWER_SECONDS * 1000; ; await sleep(100)) {
-    const response = await fetch(url, { signal: AbortSignal.timeout(2000) }).catch(() => undefined);
-    if (response?.ok) return;
-    if (Date.now() > deadline)
-      throw new Error(`the pods are ready, but ${url} says ${response?.status ?? 'nothing'}: make status, make logs`);
-  }
+/** The ConfigMap that records the last successful release of a workload. */
+function recordOf(name: string): string {
+  return `last-release-${name}`;
+}
+
+/** What the chart labels the objects of a workload with. */
+function labelsOf(name: string) {
+  return { 'app.kubernetes.io/name': name, 'app.kubernetes.io/managed-by': 'cdk8s' };
+}
+
+function selectorOf(name: string): string {
+  return Object.entries(labelsOf(name))
+    .map(([label, value]) => `${label}=${value}`)
+    .join();
+}
+
+/** `plusone` of `plusone:dev-0123456789ab`. */
+function repositoryOf(image: string): string {
+  return image.replace(/:[^:/]*$/, '');
 }

@@ -2,18 +2,20 @@
  * `make up`: runs Plusone in a local kind cluster, from the same manifest and image as on AWS. Every step is idempotent,
  * so it can be run again after a change or a failure.
  */
-import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { secretName } from '../manifest/names.ts';
 import { makeTarget } from '../tools/terminal/make-target.ts';
-import { Failed, output, run } from '../tools/terminal/programs.ts';
+import { Failed, output } from '../tools/terminal/programs.ts';
 import { duration, say, step } from '../tools/terminal/progress.ts';
 import { Refusal } from '../tools/terminal/refusal.ts';
 import { requireTools } from '../tools/terminal/requirements.ts';
 import { type Cluster, ensureCluster, type Image, loadImage, loadImages, presentImages } from './cluster.ts';
-import { allContainers, type KubernetesObject, list, parseObjects, withImage, withSecret } from './objects.ts';
-import { release } from './release.ts';
+import { makeImage } from './images.ts';
+import { startMetricsServer } from './metrics-server.ts';
+import { allContainers, type KubernetesObject, list, parseObjects, withImage } from './objects.ts';
+import { release, releaseSecret } from './release.ts';
 import { readSecretValues, type SecretVariable } from './secrets.ts';
 import { rolledOut } from './wait-for-rollout.ts';
 
@@ -22,6 +24,8 @@ const SERVICE = 'plusone';
 const SECRET = secretName(SERVICE);
 const DEFAULT_CLUSTER = 'plusone';
 const MANIFESTS = `k8s/dist/${SERVICE}.k8s.yaml`;
+const ANSWER_SECONDS = 30;
+const TARGET = { namespace: NAMESPACE, name: SERVICE, isBuilt: true } as const;
 
 /** The contents of the image: a commit that changes none of them is no new revision. */
 const SOURCES = ['src', 'package.json', 'package-lock.json', 'Dockerfile', '.dockerignore'];
@@ -42,14 +46,12 @@ async function up(): Promise<void> {
   const [image] = await Promise.all([loaded, standIns]);
   const ours = withImage(manifests, name, image);
   const variables = secretVariables(ours);
-  const secret =
-    variables.length === 0 ? SECRET : await step('secrets', async (tell) => fillSecret(await cluster, variables, tell));
-
+  const objects = variables.length === 0 ? ours : await step('secrets', withValues);
+  const { port } = await cluster;
   await step('release', async (tell) => {
-    await release(await cluster, { image, manifests: withSecret(ours, SECRET, secret) });
+    await release(await cluster, { ...TARGET, answers: () => answers(port) }, { image, manifests: objects });
     tell(await readyPods(await cluster));
   });
-  const { port } = await cluster;
   const others = settings.CLUSTER === DEFAULT_CLUSTER ? '' : ` CLUSTER=${settings.CLUSTER}`;
   say(`
 Plusone answers at http://localhost:${port}/ (${duration(started)} in total)
@@ -59,6 +61,12 @@ Plusone answers at http://localhost:${port}/ (${duration(started)} in total)
   make logs${others}    follow the log of the service
   make status${others}  show what runs
   make down${others}    delete the cluster`);
+
+  async function withValues(tell: (what: string) => void) {
+    const values = await readSecretValues(await cluster, NAMESPACE, variables);
+    tell(variables.map(({ variable }) => variable).join(', '));
+    return await releaseSecret(await cluster, TARGET, SECRET, values, ours);
+  }
 }
 
 function readSettings(env: NodeJS.ProcessEnv) {
@@ -104,10 +112,10 @@ async function synthesize(image: string): Promise<KubernetesObject[]> {
 async function buildImage(name: string, tell: (what: string) => void): Promise<Image> {
   const { version } = z.object({ version: z.string() }).parse(JSON.parse(readFileSync('package.json', 'utf8')));
   const build = ['--build-arg', `VERSION=${version}`, '--build-arg', `REVISION=${await revision()}`];
-  await run('docker', ['build', '--tag', name, '--provenance=false', ...build, '.']);
-  const [id = '', size] = (await output('docker', ['inspect', '--format', '{{.Id}} {{.Size}}', name])).split(' ');
+  const image = await makeImage({ name, build: [...build, '.'] });
+  const size = await output('docker', ['inspect', '--format', '{{.Size}}', name]);
   tell(`${name}, ${Math.round(Number(size) / 1e6)} MB`);
-  return { name, id };
+  return image;
 }
 
 async function revision(): Promise<string> {
@@ -132,6 +140,7 @@ async function startStandIns(cluster: Cluster, manifests: KubernetesObject[], te
     rolledOut(kubectl, NAMESPACE, 'statefulset/mysql'),
     rolledOut(kubectl, NAMESPACE, 'deployment/ssm'),
     rolledOut(kubectl, NAMESPACE, 'job/seed'),
+    startMetricsServer(cluster),
   ]);
   tell('MySQL, SSM, metrics-server');
 }
@@ -146,22 +155,14 @@ function secretVariables(manifests: KubernetesObject[]): SecretVariable[] {
   );
 }
 
-/**
- * Creates a Secret of the service from SSM. Returns its name, which depends on its content, so that a restored release
- * finds its own values.
- */
-async function fillSecret(cluster: Cluster, variables: SecretVariable[], tell: (what: string) => void) {
-  const values = await readSecretValues(cluster, NAMESPACE, variables);
-  const data = Object.fromEntries(
-    Object.entries(values).map(([key, value]) => [key, Buffer.from(value).toString('base64')]),
-  );
-  const name = `${SECRET}-${createHash('sha256').update(JSON.stringify(data)).digest('hex').slice(0, 10)}`;
-  const labels = { 'app.kubernetes.io/name': SERVICE, 'app.kubernetes.io/part-of': NAMESPACE };
-  const secret = { apiVersion: 'v1', kind: 'Secret', metadata: { name, namespace: NAMESPACE, labels }, data };
-  tell(variables.map(({ variable }) => variable).join(', '));
-  // Server-side, because the client-side `apply` would copy the values into an annotation.
-  await cluster.kubectl(['apply', '--server-side', '-f', '-'], JSON.stringify(secret));
-  return name;
+async function answers(port: number): Promise<void> {
+  const url = `http://localhost:${port}/readyz`;
+  for (const deadline = Date.now() + ANSWER_SECONDS * 1000; ; await sleep(100)) {
+    const response = await fetch(url, { signal: AbortSignal.timeout(2000) }).catch(() => undefined);
+    if (response?.ok) return;
+    if (Date.now() > deadline)
+      throw new Error(`the pods are ready, but ${url} says ${response?.status ?? 'nothing'}: make status, make logs`);
+  }
 }
 
 async function readyPods({ kubectl }: Cluster): Promise<string> {

@@ -10,6 +10,7 @@ import type { Environment, Fixture } from '../drill.ts';
 
 const NAMESPACE = 'plusone';
 const SERVICE = 'plusone';
+const TARGET = { namespace: NAMESPACE, name: SERVICE, isBuilt: true } as const;
 const SELECTOR = `app.kubernetes.io/name=${SERVICE}`;
 const ROLLOUT_SECONDS = 180;
 
@@ -74,7 +75,7 @@ export class KindFixture implements Fixture {
   async release(image: string): Promise<void> {
     this.defer(() => this.restore());
     const { image: from, manifests } = this.#before;
-    await release(this.#cluster, { image, manifests: withImage(manifests, from, image) });
+    await release(this.#cluster, TARGET, { image, manifests: withImage(manifests, from, image) });
   }
 
   /** Starts the release of an image, without waiting for it. */
@@ -95,7 +96,7 @@ export class KindFixture implements Fixture {
 
   /** Restores the release from before the drill. */
   async restore(): Promise<void> {
-    await release(this.#cluster, this.#before);
+    await release(this.#cluster, TARGET, this.#before);
   }
 
   /** Builds an image from the running one, with these files replaced, and loads it into the nodes. */
@@ -215,7 +216,7 @@ export async function openKindEnvironment(): Promise<Environment<KindFixture>> {
     description: `${cpus().length} × ${cpu?.model ?? 'CPU'}, kind, Kubernetes ${kubernetes}, ${cluster.nodes.length} nodes for the service`,
     async open() {
       await kubectl(['-n', NAMESPACE, 'rollout', 'status', `deployment/${SERVICE}`, `--timeout=${ROLLOUT_SECONDS}s`]);
-      const before = await lastRelease(cluster);
+      const before = await lastRelease(cluster, TARGET);
       if (before === undefined) throw new Refusal(`no release has succeeded in the cluster ${name} yet: make up`);
       return new KindFixture(cluster, before, await restartsOf(cluster));
     },
