@@ -4,7 +4,7 @@ import { type Container, containersOf } from './containers.ts';
 import { endsBesideService, waitingAtEnd } from './one-shot.ts';
 import { listenersOf, rulesOf } from './ports.ts';
 import { acceptsOtherCodes } from './probes.ts';
-import { routePath } from './routes.ts';
+import { isHost, routePath } from './routes.ts';
 import type { Workload } from './workload.ts';
 
 /** A field that has an effect here, but another one than on AWS: which one, and why. */
@@ -37,6 +37,15 @@ export function adaptedOf(workload: Workload): Adapted[] {
         path: i === 0 ? 'http.path' : `http.additional_rules[${i - 1}].path`,
         reason: `${path}: a route has no wildcards, and takes * and ? as they are`,
       });
+  }
+  for (const [i, rule] of rulesOf(fields).entries()) {
+    for (const { name } of rule.alias ?? []) {
+      if (!isHost(name.toLowerCase()))
+        found.push({
+          path: i === 0 ? 'http.alias' : `http.additional_rules[${i - 1}].alias`,
+          reason: `"${name}" is no DNS name: it gets no route`,
+        });
+    }
   }
   const alias = dottedAlias(fields);
   if (alias !== undefined)

@@ -14,7 +14,9 @@ import {
   declaredUser,
   exceptions,
   fixedCount,
+  fromOnePod,
   presentImage,
+  recreatedPods,
   spreadPods,
   standsForLoadBalancer,
 } from './linter-exceptions.ts';
@@ -197,7 +199,8 @@ class WorkloadChart extends Chart {
           declaredUser,
           spreadPods,
           declaredPod(this.pod.spec),
-          ...(scaling.metrics.length === 0 && scaling.min < 2 ? [fixedCount] : []),
+          ...(scaling.min < 2 ? [scaling.metrics.length === 0 ? fixedCount : fromOnePod] : []),
+          ...(recreate ? [recreatedPods] : []),
         ),
       },
       spec: {
@@ -289,7 +292,7 @@ class WorkloadChart extends Chart {
     const { name } = manifest;
     if (overrides.scheduledActions.length > 0) scheduleScaling(this, name, overrides.scheduledActions, kubectlImage);
     new k8s.KubeHorizontalPodAutoscalerV2(this, 'autoscaler', {
-      metadata: { name },
+      metadata: { name, ...(min < 2 ? { annotations: exceptions(fromOnePod) } : {}) },
       spec: {
         scaleTargetRef: { apiVersion: 'apps/v1', kind: 'Deployment', name },
         minReplicas: min,

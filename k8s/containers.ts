@@ -1,4 +1,5 @@
 import type { Fields } from '../manifest/fields.ts';
+import { containersInTask } from '../manifest/task-overrides.ts';
 import { listenersOf, rulesOf } from './ports.ts';
 
 type Sidecar = NonNullable<Fields['sidecars']>[string];
@@ -30,7 +31,7 @@ export interface Container
 /** The containers of a workload: the service first, then its sidecars, each after those that it depends on. */
 export function containersOf(fields: Fields): Container[] {
   const { name = '', image, storage, sidecars = {} } = fields;
-  const places = placesInTask(fields);
+  const places = containersInTask(fields);
   const main: Container = {
     ...fields,
     name,
@@ -110,15 +111,4 @@ function startOrder(sidecars: Record<string, Sidecar>): string[] {
   }
   for (const sidecar of Object.keys(sidecars).toSorted()) visit(sidecar);
   return [...ordered];
-}
-
-/** https://github.com/aws/copilot-cli/blob/v1.34.1/internal/pkg/template/templates/workloads/partials/cf/sidecars.yml */
-function placesInTask({ name = '', logging, observability, sidecars = {} }: Fields): string[] {
-  const { retention, ...router } = logging ?? {};
-  return [
-    name,
-    ...(Object.keys(router).length > 0 ? ['firelens_log_router'] : []),
-    ...(observability?.tracing ? ['aws-otel-collector'] : []),
-    ...Object.keys(sidecars).toSorted(),
-  ];
 }

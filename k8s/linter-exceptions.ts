@@ -30,8 +30,18 @@ export const spreadPods: Exceptions = { kubeScore: ['deployment-has-host-podanti
 /** For a fixed number of pods, where `count` says how many. */
 export const fixedCount: Exceptions = { kubeScore: ['deployment-replicas'], checkov: {} };
 
+/** For an autoscaler that starts from one pod, where `count` says so, which no PodDisruptionBudget could spare. */
+export const fromOnePod: Exceptions = {
+  kubeScore: ['deployment-has-poddisruptionbudget', 'horizontalpodautoscaler-replicas'],
+  checkov: {},
+};
+
+/** For a deployment that ends the old pods first, where `deployment.rolling` says so. */
+export const recreatedPods: Exceptions = { kubeScore: ['deployment-strategy'], checkov: {} };
+
 /** For what a workload declares, and has on AWS, against the advice of both tools: only where it does. */
 export function declaredPod({ containers, initContainers = [] }: k8s.PodSpec): Exceptions {
+  const isLatest = (image = '') => !image.includes('@') && (!/:[^/:]+$/.test(image) || image.endsWith(':latest'));
   const all = [...containers, ...initContainers];
   const readiness = containers.map(({ readinessProbe }) => readinessProbe);
   const liveness = containers.map(({ livenessProbe }) => livenessProbe);
@@ -62,8 +72,13 @@ export function declaredPod({ containers, initContainers = [] }: k8s.PodSpec): E
       checkov: { CKV_K8S_8: 'The manifest has no image.healthcheck' },
     },
     {
+      found: all.some(({ image }) => isLatest(image)),
+      kubeScore: ['container-image-tag'],
+      checkov: { CKV_K8S_14: 'The manifest names the image without a version' },
+    },
+    {
       found: readiness.includes(undefined),
-      kubeScore: [],
+      kubeScore: ['pod-probes'],
       checkov: { CKV_K8S_9: 'Nothing sends requests to it' },
     },
     {

@@ -10,7 +10,6 @@ import { files, readOptions, type SynthValues } from './options.ts';
 import { readWorkloads } from './read.ts';
 import { report, reportRoutes, summary } from './report.ts';
 import { routesOf } from './routes.ts';
-import { securityLevel } from './security.ts';
 import { writeSite } from './static-site.ts';
 
 /**
@@ -26,13 +25,13 @@ export function synth(values: SynthValues) {
   const workloads = readWorkloads(workspace, options);
   for (const { manifest } of workloads)
     for (const warning of located(manifest.file, manifest.warnings)) console.error(`warning: ${warning}`);
-  const level = securityLevel(workloads);
   const routes = options.routes === 'none' ? [] : routesOf(workloads);
+  const [first] = workloads;
+  const level = first?.namespaceLevel ?? 'baseline';
   const outputs = workloads.map((workload) => {
     const synthesis = synthesize(workload, { level, routed: routes.length > 0 });
     return { workload, manifest: workload.manifest, synthesis, name: `${workload.manifest.name}.k8s.yaml` };
   });
-  const [first] = workloads;
   const gateway = options.routes === 'gateway' ? (options.gateway ?? first?.application ?? '') : undefined;
   const routing = first && routes.length > 0 ? synthesizeRoutes(first, routes, level, gateway) : undefined;
 

@@ -4,8 +4,16 @@ import { type ListeningPort, listeningPorts, transportOf } from './ports.ts';
 import type { Workload } from './workload.ts';
 
 /** What the manifest and the patches of a workload say of a container, by its place in the task definition. */
-export function overrideOf({ manifest, overrides }: Workload, { place }: { place: number }): ContainerOverride {
-  return mergeOverride(manifest.taskOverrides.containers.get(place), overrides.task.containers.get(place));
+export function overrideOf(
+  { manifest, overrides }: Workload,
+  { place, name }: { place: number; name?: string },
+): ContainerOverride {
+  const all = [manifest.taskOverrides, overrides.task];
+  const own = all.flatMap(({ added }) => added).find((container) => container.name === name)?.override;
+  return all.reduce(
+    (known, { containers }) => mergeOverride(known, containers.get(place)),
+    mergeOverride(own, undefined),
+  );
 }
 
 /** All ports that the containers of a workload listen on: those that the manifest says, and that overrides add. */

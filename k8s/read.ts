@@ -6,6 +6,7 @@ import { DocumentError, located } from '../manifest/document.ts';
 import { readEnvironmentFile } from '../manifest/environment-file.ts';
 import { type Manifest, readManifest } from '../manifest/manifest.ts';
 import { objectName } from '../manifest/names.ts';
+import { withTaskOverrides } from '../manifest/task-overrides.ts';
 import { displayed, MissingInput, readText, type Workspace } from '../manifest/workspace.ts';
 import { dottedAlias } from './cluster-names.ts';
 import { containersOf } from './containers.ts';
@@ -14,6 +15,7 @@ import { StrictError, UsageError, WrongFiles } from './errors.ts';
 import { buildOf, dockerfileOf } from './images.ts';
 import { type Inputs, inputs, inputValues } from './inputs.ts';
 import type { Options } from './options.ts';
+import { securityLevel } from './security.ts';
 import { siteFields, siteFiles, siteUser } from './static-site.ts';
 import { secretInputs, valueInputs } from './variables.ts';
 import { fileSystemsOf } from './volumes.ts';
@@ -107,7 +109,8 @@ function amongEachOther(workloads: readonly Workload[], all: readonly Workload[]
       return alias === undefined ? [] : [[alias, manifest.name] as const];
     }),
   );
-  return workloads.map((workload) => ({ ...workload, sharedFileSystems, dottedAliases }));
+  const namespaceLevel = securityLevel(all);
+  return workloads.map((workload) => ({ ...workload, sharedFileSystems, dottedAliases, namespaceLevel }));
 }
 
 /** Those that can be read, and all problems of the others at once. */
@@ -132,7 +135,8 @@ function readWorkload(options: Options, workspace: Workspace, shared: Shared, se
   const folder = join(workspace.folder, service);
   const { text, name } = readText(join(folder, 'manifest.yml'));
   const patches = join(folder, 'overrides', 'cfn.patches.yml');
-  const overrides = readOverrides(patches, displayed(patches));
+  const parameters = { AppName: application, EnvName: environment, WorkloadName: service };
+  const overrides = readOverrides(patches, displayed(patches), parameters);
   const surroundings = {
     application,
     environment,
@@ -142,7 +146,8 @@ function readWorkload(options: Options, workspace: Workspace, shared: Shared, se
   };
   const stated = readManifest(text, name, surroundings);
   const isSite = stated.type === 'Static Site';
-  const manifest = isSite ? { ...stated, fields: siteFields(stated.fields) } : stated;
+  const fields = isSite ? siteFields(stated.fields) : withTaskOverrides(stated.fields, overrides.task);
+  const manifest = { ...stated, fields };
   return {
     application,
     environment,
@@ -166,6 +171,7 @@ function readWorkload(options: Options, workspace: Workspace, shared: Shared, se
     externalSecrets: options['external-secrets'],
     nodePorts: nodePorts(options, workspace, service),
     sharedFileSystems: new Set(),
+    namespaceLevel: 'baseline',
     dottedAliases: new Map(),
     volumeSize: options['volume-size'],
     accessMode: options.accessMode,
@@ -224,7 +230,7 @@ function readImageUsers({ fields, type }: Manifest, root: string): Map<string, s
       const build = buildOf(container) ?? {};
       const target = 'target' in build ? build.target : undefined;
       const args = 'args' in build ? build.args : undefined;
-      const user = dockerfileUser(readText(file).text, target, args);
+      const user = dockerfileUser(readText(file, true).text, target, args);
       return user === undefined ? [] : [[container.name, user] as const];
     }),
   );

@@ -31,9 +31,15 @@ function routesOfOne({ manifest }: Workload): Route[] {
   return rulesOf(fields).flatMap((rule) => {
     const path = routePath(rule.path);
     const port = targetPort(fields, rule) ?? fields.image?.port ?? entry.port;
-    const hosts = rule.alias?.map((alias) => alias.name.toLowerCase()) ?? [undefined];
+    const hosts = rule.alias?.map((alias) => alias.name.toLowerCase()).filter(isHost) ?? [undefined];
     return hosts.map((host) => ({ host, path, service: name, port }));
   });
+}
+
+/** Whether a route may name that host: https://kubernetes.io/docs/reference/kubernetes-api/service-resources/ingress-v1/ */
+export function isHost(name: string): boolean {
+  const label = '[a-z0-9]([-a-z0-9]*[a-z0-9])?';
+  return name.length <= 253 && new RegExp(`^(\\*\\.)?${label}(\\.${label})*$`).test(name);
 }
 
 /** The path that a route begins with. What begins with it is meant by a last `/*` as well. */

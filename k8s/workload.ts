@@ -41,6 +41,8 @@ export interface Workload {
   externalSecrets: boolean;
   /** The names of the claims that other workloads of the workspace mount too. */
   sharedFileSystems: ReadonlySet<string>;
+  /** The Pod Security Standard that the namespace of all workloads of the workspace enforces. */
+  namespaceLevel: SecurityLevel;
   /** The aliases of Service Connect in the workspace that have a dot, each with the name of its Service. */
   dottedAliases: ReadonlyMap<string, string>;
   /** Of each claim, such as `1Gi`. */

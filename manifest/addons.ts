@@ -1,7 +1,6 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Node, nodeAt, parseAny, Scalar, YamlMapping } from './document.ts';
-import { displayed } from './workspace.ts';
+import { namesIn, readText } from './workspace.ts';
 
 /** An output of the CloudFormation templates in an `addons` folder. */
 export interface AddonOutput {
@@ -23,10 +22,8 @@ const attached = ['AWS::IAM::ManagedPolicy', 'AWS::EC2::SecurityGroup'];
  * https://github.com/aws/copilot-cli/blob/v1.34.1/internal/pkg/addon/output.go
  */
 export function readAddons(folder: string): AddonOutput[] {
-  if (!existsSync(folder)) return [];
-  const templates = readdirSync(folder)
+  const templates = namesIn(folder)
     .filter((name) => /\.ya?ml$/.test(name) && !/^addons\.parameters\.ya?ml$/.test(name))
-    .toSorted()
     .map((name) => parseTemplate(join(folder, name)));
   const types = new Map(templates.flatMap((template) => [...template.types]));
   return templates.flatMap(({ outputs }) =>
@@ -39,8 +36,8 @@ export function readAddons(folder: string): AddonOutput[] {
 }
 
 function parseTemplate(path: string) {
-  const file = displayed(path);
-  const root = parseAny(readFileSync(path, 'utf8'), file);
+  const { text, name: file } = readText(path);
+  const root = parseAny(text, file);
   const types = entries(nodeAt(root, ['Resources'])).map(
     ([name, { value }]) => [name, textAt(value, ['Type'])] as const,
   );

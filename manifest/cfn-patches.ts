@@ -1,10 +1,11 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { basename, dirname } from 'node:path';
 import { z } from 'zod';
-import { DocumentError, lineAt, parseAny, plain, Scalar, Sequence } from './document.ts';
+import { DocumentError, lineAt, parseAny, plain, Scalar, Sequence, YamlMapping } from './document.ts';
 import { bare } from './fields.ts';
 import type { NotCarried } from './mapping.ts';
 import { scheduleProblem } from './schedule.ts';
 import { readTaskChanges, type TaskChange, type TaskOverrides } from './task-overrides.ts';
+import { namesIn, readText } from './workspace.ts';
 
 /** A time at which AWS sets new bounds for the number of tasks. */
 export interface ScheduledAction {
@@ -25,9 +26,13 @@ export interface Overrides {
 
 const taskDefinition = '/Resources/TaskDefinition/Properties/';
 
+/** The values of parameters of Copilot's templates, by their names. */
+export type TemplateParameters = Readonly<Record<string, string>>;
+
 const text = z.instanceof(Scalar).transform(({ text }) => text);
 const number = text.pipe(z.coerce.number<string>());
 const patch = z.object({ op: text, path: text, value: z.unknown().optional() });
+const operations = ['add', 'remove', 'replace'];
 const actions = z.array(
   z.object({
     ScheduledActionName: text.default('scheduled-action'),
@@ -40,9 +45,10 @@ const actions = z.array(
 /**
  * Reads `overrides/cfn.patches.yml` (https://aws.github.io/copilot-cli/docs/developing/overrides/yamlpatch/), where a
  * workspace says what Copilot's manifest has no field for, and takes from it what a cluster can do as well: changes of
- * the task definition, and scheduled scaling. No file is no overrides.
+ * the task definition, and scheduled scaling; values that refer to `parameters` are completed. No file is no overrides.
+ * Throws a DocumentError for what Copilot refuses.
  */
-export function readOverrides(file: string, name: string): Overrides {
+export function readOverrides(file: string, name: string, parameters: TemplateParameters = {}): Overrides {
   const scheduledActions: ScheduledAction[] = [];
   const notCarried: NotCarried[] = [];
   const changes: TaskChange[] = [];
@@ -50,8 +56,8 @@ export function readOverrides(file: string, name: string): Overrides {
     const task = readTaskChanges(changes);
     return { task, scheduledActions, notCarried: [...task.notCarried, ...notCarried] };
   };
-  if (!existsSync(file)) return overrides();
-  const root = parseAny(readFileSync(file, 'utf8'), name);
+  if (!namesIn(dirname(file)).includes(basename(file))) return overrides();
+  const root = parseAny(readText(file).text, name);
   if (!root) return overrides();
   if (!(root instanceof Sequence))
     throw new DocumentError(name, [{ line: root.line, message: 'expected a list of patches: op, path, value' }]);
@@ -60,10 +66,20 @@ export function readOverrides(file: string, name: string): Overrides {
   for (const item of root.items) {
     const { op, path, value } = read(patch, plain(item), item.line, 'a patch with op, path and value');
     const at = lineAt(item, ['value']);
+    if (!operations.includes(op)) refuse(lineAt(item, ['op']), `op "${op}": expected add, remove or replace`);
+    if (op !== 'remove' && !(item instanceof YamlMapping && item.entries.has('value')))
+      refuse(item.line, `${op} ${path}: value is missing`);
     if (path.startsWith(taskDefinition)) {
       const segments = path.slice(taskDefinition.length).split('/');
       if (segments.at(-1) === 'StopTimeout' && op !== 'remove') read(number, value, at, 'a number of seconds');
-      changes.push({ segments, isRemoval: op === 'remove', value: bare(value), at: `${name}:${item.line}`, path });
+      changes.push({
+        segments,
+        isRemoval: op === 'remove',
+        isInsertion: op === 'add',
+        value: completed(bare(value), parameters),
+        at: `${name}:${item.line}`,
+        path,
+      });
     } else if (path === '/Resources/AutoScalingTarget/Properties/ScheduledActions' && op !== 'remove') {
       for (const action of read(actions, value, at, 'a list of scheduled actions')) {
         const { ScheduledActionName, Schedule, Timezone, ScalableTargetAction } = action;
@@ -91,6 +107,26 @@ export function readOverrides(file: string, name: string): Overrides {
   function read<T>(schema: z.ZodType<T>, input: unknown, line: number, expected: string): T {
     const result = schema.safeParse(input);
     if (result.success) return result.data;
-    throw new DocumentError(name, [{ line, message: `expected ${expected}` }]);
+    return refuse(line, `expected ${expected}`);
   }
+
+  function refuse(line: number, message: string): never {
+    throw new DocumentError(name, [{ line, message }]);
+  }
+}
+
+/** The value with the `!Ref` and `!Sub` that name parameters alone as the text that they are on AWS. */
+function completed(value: unknown, parameters: TemplateParameters): unknown {
+  if (Array.isArray(value)) return value.map((item) => completed(item, parameters));
+  if (typeof value !== 'object' || value === null) return value;
+  const entries = Object.entries(value);
+  const [[key, argument] = []] = entries;
+  if (entries.length === 1 && typeof argument === 'string') {
+    if (key === '!Ref' || key === 'Ref') return parameters[argument] ?? value;
+    if (key === '!Sub' || key === 'Fn::Sub') {
+      const text = argument.replaceAll(/\$\{(\w+)\}/g, (match, name: string) => parameters[name] ?? match);
+      return text.includes('${') ? value : text;
+    }
+  }
+  return Object.fromEntries(entries.map(([name, item]) => [name, completed(item, parameters)]));
 }

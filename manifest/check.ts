@@ -1,11 +1,11 @@
 /** What is wrong in a workspace, or is about to be, without deploying it. */
-import { existsSync, globSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, globSync, readdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { readOverrides } from './cfn-patches.ts';
 import { type Diagnostic, DocumentError, type Node, parseAny, Scalar, Sequence, YamlMapping } from './document.ts';
 import { readManifest } from './manifest.ts';
 import { runtimeProblem } from './runtimes.ts';
-import { readText, type Workspace } from './workspace.ts';
+import { MissingInput, namesIn, readText, type Workspace } from './workspace.ts';
 
 export type Level = 'error' | 'warning' | 'note';
 
@@ -62,9 +62,12 @@ function checkWorkload(
   const file = join(folder, name, 'manifest.yml');
   const overrides = join(folder, name, 'overrides');
   const patches = join(overrides, 'cfn.patches.yml');
-  const { text } = readText(file);
+  const manifest = attempt(() => readText(file));
+  if (manifest instanceof DocumentError) return manifest.problems.map((problem) => refusal(file, problem));
+  const { text } = manifest;
   const found: Finding[] = [];
-  if (existsSync(overrides) && readdirSync(overrides).length === 0)
+  const overriding = attempt(() => namesIn(overrides));
+  if (existsSync(overrides) && !(overriding instanceof DocumentError) && overriding.length === 0)
     found.push(finding('copilot-refuses', overrides, { line: 1, message: 'an overrides folder with no file in it' }));
   const added = attempt(() => readOverrides(patches, patches));
   if (added instanceof DocumentError) found.push(...added.problems.map((problem) => refusal(patches, problem)));
@@ -75,11 +78,11 @@ function checkWorkload(
   const inAll = new Map<string, { finding: Finding; environments: string[] }>();
   for (const environment of environments.length > 0 ? environments : ['test']) {
     const surroundings = { application, environment, shell, addedVolumes, folder: name, alone: true };
-    const manifest = attempt(() => readManifest(text, file, surroundings));
-    const errors = manifest instanceof DocumentError ? manifest.problems : [];
+    const read = attempt(() => readManifest(text, file, surroundings));
+    const errors = read instanceof DocumentError ? read.problems : [];
     const all = [
       ...errors.map((problem) => refusal(file, problem)),
-      ...manifest.warnings.map((problem) => finding('copilot-ignores', file, problem)),
+      ...read.warnings.map((problem) => finding('copilot-ignores', file, problem)),
     ];
     for (const one of all) {
       const key = `${one.line} ${one.message}`;
@@ -91,7 +94,8 @@ function checkWorkload(
     const everywhere = where.length === Math.max(1, environments.length);
     found.push(everywhere ? one : { ...one, message: `in environment "${where.join('", "')}": ${one.message}` });
   }
-  const replaced = existsSync(patches) && /Runtime/.test(readFileSync(patches, 'utf8'));
+  const patched = attempt(() => (existsSync(patches) ? readText(patches).text : ''));
+  const replaced = typeof patched === 'string' && /Runtime/.test(patched);
   const type = /^type:\s*["']?([A-Z][A-Za-z -]+?)["']?\s*(#.*)?$/m.exec(text)?.[1] ?? '';
   if (!replaced && !existsSync(join(overrides, 'cdk.json')) && functionsOf[type]) {
     const message = `Copilot 1.34.1 writes ${functionsOf[type]} on nodejs20.x, on which AWS Lambda creates no function from 2027-02-01: patch their Runtime in overrides/cfn.patches.yml`;
@@ -114,6 +118,7 @@ function attempt<T>(read: () => T): T | DocumentError {
     return read();
   } catch (error) {
     if (error instanceof DocumentError) return error;
+    if (error instanceof MissingInput) return new DocumentError('', [{ line: 1, message: error.message }]);
     throw error;
   }
 }
@@ -145,11 +150,13 @@ function folders(path: string): string[] {
 /** The runtimes of functions that addons and overrides bring. */
 function checkRuntimes(folder: string): Finding[] {
   return [join(folder, 'addons'), join(folder, 'overrides')].flatMap((part) => {
-    if (!existsSync(part)) return [];
-    const files = readdirSync(part).filter((name) => /\.ya?ml$/.test(name));
-    return files.flatMap((name) => {
+    const names = attempt(() => namesIn(part));
+    if (names instanceof DocumentError)
+      return names.problems.map((problem) => finding('copilot-refuses', part, problem));
+    return names.flatMap((name) => {
+      if (!/\.ya?ml$/.test(name)) return [];
       const file = join(part, name);
-      const root = attempt(() => parseAny(readFileSync(file, 'utf8'), file));
+      const root = attempt(() => parseAny(readText(file).text, file));
       if (root instanceof DocumentError)
         return root.problems.map((problem) => finding('copilot-refuses', file, problem));
       return root ? runtimesIn(root).map((problem) => finding('lambda-runtime', file, problem)) : [];

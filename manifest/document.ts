@@ -6,6 +6,7 @@ import {
   isNode,
   isScalar,
   isSeq,
+  Lexer,
   LineCounter,
   type ParsedNode,
   parseAllDocuments,
@@ -135,6 +136,8 @@ function parseTree(written: string, file: string, note: (ignored: Diagnostic) =>
     const line = text.slice(0, unreadable.index).split('\n').length;
     throw new DocumentError(file, [{ line, message: 'control characters are not allowed' }]);
   }
+  const deep = tooDeepLine(text);
+  if (deep !== undefined) throw new DocumentError(file, [{ line: deep, message: tooDeep }]);
   const lines = new LineCounter();
   const [document, ignored] = parseAllDocuments(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: false });
   if (!document) return undefined;
@@ -149,6 +152,20 @@ function parseTree(written: string, file: string, note: (ignored: Diagnostic) =>
     note({ line, message: 'a second YAML document. Copilot reads the first one of a file only' });
   }
   return treeOf(document, file, (node) => (node.range ? lines.linePos(node.range[0]).line : 1));
+}
+
+/** The line where brackets are nested too deep, on which the parser itself spends seconds; undefined for none. */
+function tooDeepLine(text: string): number | undefined {
+  if (text.split(/[[{]/, maxDepth + 2).length <= maxDepth + 1) return undefined;
+  let line = 1;
+  let depth = 0;
+  for (const token of new Lexer().lex(text)) {
+    if (token === '[' || token === '{') depth += 1;
+    else if (token === ']' || token === '}') depth -= 1;
+    else line += token.split('\n').length - 1;
+    if (depth > maxDepth) return line;
+  }
+  return undefined;
 }
 
 function treeOf(document: Document, file: string, lineOf: (node: YamlNode) => number): Node | undefined {

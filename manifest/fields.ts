@@ -560,7 +560,7 @@ const fields = {
   tags: absent('no AWS resources to tag here', textMap),
   observability: absent('no X-Ray here', map({ tracing: text.optional() })),
   taskdef_overrides: becomes(
-    'entry point, command, variables, ports, user, read-only root, mounts, volumes and stop time-out; others are named',
+    'containers, entry point, command, variables, secrets, ports, user, health check, order, read-only root, mounts, volumes and stop time-out; others are named',
     z.array(map({ path: text.optional(), value: anyValue.optional() })),
   ),
 };
@@ -616,7 +616,10 @@ export const everyField = z.strictObject({
 });
 
 /** A manifest as Kubernetes needs it: every short form in its long form, durations in seconds. */
-export type Fields = z.output<typeof everyField>;
+export type Fields = z.output<typeof everyField> & {
+  /** The sidecars that overrides add to those of the manifest, and their place in the task definition (undefined: the last). */
+  added?: readonly { name: string; place: number | undefined }[];
+};
 
 const main = becomes('the main container', map({ ...imageFields, ...imageHealthcheck }));
 

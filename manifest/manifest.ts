@@ -20,7 +20,7 @@ import { everyField, type Fields, schemaOf, type WorkloadType, workloadTypes } f
 import { interpolate } from './interpolation.ts';
 import { type NotCarried, nearestField, notCarried } from './mapping.ts';
 import { objectName } from './names.ts';
-import { readTaskChanges, segmentsOf, type TaskOverrides } from './task-overrides.ts';
+import { readTaskChanges, segmentsOf, type TaskOverrides, withTaskOverrides } from './task-overrides.ts';
 
 /** A manifest as one environment sees it. */
 export interface Manifest {
@@ -85,12 +85,13 @@ export function readManifest(
   const others = alone ? [] : otherEnvironments(type, whole, environment, addedVolumes);
   const fields = fieldsOf(type, manifest);
   const all = unique([...warnings, ...others, ...namelessSecrets(fields, manifest)]);
+  const taskOverrides = taskOverridesOf(fields);
   return {
     file,
     name: objectName(fields.name ?? ''),
     type,
-    fields,
-    taskOverrides: taskOverridesOf(fields),
+    fields: withTaskOverrides(fields, taskOverrides),
+    taskOverrides,
     notCarried: notCarried(type, manifest),
     namesEnvironment: nodeAt(whole, ['environments', environment]) !== undefined,
     warnings: all.toSorted((a, b) => a.line - b.line),
@@ -118,7 +119,8 @@ function namelessSecrets({ secrets, sidecars = {} }: Fields, manifest: YamlMappi
 function taskOverridesOf({ taskdef_overrides = [] }: Fields): TaskOverrides {
   return readTaskChanges(
     taskdef_overrides.map(({ path = '', value }, i) => {
-      return { segments: segmentsOf(path), isRemoval: false, value, at: `taskdef_overrides[${i}]`, path };
+      const at = `taskdef_overrides[${i}]`;
+      return { segments: segmentsOf(path), isRemoval: false, isInsertion: false, value, at, path };
     }),
   );
 }

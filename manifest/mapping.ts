@@ -51,8 +51,9 @@ export function notCarried(type: WorkloadType, manifest: YamlMapping): NotCarrie
   return found;
 }
 
-/** Fields of the same meaning in the health checks of load balancers and of containers. */
+/** Fields of the same meaning: of routing, and in the health checks of load balancers and of containers. */
 const synonyms: Readonly<Record<string, string>> = {
+  port: 'target_port',
   retries: 'unhealthy_threshold',
   unhealthy_threshold: 'retries',
   start_period: 'grace_period',

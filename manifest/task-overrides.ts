@@ -1,8 +1,16 @@
 import { z } from 'zod';
+import type { Fields } from './fields.ts';
 import type { NotCarried } from './mapping.ts';
+
+type Sidecar = NonNullable<Fields['sidecars']>[string];
 
 /** What overrides say of one container of the task, in what a container has elsewhere too. */
 export interface ContainerOverride {
+  essential?: boolean;
+  dependsOn?: Sidecar['depends_on'];
+  healthcheck?: Sidecar['healthcheck'];
+  /** The sources of variables that are secrets, by their name. */
+  secrets?: Readonly<Record<string, string>>;
   entryPoint?: string[];
   command?: string[];
   /** Variables that are added, or get another value. */
@@ -15,9 +23,20 @@ export interface ContainerOverride {
   mounts: readonly { volume: string; path: string; readOnly: boolean }[];
 }
 
+/** A container that overrides add to the task. */
+export interface AddedContainer {
+  name: string;
+  /** Its place in the task definition; undefined for the last one. */
+  place: number | undefined;
+  /** The image, or that of the service itself. */
+  image: { location: string } | 'that of the service';
+  override: ContainerOverride;
+}
+
 /** What overrides say of the task: its containers by their place in the task definition (0 is the service itself). */
 export interface TaskOverrides {
   containers: ReadonlyMap<number, ContainerOverride>;
+  added: readonly AddedContainer[];
   /** The names of the volumes that are added. */
   volumes: readonly string[];
   notCarried: readonly NotCarried[];
@@ -27,6 +46,8 @@ export interface TaskOverrides {
 export interface TaskChange {
   segments: readonly string[];
   isRemoval: boolean;
+  /** Whether it adds an item where its place is in a list, in front of the one that is there. */
+  isInsertion: boolean;
   value: unknown;
   /** Where it stands, for people. */
   at: string;
@@ -37,6 +58,40 @@ export interface TaskChange {
 const seconds = z.string().regex(/^\d+$/).transform(Number);
 const texts = z.array(z.string());
 const variable = z.object({ Name: z.string(), Value: z.string() });
+const secret = z.object({ Name: z.string(), ValueFrom: z.string() });
+const dependency = z.object({
+  ContainerName: z.string(),
+  Condition: z
+    .string()
+    .toLowerCase()
+    .pipe(z.enum(['start', 'complete', 'success', 'healthy'])),
+});
+const healthcheck = z
+  .object({
+    Command: texts.optional(),
+    Interval: seconds.optional(),
+    Timeout: seconds.optional(),
+    Retries: seconds.optional(),
+    StartPeriod: seconds.optional(),
+  })
+  .transform(({ Command, Interval, Timeout, Retries, StartPeriod }) => ({
+    command: Command,
+    interval: Interval,
+    timeout: Timeout,
+    retries: Retries,
+    start_period: StartPeriod,
+  }));
+/** The parameter of Copilot's templates that holds the image of the service itself. */
+const ownImage = z
+  .union([
+    z.strictObject({ '!Ref': z.literal('ContainerImage') }),
+    z.strictObject({ Ref: z.literal('ContainerImage') }),
+  ])
+  .transform((): AddedContainer['image'] => 'that of the service');
+const container = z.looseObject({
+  Name: z.string().regex(/^[A-Za-z0-9][\w-]*$/),
+  Image: z.union([ownImage, z.string().transform((location): AddedContainer['image'] => ({ location }))]),
+});
 const port = z.object({
   ContainerPort: z.string().regex(/^\d+$/).transform(Number),
   Protocol: z
@@ -73,24 +128,65 @@ const volume = z.strictObject({ Name: z.string() });
  * https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html
  */
 export function readTaskChanges(changes: readonly TaskChange[]): TaskOverrides {
-  const containers = new Map<number, ContainerOverride>();
+  let containers = new Map<number, ContainerOverride>();
+  let added: AddedContainer[] = [];
   const volumes: string[] = [];
   const notCarried: NotCarried[] = [];
   for (const change of joinItems(changes)) {
     const [field = '', index = '', property = '', ...inner] = change.segments;
-    const place = Number(index);
-    const known = containers.get(place) ?? { environment: new Map(), ports: [], mounts: [] };
-    const changed =
-      field === 'ContainerDefinitions' && /^\d+$/.test(index) && !change.isRemoval
-        ? changedContainer(known, property, inner, change.value)
-        : undefined;
-    const added =
-      field === 'Volumes' && !change.isRemoval ? listOf(volume, change.segments.slice(1), change.value) : undefined;
-    if (changed) containers.set(place, changed);
-    else if (added) volumes.push(...added.map(({ Name }) => Name));
-    else notCarried.push({ path: change.at, reason: whyNot(change, property) });
+    const { at, value } = change;
+    const place = /^\d+$/.test(index) ? Number(index) : undefined;
+    const isOfContainer = field === 'ContainerDefinitions' && !change.isRemoval;
+    if (isOfContainer && property === '' && (index === '-' || change.isInsertion)) {
+      const whole = addedContainer(place, value, change);
+      notCarried.push(...whole.notCarried.map((reason) => ({ path: at, reason })));
+      if (!whole.container) continue;
+      const behind = (other: number) => (place !== undefined && other >= place ? other + 1 : other);
+      containers = new Map([...containers].map(([other, known]) => [behind(other), known]));
+      added = added.map((known) => (known.place === undefined ? known : { ...known, place: behind(known.place) }));
+      added.push(whole.container);
+      continue;
+    }
+    const known = place === undefined ? undefined : (containers.get(place) ?? unchanged);
+    const changed = known && isOfContainer ? changedContainer(known, property, inner, value) : undefined;
+    const newVolumes =
+      field === 'Volumes' && !change.isRemoval ? listOf(volume, change.segments.slice(1), value) : undefined;
+    if (changed && place !== undefined) {
+      containers.set(place, changed.container);
+      notCarried.push(...changed.unknown.map((reason) => ({ path: at, reason: `${change.path}: ${reason}` })));
+    } else if (newVolumes) volumes.push(...newVolumes.map(({ Name }) => Name));
+    else notCarried.push({ path: at, reason: whyNot(change, property) });
   }
-  return { containers, volumes, notCarried };
+  return { containers, added, volumes, notCarried };
+}
+
+const unchanged: ContainerOverride = { environment: new Map(), ports: [], mounts: [] };
+
+/** A container that is added as a whole, and why some of it, or all, can't be taken over. */
+function addedContainer(place: number | undefined, value: unknown, { path }: TaskChange) {
+  const result = container.safeParse(value);
+  if (!result.success)
+    return {
+      notCarried: [`${path}: a container whose name or image only CloudFormation knows: write it below sidecars`],
+    };
+  const { Name: name, Image: image, ...properties } = result.data;
+  const notCarried: string[] = [];
+  let override = unchanged;
+  for (const [property, stated] of Object.entries(properties)) {
+    const changed = changedContainer(override, property, [], stated);
+    const own = {
+      path: `${path}/${property}`,
+      segments: [],
+      isRemoval: false,
+      isInsertion: false,
+      value: stated,
+      at: '',
+    };
+    if (changed) notCarried.push(...changed.unknown.map((reason) => `${own.path}: ${reason}`));
+    else notCarried.push(whyNot(own, property));
+    override = changed?.container ?? override;
+  }
+  return { container: { name, place, image, override }, notCarried };
 }
 
 /**
@@ -106,7 +202,8 @@ function joinItems(changes: readonly TaskChange[]): TaskChange[] {
     const list = segments.slice(0, -1).join('/');
     const known = added.get(list);
     const isItem =
-      !change.isRemoval && /^(ContainerDefinitions\/\d+\/(Environment|PortMappings|MountPoints)|Volumes)$/.test(list);
+      !change.isRemoval &&
+      /^(ContainerDefinitions\/\d+\/(Environment|PortMappings|MountPoints|DependsOn|Secrets)|Volumes)$/.test(list);
     if (isItem && place === '-') {
       const fields = { [field]: change.value };
       added.set(list, { fields });
@@ -117,17 +214,48 @@ function joinItems(changes: readonly TaskChange[]): TaskChange[] {
   return joined;
 }
 
-/** The container with the change, or undefined where a pod can't take it over. */
+/** The container with the change, and what of it only CloudFormation knows; undefined where a pod can't take it over. */
 function changedContainer(
   known: ContainerOverride,
   property: string,
   inner: readonly string[],
   value: unknown,
-): ContainerOverride | undefined {
+): { container: ContainerOverride; unknown: string[] } | undefined {
+  if (property === 'Environment' || property === 'Secrets') return withVariables(known, property, inner, value);
+  const container = withProperty(known, property, inner, value);
+  return container && { container, unknown: [] };
+}
+
+/** A list of variables is taken over item by item: many a value is one of CloudFormation's. */
+function withVariables(
+  known: ContainerOverride,
+  property: 'Environment' | 'Secrets',
+  inner: readonly string[],
+  value: unknown,
+): { container: ContainerOverride; unknown: string[] } | undefined {
+  const items = listOf(z.unknown(), inner, value);
+  const named = listOf(z.looseObject({ Name: z.string() }), inner, value);
+  if (!items || !named) return undefined;
+  const unknown = named.flatMap(({ Name, ...item }) => {
+    const isKnown = typeof (property === 'Environment' ? item.Value : item.ValueFrom) === 'string';
+    return isKnown || Name.startsWith('COPILOT_') ? [] : [`the value of ${Name} is known to CloudFormation only`];
+  });
   if (property === 'Environment') {
-    const added = listOf(variable, inner, value)?.map(({ Name, Value }) => [Name, Value] as const);
-    return added && { ...known, environment: new Map([...known.environment, ...added]) };
+    const added = items.flatMap((item) => variable.safeParse(item).data ?? []);
+    const environment = new Map([...known.environment, ...added.map(({ Name, Value }) => [Name, Value] as const)]);
+    return { container: { ...known, environment }, unknown };
   }
+  const added = items.flatMap((item) => secret.safeParse(item).data ?? []);
+  const secrets = Object.fromEntries(added.map(({ Name, ValueFrom }) => [Name, ValueFrom]));
+  return { container: { ...known, secrets: { ...known.secrets, ...secrets } }, unknown };
+}
+
+function withProperty(
+  known: ContainerOverride,
+  property: string,
+  inner: readonly string[],
+  value: unknown,
+): ContainerOverride | undefined {
   if (property === 'PortMappings') {
     const added = listOf(port, inner, value)?.map(({ ContainerPort, Protocol }) => ({
       port: ContainerPort,
@@ -139,10 +267,16 @@ function changedContainer(
     const added = listOf(mount, inner, value);
     return added && { ...known, mounts: [...known.mounts, ...added] };
   }
+  if (property === 'DependsOn') {
+    const added = listOf(dependency, inner, value)?.map(({ ContainerName, Condition }) => [ContainerName, Condition]);
+    return added && { ...known, dependsOn: { ...known.dependsOn, ...Object.fromEntries(added) } };
+  }
   if (inner.length > 0) return undefined;
   if (property === 'EntryPoint') return withField(known, 'entryPoint', texts, value);
   if (property === 'Command') return withField(known, 'command', texts, value);
   if (property === 'User') return withField(known, 'user', user, value);
+  if (property === 'Essential') return withField(known, 'essential', boolean, value);
+  if (property === 'HealthCheck') return withField(known, 'healthcheck', healthcheck, value);
   if (property === 'ReadonlyRootFilesystem') return withField(known, 'readonlyRoot', boolean, value);
   return property === 'StopTimeout' ? withField(known, 'stopTimeout', seconds, value) : undefined;
 }
@@ -166,7 +300,7 @@ function listOf<T>(item: z.ZodType<T>, inner: readonly string[], value: unknown)
 
 function whyNot({ path, isRemoval, segments }: TaskChange, property: string): string {
   if (!isRemoval && segments[0] === 'ContainerDefinitions' && segments.length === 2)
-    return `${path}: a container that the manifest does not have; write it there, below sidecars`;
+    return `${path}: replaces a container as a whole; write its changes into the manifest`;
   if (property === 'DependsOn') return `${path}: write it into the manifest, as depends_on`;
   if (property === 'LogConfiguration')
     return `${path}: kubectl logs reads what the containers write, without log options`;
@@ -182,6 +316,8 @@ export function mergeOverride(
   return {
     ...earlier,
     ...later,
+    dependsOn: { ...earlier?.dependsOn, ...later?.dependsOn },
+    secrets: { ...earlier?.secrets, ...later?.secrets },
     environment: new Map([...(earlier?.environment ?? []), ...(later?.environment ?? [])]),
     ports: [...(earlier?.ports ?? []), ...(later?.ports ?? [])],
     mounts: [...(earlier?.mounts ?? []), ...(later?.mounts ?? [])],
@@ -194,4 +330,67 @@ export function segmentsOf(path: string): string[] {
     const [, key = segment, index] = /^([\w-]+)\[(\d+|-)\]$/.exec(segment) ?? [];
     return index === undefined ? [key] : [key, index];
   });
+}
+
+/**
+ * The names of the containers of a task in the order of its definition: the service, what Copilot adds, the sidecars by
+ * their names, and those that overrides add.
+ * https://github.com/aws/copilot-cli/blob/v1.34.1/internal/pkg/template/templates/workloads/partials/cf/sidecars.yml
+ */
+export function containersInTask({ name = '', logging, observability, sidecars = {}, added = [] }: Fields): string[] {
+  const { retention, ...router } = logging ?? {};
+  const isAdded = (sidecar: string) => added.some((other) => other.name === sidecar);
+  const names = [
+    name,
+    ...(Object.keys(router).length > 0 ? ['firelens_log_router'] : []),
+    ...(observability?.tracing ? ['aws-otel-collector'] : []),
+    ...Object.keys(sidecars)
+      .filter((sidecar) => !isAdded(sidecar))
+      .toSorted(),
+  ];
+  for (const { name: sidecar, place } of added) names.splice(place ?? names.length, 0, sidecar);
+  return names;
+}
+
+/** The fields with the containers that overrides add as sidecars, and with what overrides say that a sidecar can say. */
+export function withTaskOverrides(fields: Fields, { containers, added }: TaskOverrides): Fields {
+  if (added.length === 0 && containers.size === 0) return fields;
+  const { build, location } = fields.image ?? {};
+  const own = location === undefined ? { build } : { location };
+  const sidecars = { ...fields.sidecars };
+  const others = containersInTask(fields);
+  for (const { name, image, override } of added) {
+    if (others.includes(name)) continue;
+    const [port] = override.ports;
+    const stated: Sidecar = { image: image === 'that of the service' ? own : image, port };
+    sidecars[name] = withOverride(stated, override);
+  }
+  const all: Fields = {
+    ...fields,
+    sidecars,
+    added: [...(fields.added ?? []), ...added.filter(({ name }) => sidecars[name] && !others.includes(name))],
+  };
+  const names = containersInTask(all);
+  let { image, secrets } = all;
+  for (const [place, override] of containers) {
+    const container = names[place] ?? '';
+    const sidecar = sidecars[container];
+    if (sidecar) sidecars[container] = withOverride(sidecar, override);
+    else if (place === 0) {
+      const { depends_on, healthcheck } = withOverride({ ...image, image: undefined, port: undefined }, override);
+      image = { ...image, depends_on, healthcheck };
+      secrets = { ...secrets, ...override.secrets };
+    }
+  }
+  return { ...all, image, secrets };
+}
+
+function withOverride(sidecar: Sidecar, { essential, dependsOn, healthcheck, secrets }: ContainerOverride): Sidecar {
+  return {
+    ...sidecar,
+    essential: essential ?? sidecar.essential,
+    depends_on: dependsOn ? { ...sidecar.depends_on, ...dependsOn } : sidecar.depends_on,
+    healthcheck: healthcheck ?? sidecar.healthcheck,
+    secrets: secrets ? { ...sidecar.secrets, ...secrets } : sidecar.secrets,
+  };
 }

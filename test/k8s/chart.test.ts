@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { expect } from 'chai';
 import { routePath } from '../../k8s/routes.ts';
+import { readTaskChanges, withTaskOverrides } from '../../manifest/task-overrides.ts';
 import {
   containerOf,
   environmentOf,
@@ -11,6 +12,7 @@ import {
   podOf,
   synthesisOf,
   webService,
+  workloadOf,
 } from './workload.ts';
 
 const backend = (...lines: string[]) => ['name: api', 'type: Backend Service', ...lines].join('\n');
@@ -1045,17 +1047,71 @@ describe('overrides of the task definition', () => {
     expect(synthesisOf(text).notCarried).to.deep.equal([]);
   });
 
-  it('that add a container or an order are named, with where the manifest has them', () => {
-    const { notCarried } = synthesisOf(
-      webService(
-        'taskdef_overrides:',
-        '  - { path: "ContainerDefinitions[-]", value: { Name: init, Image: i } }',
-        '  - { path: "ContainerDefinitions[0].DependsOn", value: [] }',
-      ),
+  describe('that add a container', () => {
+    const added = (container: string, ...more: string[]) =>
+      webService('taskdef_overrides:', `  - { path: "ContainerDefinitions[-]", value: ${container} }`, ...more);
+
+    it('are carried, with all that a container can have', () => {
+      const text = added(
+        '{ Name: proxy, Image: envoy, EntryPoint: [envoy], Command: [-c, a], User: "7", Environment: [{ Name: A, Value: b }], PortMappings: [{ ContainerPort: 81 }], Secrets: [{ Name: KEY, ValueFrom: /key }] }',
+      );
+      const proxy = containerOf(text, {}, 'proxy');
+      expect(proxy).to.deep.include({
+        image: 'envoy',
+        command: ['envoy'],
+        args: ['-c', 'a'],
+        ports: [{ name: 'tcp-81', containerPort: 81, protocol: 'TCP' }],
+      });
+      expect(proxy.securityContext).to.include({ runAsUser: 7 });
+      expect(environmentOf(proxy)).to.deep.include({ A: 'b', KEY: { name: 'api-secrets', key: 'proxy.KEY' } });
+      expect(synthesisOf(text).notCarried).to.deep.equal([]);
+    });
+
+    it('are in the order that DependsOn says', () => {
+      const text = added(
+        '{ Name: init, Image: i, Essential: false }',
+        '  - { path: "ContainerDefinitions[0].DependsOn", value: [{ ContainerName: init, Condition: COMPLETE }] }',
+      );
+      expect(podOf(text).initContainers?.map(({ name }) => name)).to.deep.equal(['init']);
+      expect(containerOf(text, {}, 'init')).not.to.have.property('restartPolicy');
+    });
+
+    it('may have the image of the service', () => {
+      const text = added('{ Name: migrate, Image: !Ref ContainerImage, Command: [migrate] }');
+      expect(containerOf(text, {}, 'migrate').image).to.equal('api:dev');
+    });
+
+    it('are named where only CloudFormation knows their image, and so is what a pod does not have', () => {
+      const reasons = (container: string) => synthesisOf(added(container)).notCarried.map(({ reason }) => reason);
+      expect(reasons('{ Name: a, Image: !GetAtt A.B }').join()).to.contain('whose name or image');
+      expect(reasons('{ Name: a, Image: a, Ulimits: [] }')).to.deep.equal([
+        'ContainerDefinitions[-]/Ulimits is a field of an ECS task definition',
+      ]);
+    });
+  });
+
+  it('that change a sidecar reach it behind a container that is added in front of it', () => {
+    const container = '/Resources/TaskDefinition/Properties/ContainerDefinitions';
+    const changes: [string, unknown][] = [
+      ['1/Essential', 'false'],
+      ['1', { Name: 'first', Image: 'i' }],
+      ['2/Command', ['late']],
+    ];
+    const task = readTaskChanges(
+      changes.map(([path, value]) => {
+        const segments = ['ContainerDefinitions', ...path.split('/')];
+        return { segments, isRemoval: false, isInsertion: true, value, at: 'patches', path: `${container}/${path}` };
+      }),
     );
-    expect(notCarried.map(({ reason }) => reason)).to.deep.equal([
-      'ContainerDefinitions[-]: a container that the manifest does not have; write it there, below sidecars',
-      'ContainerDefinitions[0].DependsOn: write it into the manifest, as depends_on',
+    const text = webService('sidecars: { s: { image: x, port: 82 } }');
+    const { manifest } = workloadOf(text);
+    const workload = { manifest: { ...manifest, fields: withTaskOverrides(manifest.fields, task) } };
+    const overrides = { ...noOverrides, task };
+    expect(workload.manifest.fields.sidecars?.s).to.include({ essential: false });
+    const { initContainers = [] } = podOf(text, { ...workload, overrides });
+    expect(initContainers.map(({ name, args }) => [name, args])).to.deep.equal([
+      ['first', undefined],
+      ['s', ['late']],
     ]);
   });
 
@@ -1070,7 +1126,7 @@ describe('overrides of the task definition', () => {
 
   for (const [path, value, reason] of [
     ['LogConfiguration.Options', '{ tag: x }', 'without log options'],
-    ['Environment[-]', '{ Name: A, Value: !Ref B }', 'is a field of an ECS task definition'],
+    ['Environment[-]', '{ Name: A, Value: !Ref B }', 'the value of A is known to CloudFormation only'],
     ['Ulimits[-]', '{ Name: nofile, HardLimit: 5 }', 'ContainerDefinitions[0].Ulimits[-] is a field'],
     ['PortMappings[-].ContainerPort', '"a"', 'is a field of an ECS task definition'],
   ] as const) {

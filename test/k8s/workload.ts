@@ -74,6 +74,7 @@ export function workloadOf(text: string, input: Partial<Workload> = {}): Workloa
     values: {},
     externalSecrets: false,
     sharedFileSystems: new Set(),
+    namespaceLevel: 'baseline',
     dottedAliases: new Map(),
     volumeSize: '1Gi',
     accessMode: undefined,

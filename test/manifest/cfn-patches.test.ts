@@ -52,6 +52,29 @@ describe('readOverrides', () => {
     });
   }
 
+  it('completes values that name a parameter of Copilot, and names the others', () => {
+    const file = join(folder, 'cfn.patches.yml');
+    const items = `[{ Name: A, Value: !Sub "x-\${AppName}" }, { Name: B, Value: !Ref EnvName }, { Name: C, Value: !GetAtt D.E }]`;
+    writeFileSync(file, `- { op: add, path: ${container}/0/Environment, value: ${items} }`);
+    const { task } = readOverrides(file, 'cfn.patches.yml', { AppName: 'shop', EnvName: 'test' });
+    expect([...(task.containers.get(0)?.environment ?? [])]).to.deep.equal([
+      ['A', 'x-shop'],
+      ['B', 'test'],
+    ]);
+    expect(task.notCarried.map(({ reason }) => reason)).to.deep.equal([
+      `${container}/0/Environment: the value of C is known to CloudFormation only`,
+    ]);
+  });
+
+  for (const [patch, message] of [
+    ['op: move, path: /Resources, value: 1', 'op "move": expected add, remove or replace'],
+    ['op: add, path: /Resources', 'add /Resources: value is missing'],
+  ] as const) {
+    it(`refuses ${patch}, as Copilot does`, () => {
+      expect(() => overridesOf(`- { ${patch} }`)).to.throw(`cfn.patches.yml:1: ${message}`);
+    });
+  }
+
   it('finds the volumes that are added', () => {
     const text = '- { op: add, path: /Resources/TaskDefinition/Properties/Volumes/-, value: { Name: scratch } }';
     expect(overridesOf(text).task.volumes).to.deep.equal(['scratch']);
