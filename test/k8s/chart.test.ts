@@ -1,3 +1,5 @@
+import { adaptedOf } from '../../k8s/adapted.ts';
+import { routesOf } from '../../k8s/routes.ts';
 import { spawnSync } from 'node:child_process';
 import { expect } from 'chai';
 import { routePath } from '../../k8s/routes.ts';
@@ -799,6 +801,14 @@ describe('fields that are adapted', () => {
     const [init] = only(objects, 'Deployment').spec.template.spec.initContainers;
     expect(init).to.include({ name: 'permissions' }).and.not.to.have.property('restartPolicy');
     expect(adapted(text)).to.deep.equal(['sidecars.permissions']);
+  });
+
+  it('gives an alias that is no DNS name no route', () => {
+    const workload = workloadOf(webService('http: { path: /, alias: [a_b.example.com, "*.example.com"] }'));
+    expect(routesOf([workload]).map(({ host }) => host)).to.deep.equal(['*.example.com']);
+    expect(adaptedOf(workload).map(({ reason }) => reason)).to.deep.equal([
+      '"a_b.example.com" is no DNS name: it gets no route',
+    ]);
   });
 
   describe('include a sidecar that runs once after the service has started', () => {

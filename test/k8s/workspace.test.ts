@@ -87,6 +87,12 @@ describe('plusone synth of a whole workspace', function () {
       expect(['web', 'api'].map((name) => enforced(`${name}.k8s.yaml`))).to.deep.equal(['baseline', 'baseline']);
     });
 
+    it('of one namespace is the same when workloads are written one by one', () => {
+      files({ ...built, 'web/Dockerfile': 'FROM a\nUSER 1\n', 'copilot/api/manifest.yml': service('api') });
+      run('--service', 'web');
+      expect(enforced('web.k8s.yaml')).to.equal('baseline');
+    });
+
     it('is what --security says', () => {
       files({ 'copilot/api/manifest.yml': service('api') });
       run('--security', 'restricted');

@@ -17,6 +17,7 @@ describe('readManifest', () => {
 
   for (const [lines, meant] of [
     [['port: 80'], 'image.port'],
+    [['http: { path: /, port: 80 }'], 'target_port'],
     [['deregistration_delay: 10s'], 'http.deregistration_delay'],
     [['http: { path: /, interval: 10s }'], 'http.healthcheck.interval'],
     [['http: { path: /, cpu: 256 }'], 'cpu'],
@@ -135,6 +136,12 @@ describe('readManifest', () => {
 
   it('refuses lists that are nested too deeply', () => {
     expect(refusal(webService(`variables: ${'['.repeat(5000)}${']'.repeat(5000)}`))).to.contain('levels deep');
+  });
+
+  it('refuses brackets by the hundred thousand within a second', () => {
+    const started = performance.now();
+    expect(refusal(webService(`variables: ${'{a: ['.repeat(100_000)}`))).to.match(/^manifest.yml:5: .*levels deep$/);
+    expect(performance.now() - started).to.be.below(1000);
   });
 
   it('finds the line of a value that comes from an anchor', () => {
