@@ -1,8 +1,7 @@
-import { adaptedOf } from '../../k8s/adapted.ts';
-import { routesOf } from '../../k8s/routes.ts';
 import { spawnSync } from 'node:child_process';
 import { expect } from 'chai';
-import { routePath } from '../../k8s/routes.ts';
+import { adaptedOf } from '../../k8s/adapted.ts';
+import { routePath, routesOf } from '../../k8s/routes.ts';
 import { readTaskChanges, withTaskOverrides } from '../../manifest/task-overrides.ts';
 import {
   containerOf,
