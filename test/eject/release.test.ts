@@ -92,6 +92,23 @@ describe('a release', () => {
     expect(resources.get('AutoScalingTarget')?.properties).to.deep.equal({ MinCapacity: 2, MaxCapacity: 5 });
   });
 
+  it("takes Copilot's defaults for what is no longer stated", () => {
+    const stated = `${base.replace('cpu: 256\nmemory: 512', 'cpu: 512\nmemory: 1024')}logging: { retention: 7 }\n`
+      .replace('  path: /\n', '  path: /\n  deregistration_delay: 5s\n  healthcheck: { path: /, grace_period: 5s }\n')
+      .replace('cpu_percentage: 70', 'cpu_percentage: 70\n  cooldown: { in: 1s, out: 1s }');
+    const { release } = mapRelease(template, read(stated), read(base));
+    expect(release.parameters).to.include({ TaskCPU: '256', TaskMemory: '512', LogRetention: '30' });
+    const of = (id: string) => release.template.resources().get(id)?.properties;
+    expect(of('Service')).to.include({ HealthCheckGracePeriodSeconds: 60 });
+    expect(of('TargetGroup')?.TargetGroupAttributes).to.deep.include({
+      Key: 'deregistration_delay.timeout_seconds',
+      Value: 60,
+    });
+    const { TargetTrackingScalingPolicyConfiguration: tracking } =
+      of('AutoScalingPolicyECSServiceAverageCPUUtilization') ?? {};
+    expect(tracking).to.deep.include({ ScaleInCooldown: 120, ScaleOutCooldown: 60 });
+  });
+
   it('replaces the variables of the manifest, in order, between those of Copilot', () => {
     const { containers } = mapped(base.replace('  B: two\n  A: one', '  Z: "1"\n  B: changed'));
     expect(containers[0].Environment.map(({ Name }: { Name: string }) => Name)).to.deep.equal([

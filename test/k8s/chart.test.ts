@@ -425,6 +425,10 @@ describe('health', () => {
     expect(startupProbe).to.include({ periodSeconds: 1, failureThreshold: 120 });
   });
 
+  it("has Copilot's default grace period of 60 s without one", () => {
+    expect(containerOf(webService('http: { path: / }')).startupProbe).to.include({ failureThreshold: 60 });
+  });
+
   it('uses TLS at port 443', () => {
     const { readinessProbe } = containerOf(webService('image: { build: D, port: 443 }'));
     expect(readinessProbe?.httpGet).to.include({ scheme: 'HTTPS' });
