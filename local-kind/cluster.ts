@@ -222,10 +222,15 @@ function controlPlane(cluster: string): string {
   return `${cluster}-control-plane`;
 }
 
+/** Starts the nodes that are stopped, and resumes those that are paused. */
 async function startNodes(nodes: string[], port: number, typed: Typed): Promise<void> {
-  const inspect = ['inspect', '--format', '{{.Name}} {{.State.Running}}', ...nodes];
+  const inspect = ['inspect', '--format', '{{.Name}} {{.State.Status}}', ...nodes];
   const states = (await output('docker', inspect)).split('\n');
-  const stopped = nodes.filter((node) => states.includes(`/${node} false`));
+  const inState = (...names: string[]) =>
+    nodes.filter((node) => names.some((name) => states.includes(`/${node} ${name}`)));
+  const paused = inState('paused');
+  if (paused.length > 0) await output('docker', ['unpause', ...paused]);
+  const stopped = inState('created', 'exited');
   if (stopped.length === 0) return;
   if (stopped.some((node) => node.endsWith('-control-plane'))) await requireFreePort(port, typed.otherPort);
   await output('docker', ['start', ...stopped]);

@@ -32,7 +32,7 @@ describe('An existing kind cluster', () => {
     folder = mkdtempSync(join(tmpdir(), 'plusone-kind-'));
     process.env.PATH = `${folder}:${path}`;
     program('kind', `[ "$1 $2" = 'get nodes' ] && echo ${NODE}; exit 0`);
-    docker(OURS, 'true');
+    docker(OURS, 'running');
     program('kubectl', '');
   });
 
@@ -48,8 +48,8 @@ describe('An existing kind cluster', () => {
     chmodSync(file, 0o755);
   }
 
-  function docker(ports: string, running: string, created = PAST): void {
-    const answers = `*PortBindings*) echo '${ports}';; *Created*) echo '${created}';; *inspect*) echo '/${NODE} ${running}';;`;
+  function docker(ports: string, state: string, created = PAST): void {
+    const answers = `*PortBindings*) echo '${ports}';; *Created*) echo '${created}';; *inspect*) echo '/${NODE} ${state}';;`;
     program('docker', `case "$*" in ${answers} esac`);
   }
 
@@ -80,9 +80,15 @@ describe('An existing kind cluster', () => {
 
   it('is started if it is stopped', async () => {
     const port = await freePort();
-    docker(`{"30500/tcp":[{"HostPort":"${port}"}]}`, 'false');
+    docker(`{"30500/tcp":[{"HostPort":"${port}"}]}`, 'exited');
     expect(await ensure()).to.include({ port });
     expect(calls()).to.contain(`docker start ${NODE}`);
+  });
+
+  it('is resumed if it is paused', async () => {
+    docker('{"30500/tcp":[{"HostPort":"5000"}]}', 'paused');
+    expect(await ensure()).to.include({ port: 5000 });
+    expect(calls()).to.contain(`docker unpause ${NODE}`).and.not.to.contain('docker start');
   });
 
   it('is not deleted if it does not answer, and the error says what to type', async () => {
@@ -149,7 +155,7 @@ describe('An existing kind cluster', () => {
   });
 
   it('is not deleted if another program created it', async () => {
-    docker('{}', 'true');
+    docker('{}', 'running');
     expect(await refusal())
       .to.contain('it publishes no port 30500')
       .and.to.contain('make up CLUSTER=another');
@@ -177,7 +183,7 @@ describe('An existing kind cluster', () => {
   }
 
   it('is not deleted by make down if another program created it', () => {
-    docker('{"6443/tcp":[]}', 'true');
+    docker('{"6443/tcp":[]}', 'running');
     const { stderr, isDeleted } = make(['down', `CLUSTER=${NAME}`], [NAME]);
     expect(isDeleted).to.equal(false);
     expect(stderr).to.contain(`was not made by make up: kind delete cluster --name ${NAME}`);
@@ -236,7 +242,7 @@ describe('An existing kind cluster', () => {
     });
 
     it('is not deleted by plusone down if another program created it', async () => {
-      docker('{"6443/tcp":[]}', 'true');
+      docker('{"6443/tcp":[]}', 'running');
       const message = `there is a kind cluster ${NAME} which is not ours (it publishes no port 30500): kind delete cluster --name ${NAME}`;
       expect(await removed('', NAME)).to.deep.equal([false, message]);
     });
