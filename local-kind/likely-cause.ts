@@ -28,6 +28,10 @@ const causes: readonly (readonly [sign: RegExp, cause: string])[] = [
   ],
   [/probe failed: .*connection refused/, 'nothing listens on the port of its health check: look at image.port'],
   [/Cannot find module '([^']+)'/, 'the image has no $1: look at command of the manifest and COPY of the Dockerfile'],
+  [
+    /Unable to connect to the server|connection to the server \S+ was refused/,
+    'the cluster is stopped or paused: plusone up starts it again',
+  ],
   [/^(SyntaxError: .+)$/m, 'its program does not parse: $1'],
   [/OOMKilled/, 'it took more memory than `memory` of the manifest gives it'],
   [

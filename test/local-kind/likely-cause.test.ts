@@ -12,6 +12,7 @@ describe('likelyCause', () => {
       "file:///app/main.mjs:2\nSyntaxError: Unexpected token ';'\n",
       "its program does not parse: SyntaxError: Unexpected token ';'",
     ],
+    ['Unable to connect to the server: net/http: TLS handshake timeout', 'the cluster is stopped or paused'],
     ['Error: connect ECONNREFUSED 10.0.0.1:3306', 'something that it connects to does not answer'],
   ] as const) {
     it(`is "${cause}" for ${said.slice(0, 40)}`, () => {
