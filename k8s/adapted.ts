@@ -59,7 +59,7 @@ export function adaptedOf(workload: Workload): Adapted[] {
         path: `sidecars.${container.name}`,
         reason: waitingAtEnd(container)
           ? 'not essential, and started after the service: once it has ended, its shell waits, because a pod would start it again'
-          : 'not essential, and started after the service: a pod starts it again whenever it ends. Have its entrypoint start with a shell, as in [sh, -c, ...]: then it waits',
+          : 'not essential, and started after the service: it is an init container behind the service, so the pod is ready once it has succeeded, and it runs again until then',
       });
     else if (container.oneShot && container.role === 'before')
       found.push({

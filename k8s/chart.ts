@@ -259,7 +259,8 @@ class WorkloadChart extends Chart {
 
   private template(extra: Partial<k8s.PodSpec>): k8s.PodTemplateSpec {
     const labels = Object.entries(this.workload.manifest.fields.image?.labels ?? {});
-    const annotations = Object.fromEntries(labels.filter(([name]) => isAnnotation(name)));
+    const stated = Object.fromEntries(labels.filter(([name]) => isAnnotation(name)));
+    const annotations = { ...stated, ...this.pod.annotations };
     return {
       metadata: { labels: { ...this.labels }, ...(Object.keys(annotations).length > 0 ? { annotations } : {}) },
       spec: { ...this.pod.spec, ...extra },

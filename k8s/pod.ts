@@ -11,7 +11,7 @@ import { endsBesideService, waitingAtEnd } from './one-shot.ts';
 import { allPorts, overrideOf } from './overrides.ts';
 import { portName } from './ports.ts';
 import { serviceProbes, sidecarProbes } from './probes.ts';
-import { resourcesOf } from './resources.ts';
+import { quantities, resourcesOf } from './resources.ts';
 import { maybeRoot, statedUser } from './security.ts';
 import { variablesOf } from './variables.ts';
 import { hasReadonlyRoot, mountsOf, volumesOf } from './volumes.ts';
@@ -22,6 +22,7 @@ export interface Pod {
   spec: k8s.PodSpec;
   /** What the API objects of cdk8s-plus-27, which are of Kubernetes 1.27, can't say: by its JSON pointer in the spec. */
   additions: { path: string; value: unknown }[];
+  annotations: Record<string, string>;
   notCarried: NotCarried[];
 }
 
@@ -30,8 +31,12 @@ export function podOf(workload: Workload): Pod {
   const { manifest } = workload;
   const { fields } = manifest;
   const containers = containersOf(fields);
-  const init = containers.filter(({ role }) => role === 'before' || role === 'along');
-  const beside = containers.filter(({ role }) => role === 'main' || role === 'after');
+  // What ends after the service has started, and can't wait at its end, is an init container behind the service.
+  const late = containers.filter((container) => endsBesideService(workload, container) && !waitingAtEnd(container));
+  const main = late.length > 0 ? containers.filter(({ role }) => role === 'main') : [];
+  const before = containers.filter(({ role }) => role === 'before' || role === 'along');
+  const init = [...before, ...main, ...late];
+  const beside = containers.filter((container) => !init.includes(container));
   const drain = drainSeconds(fields);
   const stop = overrideOf(workload, { place: 0 }).stopTimeout ?? STOP_TIMEOUT;
   const volumes = volumesOf(workload, containers);
@@ -39,6 +44,7 @@ export function podOf(workload: Workload): Pod {
   const group = claims ? volumeGroup(workload, containers) : undefined;
   const nonRoot = workload.security === 'restricted' || maybeRoot(workload).size === 0;
   const pullSecret = pullSecretOf(workload);
+  const mainAt = main.length > 0 ? `/initContainers/${before.length}` : '/containers/0';
 
   return {
     spec: {
@@ -54,19 +60,44 @@ export function podOf(workload: Workload): Pod {
       ...(pullSecret ? { imagePullSecrets: [{ name: pullSecret }] } : {}),
       ...(fields.platform ? { nodeSelector: { 'kubernetes.io/os': operatingSystem(fields.platform) } } : {}),
       ...(init.length > 0 ? { initContainers: init.map((container) => containerOf(workload, container)) } : {}),
-      containers: beside.map((container) => containerOf(workload, container)),
+      containers: beside.length > 0 ? beside.map((container) => containerOf(workload, container)) : [pause],
       ...(volumes.length > 0 ? { volumes } : {}),
     },
     additions: [
       // https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/
       ...init.flatMap(({ role }, i) =>
-        role === 'along' ? { path: `/initContainers/${i}/restartPolicy`, value: 'Always' } : [],
+        role === 'along' || role === 'main' ? { path: `/initContainers/${i}/restartPolicy`, value: 'Always' } : [],
       ),
-      ...(drain > 0 ? [{ path: '/containers/0/lifecycle', value: { preStop: { sleep: { seconds: drain } } } }] : []),
+      ...(drain > 0 ? [{ path: `${mainAt}/lifecycle`, value: { preStop: { sleep: { seconds: drain } } } }] : []),
     ],
-    notCarried: [...looseOrder(fields, containers), ...manifest.taskOverrides.notCarried],
+    annotations: main.length > 0 ? { 'kubectl.kubernetes.io/default-container': objectName(manifest.name) } : {},
+    notCarried: [
+      ...looseOrder(
+        fields,
+        containers.filter((container) => !late.includes(container)),
+      ),
+      ...manifest.taskOverrides.notCarried,
+    ],
   };
 }
+
+/** What keeps a pod alive whose other containers are all init containers: the container that every pod has anyway. */
+const pause: k8s.Container = {
+  name: 'pause',
+  image: 'registry.k8s.io/pause:3.10.1',
+  imagePullPolicy: 'IfNotPresent',
+  resources: {
+    requests: quantities({ cpu: '1m', memory: '1Mi', 'ephemeral-storage': '1Mi' }),
+    limits: quantities({ cpu: '10m', memory: '16Mi', 'ephemeral-storage': '16Mi' }),
+  },
+  securityContext: {
+    allowPrivilegeEscalation: false,
+    capabilities: { drop: ['ALL'] },
+    readOnlyRootFilesystem: true,
+    runAsUser: 65535,
+    runAsGroup: 65535,
+  },
+};
 
 /** The image pull secret of a pod; undefined where no image is in a registry that needs one. */
 export function pullSecretOf({ manifest, pullSecret }: Workload): string | undefined {

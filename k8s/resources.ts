@@ -14,20 +14,23 @@ function shareOf({ role }: Container, fields: Fields): number {
   return role === 'before' ? 1 : each;
 }
 
+/** Amounts of resources as the API objects take them. */
+export function quantities(amounts: Readonly<Record<string, string>>): Record<string, k8s.Quantity> {
+  return Object.fromEntries(Object.entries(amounts).map(([name, amount]) => [name, k8s.Quantity.fromString(amount)]));
+}
+
 /** What a container requests, which is that percentage of its share of the task's size, and its limits. */
 export function resourcesOf(container: Container, fields: Fields, percent: number): k8s.ResourceRequirements {
   const reserved = (shareOf(container, fields) * percent) / 100;
   const { cpu, memory } = sizeOf(fields);
-  const amounts = (values: Record<string, string>) =>
-    Object.fromEntries(Object.entries(values).map(([name, value]) => [name, k8s.Quantity.fromString(value)]));
   return {
-    requests: amounts({
+    requests: quantities({
       cpu: `${Math.ceil(cpu * reserved)}m`,
       memory: `${Math.ceil(memory * reserved)}Mi`,
       // Room for /tmp and for what a container logs, which is counted too.
       'ephemeral-storage': '64Mi',
     }),
-    limits: amounts({
+    limits: quantities({
       cpu: `${cpu}m`,
       memory: `${memory}Mi`,
       'ephemeral-storage': `${fields.storage?.ephemeral ?? TASK_DEFAULTS.ephemeralStorage}Gi`,

@@ -830,9 +830,27 @@ describe('fields that are adapted', () => {
       });
     }
 
-    it('which a pod restarts if it is not known to have a shell', () => {
-      expect(containerOf(sidecar('command: [curl, a]'), {}, 'warm').args).to.deep.equal(['curl', 'a']);
-      expect(reasons(sidecar('command: [curl, a]'))).to.contain('a pod starts it again whenever it ends');
+    describe('and is not known to have a shell', () => {
+      const text = sidecar('command: [curl, a]');
+
+      it('as an init container behind the service, which then is a native sidecar', () => {
+        const { template } = only(objectsOf(text), 'Deployment').spec;
+        const [service, warm] = template.spec.initContainers;
+        expect([service.name, service.restartPolicy, warm.name, warm.restartPolicy]).to.deep.equal([
+          'api',
+          'Always',
+          'warm',
+          undefined,
+        ]);
+        expect(service).to.include.keys('readinessProbe', 'startupProbe', 'lifecycle');
+        expect(template.metadata.annotations).to.deep.equal({ 'kubectl.kubernetes.io/default-container': 'api' });
+        expect(reasons(text)).to.contain('ready once it has succeeded');
+        expect(synthesisOf(text).notCarried).to.deep.equal([]);
+      });
+
+      it('beside a container that keeps the pod alive', () => {
+        expect(podOf(text).containers.map(({ name }) => name)).to.deep.equal(['pause']);
+      });
     });
 
     it('whose command runs to its end, and which stops immediately on SIGTERM', () => {
