@@ -7,35 +7,35 @@ import { acceptsOtherCodes } from './probes.ts';
 import { isHost, routePath } from './routes.ts';
 import type { Workload } from './workload.ts';
 
-/** A field that has an effect here, but another one than on AWS: which one, and why. */
+/** A field whose effect in the cluster differs from its effect on AWS, and the difference. */
 export type Adapted = NotCarried;
 
-/** What is written otherwise than the manifest says, so that it works in a cluster. */
+/** The fields whose Kubernetes objects differ from what the manifest says, because a cluster works differently. */
 export function adaptedOf(workload: Workload): Adapted[] {
   const { fields, type } = workload.manifest;
   const { count, http } = fields;
   const found: Adapted[] = [];
   const least = count && 'range' in count ? count.range?.min : undefined;
   if (least === 0 && type !== 'Scheduled Job')
-    found.push({ path: 'count.range', reason: 'an autoscaler starts from 1 at least: minReplicas is 1 and not 0' });
+    found.push({ path: 'count.range', reason: 'an autoscaler has at least 1 pod: minReplicas is 1 instead of 0' });
   if (acceptsOtherCodes(http))
     found.push({
       path: 'http.healthcheck.success_codes',
       reason:
-        'an HTTP probe fails from status 400 on and follows redirects: the probe is a TCP connect and ignores the status',
+        'an HTTP probe fails from status 400 and follows redirects: the probe is a TCP connect and ignores the status',
     });
   for (const [i, listener] of listenersOf(fields).entries()) {
     if (listener.port?.protocol === 'tls')
       found.push({
         path: i === 0 ? 'nlb.port' : `nlb.additional_listeners[${i - 1}].port`,
-        reason: `the load balancer ends TLS on AWS; here port ${listener.port.port} passes on what it gets: end TLS in front of it`,
+        reason: `on AWS the load balancer terminates TLS; here port ${listener.port.port} does not: terminate TLS in front of it`,
       });
   }
   for (const [i, { path }] of rulesOf(fields).entries()) {
     if (/[*?]/.test(routePath(path)))
       found.push({
         path: i === 0 ? 'http.path' : `http.additional_rules[${i - 1}].path`,
-        reason: `${path}: a route has no wildcards, and takes * and ? as they are`,
+        reason: `${path}: a route has no wildcards: * and ? match only themselves`,
       });
   }
   for (const [i, rule] of rulesOf(fields).entries()) {
@@ -51,7 +51,7 @@ export function adaptedOf(workload: Workload): Adapted[] {
   if (alias !== undefined)
     found.push({
       path: 'network.connect.alias',
-      reason: `a Service's name has no dots: where this workspace says ${alias}, it is ${workload.manifest.name} here`,
+      reason: `a Service's name has no dots: ${alias} is replaced by ${workload.manifest.name} in this workspace`,
     });
   for (const container of containersOf(fields)) {
     if (endsBesideService(workload, container))
@@ -65,7 +65,7 @@ export function adaptedOf(workload: Workload): Adapted[] {
       found.push({
         path: `sidecars.${container.name}`,
         reason:
-          'not essential, and with no port: it runs to its end before the service starts. If it keeps running, leave out "essential: false"',
+          'not essential, and without a port: it runs to completion before the service starts. If it keeps running, remove "essential: false"',
       });
     found.push(...localNames(workload, container));
   }
@@ -87,7 +87,7 @@ function localNames(workload: Workload, container: Container): Adapted[] {
       ? []
       : awsNames(workload, text).map(({ name, becomes }) => ({
           path,
-          reason: `${name} resolves on AWS only: it is ${becomes} here`,
+          reason: `${name} resolves on AWS only: it is replaced by ${becomes}`,
         })),
   );
 }

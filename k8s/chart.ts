@@ -35,20 +35,20 @@ export interface Synthesis {
   app: App;
   charts: Chart[];
   namespace: string;
-  /** The images that the cluster has to be given, and the Dockerfile of each. */
+  /** The images to build and load into the cluster, and the Dockerfile of each. */
   builtImages: ReadonlyMap<string, string>;
-  /** The keys that the Secret of the workload has to hold. */
+  /** The keys that the Secret of the workload must have. */
   secrets: Inputs;
-  /** The variables that only CloudFormation knows the values of. */
+  /** The variables whose values only CloudFormation knows. */
   variables: Inputs;
   /** The containers that may run as root, each with the reason. */
   maybeRoot: ReadonlyMap<string, string>;
-  /** What has another effect than on AWS. */
+  /** The fields whose effect differs from AWS. */
   adapted: Adapted[];
   notCarried: NotCarried[];
 }
 
-/** What the workloads of an application share. */
+/** The settings that the workloads of an application share. */
 export interface Shared {
   /** The Pod Security Standard that the namespace enforces. */
   level: SecurityLevel;
@@ -58,7 +58,8 @@ export interface Shared {
 
 /**
  * The Kubernetes objects of a workload: a chart with the namespace, which every workload of the application shares,
- * and a chart with the workload. Alone, the namespace enforces what the workload takes, and no Ingress leads to it.
+ * and a chart with the workload. For a single workload, the namespace enforces the level that it allows, and there is
+ * no Ingress.
  */
 export function synthesize(workload: Workload, { level, routed }: Shared = aloneOf(workload)): Synthesis {
   const app = new App();
@@ -86,12 +87,12 @@ export function synthesize(workload: Workload, { level, routed }: Shared = alone
       ...chart.notCarried,
       ...Object.keys(workload.manifest.fields.image?.labels ?? {})
         .filter((name) => !isAnnotation(name))
-        .map((name) => ({ path: `image.labels.${name}`, reason: 'no name that an annotation may have' })),
+        .map((name) => ({ path: `image.labels.${name}`, reason: 'not a valid name of an annotation' })),
       ...workload.overrides.notCarried,
       ...workload.cloudFormationOnly.map((path) => ({
         path,
         reason: path.endsWith('addons')
-          ? 'CloudFormation only; --values and --secrets-from give containers its outputs'
+          ? 'CloudFormation only; --values and --secrets-from set its outputs for the containers'
           : 'CloudFormation only',
       })),
     ],
@@ -103,8 +104,8 @@ function aloneOf(workload: Workload): Shared {
 }
 
 /**
- * The namespace of an application and the routes to its workloads, which all have a Service: HTTPRoutes of that Gateway,
- * or an Ingress without one.
+ * The namespace of an application and the routes to its workloads, which all have a Service: HTTPRoutes of that
+ * Gateway, or an Ingress without one.
  */
 export function synthesizeRoutes(
   workload: Workload,
@@ -204,10 +205,10 @@ class WorkloadChart extends Chart {
         ),
       },
       spec: {
-        // With an autoscaler, a number here would be reset at every apply.
+        // With an autoscaler, a number here would reset the count at every apply.
         ...(scaling.metrics.length > 0 ? {} : { replicas: scaling.min }),
         selector: { matchLabels: this.selector },
-        // As ECS does it: new tasks beside all of the old ones, or all of the old ones out first.
+        // As in ECS: new tasks start beside all old ones, or after all old ones have stopped.
         strategy: recreate
           ? { type: 'Recreate' }
           : {
@@ -242,7 +243,7 @@ class WorkloadChart extends Chart {
       spec: {
         schedule: off ? '@yearly' : cronJobSchedule(on?.schedule ?? ''),
         timeZone: 'Etc/UTC',
-        // A cluster that was stopped at the time runs the job late, within the hour.
+        // A cluster that was stopped at the time runs the job within the next hour.
         startingDeadlineSeconds: 3600,
         ...(off ? { suspend: true } : {}),
         jobTemplate: {
@@ -267,13 +268,15 @@ class WorkloadChart extends Chart {
     };
   }
 
-  /** An object with a pod in it, whose spec is at that JSON pointer, and what cdk8s-plus-27 can't say about pods. */
+  /**
+   * An object with a pod, whose spec is at that JSON pointer, and the fields of pods that cdk8s-plus-27 does not have.
+   */
   private add(id: string, manifest: ReturnType<typeof k8s.KubeDeployment.manifest>, spec: string) {
     const object = new ApiObject(this, id, manifest);
     object.addJsonPatch(...this.pod.additions.map(({ path, value }) => JsonPatch.add(`${spec}${path}`, value)));
   }
 
-  /** One pod to a node as far as there are nodes, and each workload for itself. */
+  /** Spreads the pods of each workload over the nodes. */
   private spread(): Pick<k8s.PodSpec, 'topologySpreadConstraints'> {
     return {
       topologySpreadConstraints: [
@@ -314,7 +317,7 @@ class WorkloadChart extends Chart {
   }
 
   private noteFixedCount({ min, max }: Scaling) {
-    const reason = `nothing here to scale by: it stays at ${min}`;
+    const reason = `it has no metric to scale by: the count stays at ${min}`;
     if (max > min) this.notCarried.push({ path: 'count.range', reason });
     for (const { name } of this.workload.overrides.scheduledActions)
       this.notCarried.push({ path: `ScheduledActions.${name}`, reason });
@@ -360,7 +363,7 @@ class WorkloadChart extends Chart {
       serve('alias', alias, CLUSTER_IP, ports);
   }
 
-  /** Allows ingress only to the ports that the pods listen on, and all egress, as on AWS. */
+  /** As on AWS, allows ingress only to the ports that the pods listen on, and all egress. */
   private guardPods() {
     const { name } = this.workload.manifest;
     const ports = allPorts(this.workload);

@@ -7,7 +7,7 @@ interface Rewriting {
 }
 
 /**
- * A text in which the names that only AWS resolves are those of the cluster's Services: of service discovery,
+ * A text in which names that resolve only on AWS are replaced by those of the cluster's Services: of service discovery,
  * `api.test.shop.local`, and the aliases of Service Connect that no Service can have.
  * https://aws.github.io/copilot-cli/docs/developing/svc-to-svc-communication/
  */
@@ -18,7 +18,7 @@ export function withClusterNames(workload: Workload, text: string): string {
   );
 }
 
-/** The names in a text that only AWS resolves, each with what it becomes. */
+/** The names in a text that resolve only on AWS, each with its replacement. */
 export function awsNames(workload: Workload, text: string): { name: string; becomes: string }[] {
   return rewritings(workload).flatMap(({ pattern, replacement }) =>
     [...text.matchAll(pattern)].map(([name]) => ({ name, becomes: replacement(name) })),
@@ -41,13 +41,13 @@ function rewritings({ environment, application, namespace, dottedAliases }: Work
   return [discovery, ...aliases];
 }
 
-/** The alias of Service Connect that no Service can have for its name; undefined for one that can, and without one. */
+/** The alias of Service Connect, if it cannot be the name of a Service; undefined if it can, or without an alias. */
 export function dottedAlias({ network }: Fields): string | undefined {
   const alias = typeof network?.connect === 'object' ? network.connect.alias : undefined;
   return alias?.includes('.') ? alias : undefined;
 }
 
-/** Such a name, where it is not a part of a longer one. */
+/** Matches such a name, but not as part of a longer one. */
 function whole(pattern: string): RegExp {
   return new RegExp(`(?<![\\w.-])${pattern}(?![\\w-]|\\.\\w)`, 'gi');
 }

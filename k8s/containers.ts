@@ -16,10 +16,10 @@ export interface Container
     Sidecar,
     'variables' | 'secrets' | 'env_file' | 'entrypoint' | 'command' | 'healthcheck' | 'image' | 'depends_on'
   > {
-  /** As the manifest calls it. */
+  /** Its name in the manifest. */
   name: string;
   role: Role;
-  /** Whether it runs once, which only its being neither essential nor reachable says. */
+  /** Whether it runs once: it is neither essential nor reachable. */
   oneShot: boolean;
   /** Where the manifest describes it. */
   at: string;
@@ -54,7 +54,7 @@ export function containersOf(fields: Fields): Container[] {
   return [main, ...others];
 }
 
-/** Copilot mounts read-only unless it is told otherwise. */
+/** Copilot's default is a read-only mount. */
 function mounted(
   volume: string,
   { path = '', read_only = true }: { path?: string | undefined; read_only?: boolean | undefined },
@@ -69,8 +69,8 @@ function roleOf(sidecar: string, fields: Fields): Role {
 }
 
 /**
- * Whether a sidecar is to run once. On ECS it may end without harm when it is not essential; kept running in a pod, it
- * would be restarted for ever. What others reach, watch or wait for keeps running, and so does an agent by its image.
+ * Whether a sidecar runs once. On ECS a container that is not essential may end; a pod would restart it again and
+ * again. A sidecar that others connect to, check or wait for keeps running, and so does a known agent image.
  */
 function endsByItself(sidecar: string, fields: Fields): boolean {
   const { essential, port, healthcheck, image } = fields.sidecars?.[sidecar] ?? {};
@@ -91,7 +91,7 @@ function isTarget(sidecar: string, fields: Fields): boolean {
   return [...rulesOf(fields), ...listenersOf(fields)].some(({ target_container }) => target_container === sidecar);
 }
 
-/** What others wait for before they start: that this container has started, is healthy, or has ended. */
+/** The condition that other containers wait for: this container has started, is healthy, or has ended. */
 export function conditionsOn(container: string, { image, sidecars = {} }: Fields): string[] {
   const dependencies = [image?.depends_on, ...Object.values(sidecars).map(({ depends_on }) => depends_on)];
   return dependencies.flatMap((conditions) => conditions?.[container] ?? []);

@@ -6,8 +6,8 @@ interface Stage {
 
 /**
  * The user that the image of a Dockerfile runs as: the last `USER` of the stage that is built, or of the stage that it
- * stands on, with the values of build arguments put in and the group left out; undefined where no stage of the file
- * names one. A user that a base image brings is not in the file. https://docs.docker.com/reference/dockerfile/#user
+ * is based on, with build arguments replaced and without the group; undefined if no stage of the file names one. The
+ * user of a base image is not in the file. https://docs.docker.com/reference/dockerfile/#user
  */
 export function dockerfileUser(
   text: string,

@@ -1,8 +1,8 @@
-/** The command line asks for what there is not; the message says the option, its value and what would be right. */
+/** The command line is invalid; the message has the option, its value and what is expected. */
 export class UsageError extends Error {}
 
-/** Something is wrong in files of the workspace: a line `file:line: what` for each. */
+/** Files of the workspace have errors: a line `file:line: message` for each. */
 export class WrongFiles extends Error {}
 
-/** Warnings, where --strict makes them errors. */
+/** Warnings that --strict turns into errors. */
 export class StrictError extends Error {}

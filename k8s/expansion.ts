@@ -1,6 +1,6 @@
 /**
- * A text that Kubernetes leaves as it is: in commands, arguments and variables it reads `$(NAME)` as the variable of that
- * name, where ECS knows no such thing, and `$$` as `$`.
+ * A text escaped so that Kubernetes does not expand it: in commands, arguments and variables it replaces `$(NAME)` by
+ * the variable of that name, which ECS does not, and `$$` by `$`.
  * https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/#environment-variables
  */
 export function withoutExpansion(text: string, variables: ReadonlySet<string>): string {

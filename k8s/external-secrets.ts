@@ -6,8 +6,8 @@ import type { SecretInput } from './variables.ts';
 const stores = { ssm: 'parameter-store', secretsmanager: 'secrets-manager' } as const;
 
 /**
- * Adds the ExternalSecret that makes a Secret of that name; gives back the keys that it cannot say, since only
- * CloudFormation knows where AWS keeps their values.
+ * Adds the ExternalSecret that creates a Secret of that name; returns the keys that it cannot have, because only
+ * CloudFormation knows where their values are in AWS.
  * https://external-secrets.io/latest/api/externalsecret/
  */
 export function addExternalSecret(chart: Chart, name: string, secrets: readonly SecretInput[]): NotCarried[] {
@@ -30,6 +30,6 @@ export function addExternalSecret(chart: Chart, name: string, secrets: readonly 
       spec: { refreshInterval: '1h', target: { name }, data },
     });
   return secrets.flatMap(({ key, remote, source }) =>
-    remote ? [] : [{ path: `secrets.${key}`, reason: `nothing here knows its name in AWS: ${source}` }],
+    remote ? [] : [{ path: `secrets.${key}`, reason: `its name in AWS is unknown: ${source}` }],
   );
 }

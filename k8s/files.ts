@@ -18,7 +18,7 @@ const kubernetesObject = z.looseObject({
 });
 type KubernetesObject = z.output<typeof kubernetesObject>;
 
-/** What comes before what needs it; the other kinds come last, by their name. */
+/** The kinds that others depend on, in order; the other kinds follow, sorted by name. */
 const order = [
   ...['Namespace', 'ServiceAccount', 'Secret', 'ExternalSecret', 'ConfigMap', 'PersistentVolumeClaim', 'Role'],
   ...['RoleBinding', 'NetworkPolicy', 'Service', 'Deployment', 'CronJob', 'HorizontalPodAutoscaler'],
@@ -60,7 +60,7 @@ function file(name: string, objects: readonly KubernetesObject[]): ObjectFile {
   };
 }
 
-/** Writes a file; one with secrets, or for them, only its owner may read. */
+/** Writes a file; only its owner may read one that has secrets or is for secrets. */
 export function write(directory: string, { name, text, secret }: ObjectFile) {
   const path = join(directory, name);
   mkdirSync(directory, { recursive: true });

@@ -3,7 +3,7 @@ import { objectName } from '../manifest/names.ts';
 import { type Container, containersOf } from './containers.ts';
 import type { Workload } from './workload.ts';
 
-/** The image of a container: where the manifest says, or the name under which the cluster was given what it builds. */
+/** The image of a container: `image.location` of the manifest, or the name under which the built image is loaded. */
 export function imageOf({ manifest, image }: Workload, container: Container): string {
   if (container.image?.location) return container.image.location;
   const sameBuild = isDeepStrictEqual(buildOf(container), buildOf({ image: manifest.fields.image }));
@@ -12,7 +12,7 @@ export function imageOf({ manifest, image }: Workload, container: Container): st
   return `${objectName(`${manifest.name}-${container.name}`)}${tag}`;
 }
 
-/** The images that the cluster has to be given, and the Dockerfile of each. */
+/** The images to build and load into the cluster, and the Dockerfile of each. */
 export function builtImages(workload: Workload): Map<string, string> {
   const built = containersOf(workload.manifest.fields).filter(({ image }) => !image?.location);
   const isSite = workload.manifest.type === 'Static Site';
@@ -20,12 +20,12 @@ export function builtImages(workload: Workload): Map<string, string> {
   return new Map(built.map((container) => [imageOf(workload, container), from(container)]));
 }
 
-/** How the image of a container is built; undefined where it isn't. */
+/** How the image of a container is built; undefined if it is pulled. */
 export function buildOf({ image }: Pick<Container, 'image'>) {
   return image && 'build' in image ? image.build : undefined;
 }
 
-/** Where the Dockerfile of a container that is built is, from the root of the workspace. */
+/** The path of the Dockerfile of a container that is built, from the root of the workspace. */
 export function dockerfileOf(container: Container): string {
   const build = buildOf(container) ?? {};
   const context = 'context' in build ? build.context : undefined;

@@ -1,6 +1,6 @@
 import type { Manifest } from '../manifest/manifest.ts';
 
-/** What a workload needs to be told: the source of each value on AWS, by the key that a file gives it under. */
+/** The values that a workload needs from a file: the source of each on AWS, by its key in the file. */
 export type Inputs = ReadonlyMap<string, string>;
 
 /** The sources by their keys. */
@@ -19,7 +19,9 @@ export function qualified({ name }: Manifest, key: string): string {
   return `${name}.${key}`;
 }
 
-/** What `NAME=value` lines give a workload: of `web.TOKEN` and `TOKEN` the first counts for the workload `web`. */
+/**
+ * The values of a workload from `NAME=value` lines: for the workload `web`, `web.TOKEN` takes precedence over `TOKEN`.
+ */
 export function inputValues(manifest: Manifest, wanted: Inputs, given: ReadonlyMap<string, string>): InputValues {
   const all = [...wanted.keys()].map(
     (key) => [key, given.get(qualified(manifest, key)) || given.get(key) || undefined] as const,

@@ -5,29 +5,31 @@ import type { k8s } from 'cdk8s-plus-27';
 export interface Exceptions {
   /** https://github.com/zegl/kube-score/blob/master/README_CHECKS.md */
   kubeScore: readonly string[];
-  /** Each with the reason, which goes into the manifest. https://www.checkov.io/5.Policy%20Index/kubernetes.html */
+  /**
+   * Each with the reason, which is written as an annotation. https://www.checkov.io/5.Policy%20Index/kubernetes.html
+   */
   checkov: Readonly<Record<string, string>>;
 }
 
-/** For an image that the cluster was given by hand: it was never pulled, so it has no digest and no newer version. */
+/** For an image that was loaded into the cluster: it was not pulled, so it has no digest and no newer version. */
 export const presentImage: Exceptions = {
   kubeScore: ['container-image-pull-policy'],
   checkov: {
-    CKV_K8S_15: 'The image is loaded into the cluster, there is no registry to pull from',
-    CKV_K8S_43: 'The image is loaded into the cluster, no registry gave it a digest',
+    CKV_K8S_15: 'The image is loaded into the cluster; there is no registry to pull it from',
+    CKV_K8S_43: 'The image is loaded into the cluster; it has no digest from a registry',
   },
 };
 
-/** For containers that run as the user that the image, or the task definition on AWS, names. */
+/** For containers that run as the user of the image or of the task definition on AWS. */
 export const declaredUser: Exceptions = {
   kubeScore: ['container-security-context-user-group-id'],
-  checkov: { CKV_K8S_40: 'The user is the one it has on AWS' },
+  checkov: { CKV_K8S_40: 'The user is the same as on AWS' },
 };
 
-/** For pods that topologySpreadConstraints spread over the nodes, which kube-score does not count. */
+/** For pods with topologySpreadConstraints, which kube-score does not recognise. */
 export const spreadPods: Exceptions = { kubeScore: ['deployment-has-host-podantiaffinity'], checkov: {} };
 
-/** For a fixed number of pods, where `count` says how many. */
+/** For a fixed number of pods, given by `count`. */
 export const fixedCount: Exceptions = { kubeScore: ['deployment-replicas'], checkov: {} };
 
 /** For an autoscaler that starts from one pod, where `count` says so, which no PodDisruptionBudget could spare. */
@@ -57,14 +59,14 @@ export function declaredPod({ containers, initContainers = [] }: k8s.PodSpec): E
       checkov: Object.fromEntries(
         ['CKV_K8S_20', 'CKV_K8S_23', 'CKV_K8S_28', 'CKV_K8S_37'].map((rule) => [
           rule,
-          'The image may run as root, as on AWS, and needs what root has there',
+          'The image may run as root, as on AWS, and needs the capabilities of root',
         ]),
       ),
     },
     {
       found: all.some(({ env = [] }) => env.some(({ valueFrom }) => valueFrom?.secretKeyRef)),
       kubeScore: [],
-      checkov: { CKV_K8S_35: 'Copilot gives secrets as variables' },
+      checkov: { CKV_K8S_35: 'Copilot passes secrets as variables' },
     },
     {
       found: liveness.includes(undefined),
@@ -94,7 +96,7 @@ export function declaredPod({ containers, initContainers = [] }: k8s.PodSpec): E
   };
 }
 
-/** For the Service that stands for the load balancer. */
+/** For the Service that represents the load balancer. */
 export const standsForLoadBalancer: Exceptions = { kubeScore: ['service-type'], checkov: {} };
 
 /** The annotations with which both tools ignore these findings. */

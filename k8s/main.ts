@@ -13,8 +13,8 @@ import { routesOf } from './routes.ts';
 import { writeSite } from './static-site.ts';
 
 /**
- * Writes the workloads of a workspace as Kubernetes objects, and what their Secrets and values lack; prints the report.
- * Throws a UsageError, WrongFiles, StrictError, DocumentError or MissingInput before anything is written.
+ * Writes the workloads of a workspace as Kubernetes objects, and files for missing secrets and values; prints the
+ * report. Throws a UsageError, WrongFiles, StrictError, DocumentError or MissingInput before anything is written.
  */
 export function synth(values: SynthValues) {
   const options = readOptions(values);
@@ -59,9 +59,11 @@ export function synth(values: SynthValues) {
     }
   } else process.stdout.write(one?.text ?? '');
   for (const { name, text, option, secret } of toFile ? skeletons() : []) {
-    // Someone may have filled it in.
+    // The user may have filled it in.
     if (!existsSync(join(output, name))) write(output, { name, text, secret });
-    reports.push(`${displayed(join(output, name))}: what has no value yet; fill it in for ${option}`);
+    reports.push(
+      `${displayed(join(output, name))}: values that are missing; fill them in and pass the file to ${option}`,
+    );
   }
   reports.push(summary(workloads, level, toFile ? displayed(output) : output));
   const text = options.json ? JSON.stringify(outputs.map(jsonReport), undefined, 2) : reports.join('\n\n');
@@ -88,14 +90,14 @@ export function synth(values: SynthValues) {
         option: '--secrets-from',
         given: options['secrets-from'] !== undefined || options['external-secrets'],
         of: 'secrets',
-        instruction: 'Fill in the values, keep the file out of Git, and give it to --secrets-from.',
+        instruction: 'Fill in the values, keep the file out of Git, and pass it to --secrets-from.',
       },
       {
         name: files.values,
         option: '--values',
         given: options.values !== undefined,
         of: 'variables',
-        instruction: 'Fill in the values, and give the file to --values.',
+        instruction: 'Fill in the values, and pass the file to --values.',
       },
     ] as const;
     return lacking.flatMap(({ name, option, given, of, instruction }) => {

@@ -3,18 +3,18 @@ import type { Workload } from './workload.ts';
 
 type Words = Pick<Container, 'entrypoint' | 'command'>;
 
-/** Runs its arguments, and then waits to be stopped; what it runs is stopped with it. */
+/** Runs its arguments, then waits for SIGTERM, which it passes on. */
 const script = `trap 'kill $!; wait; exit 0' TERM INT; "$@" & wait; sleep 2147483647 & wait`;
 
 /**
- * Whether a container ends beside the service while its pod runs on: Kubernetes would start it again and again, where
- * ECS leaves it. The pod of a job ends with its containers.
+ * Whether a container ends while the service continues to run: Kubernetes would restart it again and again, ECS does
+ * not. The pod of a job ends with its containers.
  */
 export function endsBesideService({ manifest }: Workload, { role, oneShot }: Container): boolean {
   return role === 'after' && oneShot && manifest.type !== 'Scheduled Job';
 }
 
-/** The same words, but with their shell waiting once they have ended; undefined where they start no shell. */
+/** The same command, whose shell waits after it has ended; undefined if the command does not start with a shell. */
 export function waitingAtEnd({ entrypoint, command }: Words): Words | undefined {
   const shell = shellOf(entrypoint ?? command);
   if (shell === undefined) return undefined;

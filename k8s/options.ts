@@ -2,7 +2,7 @@ import { UsageError } from './errors.ts';
 import { oneOf, wholeNumber } from './usage.ts';
 import { securityLevels } from './workload.ts';
 
-/** Where the routes of a whole workspace are written, and what its Secrets and values lack. */
+/** The names of the files with the routes of a whole workspace, and with its missing secrets and values. */
 export const files = {
   // A workload's name starts with a letter, so no workload can have these.
   routes: '_routes.k8s.yaml',

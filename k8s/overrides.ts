@@ -16,12 +16,12 @@ export function overrideOf(
   );
 }
 
-/** All ports that the containers of a workload listen on: those that the manifest says, and that overrides add. */
+/** All ports that the containers of a workload listen on: those of the manifest, and those that overrides add. */
 export function allPorts(workload: Workload): ListeningPort[] {
   return [...listeningPorts(workload.manifest.fields), ...addedPorts(workload)];
 }
 
-/** The ports that overrides add to those that the manifest says. */
+/** The ports that overrides add to those of the manifest. */
 export function addedPorts(workload: Workload): ListeningPort[] {
   const known = listeningPorts(workload.manifest.fields);
   return containersOf(workload.manifest.fields).flatMap((container) =>

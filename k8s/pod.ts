@@ -20,13 +20,13 @@ import type { Workload } from './workload.ts';
 /** The pod of a workload. */
 export interface Pod {
   spec: k8s.PodSpec;
-  /** What the API objects of cdk8s-plus-27, which are of Kubernetes 1.27, can't say: by its JSON pointer in the spec. */
+  /** Fields that cdk8s-plus-27 (Kubernetes 1.27) does not have, by their JSON pointer in the spec. */
   additions: { path: string; value: unknown }[];
   annotations: Record<string, string>;
   notCarried: NotCarried[];
 }
 
-/** Everything in a manifest that is about the task, as a pod. */
+/** The pod for everything that a manifest says about the task. */
 export function podOf(workload: Workload): Pod {
   const { manifest } = workload;
   const { fields } = manifest;
@@ -108,7 +108,7 @@ export function pullSecretOf({ manifest, pullSecret }: Workload): string | undef
   return pullSecret ?? (isPrivate ? 'registry-credentials' : undefined);
 }
 
-/** The group that may write to the claims: that of the main container's user, where it is known and not root. */
+/** The group that may write to the claims: that of the main container's user, if it is known and not root. */
 function volumeGroup(workload: Workload, [main]: readonly Container[]): number | undefined {
   if (!main) return undefined;
   const inImage = workload.imageUsers.get(main.name) ?? '';
@@ -151,7 +151,7 @@ function containerOf(workload: Workload, container: Container): k8s.Container {
     resources: resourcesOf(container, fields, workload.reserve),
     ...(role === 'main' ? serviceProbes(fields, names) : sidecarProbes(container, fields, names)),
     securityContext: {
-      // A container that starts as root has on ECS, and needs, what Docker gives it: to bind, to chown, to change user.
+      // On ECS a container that starts as root has Docker's default capabilities, and needs them: bind, chown, setuid.
       ...(hardened ? { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } } : {}),
       readOnlyRootFilesystem: hasReadonlyRoot(workload, container),
       ...(user === undefined ? {} : { runAsUser: user }),
@@ -172,7 +172,7 @@ function drainSeconds({ http }: Fields): number {
   return Math.ceil(stated ?? DEREGISTRATION_DELAY);
 }
 
-/** Where a pod knows less of order than a task. */
+/** The dependencies of a task that a pod does not support. */
 function looseOrder(fields: Fields, containers: readonly Container[]): NotCarried[] {
   return containers.flatMap(({ name, role, at }) => {
     const loose: NotCarried[] = [];
@@ -183,7 +183,7 @@ function looseOrder(fields: Fields, containers: readonly Container[]): NotCarrie
       });
     }
     if (conditionsOn(name, fields).includes('complete')) {
-      loose.push({ path: at.slice(0, -1), reason: 'a pod waits for success: what fails is run again' });
+      loose.push({ path: at.slice(0, -1), reason: 'a pod waits for success: a container that fails is run again' });
     }
     return loose;
   });

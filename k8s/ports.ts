@@ -30,15 +30,15 @@ interface Target {
 }
 
 /**
- * The ports of the Service: first where `http` sends its requests (or `image.port` when there is no `http`), then those
- * of the additional rules, then that of the main container. None for a workload that nothing sends to.
+ * The ports of the Service: first that of `http` (or `image.port` without `http`), then those of the additional rules,
+ * then that of the main container. Empty for a workload that receives no requests.
  */
 export function servicePorts(fields: Fields): ServicePort[] {
   const { image, http } = fields;
   const ports: ServicePort[] = [];
   function add(port: number) {
     if (ports.some((known) => known.port === port)) return;
-    // The entry is the one that others ask for by its name.
+    // Other services use the first port.
     const name = ports.length === 0 && typeof http === 'object' ? protocolOf(fields) : portName(fields, port, 'TCP');
     ports.push({ name, port, targetPort: port, protocol: 'TCP' });
   }
@@ -48,7 +48,7 @@ export function servicePorts(fields: Fields): ServicePort[] {
     const port = targetPort(fields, rule) ?? image?.port;
     if (port) add(port);
   }
-  // On ECS other services reach the main container past a sidecar that the load balancer sends to.
+  // On ECS other services reach the main container directly, even if the load balancer sends to a sidecar.
   if (image?.port) add(image.port);
   return ports;
 }
@@ -83,12 +83,12 @@ function protocolOf({ http }: Fields): string {
   return typeof http === 'object' && http.version === 'grpc' ? 'grpc' : 'http';
 }
 
-/** Protocols that a port's number tells, as service meshes name them. */
+/** The protocols of well-known ports, as service meshes name them. */
 const knownPorts: Readonly<Record<number, string>> = { 3306: 'mysql', 5432: 'postgres', 6379: 'redis', 27017: 'mongo' };
 
 /**
- * A name that says what a port is, and that no other port of the pod has: the same number may be listened on over TCP
- * and over UDP. Where the load balancer sends HTTP, it starts with `http`, else only a well-known number tells.
+ * A name for a port, unique in the pod: a number may be in use for both TCP and UDP. It starts with `http` if the load
+ * balancer sends HTTP to it; otherwise the protocol is known for well-known numbers only.
  */
 export function portName(fields: Fields, port: number, protocol: 'TCP' | 'UDP'): string {
   const { image } = fields;
@@ -98,7 +98,9 @@ export function portName(fields: Fields, port: number, protocol: 'TCP' | 'UDP'):
   return `${knownPorts[port] ?? 'tcp'}-${port}`;
 }
 
-/** Where a rule or a listener sends to, when it says so. A sidecar that is named without a port is meant at its own. */
+/**
+ * The container and port of a rule or listener, if it has them. For a sidecar without a port, the sidecar's own port.
+ */
 export function targetPort(
   { name, sidecars = {} }: Fields,
   { target_port, target_container }: Target,

@@ -16,21 +16,21 @@ type Http = Exclude<NonNullable<Fields['http']>, boolean>;
 type HttpHealthcheck = Extract<NonNullable<Http['healthcheck']>, { port?: unknown }>;
 
 /**
- * The probes of the service: readiness is what the load balancer looks at, liveness what ECS looks at itself. Until
- * the first success, or the end of the grace period, neither counts.
+ * The probes of the service: readiness is the health check of the load balancer, liveness that of ECS. Neither counts
+ * until the first success or the end of the grace period.
  */
 export function serviceProbes(fields: Fields, variables: ReadonlySet<string>): Probes {
   const { http, nlb, image } = fields;
   const [entry] = servicePorts(fields);
   const own = image?.healthcheck && execProbe(image.healthcheck, variables);
   if (http && entry) return balancedProbes(fields, http === true ? {} : http, entry.targetPort, own);
-  // Nothing can ask a UDP port.
+  // A UDP port cannot be probed.
   const listener = listenerPorts(fields).find(({ protocol }) => protocol === 'TCP');
   if (nlb && listener) {
     const readinessProbe = { tcpSocket: { port: k8s.IntOrString.fromNumber(listener.targetPort) }, periodSeconds: 10 };
     return { readinessProbe, ...(own ? { livenessProbe: own } : {}) };
   }
-  // Nothing but the container's own check says when it is there.
+  // Without a port, only the container's own check shows when it is ready.
   return own ? { livenessProbe: own, ...(entry ? { readinessProbe: own } : {}) } : {};
 }
 
@@ -73,15 +73,17 @@ function balancedProbes(
   };
 }
 
-/** A call of gRPC's health service where the check names it, else a TCP connect: any status may be the right one. */
+/**
+ * A call of gRPC's health service if the check names it, else a TCP connect, because any status may be the right one.
+ */
 function grpcAction(path: string, port: number): Pick<k8s.Probe, 'grpc' | 'tcpSocket'> {
   if (/^\/?grpc\.health\.v1\.Health\/Check$/.test(path)) return { grpc: { port } };
   return { tcpSocket: { port: k8s.IntOrString.fromNumber(port) } };
 }
 
 /**
- * Whether a load balancer takes a status for healthy that no HTTP probe takes, as in `200,404` or `200-499`, or a
- * redirect, as in `200,301`, which a probe follows, to a port without TLS where it leads to HTTPS.
+ * Whether the load balancer accepts a status that an HTTP probe does not, as in `200,404` or `200-499`, or a redirect,
+ * as in `200,301`: a probe follows it, and a redirect to HTTPS would lead to a port without TLS.
  */
 export function acceptsOtherCodes(http: Fields['http']): boolean {
   const check = typeof http === 'object' ? http.healthcheck : undefined;
@@ -92,12 +94,12 @@ export function acceptsOtherCodes(http: Fields['http']): boolean {
   });
 }
 
-/** A path as a load balancer takes it: with its slash. */
+/** A path with its leading slash, as a load balancer reads it. */
 function absolute(path: string): string {
   return path.startsWith('/') ? path : `/${path}`;
 }
 
-/** The probes of a sidecar that keeps running: one more, with time to come up, where something waits for its health. */
+/** The probes of a sidecar that keeps running; with a startup probe if another container waits until it is healthy. */
 export function sidecarProbes(
   { name, role, healthcheck }: Container,
   fields: Fields,
@@ -109,7 +111,9 @@ export function sidecarProbes(
   return { startupProbe: { ...probe, failureThreshold: 30 }, livenessProbe: withoutDelay(probe) };
 }
 
-/** A check of ECS as a probe of a container with these variables, with Copilot's defaults; undefined for `NONE`. */
+/**
+ * A health check of ECS, with Copilot's defaults, as a probe of a container with these variables; undefined for `NONE`.
+ */
 function execProbe(
   check: NonNullable<Container['healthcheck']>,
   variables: ReadonlySet<string>,
@@ -133,7 +137,7 @@ function withoutDelay({ initialDelaySeconds, ...probe }: k8s.Probe): k8s.Probe {
   return probe;
 }
 
-/** Kubernetes counts in whole seconds, one at least. */
+/** Kubernetes needs whole seconds, at least one. */
 function wholeSeconds(duration: number): number {
   return Math.max(1, Math.ceil(duration));
 }

@@ -22,7 +22,7 @@ import { fileSystemsOf } from './volumes.ts';
 import type { Workload } from './workload.ts';
 
 /**
- * The workloads that the options ask for, as they are in the environment. Throws UsageError, StrictError, DocumentError,
+ * The workloads that the options select, as they are in the environment. Throws UsageError, StrictError, DocumentError,
  * and MissingInput or WrongFiles with the problems of all of them.
  */
 export function readWorkloads(workspace: Workspace, options: Options): Workload[] {
@@ -48,21 +48,23 @@ export function readWorkloads(workspace: Workspace, options: Options): Workload[
   const warnings = workloads.flatMap(({ manifest }) => located(manifest.file, manifest.warnings));
   if (options.strict && warnings.length > 0) throw new StrictError(warnings.join('\n'));
   const others = service === undefined ? [] : workspace.workloads.filter((name) => name !== service);
-  // They may mount the same file systems or be named; what is wrong in them is not asked for.
+  // The other workloads may share file systems or be referred to by name; errors in them do not matter here.
   const unasked = collect(others, (name) => readWorkload(options, workspace, shared, name));
   return amongEachOther(workloads, [...workloads, ...unasked.workloads]);
 }
 
-/** A workload whose files can't be read. */
+/** A workload whose files are invalid. */
 export interface BrokenWorkload {
   name: string;
-  /** A line `file:line: what` for each problem. */
+  /** A line `file:line: message` for each problem. */
   message: string;
-  /** Whether it names a file that is not there. */
+  /** Whether it names a file that does not exist. */
   isMissing: boolean;
 }
 
-/** All workloads of the workspace, and those that can't be read beside them. Throws MissingInput and DocumentError for files that belong to none. */
+/**
+ * The workloads of the workspace, and those that are invalid. Throws MissingInput and DocumentError for other files.
+ */
 export function readWhatCanBe(
   workspace: Workspace,
   options: Options,
@@ -72,7 +74,7 @@ export function readWhatCanBe(
   return { workloads: amongEachOther(workloads, workloads), broken };
 }
 
-/** What belongs to no single workload. */
+/** The files that belong to no single workload. */
 interface Shared {
   platformVariables: ReadonlyMap<string, string>;
   environmentAddons: readonly AddonOutput[];
@@ -97,7 +99,7 @@ function readShared({ folder }: Workspace, options: Options): Shared {
   };
 }
 
-/** The workloads with what they and all of these have in common. */
+/** The workloads with the settings that they share with all of these. */
 function amongEachOther(workloads: readonly Workload[], all: readonly Workload[]): Workload[] {
   const mounted = all.map(fileSystemsOf);
   const sharedFileSystems = new Set(
@@ -113,7 +115,7 @@ function amongEachOther(workloads: readonly Workload[], all: readonly Workload[]
   return workloads.map((workload) => ({ ...workload, sharedFileSystems, dottedAliases, namespaceLevel }));
 }
 
-/** Those that can be read, and all problems of the others at once. */
+/** The valid workloads, and the problems of all others. */
 function collect(names: readonly string[], read: (name: string) => Workload) {
   const workloads: Workload[] = [];
   const broken: BrokenWorkload[] = [];
@@ -181,7 +183,7 @@ function readWorkload(options: Options, workspace: Workspace, shared: Shared, se
   };
 }
 
-/** The workload with the values that files give it. */
+/** The workload with its values from files. */
 function withInputs(workload: Workload, { values, secrets }: Shared): Workload {
   return {
     ...workload,
@@ -190,7 +192,7 @@ function withInputs(workload: Workload, { values, secrets }: Shared): Workload {
   };
 }
 
-/** The values that a file gives a workload; undefined without a file. Throws where one is missing. */
+/** The values of a workload from a file; undefined without a file. Throws if one is missing. */
 function given({ manifest }: Workload, wanted: Inputs, file: VariableFile | undefined) {
   if (file === undefined) return undefined;
   const { values, missing } = inputValues(manifest, wanted, file.variables);
@@ -211,8 +213,8 @@ function defaultNamespace(application: string, environment: string): string {
 }
 
 /**
- * The node ports of a workload, the next one for each port of its Service. Its place among all workloads gives them, so
- * that separate runs for two of them don't give one port twice.
+ * The node ports of a workload, consecutive for the ports of its Service. They depend on its position among all
+ * workloads, so that separate runs for two workloads do not use the same port.
  */
 function nodePorts({ nodePort: first, ...options }: Options, { workloads }: Workspace, service: string) {
   if (first === undefined) return undefined;
@@ -243,7 +245,7 @@ function readEnvironmentFiles({ fields, file }: Manifest, root: string) {
       if (!path) return [];
       const at = join(root, path);
       if (existsSync(at)) return [[path, readVariables(at)] as const];
-      throw new MissingInput(`${file}: env_file ${path}: ${displayed(at)} is not there`);
+      throw new MissingInput(`${file}: env_file ${path}: ${displayed(at)} does not exist`);
     }),
   );
 }

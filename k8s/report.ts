@@ -9,7 +9,7 @@ import type { SecurityLevel, Workload } from './workload.ts';
 
 type Rows = readonly (readonly [string, string])[];
 
-/** What someone who applies the objects of a workload has to know: what to provide, and what is not as on AWS. */
+/** The report on a workload for the user who applies its objects: what to provide, and what differs from AWS. */
 export function report(
   workload: Workload,
   { namespace, builtImages, secrets, variables, maybeRoot, adapted, notCarried }: Synthesis,
@@ -30,25 +30,22 @@ export function report(
       `The namespace enforces "${level}". For "restricted", give these containers a numeric USER in their Dockerfile, or a\nUser in overrides/cfn.patches.yml:`,
       [...maybeRoot],
     ],
-    [`Keys of the Secret ${secret}${secretValues ? ', which is written' : ', which has to exist'}:`, [...secrets]],
-    ['Variables that are left out until --values gives them:', unknown],
+    [`Keys of the Secret ${secret}${secretValues ? ', which is written' : ', which must exist'}:`, [...secrets]],
+    ['Variables that are left out unless --values sets them:', unknown],
     [
-      'Image pull secret, which has to exist (kubectl create secret docker-registry):',
+      'Image pull secret, which must exist (kubectl create secret docker-registry):',
       pullSecret ? [[pullSecret, 'the credentials of the registry']] : [],
     ],
     [
       'Volumes of several pods, which need a storage class with ReadWriteMany (kind has none: --access-mode ReadWriteOnce):',
       claimsOf(workload)
         .filter(({ accessMode }) => accessMode === 'ReadWriteMany')
-        .map(({ name, fileSystem }) => [
-          name,
-          fileSystem ? 'stands for a file system that is on AWS' : 'new and empty',
-        ]),
+        .map(({ name, fileSystem }) => [name, fileSystem ? 'represents a file system on AWS' : 'new and empty']),
     ],
     ['Different from AWS:', reasons(adapted)],
     ['Not supported:', reasons(notCarried)],
   ];
-  const lines = [`${file}: ${manifest.name}, as it runs in "${environment}", for the namespace "${namespace}"`];
+  const lines = [`${file}: ${manifest.name} of the environment "${environment}", for the namespace "${namespace}"`];
   if (!manifest.namesEnvironment)
     lines.push('', `The manifest has no section for "${environment}": only its common fields apply.`);
   return [...lines, ...sections.flatMap(([title, rows]) => (rows.length > 0 ? ['', title, ...table(rows)] : []))].join(
@@ -60,7 +57,7 @@ function reasons(entries: readonly NotCarried[]): Rows {
   return entries.map(({ path, reason }) => [path, reason]);
 }
 
-/** Which request reaches which Service. */
+/** The report on the routes: the Service for each host and path. */
 export function reportRoutes(routes: readonly Route[], kind: string, file: string): string {
   const hosts = [...new Set(routes.flatMap(({ host }) => host ?? []))];
   const rows = routes.map(({ host, path, service, port }) => [`${host ?? '*'}${path}`, `${service}:${port}`] as const);
@@ -73,7 +70,7 @@ export function reportRoutes(routes: readonly Route[], kind: string, file: strin
   ].join('\n');
 }
 
-/** What is in the cluster once it is all applied, and the way there. */
+/** The summary: the objects, and the commands that apply them. */
 export function summary(workloads: readonly Workload[], level: SecurityLevel, output: string): string {
   const [first] = workloads;
   const count = `${workloads.length} ${workloads.length === 1 ? 'workload' : 'workloads'}`;

@@ -4,8 +4,8 @@ import type { Fields } from '../manifest/fields.ts';
 import { type Container, containersOf } from './containers.ts';
 
 /**
- * The part of what the pod reserves that is this container's. ECS shares one size among the containers of a task, a
- * pod has to divide it: a tenth for each sidecar that runs beside the service, but never more than half for all.
+ * The share of this container in the resources that the pod requests. The containers of a task share one size; a pod
+ * must divide it: a tenth for each sidecar that runs beside the service, but at most half for all sidecars.
  */
 function shareOf({ role }: Container, fields: Fields): number {
   const companions = containersOf(fields).filter((other) => other.role === 'along' || other.role === 'after').length;
@@ -27,7 +27,7 @@ export function resourcesOf(container: Container, fields: Fields, percent: numbe
     requests: quantities({
       cpu: `${Math.ceil(cpu * reserved)}m`,
       memory: `${Math.ceil(memory * reserved)}Mi`,
-      // Room for /tmp and for what a container logs, which is counted too.
+      // Space for /tmp and for the container's logs, which count too.
       'ephemeral-storage': '64Mi',
     }),
     limits: quantities({

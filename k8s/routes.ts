@@ -3,7 +3,7 @@ import { k8s } from 'cdk8s-plus-27';
 import { rulesOf, servicePorts, targetPort } from './ports.ts';
 import type { Workload } from './workload.ts';
 
-/** Where the load balancer of an application sends a request. */
+/** A rule of the load balancer of an application: the workload for a host and path. */
 export interface Route {
   /** Undefined for any host. */
   host: string | undefined;
@@ -13,8 +13,9 @@ export interface Route {
 }
 
 /**
- * The routes of all these workloads, in the order in which a load balancer of Copilot's asks for them: what names a
- * host before what doesn't, then longer paths first, so that `/` comes last. An internal load balancer is no way in from outside.
+ * The routes of all these workloads, in the order of Copilot's load balancer: those with a host first, then longer
+ * paths first, so that `/` comes last. Internal load balancers are left out, because they are not reachable from
+ * outside.
  * https://github.com/aws/copilot-cli/blob/v1.34.1/cf-custom-resources/lib/alb-rule-priority-generator.js
  */
 export function routesOf(workloads: readonly Workload[]): Route[] {

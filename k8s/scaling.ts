@@ -16,8 +16,8 @@ export interface Scaling {
 }
 
 /**
- * How many pods, and by what they scale. Percentages are of the task's size, as on AWS, and not of what a pod
- * reserves, which is why the targets are amounts. Of several cooldowns the most careful one counts for all.
+ * The number of pods, and the metrics that they scale by. Percentages refer to the task's size, as on AWS, not to the
+ * pod's requests, so the targets are amounts. The longest of several cooldowns applies to all metrics.
  */
 export function scalingOf(fields: Fields): Scaling {
   const { count } = fields;
@@ -25,7 +25,7 @@ export function scalingOf(fields: Fields): Scaling {
     return { min: count?.replicas ?? 1, max: count?.replicas ?? 1, metrics: [], cooldown: COOLDOWN };
   const { range, spot, cpu_percentage, memory_percentage } = count;
   const { min: least = spot ?? 1, max: most = least } = range ?? {};
-  // Less needs a feature gate that is off by default: HPAScaleToZero. A fixed 0 would never be scaled from.
+  // 0 needs the feature gate HPAScaleToZero, which is off by default. A fixed 0 would never scale up.
   const min = range ? Math.max(1, least) : least;
   const max = Math.max(min, most);
   const { cpu, memory } = sizeOf(fields);
@@ -52,15 +52,15 @@ export function scalingOf(fields: Fields): Scaling {
       type: 'Resource',
       resource: { name, target: { type: 'AverageValue', averageValue } },
     })),
-    // The most that an autoscaler takes: https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/horizontal-pod-autoscaler-v2/
+    // The maximum of an autoscaler: https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/horizontal-pod-autoscaler-v2/
     cooldown: { in: longest('in', 1800), out: longest('out', 1800) },
   };
 }
 
 /**
- * The equivalent of Application Auto Scaling's scheduled actions: for each a CronJob that sets the bounds of the autoscaler,
- * under an account that may do just that. What a later `kubectl apply` says holds until the next action, as a
- * deployment's bounds do on AWS.
+ * The equivalent of Application Auto Scaling's scheduled actions: for each, a CronJob that sets the bounds of the
+ * autoscaler with an account that may do only this. The bounds of a later `kubectl apply` hold until the next action,
+ * as the bounds of a deployment do on AWS.
  */
 export function scheduleScaling(
   chart: Chart,
@@ -85,7 +85,7 @@ export function scheduleScaling(
     spec: {
       podSelector: { matchLabels: selector },
       policyTypes: ['Ingress', 'Egress'],
-      // The API server: behind its Service, and where kubeadm has it listen.
+      // The API server: the port of its Service, and the port that kubeadm configures.
       egress: [{ ports: [443, 6443].map((port) => ({ port: k8s.IntOrString.fromNumber(port), protocol: 'TCP' })) }],
     },
   });
@@ -101,14 +101,14 @@ export function scheduleScaling(
         labels: selector,
         annotations: exceptions(presentImage, {
           kubeScore: [],
-          checkov: { CKV_K8S_38: 'It asks the API server, as an account that may patch one autoscaler' },
+          checkov: { CKV_K8S_38: 'It calls the API server with an account that may patch one autoscaler' },
         }),
       },
       spec: {
         schedule: cronJobSchedule(action.schedule),
         timeZone: action.timezone === 'UTC' ? 'Etc/UTC' : action.timezone,
         concurrencyPolicy: 'Forbid',
-        // A laptop that slept through the hour catches up within the next one.
+        // A laptop that was asleep at the time runs the job within the next hour.
         startingDeadlineSeconds: 3600,
         jobTemplate: {
           spec: {

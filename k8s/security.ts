@@ -2,7 +2,7 @@ import { type Container, containersOf } from './containers.ts';
 import { overrideOf } from './overrides.ts';
 import type { SecurityLevel, Workload } from './workload.ts';
 
-/** The number of the user that a container runs as: as the task definition says; undefined where it says none. */
+/** The numeric user that the task definition sets for a container; undefined if it sets none. */
 export function statedUser(workload: Workload, container: Container): number | undefined {
   return overrideOf(workload, container).user?.uid;
 }
@@ -19,11 +19,12 @@ export function maybeRoot(workload: Workload): Map<string, string> {
 
 function whyMaybeRoot(workload: Workload, container: Container): string | undefined {
   const stated = statedUser(workload, container);
-  if (stated !== undefined) return stated === 0 ? 'the task definition has it run as root' : undefined;
-  if (container.image?.location) return `nothing here says which user ${container.image.location} runs as`;
+  if (stated !== undefined) return stated === 0 ? 'the task definition sets the user root' : undefined;
+  if (container.image?.location) return `the user of ${container.image.location} is unknown`;
   const user = workload.imageUsers.get(container.name);
-  if (user === undefined) return 'its Dockerfile has no USER, or is not there';
-  if (!/^\d+$/.test(user)) return `USER ${user} of its Dockerfile is a name, which Kubernetes can't tell from root`;
+  if (user === undefined) return 'its Dockerfile has no USER, or does not exist';
+  if (!/^\d+$/.test(user))
+    return `USER ${user} of its Dockerfile is a name, which Kubernetes can't distinguish from root`;
   return Number(user) === 0 ? `USER ${user} of its Dockerfile is root` : undefined;
 }
 

@@ -3,7 +3,7 @@ import { basename, dirname, join, relative, sep } from 'node:path';
 import type { Fields } from '../manifest/fields.ts';
 import { displayed, MissingInput } from '../manifest/workspace.ts';
 
-/** A Static Site as the web service that its image is, whose user needs no rights and writes to /tmp only. */
+/** A Static Site as a web service with an unprivileged user, which writes to /tmp only. */
 export function siteFields(fields: Fields): Fields {
   const http = typeof fields.http === 'object' ? fields.http : {};
   return {
@@ -14,16 +14,16 @@ export function siteFields(fields: Fields): Fields {
   };
 }
 
-/** Asked by the probes: a site need not have an index.html. */
+/** The path of the probes, because a site may have no index.html. */
 const HEALTH = '/.healthz';
 
 /** The user of the official image of nginx. */
 export const siteUser = '101';
 
 /**
- * The files of a Static Site in that workspace: where each is, by its path on the site; the later ones win. Patterns of
- * `exclude` and `reinclude` are of the path from the source, or from the workspace. Throws MissingInput for a source
- * that is not there.
+ * The files of a Static Site in that workspace: the location of each by its path on the site; later ones win. Patterns
+ * of `exclude` and `reinclude` match the path from the source or from the workspace. Throws MissingInput for a source
+ * that does not exist.
  * https://aws.github.io/copilot-cli/docs/manifest/static-site/
  */
 export function siteFiles({ files = [] }: Fields, root: string): Map<string, string> {
@@ -47,7 +47,7 @@ export function siteFiles({ files = [] }: Fields, root: string): Map<string, str
 
 function filesBelow(path: string, recursive: boolean): string[] {
   const status = statSync(path, { throwIfNoEntry: false });
-  if (!status) throw new MissingInput(`${displayed(path)} is not there: files.source names it`);
+  if (!status) throw new MissingInput(`${displayed(path)} does not exist: files.source names it`);
   if (status.isFile()) return [path];
   const entries = readdirSync(path, { withFileTypes: true, recursive });
   return entries
@@ -70,7 +70,7 @@ function matcher(pattern: string): RegExp {
   }
 }
 
-/** Writes what the image of a Static Site is built from: its files, a configuration of nginx and a Dockerfile. */
+/** Writes the build context of a Static Site's image: its files, a configuration of nginx and a Dockerfile. */
 export function writeSite(folder: string, files: ReadonlyMap<string, string>) {
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(join(folder, 'files'), { recursive: true });
@@ -89,7 +89,7 @@ COPY files /usr/share/nginx/html
 USER ${siteUser}
 `;
 
-/** nginx as a user with no rights and on a read-only file system; paths as CloudFront rewrites them for Copilot. */
+/** nginx as an unprivileged user on a read-only file system; paths are rewritten as CloudFront does for Copilot. */
 const configuration = `worker_processes 1;
 pid /tmp/nginx.pid;
 error_log stderr warn;

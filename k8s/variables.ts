@@ -9,8 +9,8 @@ import { servicePorts } from './ports.ts';
 import type { Workload } from './workload.ts';
 
 /**
- * The environment of a container. Of several that say the same name the later one wins: the platform, the env file,
- * what CloudFormation knows on AWS, the manifest, what Copilot adds, secrets.
+ * The environment of a container. If several sources set a variable, the last one wins: the platform, the env file,
+ * values that CloudFormation knows on AWS, the manifest, Copilot's own variables, secrets.
  */
 export function variablesOf(workload: Workload, container: Container): k8s.EnvVar[] {
   const { manifest, platformVariables, environmentFiles, values: known } = workload;
@@ -41,7 +41,9 @@ export function variablesOf(workload: Workload, container: Container): k8s.EnvVa
   ];
 }
 
-/** https://aws.github.io/copilot-cli/docs/developing/environment-variables/#what-are-the-default-environment-variables */
+/**
+ * https://aws.github.io/copilot-cli/docs/developing/environment-variables/#what-are-the-default-environment-variables
+ */
 function addedByCopilot(
   { manifest, application, environment, namespace }: Workload,
   { mounts }: Container,
@@ -60,7 +62,7 @@ function addedByCopilot(
     added.unshift(['COPILOT_MOUNT_POINTS', JSON.stringify(paths)]);
   }
   const [entry] = servicePorts(fields);
-  // On AWS it is reached by the ports of HTTP and HTTPS, here by that of the Service.
+  // On AWS its ports are those of HTTP and HTTPS; in the cluster it is the port of the Service.
   if (balanced && entry) added.push(['COPILOT_LB_DNS', `${manifest.name}.${endpoint}:${entry.port}`]);
   return added;
 }
@@ -70,13 +72,13 @@ export interface SecretInput {
   name: string;
   /** Its key in the Secret. */
   key: string;
-  /** Where AWS keeps the value, for people. */
+  /** The source of the value in AWS, as text for users. */
   source: string;
-  /** The same for a program; undefined where only CloudFormation knows. */
+  /** The same for a program; undefined if only CloudFormation knows it. */
   remote: RemoteSecret | undefined;
 }
 
-/** A value in Systems Manager, or in Secrets Manager: a secret as a whole, or a property of its JSON. */
+/** A value in Systems Manager, or in Secrets Manager: a whole secret, or a property of its JSON. */
 interface RemoteSecret {
   store: 'ssm' | 'secretsmanager';
   key: string;
@@ -108,12 +110,12 @@ function secretsOf({ manifest, addons }: Workload, container: Container): Secret
   ];
 }
 
-/** What the Secret of the workload has to hold, by key. */
+/** The values that the Secret of the workload needs, by key. */
 export function secretInputs(workload: Workload): SecretInput[] {
   return containersOf(workload.manifest.fields).flatMap((container) => secretsOf(workload, container));
 }
 
-/** Two containers may mean different values by the same name. */
+/** Two containers may have different values for the same name. */
 function keyOf({ role, name }: Pick<Container, 'role' | 'name'>, variable: string): string {
   // https://kubernetes.io/docs/concepts/configuration/secret/#restriction-names-data
   const key = variable.replaceAll(/[^-._a-zA-Z0-9]/g, '_');
@@ -121,7 +123,7 @@ function keyOf({ role, name }: Pick<Container, 'role' | 'name'>, variable: strin
 }
 
 function sourceText(source: Source): string {
-  if (source === '') return 'nothing: the manifest gives it no value';
+  if (source === '') return 'none: the manifest has no value for it';
   if (typeof source === 'string') return `SSM ${source}`;
   return 'from_cfn' in source ? `CloudFormation export ${source.from_cfn}` : `Secrets Manager ${source.secretsmanager}`;
 }
@@ -129,7 +131,7 @@ function sourceText(source: Source): string {
 /** A value that CloudFormation fetches: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/dynamic-references.html */
 const dynamicReference = /\{\{resolve:(ssm|ssm-secure|secretsmanager):(.+?)\}\}/;
 
-/** What a text is that consists of such a value alone; undefined for any other. */
+/** Parses a text that is exactly one such value; undefined for other texts. */
 function wholeReference(text: string): RemoteSecret | undefined {
   const [whole, store, name = ''] = dynamicReference.exec(text) ?? [];
   if (whole !== text) return undefined;
@@ -156,15 +158,15 @@ function remoteSecret(source: Source): RemoteSecret | undefined {
   if (service === 'ssm') return { store: 'ssm', key: rest.replace(/^parameter/, '') };
   if (typeof source === 'string' && service === '') return { store: 'ssm', key: text };
   const [named = '', property, stage, id] = (service === '' ? text : rest.replace(/^secret:/, '')).split(':');
-  // An ARN ends with a hyphen and six characters that AWS adds to the name, and GetSecretValue does not take them with the name.
+  // An ARN ends with a hyphen and six random characters, which GetSecretValue does not accept as part of the name.
   const key = service === '' ? named : named.replace(/-[A-Za-z0-9]{6}$/, '');
   const version = id ? `uuid/${id}` : stage;
   return { store: 'secretsmanager', key, ...(property ? { property } : {}), ...(version ? { version } : {}) };
 }
 
-/** A variable whose value is known to CloudFormation alone. */
+/** A variable whose value only CloudFormation knows. */
 export interface ValueInput {
-  /** What a file gives its value under. */
+  /** Its key in a file of values. */
   key: string;
   name: string;
   source: string;
@@ -190,7 +192,7 @@ export function valueInputs(workload: Workload): ValueInput[] {
   return [...everywhere, ...own].filter(({ name }) => !platformVariables.has(name));
 }
 
-/** Whether the manifest itself has the value, or the Secret. */
+/** Whether the manifest or the Secret has the value. */
 function isGivenText(value: string | { from_cfn: string }): boolean {
   return typeof value === 'string' && (!dynamicReference.test(value) || wholeReference(value) !== undefined);
 }
@@ -237,7 +239,7 @@ function alphanumeric(text: string): string {
   return text.replaceAll(/[^a-z0-9]/gi, '');
 }
 
-/** As Go's cases.Title makes one word: only the first letter large. */
+/** Like Go's cases.Title for one word: only the first letter is upper case. */
 function titled(word: string): string {
   return word.charAt(0).toUpperCase() + word.slice(1).toLowerCase();
 }

@@ -11,7 +11,7 @@ export function hasReadonlyRoot(workload: Workload, container: Container): boole
   return overrideOf(workload, container).readonlyRoot ?? workload.manifest.fields.storage?.readonly_fs ?? false;
 }
 
-/** A read-only root comes with a place for temporary files, each container's own. */
+/** A read-only root file system needs a writable /tmp, separate for each container. */
 export function mountsOf(workload: Workload, container: Container): k8s.VolumeMount[] {
   const added = overrideOf(workload, container).mounts;
   const stated = [...container.mounts, ...added].map(({ volume, path, readOnly }) => ({
@@ -55,13 +55,13 @@ function isShared(efs: FileSystem): boolean {
 
 /**
  * The name of the claim for a volume that outlives the pod: that of its file system, which other workloads may mount
- * too, or the workload's own where Copilot makes the file system.
+ * too, or one of the workload if Copilot creates the file system.
  */
 function claimName(workload: string, volume: string, efs: FileSystem): string {
   return fileSystemOf(efs) ?? objectName(`${workload}-${volume}`);
 }
 
-/** The name of a file system that is there already; undefined where Copilot makes one for the workload alone. */
+/** The name of an existing file system; undefined if Copilot creates one for this workload. */
 function fileSystemOf(efs: FileSystem): string | undefined {
   const id = typeof efs === 'object' ? efs.id : undefined;
   const stated = typeof id === 'object' ? id.from_cfn : id;
@@ -75,7 +75,7 @@ function fileSystemOf(efs: FileSystem): string | undefined {
 /** A PersistentVolumeClaim. */
 export interface Claim {
   name: string;
-  /** The file system that it stands for; undefined where Copilot makes one for the workload alone. */
+  /** The file system that it represents; undefined if Copilot creates one for this workload. */
   fileSystem: string | undefined;
   accessMode: 'ReadWriteOnce' | 'ReadWriteMany';
 }
@@ -93,7 +93,7 @@ export function claimsOf(workload: Workload): Claim[] {
   return [...new Map(claims.map((claim) => [claim.name, claim])).values()];
 }
 
-/** The names of the claims of a workload for file systems that other workloads may mount too. */
+/** The names of a workload's claims for file systems that other workloads may mount too. */
 export function fileSystemsOf(workload: Workload): string[] {
   return claimsOf(workload).flatMap(({ fileSystem }) => fileSystem ?? []);
 }

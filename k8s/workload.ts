@@ -6,7 +6,7 @@ import type { Manifest } from '../manifest/manifest.ts';
 export const securityLevels = ['restricted', 'baseline', 'privileged'] as const;
 export type SecurityLevel = (typeof securityLevels)[number];
 
-/** One workload of one application in one environment, and how this cluster takes it. */
+/** A workload of an application in an environment, with the settings of this cluster. */
 export interface Workload {
   application: string;
   environment: string;
@@ -14,30 +14,35 @@ export interface Workload {
   namespace: string;
   manifest: Manifest;
   overrides: Overrides;
-  /** What the workspace has beside the manifest that only CloudFormation reads. */
+  /** The files beside the manifest that only CloudFormation reads. */
   cloudFormationOnly: readonly string[];
-  /** The image that stands for what the manifest builds; its tag is that of the sidecars that are built too. */
+  /** The name of the image that the manifest builds; images of sidecars that are built have the same tag. */
   image: string;
   /** The `USER` of the Dockerfile of each container that is built and names one, by the container's name. */
   imageUsers: ReadonlyMap<string, string>;
-  /** The Pod Security Standard that was asked for. */
+  /** The requested Pod Security Standard. */
   security: SecurityLevel | undefined;
-  /** The files of a Static Site: where each is, by its path on the site; none for other workloads. */
+  /** The files of a Static Site: the location of each by its path on the site; empty for other workloads. */
   siteFiles: ReadonlyMap<string, string>;
   /** The variables of each env file, by its path in the manifest. */
   environmentFiles: ReadonlyMap<string, ReadonlyMap<string, string>>;
-  /** What the platform gives every container, as ECS gives the region and the credentials of the task's role. */
+  /**
+   * The variables that the platform sets in every container, as ECS sets the region and the task role's credentials.
+   */
   platformVariables: ReadonlyMap<string, string>;
-  /** The ports of every node for a Load Balanced Web Service: a first one, and how far the next is; undefined: the cluster chooses. */
+  /**
+   * The node ports of a Load Balanced Web Service: the first one and the step to the next; undefined: the cluster
+   * chooses.
+   */
   nodePorts: { first: number; step: number } | undefined;
   /** The outputs of its own addons, and of those of the environment. */
   addons: readonly AddonOutput[];
   environmentAddons: readonly AddonOutput[];
-  /** The values of the variables that CloudFormation alone knows, by their key. */
+  /** The values of the variables that only CloudFormation knows, by their key. */
   values: Readonly<Record<string, string>>;
-  /** The values of the keys of its Secret; without them someone else makes the Secret. */
+  /** The values of its Secret, by key; without them the Secret must exist. */
   secretValues: Readonly<Record<string, string>> | undefined;
-  /** Whether External Secrets makes the Secret, from the stores of AWS. */
+  /** Whether External Secrets creates the Secret from AWS. */
   externalSecrets: boolean;
   /** The names of the claims that other workloads of the workspace mount too. */
   sharedFileSystems: ReadonlySet<string>;
@@ -47,12 +52,12 @@ export interface Workload {
   dottedAliases: ReadonlyMap<string, string>;
   /** Of each claim, such as `1Gi`. */
   volumeSize: string;
-  /** The access mode that someone asked for. */
+  /** The requested access mode. */
   accessMode: 'ReadWriteOnce' | 'ReadWriteMany' | undefined;
-  /** The image pull secret that someone asked for. */
+  /** The requested image pull secret. */
   pullSecret: string | undefined;
   /** The image whose kubectl the scheduled scaling runs. */
   kubectlImage: string;
-  /** How much of `cpu` and `memory` a pod reserves, in percent; it may use all of it while the node has it to spare. */
+  /** The part of `cpu` and `memory` that a pod requests, in percent; it may use all of it if the node has it free. */
   reserve: number;
 }

@@ -557,7 +557,10 @@ describe('count', () => {
   it('stays at the minimum if no metric can scale it, and reports that', () => {
     const { objects, notCarried } = synthesisOf(webService('count: { range: 2-6, requests: 100 }'));
     expect(only(objects, 'Deployment').spec.replicas).to.equal(2);
-    expect(notCarried).to.deep.include({ path: 'count.range', reason: 'nothing here to scale by: it stays at 2' });
+    expect(notCarried).to.deep.include({
+      path: 'count.range',
+      reason: 'it has no metric to scale by: the count stays at 2',
+    });
   });
 
   it('above one spreads the pods and lets only one of them be evicted at a time', () => {
@@ -1003,7 +1006,7 @@ describe('a secret', () => {
 
   it('without a value is reported, and no ExternalSecret asks for it', () => {
     const { secrets, objects, notCarried } = synthesisOf(webService('secrets:', '  A:'), { externalSecrets: true });
-    expect([...secrets]).to.deep.equal([['A', 'nothing: the manifest gives it no value']]);
+    expect([...secrets]).to.deep.equal([['A', 'none: the manifest has no value for it']]);
     expect(objects.map(({ kind }) => kind)).not.to.contain('ExternalSecret');
     expect(notCarried.map(({ path }) => path)).to.contain('secrets.A');
   });

@@ -38,7 +38,7 @@ describe('plusone synth', function () {
   it('writes one file for the workload and says where', () => {
     const { status, stdout } = run(folder, '--environment', 'test', '--output', 'out');
     expect(status).to.equal(0);
-    expect(stdout).to.contain('out/api.k8s.yaml: api, as it runs in "test", for the namespace "shop"');
+    expect(stdout).to.contain('out/api.k8s.yaml: api of the environment "test", for the namespace "shop"');
     const kinds = parseAllDocuments(readFileSync(join(folder, 'out', 'api.k8s.yaml'), 'utf8')).map((document) =>
       document.get('kind'),
     );
@@ -63,7 +63,7 @@ describe('plusone synth', function () {
     const { stdout } = run(folder, '--output', 'out', '--image', 'api:7');
     expect(stdout).to.match(/Not supported:\n {2}observability {2}no X-Ray here/);
     expect(stdout).to.match(/Images to build and load into the cluster:\n {2}api:7 {2}built from Dockerfile/);
-    expect(stdout).to.match(/Keys of the Secret "api-secrets", which has to exist:\n {2}TOKEN {2}SSM \/shop\/token/);
+    expect(stdout).to.match(/Keys of the Secret "api-secrets", which must exist:\n {2}TOKEN {2}SSM \/shop\/token/);
   });
 
   it('says when the manifest has no section for the environment', () => {

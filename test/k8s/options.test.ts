@@ -93,7 +93,7 @@ describe('options of synth', function () {
       const text = readFileSync(join(folder, 'out', '_values.env'), 'utf8');
       expect(text).to.match(/# web: output DbHost of \S+db.yml:2\nDB_HOST=\n/);
       expect(text).to.match(/# web: CloudFormation export shop-test-T, output Table of \S+t.yml:1\nT=\n/);
-      expect(report).to.match(/Variables that are left out until --values gives them:\n {2}DB_HOST/);
+      expect(report).to.match(/Variables that are left out unless --values sets them:\n {2}DB_HOST/);
       expect(readFileSync(join(folder, 'out', '_secrets.env'), 'utf8')).to.contain('\nDB_SECRET=\n');
     });
 
@@ -208,7 +208,7 @@ describe('options of synth', function () {
     it('reports sources that only CloudFormation knows', () => {
       const { report, remote } = secret('{ from_cfn: shop-token }');
       expect(remote).to.equal(undefined);
-      expect(report).to.contain('secrets.S  nothing here knows its name in AWS: CloudFormation export shop-token');
+      expect(report).to.contain('secrets.S  its name in AWS is unknown: CloudFormation export shop-token');
     });
   });
 

@@ -43,7 +43,7 @@ describe('a Static Site', () => {
   });
 
   it('is refused if a source does not exist', () => {
-    expect(() => uploaded({ source: 'public' })).to.throw('public is not there: files.source names it');
+    expect(() => uploaded({ source: 'public' })).to.throw('public does not exist: files.source names it');
   });
 
   it('is a restricted Deployment, a Service, a route, and the context of its image', () => {

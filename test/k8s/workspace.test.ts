@@ -203,7 +203,7 @@ describe('plusone synth of a whole workspace', function () {
     const { stdout, stderr } = run('--output', '-');
     const kinds = parseAllDocuments(stdout).map((document) => document.get('kind'));
     expect(kinds.filter((kind) => kind === 'Deployment')).to.have.length(2);
-    expect(stderr).to.contain('api, as it runs in "test"');
+    expect(stderr).to.contain('api of the environment "test"');
   });
 
   it('takes less than 3 seconds of the processor for 16 services, and hardly more memory than for one', () => {
@@ -248,7 +248,7 @@ describe('plusone synth of a whole workspace', function () {
       const { status, stderr } = run();
       expect([status, stderr]).to.deep.equal([
         66,
-        'copilot/api/manifest.yml: env_file missing.env: missing.env is not there\ncopilot/web/manifest.yml: env_file absent.env: absent.env is not there\n',
+        'copilot/api/manifest.yml: env_file missing.env: missing.env does not exist\ncopilot/web/manifest.yml: env_file absent.env: absent.env does not exist\n',
       ]);
     });
 
@@ -262,7 +262,7 @@ describe('plusone synth of a whole workspace', function () {
 
   it('takes a Dockerfile that is a folder for none', () => {
     files({ 'copilot/api/manifest.yml': service('api', 'image: { build: app, port: 80 }'), 'app/Dockerfile': '' });
-    expect(run().stdout).to.contain('its Dockerfile has no USER, or is not there');
+    expect(run().stdout).to.contain('its Dockerfile has no USER, or does not exist');
   });
 
   it('says that a folder is no file of values', () => {
