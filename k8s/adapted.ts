@@ -1,4 +1,4 @@
-import type { NotCarried } from '../manifest/mapping.ts';
+import type { Unsupported } from '../manifest/mapping.ts';
 import { awsNames, dottedAlias } from './cluster-names.ts';
 import { type Container, containersOf } from './containers.ts';
 import { endsBesideService, waitingAtEnd } from './one-shot.ts';
@@ -8,7 +8,7 @@ import { isHost, routePath } from './routes.ts';
 import type { Workload } from './workload.ts';
 
 /** A field whose effect in the cluster differs from its effect on AWS, and the difference. */
-export type Adapted = NotCarried;
+export type Adapted = Unsupported;
 
 /** The fields whose Kubernetes objects differ from what the manifest says, because a cluster works differently. */
 export function adaptedOf(workload: Workload): Adapted[] {

@@ -1,7 +1,7 @@
 import { ApiObject, App, Chart, JsonPatch } from 'cdk8s';
 import { k8s, Namespace, Pods, Protocol, Service, ServiceAccount, ServiceType } from 'cdk8s-plus-27';
 import type { Construct } from 'constructs';
-import type { NotCarried } from '../manifest/mapping.ts';
+import type { Unsupported } from '../manifest/mapping.ts';
 import { objectName, secretName } from '../manifest/names.ts';
 import { cronJobSchedule } from '../manifest/schedule.ts';
 import { type Adapted, adaptedOf } from './adapted.ts';
@@ -45,7 +45,7 @@ export interface Synthesis {
   maybeRoot: ReadonlyMap<string, string>;
   /** The fields whose effect differs from AWS. */
   adapted: Adapted[];
-  notCarried: NotCarried[];
+  unsupported: Unsupported[];
 }
 
 /** The settings that the workloads of an application share. */
@@ -78,17 +78,17 @@ export function synthesize(workload: Workload, { level, routed }: Shared = alone
     variables: inputs(valueInputs(workload)),
     maybeRoot: maybeRoot(workload),
     adapted,
-    notCarried: [
-      ...workload.manifest.notCarried.filter(
+    unsupported: [
+      ...workload.manifest.unsupported.filter(
         ({ path }) =>
           !(routed && /^http\.(.*\.)?(path|alias)$/.test(path)) && !adapted.some((other) => other.path === path),
       ),
-      ...pod.notCarried,
-      ...chart.notCarried,
+      ...pod.unsupported,
+      ...chart.unsupported,
       ...Object.keys(workload.manifest.fields.image?.labels ?? {})
         .filter((name) => !isAnnotation(name))
         .map((name) => ({ path: `image.labels.${name}`, reason: 'not a valid name of an annotation' })),
-      ...workload.overrides.notCarried,
+      ...workload.overrides.unsupported,
       ...workload.cloudFormationOnly.map((path) => ({
         path,
         reason: path.endsWith('addons')
@@ -156,7 +156,7 @@ function isAnnotation(name: string): boolean {
 }
 
 class WorkloadChart extends Chart {
-  readonly notCarried: NotCarried[] = [];
+  readonly unsupported: Unsupported[] = [];
   private readonly workload: Workload;
   private readonly pod: Pod;
   /** The labels that select this workload's pods. */
@@ -318,9 +318,9 @@ class WorkloadChart extends Chart {
 
   private noteFixedCount({ min, max }: Scaling) {
     const reason = `it has no metric to scale by: the count stays at ${min}`;
-    if (max > min) this.notCarried.push({ path: 'count.range', reason });
+    if (max > min) this.unsupported.push({ path: 'count.range', reason });
     for (const { name } of this.workload.overrides.scheduledActions)
-      this.notCarried.push({ path: `ScheduledActions.${name}`, reason });
+      this.unsupported.push({ path: `ScheduledActions.${name}`, reason });
   }
 
   private expose(outside: boolean) {
@@ -389,7 +389,7 @@ class WorkloadChart extends Chart {
     const name = secretName(manifest.name);
     if (secretValues && Object.keys(secretValues).length > 0)
       new k8s.KubeSecret(this, 'secrets', { metadata: { name }, stringData: secretValues });
-    if (externalSecrets) this.notCarried.push(...addExternalSecret(this, name, secretInputs(this.workload)));
+    if (externalSecrets) this.unsupported.push(...addExternalSecret(this, name, secretInputs(this.workload)));
   }
 
   private claimVolumes() {

@@ -1,5 +1,5 @@
 import { ApiObject, type Chart } from 'cdk8s';
-import type { NotCarried } from '../manifest/mapping.ts';
+import type { Unsupported } from '../manifest/mapping.ts';
 import type { SecretInput } from './variables.ts';
 
 /** The ClusterSecretStores that External Secrets reads each of AWS's stores through. */
@@ -10,7 +10,7 @@ const stores = { ssm: 'parameter-store', secretsmanager: 'secrets-manager' } as 
  * CloudFormation knows where their values are in AWS.
  * https://external-secrets.io/latest/api/externalsecret/
  */
-export function addExternalSecret(chart: Chart, name: string, secrets: readonly SecretInput[]): NotCarried[] {
+export function addExternalSecret(chart: Chart, name: string, secrets: readonly SecretInput[]): Unsupported[] {
   const data = secrets.flatMap(({ key, remote }) => {
     if (remote === undefined) return [];
     const { store, ...remoteRef } = remote;

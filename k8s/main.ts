@@ -70,7 +70,7 @@ export function synth(values: SynthValues) {
   (toFile ? console.log : console.error)(text);
 
   function jsonReport({ workload, synthesis, name }: (typeof outputs)[number]) {
-    const { namespace, builtImages, secrets, variables, adapted, notCarried } = synthesis;
+    const { namespace, builtImages, secrets, variables, adapted, unsupported } = synthesis;
     return {
       workload: workload.manifest.name,
       file: path(name),
@@ -79,7 +79,7 @@ export function synth(values: SynthValues) {
       secrets: Object.fromEntries(secrets),
       variables: Object.fromEntries(variables),
       adapted,
-      notCarried,
+      unsupported,
     };
   }
 

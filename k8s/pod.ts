@@ -1,7 +1,7 @@
 import type { k8s } from 'cdk8s-plus-27';
 import { DEREGISTRATION_DELAY, STOP_TIMEOUT } from '../manifest/defaults.ts';
 import type { Fields } from '../manifest/fields.ts';
-import type { NotCarried } from '../manifest/mapping.ts';
+import type { Unsupported } from '../manifest/mapping.ts';
 import { objectName } from '../manifest/names.ts';
 import { withClusterNames } from './cluster-names.ts';
 import { type Container, conditionsOn, containersOf } from './containers.ts';
@@ -173,9 +173,9 @@ function drainSeconds({ http }: Fields): number {
 }
 
 /** The dependencies of a task that a pod does not support. */
-function looseOrder(fields: Fields, containers: readonly Container[]): NotCarried[] {
+function looseOrder(fields: Fields, containers: readonly Container[]): Unsupported[] {
   return containers.flatMap(({ name, role, at }) => {
-    const loose: NotCarried[] = [];
+    const loose: Unsupported[] = [];
     if (role === 'after') {
       loose.push({
         path: `${at}depends_on`,

@@ -1,5 +1,5 @@
 import { dirname, join } from 'node:path';
-import type { NotCarried } from '../manifest/mapping.ts';
+import type { Unsupported } from '../manifest/mapping.ts';
 import { secretName } from '../manifest/names.ts';
 import type { Synthesis } from './chart.ts';
 import { pullSecretOf } from './pod.ts';
@@ -12,7 +12,7 @@ type Rows = readonly (readonly [string, string])[];
 /** The report on a workload for the user who applies its objects: what to provide, and what differs from AWS. */
 export function report(
   workload: Workload,
-  { namespace, builtImages, secrets, variables, maybeRoot, adapted, notCarried }: Synthesis,
+  { namespace, builtImages, secrets, variables, maybeRoot, adapted, unsupported }: Synthesis,
   level: SecurityLevel,
   file: string,
 ): string {
@@ -43,7 +43,7 @@ export function report(
         .map(({ name, fileSystem }) => [name, fileSystem ? 'represents a file system on AWS' : 'new and empty']),
     ],
     ['Different from AWS:', reasons(adapted)],
-    ['Not supported:', reasons(notCarried)],
+    ['Not supported:', reasons(unsupported)],
   ];
   const lines = [`${file}: ${manifest.name} of the environment "${environment}", for the namespace "${namespace}"`];
   if (!manifest.namesEnvironment)
@@ -53,7 +53,7 @@ export function report(
   );
 }
 
-function reasons(entries: readonly NotCarried[]): Rows {
+function reasons(entries: readonly Unsupported[]): Rows {
   return entries.map(({ path, reason }) => [path, reason]);
 }
 

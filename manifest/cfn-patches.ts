@@ -2,7 +2,7 @@ import { basename, dirname } from 'node:path';
 import { z } from 'zod';
 import { DocumentError, lineAt, parseAny, plain, Scalar, Sequence, YamlMapping } from './document.ts';
 import { bare } from './fields.ts';
-import type { NotCarried } from './mapping.ts';
+import type { Unsupported } from './mapping.ts';
 import { scheduleProblem } from './schedule.ts';
 import { readTaskChanges, type TaskChange, type TaskOverrides } from './task-overrides.ts';
 import { namesIn, readText } from './workspace.ts';
@@ -21,7 +21,7 @@ export interface ScheduledAction {
 export interface Overrides {
   task: TaskOverrides;
   scheduledActions: ScheduledAction[];
-  notCarried: NotCarried[];
+  unsupported: Unsupported[];
 }
 
 const taskDefinition = '/Resources/TaskDefinition/Properties/';
@@ -50,11 +50,11 @@ const actions = z.array(
  */
 export function readOverrides(file: string, name: string, parameters: TemplateParameters = {}): Overrides {
   const scheduledActions: ScheduledAction[] = [];
-  const notCarried: NotCarried[] = [];
+  const unsupported: Unsupported[] = [];
   const changes: TaskChange[] = [];
   const overrides = () => {
     const task = readTaskChanges(changes);
-    return { task, scheduledActions, notCarried: [...task.notCarried, ...notCarried] };
+    return { task, scheduledActions, unsupported: [...task.unsupported, ...unsupported] };
   };
   if (!namesIn(dirname(file)).includes(basename(file))) return overrides();
   const root = parseAny(readText(file).text, name);
@@ -95,13 +95,13 @@ export function readOverrides(file: string, name: string, parameters: TemplatePa
         });
       }
     } else if (/^\/Resources\/(Service|AutoScalingTarget)\//.test(path)) {
-      notCarried.push({ path: `${name}:${item.line}`, reason: `${path} has no equivalent here` });
+      unsupported.push({ path: `${name}:${item.line}`, reason: `${path} has no equivalent here` });
     } else {
       elsewhere += 1;
     }
   }
   if (elsewhere > 0)
-    notCarried.push({ path: name, reason: `${elsewhere} more for resources that only CloudFormation has` });
+    unsupported.push({ path: name, reason: `${elsewhere} more for resources that only CloudFormation has` });
   return overrides();
 
   function read<T>(schema: z.ZodType<T>, input: unknown, line: number, expected: string): T {

@@ -18,7 +18,7 @@ import {
 import { applyEnvironment } from './environment.ts';
 import { everyField, type Fields, schemaOf, type WorkloadType, workloadTypes } from './fields.ts';
 import { interpolate } from './interpolation.ts';
-import { type NotCarried, nearestField, notCarried } from './mapping.ts';
+import { nearestField, type Unsupported, unsupported } from './mapping.ts';
 import { objectName } from './names.ts';
 import { readTaskChanges, segmentsOf, type TaskOverrides, withTaskOverrides } from './task-overrides.ts';
 
@@ -34,7 +34,7 @@ export interface Manifest {
   /** What its `taskdef_overrides` change. */
   taskOverrides: TaskOverrides;
   /** What it sets that means nothing in a cluster. */
-  notCarried: NotCarried[];
+  unsupported: Unsupported[];
   /** Whether it has a section for this environment. */
   namesEnvironment: boolean;
   /** What Copilot takes and hardly anyone means, and problems of other environments, by line. */

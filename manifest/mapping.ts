@@ -19,14 +19,14 @@ export function rows(type: WorkloadType): { path: string; mapping: Mapping | und
   return [...all].map(([path, mapping]) => ({ path, mapping }));
 }
 
-export interface NotCarried {
+export interface Unsupported {
   path: string;
   reason: string;
 }
 
 /** What a manifest sets that has no meaning in the cluster, each with the reason that the table gives. */
-export function notCarried(type: WorkloadType, manifest: YamlMapping): NotCarried[] {
-  const found: NotCarried[] = [];
+export function unsupported(type: WorkloadType, manifest: YamlMapping): Unsupported[] {
+  const found: Unsupported[] = [];
   function visit(schema: Schema, node: Node, path: Path) {
     const mapping = mappings.get(schema);
     if (mapping && 'absent' in mapping) {

@@ -39,7 +39,7 @@ export interface TaskOverrides {
   added: readonly AddedContainer[];
   /** The names of the volumes that are added. */
   volumes: readonly string[];
-  notCarried: readonly NotCarried[];
+  unsupported: readonly Unsupported[];
 }
 
 /** One change of a task definition: where below its properties, and the new value as texts, lists and maps of texts. */
@@ -131,7 +131,7 @@ export function readTaskChanges(changes: readonly TaskChange[]): TaskOverrides {
   let containers = new Map<number, ContainerOverride>();
   let added: AddedContainer[] = [];
   const volumes: string[] = [];
-  const notCarried: NotCarried[] = [];
+  const unsupported: Unsupported[] = [];
   for (const change of joinItems(changes)) {
     const [field = '', index = '', property = '', ...inner] = change.segments;
     const { at, value } = change;

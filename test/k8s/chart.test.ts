@@ -160,7 +160,7 @@ describe('a Load Balanced Web Service', () => {
     expect(only(objectsOf(text), 'Deployment').spec.template.metadata.annotations).to.deep.equal({
       'com.example/team': 'a',
     });
-    const lost = synthesisOf(text).notCarried.map(({ path }) => path);
+    const lost = synthesisOf(text).unsupported.map(({ path }) => path);
     expect(lost).to.deep.equal(['image.labels.my label', 'image.labels.a/b/c']);
   });
 
@@ -216,8 +216,8 @@ describe('other types', () => {
   });
 
   it('run one pod of a Scheduled Job, regardless of its count', () => {
-    const { notCarried } = synthesisOf(job('on: { schedule: "@daily" }', 'count: 3'));
-    expect(notCarried.map(({ path }) => path)).to.deep.equal(['count']);
+    const { unsupported } = synthesisOf(job('on: { schedule: "@daily" }', 'count: 3'));
+    expect(unsupported.map(({ path }) => path)).to.deep.equal(['count']);
   });
 
   it('suspend a Scheduled Job whose schedule is none', () => {
@@ -555,9 +555,9 @@ describe('count', () => {
   });
 
   it('stays at the minimum if no metric can scale it, and reports that', () => {
-    const { objects, notCarried } = synthesisOf(webService('count: { range: 2-6, requests: 100 }'));
+    const { objects, unsupported } = synthesisOf(webService('count: { range: 2-6, requests: 100 }'));
     expect(only(objects, 'Deployment').spec.replicas).to.equal(2);
-    expect(notCarried).to.deep.include({
+    expect(unsupported).to.deep.include({
       path: 'count.range',
       reason: 'it has no metric to scale by: the count stays at 2',
     });
@@ -615,8 +615,8 @@ describe('scheduled scaling', () => {
   });
 
   it('is reported if the count is fixed', () => {
-    const { notCarried, objects } = synthesisOf(webService('count: 2'), { overrides });
-    expect(notCarried.map(({ path }) => path)).to.deep.equal(['ScheduledActions.Before_Midnight']);
+    const { unsupported, objects } = synthesisOf(webService('count: 2'), { overrides });
+    expect(unsupported.map(({ path }) => path)).to.deep.equal(['ScheduledActions.Before_Midnight']);
     expect(objects.map(({ kind }) => kind)).not.to.include('CronJob');
   });
 });
@@ -683,11 +683,11 @@ describe('sidecars', () => {
   });
 
   it('that depend on the service run beside it, which is reported', () => {
-    const { notCarried } = synthesisOf(webService('sidecars: { s: { image: x, depends_on: { api: start } } }'));
+    const { unsupported } = synthesisOf(webService('sidecars: { s: { image: x, depends_on: { api: start } } }'));
     expect(
       podOf(webService('sidecars: { s: { image: x, depends_on: { api: start } } }')).containers.map(({ name }) => name),
     ).to.deep.equal(['api', 's']);
-    expect(notCarried.map(({ path }) => path)).to.deep.equal(['sidecars.s.depends_on']);
+    expect(unsupported.map(({ path }) => path)).to.deep.equal(['sidecars.s.depends_on']);
   });
 
   it('share the requests of the pod with the service', () => {
@@ -774,7 +774,7 @@ describe('fields that are adapted', () => {
       const text = webService(`http: { path: /, healthcheck: { path: /, success_codes: "${codes}" } }`);
       expect(containerOf(text).readinessProbe).to.have.nested.property('tcpSocket.port', 8080);
       expect(adapted(text)).to.deep.equal(['http.healthcheck.success_codes']);
-      expect(synthesisOf(text).notCarried).to.deep.equal([]);
+      expect(synthesisOf(text).unsupported).to.deep.equal([]);
     });
   }
 
@@ -1005,10 +1005,10 @@ describe('a secret', () => {
   });
 
   it('without a value is reported, and no ExternalSecret asks for it', () => {
-    const { secrets, objects, notCarried } = synthesisOf(webService('secrets:', '  A:'), { externalSecrets: true });
+    const { secrets, objects, unsupported } = synthesisOf(webService('secrets:', '  A:'), { externalSecrets: true });
     expect([...secrets]).to.deep.equal([['A', 'none: the manifest has no value for it']]);
     expect(objects.map(({ kind }) => kind)).not.to.contain('ExternalSecret');
-    expect(notCarried.map(({ path }) => path)).to.contain('secrets.A');
+    expect(unsupported.map(({ path }) => path)).to.contain('secrets.A');
   });
 });
 
@@ -1078,7 +1078,7 @@ describe('overrides of the task definition', () => {
       { name: 'A', value: 'a' },
       { name: 'B', value: 'b' },
     ]);
-    expect(synthesisOf(text).notCarried).to.deep.equal([]);
+    expect(synthesisOf(text).unsupported).to.deep.equal([]);
   });
 
   describe('that add a container', () => {
@@ -1165,8 +1165,8 @@ describe('overrides of the task definition', () => {
     ['PortMappings[-].ContainerPort', '"a"', 'is a field of an ECS task definition'],
   ] as const) {
     it(`that a pod can't have are reported: ${path}`, () => {
-      const { notCarried } = synthesisOf(change(path, value));
-      expect(notCarried.find(({ path: at }) => at === 'taskdef_overrides[0]')?.reason).to.contain(reason);
+      const { unsupported } = synthesisOf(change(path, value));
+      expect(unsupported.find(({ path: at }) => at === 'taskdef_overrides[0]')?.reason).to.contain(reason);
     });
   }
 });
@@ -1177,7 +1177,7 @@ describe('taskdef_overrides with a value that must be a number', () => {
       const text = worker(`taskdef_overrides: [{ path: "ContainerDefinitions[0].${property}", value: app }]`);
       expect(podOf(text).terminationGracePeriodSeconds).to.equal(30);
       expect(containerOf(text).securityContext).not.to.have.property('runAsUser');
-      expect(synthesisOf(text).notCarried.map(({ path }) => path)).to.deep.equal(['taskdef_overrides[0]']);
+      expect(synthesisOf(text).unsupported.map(({ path }) => path)).to.deep.equal(['taskdef_overrides[0]']);
     });
   }
 });

@@ -185,7 +185,7 @@ describe('plusone synth of a whole workspace', function () {
     expect(volumes).to.deep.include({ name: 'scratch', emptyDir: {} });
     expect(containers[0].volumeMounts).to.deep.include({ name: 'scratch', mountPath: '/scratch', readOnly: false });
     expect(initContainers[0].volumeMounts).to.deep.include({ name: 'scratch', mountPath: '/s', readOnly: true });
-    expect(stdout).not.to.contain('has no twin here');
+    expect(stdout).not.to.contain('has no equivalent here');
   });
 
   it('puts every object into the namespace that --namespace says', () => {

@@ -90,7 +90,7 @@ describe('readOverrides', () => {
     'op: add, path: /Resources/Service/Properties/PlacementStrategies, value: []',
   ]) {
     it(`names ${patch}`, () => {
-      expect(overridesOf(`- { ${patch} }`).notCarried.map(({ path }) => path)).to.deep.equal(['cfn.patches.yml:1']);
+      expect(overridesOf(`- { ${patch} }`).unsupported.map(({ path }) => path)).to.deep.equal(['cfn.patches.yml:1']);
     });
   }
 
@@ -115,22 +115,22 @@ describe('readOverrides', () => {
     );
   });
 
-  it('takes a user by name as one that is not carried: Kubernetes needs a number', () => {
-    const { task, notCarried } = overridesOf(`- { op: add, path: ${container}/0/User, value: node }`);
-    expect([task.containers.size, notCarried.length]).to.deep.equal([0, 1]);
+  it('takes a user by name as one that is unsupported: Kubernetes needs a number', () => {
+    const { task, unsupported } = overridesOf(`- { op: add, path: ${container}/0/User, value: node }`);
+    expect([task.containers.size, unsupported.length]).to.deep.equal([0, 1]);
   });
 
   it('counts the patches of other resources', () => {
-    const { notCarried } = overridesOf(
+    const { unsupported } = overridesOf(
       '- { op: replace, path: /Resources/F/Properties/Runtime, value: a }\n- { op: remove, path: /Resources/G }',
     );
-    expect(notCarried).to.deep.equal([
+    expect(unsupported).to.deep.equal([
       { path: 'cfn.patches.yml', reason: '2 more for resources that only CloudFormation has' },
     ]);
   });
 
   it('is empty when there is no file', () => {
-    expect(readOverrides(join(folder, 'nothing.yml'), 'nothing.yml').notCarried).to.deep.equal([]);
+    expect(readOverrides(join(folder, 'nothing.yml'), 'nothing.yml').unsupported).to.deep.equal([]);
   });
 
   it('refuses what is no list of patches', () => {

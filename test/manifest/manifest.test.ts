@@ -226,7 +226,7 @@ describe('readManifest', () => {
   });
 
   it('reads a Static Site', () => {
-    const { fields, notCarried } = read(
+    const { fields, unsupported } = read(
       [
         'name: site\ntype: Static Site',
         'http: { alias: a.example.com, certificate: "arn:aws:acm:us-east-1:1:certificate/c" }',
@@ -237,18 +237,18 @@ describe('readManifest', () => {
       { source: 'site', destination: 'docs', recursive: true, exclude: ['*.md'], reinclude: ['a.md'] },
     ]);
     expect(fields.http).to.deep.equal({ path: '/', alias: [{ name: 'a.example.com' }] });
-    expect(notCarried.map(({ path }) => path)).to.deep.equal(['http.alias', 'http.certificate']);
+    expect(unsupported.map(({ path }) => path)).to.deep.equal(['http.alias', 'http.certificate']);
   });
 
   it('reads a Request-Driven Web Service as one with a route of every path', () => {
-    const { fields, notCarried } = read(
+    const { fields, unsupported } = read(
       [
         'name: api\ntype: Request-Driven Web Service\nimage: { location: x, port: 80 }\ncount: high',
         'http: { healthcheck: { path: /ok, interval: 10s }, private: true }\nnetwork: { vpc: { placement: private } }',
       ].join('\n'),
     );
     expect(fields.http).to.deep.equal({ path: '/', healthcheck: { path: '/ok', interval: 10 } });
-    expect(notCarried.map(({ path }) => path)).to.have.members(['count', 'http.private', 'network']);
+    expect(unsupported.map(({ path }) => path)).to.have.members(['count', 'http.private', 'network']);
   });
 
   it('refuses a Request-Driven Web Service without a port', () => {
@@ -286,37 +286,37 @@ describe('readManifest', () => {
 
 describe('an unsupported field', () => {
   it('is listed with the reason of the table', () => {
-    const { notCarried } = read(webService('observability: { tracing: awsxray }'));
-    expect(notCarried).to.deep.equal([{ path: 'observability', reason: 'no X-Ray here' }]);
+    const { unsupported } = read(webService('observability: { tracing: awsxray }'));
+    expect(unsupported).to.deep.equal([{ path: 'observability', reason: 'no X-Ray here' }]);
   });
 
   it('is listed by the field that is set, not by the map around it', () => {
-    const { notCarried } = read(webService('http: { path: /, stickiness: true, alias: example.com }'));
-    expect(notCarried.map(({ path }) => path)).to.deep.equal(['http.stickiness', 'http.alias']);
+    const { unsupported } = read(webService('http: { path: /, stickiness: true, alias: example.com }'));
+    expect(unsupported.map(({ path }) => path)).to.deep.equal(['http.stickiness', 'http.alias']);
   });
 
   it('is not listed if its value has the same effect here', () => {
-    const { notCarried } = read(
+    const { unsupported } = read(
       webService('http: { path: /, stickiness: false, version: http1, healthcheck: { success_codes: "200" } }'),
     );
-    expect(notCarried).to.deep.equal([]);
+    expect(unsupported).to.deep.equal([]);
   });
 
   it('is found in lists', () => {
-    const { notCarried } = read(
+    const { unsupported } = read(
       webService('http: { path: /, additional_rules: [{ path: /a }, { path: /b, stickiness: true }] }'),
     );
-    expect(notCarried.map(({ path }) => path)).to.include('http.additional_rules[1].stickiness');
+    expect(unsupported.map(({ path }) => path)).to.include('http.additional_rules[1].stickiness');
   });
 
   it('is found in maps with free keys', () => {
-    const { notCarried } = read(webService('sidecars: { envoy: { image: e, labels: { a: b } } }'));
-    expect(notCarried.map(({ path }) => path)).to.deep.equal(['sidecars.envoy.labels']);
+    const { unsupported } = read(webService('sidecars: { envoy: { image: e, labels: { a: b } } }'));
+    expect(unsupported.map(({ path }) => path)).to.deep.equal(['sidecars.envoy.labels']);
   });
 
   it('is listed only for the requested environment', () => {
     const text = webService('environments: { prod: { publish: { topics: [{ name: t }] } } }');
-    expect(read(text, 'test').notCarried).to.deep.equal([]);
-    expect(read(text, 'prod').notCarried.map(({ path }) => path)).to.deep.equal(['publish']);
+    expect(read(text, 'test').unsupported).to.deep.equal([]);
+    expect(read(text, 'prod').unsupported.map(({ path }) => path)).to.deep.equal(['publish']);
   });
 });

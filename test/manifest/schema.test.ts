@@ -32,7 +32,7 @@ describe('the JSON Schema of manifests', () => {
   }
 
   for (const text of accepted) {
-    it(`accepts ${text.split('\n').slice(1).join(' | ')}`, () => {
+    it(`accepts ${text.split('\n').slice(1).join(' | ').slice(0, 300)}`, () => {
       expect(errorsOf(text)).to.deep.equal([]);
     });
   }
