@@ -5,13 +5,13 @@ import { displayed, readText } from '../manifest/workspace.ts';
 import { isSame, isValueMap, mapOf, TemplateError, toValue, type Value, type ValueMap } from './template.ts';
 
 const sections = ['Parameters', 'Mappings', 'Conditions', 'Resources', 'Outputs'] as const;
-/** Those that Copilot itself gives to addons. */
+/** The parameters that Copilot passes to addons. */
 const given = new Set(['App', 'Env', 'Name']);
 
 /**
- * What differs between the addons of a workload in the workspace and the nested stack that was deployed of them: a line
- * for each, with file and entry. `parameters` are those that the workload's template gives to the nested stack. Copilot
- * merges the files of the folder into one template. Code in local files is not compared.
+ * The differences between a workload's addons in the workspace and the deployed nested stack: a line for each, with file
+ * and entry. `parameters` are those that the workload's template passes to the nested stack. Copilot merges the files of
+ * the folder into one template. Code in local files is not compared.
  * https://github.com/aws/copilot-cli/blob/v1.34.1/internal/pkg/addon/addons.go
  */
 export function addonEdits(folder: string, deployed: string | undefined, parameters: ValueMap): string[] {
@@ -55,7 +55,7 @@ function templateOf(text: string, file: string): ValueMap {
   return mapOf(toValue(document.contents));
 }
 
-/** The same, but for local paths, which Copilot replaces by what it uploads. */
+/** Whether both are the same, except for local paths, which Copilot replaces by uploaded files. */
 function isSameEntry(ours: Value, theirs: Value): boolean {
   if (typeof ours === 'string' && isUploaded(theirs)) return true;
   if (Array.isArray(ours) && Array.isArray(theirs))

@@ -21,14 +21,14 @@ import { type Change, contextOf, type Expected, isSameTemplate } from './steps.t
 import { Template } from './template.ts';
 import { removable } from './transform.ts';
 
-/** CloudFormation takes a longer template from a bucket only. */
+/** A longer template must be in a bucket. */
 const longestBody = 51_200;
 const pollMilliseconds = 2000;
 
-/** What a run remembers, so that it can be resumed. */
+/** The record of a run, so that it can be resumed. */
 export interface Journal {
   write(entry: Readonly<Record<string, unknown>>): void;
-  /** Whether the last that it has of the stack is an update that was started and not seen to end. */
+  /** Whether its last entry of the stack is an update that has started and not ended. */
   isUpdating(stack: string): boolean;
 }
 
@@ -38,13 +38,13 @@ export interface Session {
   readonly inventory: Inventory;
   readonly journal: Journal;
   readonly say: (line: string) => void;
-  /** Throws when the answer is no. */
+  /** Throws if the user does not agree. */
   readonly confirm: (question: string) => Promise<void>;
 }
 
 /**
- * Which of these templates a stack has, the last one that fits (-1: none), and its description. Waits for the update of
- * an interrupted run; throws Refusal when something else is in progress or the stack is in a failed state.
+ * The index of the last of these templates that equals the deployed one (-1: none), and the stack's description. Waits for
+ * the update of an interrupted run; throws Refusal if another one is in progress or the stack is in a failed state.
  */
 export async function positionOf(
   { clients: { cloudFormation }, inventory, journal, say }: Session,
@@ -53,7 +53,7 @@ export async function positionOf(
 ): Promise<{ position: number; description: Stack }> {
   const description = await settledStack(cloudFormation, stack.name, journal.isUpdating(stack.name), say);
   if (description.StackId !== stack.id)
-    throw new Refusal(`${stack.name} is another stack than the one in the inventory of ${inventory.takenAt}`);
+    throw new Refusal(`${stack.name} is a different stack from the one in the inventory of ${inventory.takenAt}`);
   const deployed = new Template(await deployedTemplate(cloudFormation, stack.name), stack.name);
   return { position: templates.findLastIndex((template) => isSameTemplate(deployed, template)), description };
 }
@@ -69,7 +69,7 @@ export async function settledStack(
   if (!stack) throw new Refusal(`the stack ${name} does not exist`);
   if (stack.StackStatus?.endsWith('_IN_PROGRESS')) {
     if (!isOurs) throw new Refusal(`${name} is ${stack.StackStatus}: a deployment is in progress; wait for it`);
-    say(`${name}: the update of an interrupted run goes on; waiting for it`);
+    say(`${name}: the update of an interrupted run is in progress; waiting for it`);
     stack = await waitForStack(client, name);
   }
   if (!/^(CREATE|UPDATE|IMPORT)_COMPLETE$|^UPDATE_ROLLBACK_COMPLETE$/.test(stack.StackStatus ?? ''))
@@ -87,13 +87,13 @@ export async function waitForStack(client: CloudFormationClient, name: string): 
   }
 }
 
-/** An update of a stack, with what may happen in it. */
+/** An update of a stack, with the changes that it may make. */
 export interface Update {
   readonly name: string;
   readonly from: Template;
   readonly to: Template;
   readonly expected: Expected;
-  /** What is replaced on purpose, such as a task definition in a release. */
+  /** The resources that may be replaced, such as a task definition in a release. */
   readonly mayReplace: readonly string[];
   /** Values of parameters that differ from the deployed ones. */
   readonly parameters: Readonly<Record<string, string>>;
@@ -102,7 +102,7 @@ export interface Update {
   readonly before: Context;
 }
 
-/** The update that a step makes of a stack as it is deployed now. */
+/** The update for a step, from the stack as it is deployed now. */
 export function updateOf(change: Change, now: Inventory): Update {
   const stack = now.stacks.find(({ name }) => name === change.stack.name);
   if (!stack) throw new Refusal(`the stack ${change.stack.name} does not exist`);
@@ -118,7 +118,7 @@ export function updateOf(change: Change, now: Inventory): Update {
   };
 }
 
-/** Makes a change set and judges it; removes it again when there is a problem. */
+/** Creates a change set and checks it; deletes it if there is a problem. */
 export async function check(
   { clients, say }: Pick<Session, 'clients' | 'say'>,
   stack: DeployedStack,
@@ -160,7 +160,7 @@ async function createChangeSet(
         if (value !== undefined) return [{ ParameterKey: name, ParameterValue: value }];
         return name in known ? [{ ParameterKey: name, UsePreviousValue: true }] : [];
       }),
-      // Without them some would be lost, and IAM policies depend on them.
+      // Without them some tags would be lost, and IAM policies depend on them.
       Tags: description.Tags ?? [],
       Capabilities: ['CAPABILITY_IAM', 'CAPABILITY_NAMED_IAM', 'CAPABILITY_AUTO_EXPAND'],
     }),
@@ -190,7 +190,7 @@ async function changesOf(client: CloudFormationClient, stack: string, name: stri
   }
 }
 
-/** Removes a change set, if it is there. */
+/** Deletes a change set if it exists. */
 export async function deleteChangeSet(client: CloudFormationClient, stack: string, name: string): Promise<void> {
   try {
     await client.send(new DeleteChangeSetCommand({ StackName: stack, ChangeSetName: name }));
@@ -200,7 +200,7 @@ export async function deleteChangeSet(client: CloudFormationClient, stack: strin
   }
 }
 
-/** Puts a long template where Copilot keeps its own: in the bucket that the stack's functions come from. */
+/** Uploads a long template to Copilot's own bucket, from which the stack's functions come. */
 async function upload(s3: Clients['s3'], stack: DeployedStack, text: string): Promise<string> {
   const bucket = /^\s*S3Bucket: ['"]?([a-z0-9.-]+)/m.exec(stack.template)?.[1] ?? bucketOf(stack);
   if (bucket === undefined)
@@ -216,7 +216,7 @@ function bucketOf({ parameters }: DeployedStack): string | undefined {
   return /^https:\/\/([a-z0-9.-]+?)\.s3[.-]/.exec(parameters.AddonsTemplateURL ?? '')?.[1];
 }
 
-/** Denies what is not expected, whatever the update makes of the template. */
+/** A stack policy that denies all unexpected changes. */
 export function stackPolicy({ expected, mayReplace }: Pick<Update, 'expected' | 'mayReplace'>): string {
   const except = (ids: readonly string[]) =>
     ids.length > 0 ? { NotResource: ids.map((id) => `LogicalResourceId/${id}`) } : { Resource: '*' };
@@ -233,12 +233,12 @@ const allowAll = JSON.stringify({
   Statement: [{ Effect: 'Allow', Action: 'Update:*', Principal: '*', Resource: '*' }],
 });
 
-/** Takes back the temporary stack policy. CloudFormation can't remove a policy: without an earlier one all is allowed. */
+/** Restores the previous stack policy. CloudFormation can't remove one: without a previous policy, all is allowed. */
 export async function restorePolicy(client: CloudFormationClient, stack: DeployedStack): Promise<void> {
   await client.send(new SetStackPolicyCommand({ StackName: stack.name, StackPolicyBody: stack.policy ?? allowAll }));
 }
 
-/** Carries out a change set that was checked, under a temporary stack policy, and waits for its end. */
+/** Executes a checked change set under a temporary stack policy, and waits for its end. */
 export async function execute(session: Session, stack: DeployedStack, update: Update): Promise<Stack> {
   const { cloudFormation } = session.clients;
   const { journal } = session;
@@ -247,7 +247,7 @@ export async function execute(session: Session, stack: DeployedStack, update: Up
   try {
     await cloudFormation.send(new ExecuteChangeSetCommand({ StackName: stack.name, ChangeSetName: update.name }));
   } catch (error) {
-    // A policy that denies would stay, and hinder every other deployment.
+    // A denying policy would stay and block every other deployment.
     await restorePolicy(cloudFormation, stack);
     throw error;
   }
@@ -264,7 +264,7 @@ export async function execute(session: Session, stack: DeployedStack, update: Up
   return result;
 }
 
-/** Why resources of a stack failed since a time, the first reason first. */
+/** The reasons why resources of a stack failed since a time, the first one first. */
 async function failures(client: CloudFormationClient, name: string, since: number): Promise<string[]> {
   const { StackEvents = [] } = await client.send(new DescribeStackEventsCommand({ StackName: name }));
   return StackEvents.filter(({ Timestamp, ResourceStatus }) => {
@@ -281,7 +281,7 @@ export async function verify({ clients, inventory }: Session, change: Change): P
   const deployed = new Template(await deployedTemplate(cloudFormation, stack.name), stack.name);
   const problems = isSameTemplate(deployed, to) ? [] : ['its template is not the one of this step'];
   const resources = await deployedResources(cloudFormation, stack.name);
-  // What `drop` removed and its undoing made again has other physical ids.
+  // Resources that `drop` removed and its undo created again have new physical ids.
   const recreated = new Set(removable(to));
   for (const [id, { physicalId }] of Object.entries(stack.resources)) {
     const now = resources[id]?.physicalId;

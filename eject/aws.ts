@@ -28,7 +28,7 @@ export interface Clients {
   readonly s3: S3Client;
 }
 
-/** Clients with the credentials, region, proxy and certificates that the environment says, as the AWS CLI reads it. */
+/** Clients with the credentials, region, proxy and certificates of the environment, as the AWS CLI reads it. */
 export function clients(env: NodeJS.ProcessEnv = process.env): Clients {
   const configuration = { requestHandler: handler(env), maxAttempts: 5 };
   return {
@@ -89,7 +89,7 @@ export async function readInventory(
   };
 }
 
-/** What may have changed of one stack since an inventory: the stack itself, the environment's outputs, and the exports. */
+/** The inventory with new values of one stack, the environment's outputs and the exports. */
 export async function readAgain(connected: Clients, inventory: Inventory, stack: DeployedStack): Promise<Inventory> {
   const { cloudFormation } = connected;
   const environment = environmentStack(inventory);
@@ -158,7 +158,7 @@ export async function deployedResources(
   return resources;
 }
 
-/** All that is to be known of one stack. */
+/** The inventory of one stack. */
 export async function readStack(
   { cloudFormation, loadBalancing }: Pick<Clients, 'cloudFormation' | 'loadBalancing'>,
   stack: Stack,
@@ -187,7 +187,7 @@ export async function readStack(
   };
 }
 
-/** The same inventory with the drift of each stack; CloudFormation may take minutes to find that out. */
+/** The same inventory with the drift of each stack; drift detection may take minutes. */
 export async function withDrift({ cloudFormation }: Clients, inventory: Inventory): Promise<Inventory> {
   const stacks: DeployedStack[] = [];
   for (const stack of inventory.stacks) stacks.push({ ...stack, drift: await driftOf(cloudFormation, stack.name) });

@@ -2,8 +2,8 @@
 export const backlogFunction = 'BacklogPerTaskCalculatorFunction';
 
 /**
- * What it does, as a text for `Code.ZipFile` on nodejs24.x: each minute the messages of each queue divided by the running
- * tasks, as a line in CloudWatch's embedded metric format. Without an answer it writes no metric, and the count stays.
+ * Its source for `Code.ZipFile` on nodejs24.x: each minute it writes the messages of each queue per running task, as a
+ * line in CloudWatch's embedded metric format. If a call fails it writes no metric, and the count stays.
  */
 export const backlogCode = `const { ECSClient, DescribeServicesCommand } = require('@aws-sdk/client-ecs');
 const { SQSClient, GetQueueAttributesCommand, GetQueueUrlCommand } = require('@aws-sdk/client-sqs');

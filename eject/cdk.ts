@@ -91,7 +91,7 @@ export function resource(stack: Stack, id: string, definition: Definition): void
   if (metadata) made.cfnOptions.metadata = metadata;
   if (deletionPolicy) made.cfnOptions.deletionPolicy = policies[deletionPolicy];
   if (updateReplacePolicy) made.cfnOptions.updateReplacePolicy = policies[updateReplacePolicy];
-  // As texts: an object of CDK would have to exist before this one.
+  // As texts, because an object of CDK would have to exist before this one.
   if (condition) made.addOverride('Condition', condition);
   if (dependsOn) made.addOverride('DependsOn', dependsOn);
 }
@@ -228,7 +228,7 @@ function present(values: Readonly<Record<string, Value | undefined>>): ValueMap 
 /** Longer than this, a list or a map has a line for each entry. */
 const longestLine = 100;
 
-/** A value as TypeScript, with the functions of the helpers in the place of intrinsic ones. */
+/** A value as TypeScript source, with helper functions for intrinsic ones. */
 function code(value: Value, depth = 0): string {
   if (Array.isArray(value))
     return between(

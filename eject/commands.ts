@@ -15,7 +15,7 @@ import { applyStep, checkStep, undoStep } from './run-steps.ts';
 import { type Change, changes, type StepName } from './steps.ts';
 import { buildspec, edited, type formats, stackFiles, stepFiles, writeText } from './write.ts';
 
-/** What every command works on. */
+/** The options of every command. */
 export interface Options {
   /** The Copilot workspace; by default the one that this folder is in. */
   readonly workspace: string | undefined;
@@ -24,7 +24,7 @@ export interface Options {
   readonly output: string | undefined;
 }
 
-/** What the commands on a step take beside. */
+/** Further options of the commands on a step. */
 export interface StepOptions extends Options {
   /** Only this service or job; by default all. */
   readonly service: string | undefined;
@@ -32,7 +32,7 @@ export interface StepOptions extends Options {
   readonly yes: boolean;
 }
 
-/** What a release takes. */
+/** The options of a release. */
 export interface ReleaseOptions extends Options {
   readonly service: string;
   /** The tag of the images that are built; by default the commit. */
@@ -56,9 +56,7 @@ export async function runStep(
   const all = changes(session.inventory);
   const unexpected = edited(outputOf(options), stepFiles(all));
   if (unexpected.length > 0)
-    throw new Refusal(
-      `edited after they were written, which has no effect here: ${unexpected.join(', ')}; run write again`,
-    );
+    throw new Refusal(`files were edited, which has no effect: ${unexpected.join(', ')}; run write again`);
   const chosen = all.filter((change) => change.step === step && isChosen(change, options));
   if (chosen.length === 0) throw new UsageError(`--service ${options.service}: ${step} has nothing to do for it`);
   if (command === 'check') return await checkStep(session, all, chosen);
@@ -110,11 +108,12 @@ function notesOn({ folder, workloads }: Workspace): string[] {
     .map((name) => join(folder, name, 'overrides'))
     .filter((path) => existsSync(path))
     .map(
-      (path) => `${displayed(path)}: what it changes is in the deployed template already; afterwards it has no effect.`,
+      (path) =>
+        `${displayed(path)}: its changes are already in the deployed template; after ejecting it has no effect.`,
     );
 }
 
-/** Writes the templates of all steps and of the stacks after them, and a CDK app of these. Throws TemplateError. */
+/** Writes the templates of all steps and of the ejected stacks, and a CDK app of these. Throws TemplateError. */
 export function write(options: Options, to: (typeof formats)[number]): void {
   const output = outputOf(options);
   const inventory = storedInventory(options);
@@ -152,7 +151,7 @@ function openSession(options: StepOptions): Session {
 
 const entrySchema = z.object({ event: z.string(), stack: z.string() }).partial();
 
-/** A journal with a line of JSON for each entry. */
+/** A journal file with a line of JSON for each entry. */
 export function fileJournal(path: string): Journal {
   return {
     write(entry) {
@@ -166,7 +165,7 @@ export function fileJournal(path: string): Journal {
         try {
           return [entrySchema.parse(JSON.parse(line))];
         } catch {
-          // The last line of a run that was killed while it wrote.
+          // An incomplete last line of a run that was killed.
           return [];
         }
       });

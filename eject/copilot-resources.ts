@@ -1,12 +1,12 @@
 /**
- * What this knows of Copilot's templates (1.34.1): its custom resources with what their functions do when they are
- * deleted, and the resources that hold data or that others depend on.
+ * Facts about Copilot's templates (1.34.1): its custom resources, with the effect of their deletion, and the resources
+ * that have data or that others depend on.
  * https://github.com/aws/copilot-cli/tree/v1.34.1/cf-custom-resources/lib
  */
 export interface CustomResource {
   /** What happens when the resource is deleted without `DeletionPolicy: Retain`. */
   readonly onDelete: string;
-  /** What takes its place; undefined when this version can't replace it. */
+  /** Its replacement; undefined if this version can't replace it. */
   readonly replacedBy: string | undefined;
 }
 
@@ -48,7 +48,7 @@ export function isCustomResource(type: string): boolean {
   return type.startsWith('Custom::') || type === 'AWS::CloudFormation::CustomResource';
 }
 
-/** Types that get `DeletionPolicy: Retain`: they hold data, carry addresses that others know, or contain other stacks. */
+/** Types that get `DeletionPolicy: Retain`: they have data or public addresses, or contain other stacks. */
 const retained = new Set([
   'AWS::ApiGateway::RestApi',
   'AWS::CertificateManager::Certificate',
@@ -88,10 +88,10 @@ export function isRetained(type: string): boolean {
   return isCustomResource(type) || retained.has(type);
 }
 
-/** The version whose templates this knows. */
+/** The supported version of Copilot. */
 export const copilotVersion = 'v1.34.1';
 
-/** Parameters of an environment that Copilot's controller keeps: the services that need each part of it. */
+/** Parameters of an environment that Copilot's controller maintains: the services that need each part of it. */
 export const featureParameters = [
   'ALBWorkloads',
   'InternalALBWorkloads',
@@ -103,7 +103,7 @@ export const featureParameters = [
   'CreateInternalHTTPSListener',
 ] as const;
 
-/** The workload types that this takes out of Copilot, as the first words of a template's description name them. */
+/** The supported workload types, as in the first words of a template's description. */
 export const supportedTypes = [
   'Load Balanced Web Service',
   'Backend Service',

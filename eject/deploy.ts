@@ -31,8 +31,8 @@ export interface Wanted {
 }
 
 /**
- * Releases a service of an environment without Copilot: maps what was edited in its manifest since the last release onto
- * the deployed template, builds and pushes images, and updates the stack. Throws Refusal, and DocumentError for a manifest
+ * Releases a service of an environment without Copilot: maps the edits of its manifest since the last release onto the
+ * deployed template, builds and pushes images, and updates the stack. Throws Refusal, and DocumentError for a manifest
  * that Copilot would refuse too.
  */
 export async function deploy(session: Omit<Session, 'inventory'>, wanted: Wanted): Promise<void> {
@@ -110,7 +110,7 @@ export async function deploy(session: Omit<Session, 'inventory'>, wanted: Wanted
   keep(wanted.output, name, template, after.parameters);
 }
 
-/** Refuses edits of addons, and says what else beside the manifest has no effect. */
+/** Refuses edits of addons, and warns of other files whose edits have no effect. */
 async function checkSurroundings(
   { clients: { cloudFormation }, say }: Pick<Session, 'clients' | 'say'>,
   { workspace, environment, service }: Wanted,
@@ -135,7 +135,7 @@ async function checkSurroundings(
     say(`warning: ${displayed(file)} is not as deployed: a release of a service does not change the environment`);
 }
 
-/** Keeps the files of the stack as they are deployed. */
+/** Writes the files of the stack as it is deployed. */
 function keep(folder: string, name: string, template: Template, parameters: Readonly<Record<string, string>>): void {
   const path = join(folder, 'stacks', name);
   if (!existsSync(path)) return;
@@ -146,7 +146,7 @@ function keep(folder: string, name: string, template: Template, parameters: Read
 
 type Fields = ReturnType<typeof readManifest>['fields'];
 
-/** Builds what the manifest builds; the image of the service is undefined when the manifest names one. */
+/** Builds the images; that of the service is undefined if the manifest has `image.location`. */
 async function images(
   { workspace, service, tag, image }: Wanted,
   fields: Fields,
@@ -165,7 +165,7 @@ async function images(
   const current = imagesOf(template);
   const sidecars = new Map<string, string>();
   for (const [name, build] of builds) {
-    // That of a new sidecar goes where that of the service is.
+    // The image of a new sidecar goes to the repository of the service.
     const place = repositoryOf(textOf(current.get(name)) ?? deployed);
     sidecars.set(name, await buildAndPush(build, { platform, ...place, tag: `${name}-${version}`, root }));
   }
@@ -182,7 +182,7 @@ function platformOf({ platform }: Fields): string | undefined {
   return `${osfamily.startsWith('windows') ? 'windows' : osfamily}/${architecture === 'x86_64' ? 'amd64' : architecture}`;
 }
 
-/** The commit of a folder, marked when the tree holds something else. */
+/** The commit of a folder, with a suffix if the tree has uncommitted changes. */
 async function commit(folder: string): Promise<string> {
   const id = await output('git', ['rev-parse', '--short=12', 'HEAD'], { cwd: folder });
   const changed = await output('git', ['status', '--porcelain'], { cwd: folder });

@@ -2,7 +2,7 @@ import { isScalar, parseDocument, visit, Scalar as YamlScalar } from 'yaml';
 import { type Node, parse, Scalar, Sequence, YamlMapping } from '../manifest/document.ts';
 import { interpolate } from '../manifest/interpolation.ts';
 
-/** What `${NAME}` in a manifest stands for. */
+/** The values of `${NAME}` in a manifest. */
 export interface Variables {
   readonly application: string;
   readonly environment: string;
@@ -29,7 +29,7 @@ export function manifestToKeep(text: string, file: string, variables: Variables)
       );
       if (value === node.value) return;
       node.value = value;
-      // Plain, it might come out as a number or as a comment.
+      // Without quotes, it could be read as a number or as a comment.
       if (node.type === YamlScalar.PLAIN) node.type = YamlScalar.QUOTE_DOUBLE;
     },
   });

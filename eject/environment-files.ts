@@ -12,8 +12,8 @@ import { logicalName } from './release.ts';
 type Fields = ReturnType<typeof readManifest>['fields'];
 
 /**
- * Uploads the environment files whose contents are not those that run, to the bucket and under the key that Copilot uses
- * (https://github.com/aws/copilot-cli/blob/v1.34.1/internal/pkg/template/artifactpath/artifactpath.go), and gives back
+ * Uploads the environment files whose contents have changed, to the bucket and with the key that Copilot uses
+ * (https://github.com/aws/copilot-cli/blob/v1.34.1/internal/pkg/template/artifactpath/artifactpath.go), and returns
  * the parameters that change. `known` are the parameters of the stack. Throws MissingInput and Refusal.
  */
 export async function environmentFiles(
@@ -59,7 +59,7 @@ function contentOf({ root }: Workspace, file: string): Uint8Array {
   try {
     return readFileSync(join(root, file));
   } catch {
-    throw new MissingInput(`env_file: ${join(root, file)} is not there`);
+    throw new MissingInput(`env_file: ${join(root, file)} does not exist`);
   }
 }
 

@@ -4,7 +4,7 @@ import { output, run } from '../tools/terminal/programs.ts';
 import { Refusal } from '../tools/terminal/refusal.ts';
 import { handler } from './aws.ts';
 
-/** How an image is built, as a manifest says it; the paths are relative to the workspace. */
+/** The build settings of an image in a manifest; the paths are relative to the workspace. */
 export interface Build {
   readonly dockerfile?: string | undefined;
   readonly context?: string | undefined;
@@ -21,7 +21,7 @@ export function repositoryOf(image: string): { registry: string; repository: str
   return { registry, repository: `${registry}/${name}` };
 }
 
-/** The words of `docker build`; Copilot's defaults where the manifest says nothing. */
+/** The arguments of `docker build`, with Copilot's defaults. */
 export function buildWords(build: Build, platform: string | undefined, tag: string, root: string): string[] {
   const { dockerfile, context, target, args = {}, cache_from: caches = [] } = build;
   const file = join(root, dockerfile ?? (context === undefined ? 'Dockerfile' : join(context, 'Dockerfile')));
@@ -36,7 +36,7 @@ export function buildWords(build: Build, platform: string | undefined, tag: stri
   ];
 }
 
-/** Builds an image, pushes it to ECR and gives back its name with the tag. */
+/** Builds an image, pushes it to ECR and returns its name with the tag. */
 export async function buildAndPush(
   build: Build,
   {

@@ -18,7 +18,7 @@ const stackSchema = z.object({
   parameters: texts,
   tags: texts,
   capabilities: z.array(z.string()),
-  /** The role that CloudFormation works with; undefined when it works with the caller's rights. */
+  /** The role that CloudFormation uses; undefined if it uses the caller's permissions. */
   role: z.string().optional(),
   /** The stack policy, or undefined. */
   policy: z.string().optional(),
@@ -26,7 +26,7 @@ const stackSchema = z.object({
   resources: z.record(z.string(), z.object({ type: z.string(), physicalId: z.string() })),
   /** The priorities of its listener rules, by their logical ids. */
   priorities: texts,
-  /** The resources that are not as the stack made them, by their logical ids: deleted, or with these properties changed. */
+  /** The drifted resources, by their logical ids: deleted, or with these properties changed. */
   drift: z.record(z.string(), z.union([z.literal('deleted'), z.array(z.string())])),
 });
 
@@ -39,7 +39,7 @@ const inventorySchema = z.object({
   /** An ISO 8601 time. */
   takenAt: z.string(),
   stacks: z.array(stackSchema),
-  /** The values of all exports of the account and region that these stacks make or use. */
+  /** The values of all exports of the account and region that these stacks define or import. */
   exports: texts,
 });
 
@@ -72,7 +72,7 @@ export function workloadType(template: Template): string | undefined {
 const settled = /^(CREATE|UPDATE|IMPORT)_COMPLETE$|^UPDATE_ROLLBACK_COMPLETE$/;
 
 /**
- * Why these stacks can't be taken out of Copilot by this version, each with its stack and resource; empty when they can.
+ * The reasons why this version does not support these stacks, each with its stack and resource; empty if it does.
  * `manifests` are those of the workspace, by the names of the workloads.
  */
 export function refusals(inventory: Inventory, manifests: ReadonlyMap<string, string>): string[] {
@@ -94,15 +94,14 @@ function statusRefusals({ name, status }: DeployedStack): string[] {
   return [`${name} is ${status}: bring it to a complete state first`];
 }
 
-/** An update of a service would bring back what was changed beside the stack, such as its task definition. */
+/** An update of a service would revert changes that were made outside the stack, such as its task definition. */
 function driftRefusals({ name, resources, drift }: DeployedStack): string[] {
   return Object.entries(drift).flatMap(([id, found]) => {
-    if (found === 'deleted') return [`${name}: ${id} was deleted beside the stack: restore it, or deploy with Copilot`];
+    if (found === 'deleted')
+      return [`${name}: ${id} was deleted outside the stack: restore it, or deploy with Copilot`];
     const changed = resources[id]?.type === 'AWS::ECS::Service' ? found.filter((path) => path !== '/DesiredCount') : [];
     if (changed.length === 0) return [];
-    return [
-      `${name}: ${id} was changed beside the stack (${changed.join(', ')}): deploy with Copilot to bring it in line`,
-    ];
+    return [`${name}: ${id} was changed outside the stack (${changed.join(', ')}): deploy with Copilot to correct it`];
   });
 }
 

@@ -40,7 +40,7 @@ const createOnly: Readonly<Record<string, readonly string[]>> = {
   'AWS::StepFunctions::StateMachine': ['StateMachineName', 'StateMachineType'],
 };
 
-/** What really changes in a stack, by logical ids. */
+/** The actual changes of a stack, by logical ids. */
 export interface Difference {
   readonly added: readonly string[];
   readonly removed: readonly string[];
@@ -53,8 +53,8 @@ export interface Difference {
 }
 
 /**
- * What an update from one template to another really changes: the properties of both, with all functions carried out.
- * Change sets are pessimistic where a value comes out of a function; this isn't, and knows no type that it was not told.
+ * The actual changes of an update from one template to another: it compares the properties with all functions evaluated.
+ * Change sets are pessimistic about values of functions; this is not, but knows only the types listed here.
  */
 export function difference(from: Template, to: Template, before: Context, after: Context = before): Difference {
   const [old, next] = [resolve(from, before), resolve(to, after)];
@@ -76,25 +76,25 @@ export function difference(from: Template, to: Template, before: Context, after:
 }
 
 function isReplacement(type: string, changed: readonly string[]): boolean {
-  // What their functions answer decides; Copilot's keep the physical id.
+  // Their functions decide; those of Copilot keep the physical id.
   if (isCustomResource(type)) return false;
   const names = createOnly[type];
-  // Of an unknown type the worst is assumed.
+  // For an unknown type, assume a replacement.
   if (!names) return true;
   return changed.some((name) => names.includes(name) || (names.includes('*') && name !== 'Tags'));
 }
 
 export interface Verdict {
-  /** Why the change must not be made; empty when it may. */
+  /** The reasons to refuse the change; empty if it is allowed. */
   readonly problems: readonly string[];
-  /** Where CloudFormation's change set is more pessimistic than what really happens. */
+  /** Notes where CloudFormation's change set is too pessimistic. */
   readonly notes: readonly string[];
 }
 
 /**
- * Judges a change by what it really changes and by CloudFormation's change set (undefined before there is one): nothing
- * is replaced but `mayReplace`, nothing is added, removed or modified but what is expected, custom resources are removed
- * only with Retain, and each export keeps its value.
+ * Checks a change by its actual effect and by CloudFormation's change set (undefined before there is one): only
+ * `mayReplace` is replaced, only expected resources are added, removed or modified, custom resources are removed only
+ * with Retain, and each export keeps its value.
  */
 export function judge(
   { from, to, expected }: { from: Template; to: Template; expected: Expected },
@@ -154,15 +154,15 @@ function judgeReported(
   } = ResourceChange ?? {};
   if (Action === 'Modify') {
     if (Replacement !== 'True' || mayReplace.includes(id) || real.replaced.has(id)) return;
-    // No property that needs it changes its value, so nothing is replaced; a stack policy sees to it as well.
+    // No property that needs a replacement changes its value; a stack policy also denies it.
     if (real.from.resources.has(id))
       notes.push(
-        `the change set says that ${id} (${type}) is replaced; what it is made of stays the same, so it isn't`,
+        `the change set says that ${id} (${type}) is replaced; its properties keep their values, so it is not`,
       );
     else problems.push(`${id} (${type}) would be replaced, says CloudFormation's change set`);
     return;
   }
-  // Of a resource that its condition never created nothing is removed.
+  // A resource whose condition was false does not exist, so nothing is removed.
   if (Action === 'Remove' && !PhysicalResourceId && !real.from.resources.has(id)) return;
   if (Action === 'Add' && (expected.added.includes(id) || isNeverCreated(to, id))) return;
   if (Action === 'Remove' && expected.removed.includes(id)) return;

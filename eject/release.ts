@@ -12,7 +12,7 @@ import { applyEnvironment } from '../manifest/environment.ts';
 import type { Fields } from '../manifest/fields.ts';
 import { isValueMap, listOf, mapOf, referencesOf, type Template, textOf, toValue, type Value } from './template.ts';
 
-/** A release: the template and the parameters that an edited manifest makes of the deployed ones. */
+/** A release: the template and the parameters for an edited manifest. */
 export interface Release {
   readonly template: Template;
   /** The parameters that change. */
@@ -35,12 +35,12 @@ interface Work {
   readonly fields: Fields;
 }
 
-/** Carries an edit out, or gives the reason why it can't. */
+/** Applies an edit, or returns the reason why it can't. */
 type Handler = (work: Work, path: Path) => string | undefined;
 
 /**
- * Maps the edits between two readings of a manifest onto a template, as Copilot writes it (1.34.1). `unmapped` has each
- * edit that can't be mapped; the release is complete only when it is empty.
+ * Maps the edits between two versions of a manifest onto a template, as Copilot (1.34.1) writes it. `unmapped` has each
+ * edit that can't be mapped; the release is complete only if it is empty.
  */
 export function mapRelease(
   deployed: Template,
@@ -52,7 +52,7 @@ export function mapRelease(
   const done = new Set<string>();
   const gone = new Set(Object.keys(old.sidecars ?? {}).filter((name) => !fields.sidecars?.[name]));
   const isGone = ([field, name]: Path) => field === 'sidecars' && gone.has(String(name));
-  // Their fields are edits of their own: a new container gets each of them by its rule.
+  // Each field is a separate edit: a new container gets them by their rules.
   for (const name of Object.keys(fields.sidecars ?? {}).filter((name) => !old.sidecars?.[name])) addSidecar(work, name);
   for (const name of gone) removeSidecar(work, name);
   for (const path of changedPaths(old, fields).filter((path) => !isGone(path))) {
@@ -85,13 +85,13 @@ export function describeUnmapped(
   return unmapped.map(({ path, reason }) => `${file}:${lineAt(tree, path)}: ${pathText(path)}: ${reason}`);
 }
 
-/** The places where two values differ, each as deep as both are maps. */
+/** The paths at which two values differ, as deep as both are maps. */
 export function changedPaths(a: unknown, b: unknown, path: Path = []): Path[] {
   if (isRecord(a) && isRecord(b)) {
     const keys = [...new Set([...Object.keys(a), ...Object.keys(b)])];
     return keys.flatMap((key) => changedPaths(a[key], b[key], [...path, key]));
   }
-  // A whole part that comes or goes is the edits of its fields.
+  // A part that is added or removed counts as edits of its fields.
   if (isRecord(a) && b === undefined) return Object.keys(a).length > 0 ? changedPaths(a, {}, path) : [];
   if (isRecord(b) && a === undefined) return Object.keys(b).length > 0 ? changedPaths({}, b, path) : [];
   return JSON.stringify(a) === JSON.stringify(b) ? [] : [path];
@@ -173,7 +173,7 @@ const rules: readonly { at: readonly string[]; handle: Handler }[] = [
     at: ['sidecars', '*', 'image', 'location'],
     handle: (work, path) => setProperty(work, String(path[1]), 'Image', sidecarOf(work, path)?.image?.location),
   },
-  // What is built is pushed and set afterwards.
+  // Images that are built are pushed and set later.
   { at: ['sidecars', '*', 'image', 'build'], handle: () => undefined },
   {
     at: ['sidecars', '*', 'credentialsParameter'],
@@ -210,14 +210,14 @@ function setLocation({ parameters, fields }: Work): string | undefined {
 
 // ---- Sidecars
 
-/** What Copilot makes of a name to put it into a logical id. */
+/** Converts a name to a part of a logical id, as Copilot does. */
 export function logicalName(name: string): string {
   return name.replaceAll(/[^a-zA-Z0-9]/g, '');
 }
 
 const policies = ['Resources', 'ExecutionRole', 'Properties', 'Policies'];
 
-/** A container with what every sidecar has; the rules of its fields do the rest. */
+/** A container with the properties of every sidecar; the rules of its fields add the others. */
 function addSidecar(work: Work, name: string): void {
   const { template, touched, parameters, old, fields } = work;
   const main = containerOf(work, undefined);
@@ -304,7 +304,7 @@ function setSidecarPort(work: Work, name: string): string | undefined {
   return setProperty(work, name, 'PortMappings', mapping);
 }
 
-/** Their contents are uploaded when the release is made; see environment-files.ts. */
+/** Their contents are uploaded with the release; see environment-files.ts. */
 function touchEnvironmentFiles({ touched }: Work): undefined {
   touched.add('TaskDefinition').add('ExecutionRole');
 }
@@ -474,7 +474,7 @@ function setSecrets(work: Work, name: string | undefined): string | undefined {
       if ('from_cfn' in value) return { Name, ValueFrom: { 'Fn::ImportValue': value.from_cfn } };
       return { Name, ValueFrom: { 'Fn::Sub': arn(value.secretsmanager) } };
     });
-  // Those of addons come after them.
+  // The entries of addons follow.
   const before = Object.keys(of(work.old) ?? {});
   return replaceNamed(work, name, 'Secrets', before, next, () => before.length);
 }
@@ -515,14 +515,14 @@ function byName([a]: readonly [string, unknown], [b]: readonly [string, unknown]
 
 // ---- Load balancer
 
-/** What only concerns the first rule; further rules are refused. */
+/** Fields of the first rule; those of further rules are refused. */
 function targetGroup({ template, touched }: Work): string | undefined {
   touched.add('TargetGroup').add('Service');
   if (!template.node(['Resources', 'TargetGroup'])) return 'the template has no TargetGroup';
   return undefined;
 }
 
-/** The path of the first listener rule. Its priority stays, so it can't become or have been the root. */
+/** The path of the first listener rule. Its priority stays, so a change from or to the root path is refused. */
 function setPath(work: Work): string | undefined {
   const { template, touched, parameters } = work;
   const [from, to] = [work.old, work.fields].map((fields) => `/${(httpOf(fields)?.path ?? '').replace(/^\//, '')}`);
@@ -665,7 +665,7 @@ function setCount(work: Work): string | undefined {
   return undefined;
 }
 
-/** Zero is what Copilot's templates take for nothing. */
+/** Copilot's templates use zero for none. */
 function cooldown(seconds: number | undefined, otherwise: number): number {
   return Math.trunc(seconds ?? 0) || otherwise;
 }
@@ -679,7 +679,7 @@ function put({ template }: Work, [id = '', ...rest]: readonly string[], value: u
   else template.set(path, nodeOf(value));
 }
 
-/** A node whose texts are quoted, so that YAML 1.1 reads them as texts too. */
+/** A node with quoted texts, so that YAML 1.1 reads them as texts too. */
 function nodeOf(value: unknown): Scalar | YAMLSeq | YAMLMap {
   if (Array.isArray(value)) {
     const list = new YAMLSeq();
@@ -702,7 +702,7 @@ function keyOf(key: string): Scalar {
   return scalar;
 }
 
-/** The template with another manifest in its metadata, from which the next release is told. */
+/** The template with a new manifest in its metadata; the next release compares with it. */
 export function withManifest(template: Template, manifest: string): Template {
   const copy = template.copy();
   const scalar = new Scalar(manifest);

@@ -5,7 +5,7 @@ import { type Change, contextOf, stepNames } from './steps.ts';
 import { Template } from './template.ts';
 import { removable } from './transform.ts';
 
-/** What is paid by the hour or by use, as `kind: how it is paid`. */
+/** Resources that cost money, as `kind: unit of billing`. */
 const costs: Readonly<Record<string, string>> = {
   'AWS::EC2::EIP': 'public IPv4 address, by the hour',
   'AWS::EC2::NatGateway': 'NAT gateway, by the hour and by traffic',
@@ -48,8 +48,8 @@ const risks: Readonly<Record<(typeof stepNames)[number], { does: string; risk: s
 };
 
 /**
- * REPORT.md: what is deployed, what a naive removal would destroy, what each step changes, what stays unmanaged and what
- * it costs. `notes` are findings in the workspace, such as overrides.
+ * REPORT.md: the deployed stacks, what a naive removal would destroy, what each step changes, what stays unmanaged, and
+ * the costs. `notes` are findings in the workspace, such as overrides.
  */
 export function report(inventory: Inventory, changes: readonly Change[], notes: readonly string[]): string {
   const { application, environment, account, region, takenAt } = inventory;
@@ -198,7 +198,7 @@ function costLines({ stacks }: Inventory): string[] {
   return [...counts].map(([type, ids]) => `- ${ids.length} × ${costs[type]}: ${ids.join(', ')}`);
 }
 
-/** Databases and the like in nested stacks, which no step touches, without a policy that keeps them. */
+/** Resources with data in nested stacks, which no step changes, without a DeletionPolicy. */
 function unprotected({ stacks }: Inventory): string[] {
   return stacks
     .filter(({ kind }) => kind === 'nested')
@@ -220,12 +220,12 @@ function drifted({ stacks }: Inventory): string[] {
   return stacks.flatMap(({ name, drift }) =>
     Object.entries(drift).map(([id, found]) => {
       const what = found === 'deleted' ? 'deleted' : `changed in ${found.join(', ')}`;
-      return `- ${name}: ${id} was ${what} beside the stack. No step brings that back.`;
+      return `- ${name}: ${id} was ${what} outside the stack. No step restores it.`;
     }),
   );
 }
 
-/** Functions that stay, on a runtime that AWS retires. */
+/** Remaining functions with a runtime that AWS retires. */
 function oldRuntimes(changes: readonly Change[]): string[] {
   const last = new Map(changes.map(({ stack, to }) => [stack.name, to]));
   return [...last].flatMap(([name, template]) =>

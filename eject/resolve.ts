@@ -10,7 +10,7 @@ import {
   type ValueMap,
 } from './template.ts';
 
-/** What CloudFormation knows as it makes values of a template. */
+/** The values that CloudFormation uses to evaluate a template. */
 export interface Context {
   readonly parameters: Readonly<Record<string, string>>;
   /** `AWS::Region`, `AWS::AccountId`, `AWS::Partition`, `AWS::StackName`, `AWS::StackId`, `AWS::URLSuffix`. */
@@ -23,11 +23,11 @@ export interface Context {
   readonly exports: Readonly<Record<string, string>>;
 }
 
-/** A template with its functions carried out; what can't be known, such as an attribute, stays a function. */
+/** A template with its functions evaluated; those with unknown values, such as attributes, stay. */
 export interface Resolved {
-  /** Those whose condition holds. */
+  /** Those whose condition is true. */
   readonly resources: ReadonlyMap<string, { readonly type: string; readonly properties: ValueMap }>;
-  /** Those whose condition holds. */
+  /** Those whose condition is true. */
   readonly outputs: ReadonlyMap<string, { readonly value: Value; readonly exportName: string | undefined }>;
 }
 
@@ -62,7 +62,7 @@ function isEvaluatedMap(value: Evaluated): value is ValueMap {
   return typeof value !== 'symbol' && isValueMap(value);
 }
 
-/** The conditions of a template, each true, false, or undefined where that can't be known. */
+/** The conditions of a template, each true, false, or undefined if unknown. */
 export function conditionsOf(template: Template, context: Context): Record<string, boolean | undefined> {
   const definitions = template.section('Conditions');
   const known: Record<string, boolean | undefined> = {};

@@ -14,7 +14,7 @@ import { readAgain } from './aws.ts';
 import { type Change, depends, isSameTemplate, reversed, stepNames } from './steps.ts';
 import type { Template } from './template.ts';
 
-/** Makes and judges the change sets of these changes, and removes them. Throws Refusal. */
+/** Creates and checks the change sets of these changes, and deletes them. Throws Refusal. */
 export async function checkStep(session: Session, all: readonly Change[], chosen: readonly Change[]): Promise<void> {
   for (const change of chosen) {
     await requireEarlier(session, all, change);
@@ -23,7 +23,7 @@ export async function checkStep(session: Session, all: readonly Change[], chosen
   }
 }
 
-/** Carries out these changes, those that are not made yet. Throws Refusal. */
+/** Applies those of these changes that have not been applied yet. Throws Refusal. */
 export async function applyStep(session: Session, all: readonly Change[], chosen: readonly Change[]): Promise<void> {
   for (const change of chosen) {
     await requireEarlier(session, all, change);
@@ -31,7 +31,7 @@ export async function applyStep(session: Session, all: readonly Change[], chosen
   }
 }
 
-/** Takes these changes back, the last one first. Throws Refusal. */
+/** Undoes these changes in reverse order. Throws Refusal. */
 export async function undoStep(session: Session, all: readonly Change[], chosen: readonly Change[]): Promise<void> {
   for (const change of chosen.toReversed()) {
     for (const later of all.filter((other) => other.stack.name !== change.stack.name && depends(other, change)))
@@ -59,7 +59,7 @@ async function isMade(session: Session, all: readonly Change[], change: Change):
   return position > own.indexOf(change);
 }
 
-/** Of the same stack its template tells; this looks at the other stacks. */
+/** Checks the other stacks; for the same stack, its template shows the position. */
 async function requireEarlier(session: Session, all: readonly Change[], change: Change): Promise<void> {
   for (const earlier of all.filter((other) => other.stack.name !== change.stack.name && depends(change, other)))
     if (!(await isMade(session, all, earlier)))
@@ -76,7 +76,7 @@ async function carryOut(session: Session, all: readonly Change[], change: Change
   session.say(`${what}: done; the physical resources are the same`);
 }
 
-/** The update with its change set made and judged, or undefined when there is nothing left to do. */
+/** The update with its checked change set, or undefined if there is nothing to do. */
 async function prepare(
   session: Session,
   all: readonly Change[],

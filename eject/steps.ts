@@ -7,7 +7,7 @@ import { clean, detach, drop, type Facts, pin, removable, retain } from './trans
 export const stepNames = ['retain', 'pin', 'detach', 'drop', 'environment'] as const;
 export type StepName = (typeof stepNames)[number];
 
-/** What a step does to one stack: from one template to the next. */
+/** A step of one stack: from one template to the next. */
 export interface Change {
   readonly step: StepName;
   readonly stack: DeployedStack;
@@ -16,7 +16,7 @@ export interface Change {
   readonly expected: Expected;
 }
 
-/** What may happen to the resources of a stack, by their logical ids; everything else is refused. */
+/** The allowed changes of a stack's resources, by their logical ids; all others are refused. */
 export interface Expected {
   readonly added: readonly string[];
   readonly removed: readonly string[];
@@ -58,7 +58,7 @@ export function changes(inventory: Inventory): Change[] {
   return found;
 }
 
-/** The services whose count a custom resource computes: DesiredCount is left out of them. */
+/** The services whose count a custom resource computes: they get no DesiredCount. */
 function uncounted(stack: DeployedStack): Record<string, string[]> {
   const template = new Template(stack.template, stack.name);
   const resources = [...template.resources()];
@@ -129,9 +129,9 @@ export function reversed(change: Change, updateId: string): Change {
   const to = change.from.copy();
   const again: Record<string, readonly string[]> = {};
   for (const [id, { type }] of change.step === 'detach' ? to.resources() : []) {
-    // The priority may have been computed again, when the custom resource had been removed.
+    // The priority may have been computed again if the custom resource had been removed.
     if (type === 'AWS::ElasticLoadBalancingV2::ListenerRule') again[id] = ['Priority'];
-    // Else the count of the last deployment would come back, and not the one that runs.
+    // Otherwise the count of the last deployment would return instead of the running one.
     if (type !== 'Custom::DynamicDesiredCountFunction') continue;
     to.set(['Resources', id, 'Properties', 'UpdateID'], updateId);
     again[id] = ['UpdateID'];
@@ -144,7 +144,7 @@ export function reversed(change: Change, updateId: string): Change {
   };
 }
 
-/** Whether two templates say the same, but for the number that each deployment by Copilot gives to a custom resource. */
+/** Whether two templates are equal, except for the UpdateID that each deployment by Copilot changes. */
 export function isSameTemplate(a: Template, b: Template): boolean {
   return isSame(withoutUpdateId(a), withoutUpdateId(b));
 }

@@ -27,7 +27,7 @@ export interface Definition {
   readonly updateReplacePolicy: string | undefined;
 }
 
-/** A text that is no CloudFormation template that this can read; the message says where. */
+/** A text is not a supported CloudFormation template; the message says where. */
 export class TemplateError extends Error {}
 
 /**
@@ -39,7 +39,7 @@ export class Template {
   readonly document: Document.Parsed;
   readonly name: string;
 
-  /** `name` is how messages name it. Throws TemplateError. */
+  /** `name` is its name in messages. Throws TemplateError. */
   constructor(text: string, name: string) {
     this.name = name;
     this.document = parseDocument(text, { schema: 'failsafe', logLevel: 'silent' });
@@ -53,7 +53,7 @@ export class Template {
     if (!isMap(this.document.get('Resources', true))) throw new TemplateError(`${name}: the template has no Resources`);
   }
 
-  /** A copy to change. */
+  /** A copy. */
   copy(): Template {
     return new Template(this.text(), this.name);
   }
@@ -63,17 +63,17 @@ export class Template {
     return this.document.toString({ lineWidth: 0, flowCollectionPadding: false });
   }
 
-  /** All of it in long form. */
+  /** The whole template in long form. */
   value(): ValueMap {
     return mapOf(toValue(this.document.contents));
   }
 
-  /** A section such as `Conditions` in long form; empty when it is not there. */
+  /** A section such as `Conditions` in long form; empty if it does not exist. */
   section(name: string): ValueMap {
     return mapOf(toValue(this.node([name])));
   }
 
-  /** What is at the path, or undefined. */
+  /** The node at the path, or undefined. */
   node(path: readonly (string | number)[]): Node | undefined {
     const node: unknown = this.document.getIn(path, true);
     return isMap(node) || isSeq(node) || isScalar(node) ? node : undefined;
@@ -104,9 +104,9 @@ export class Template {
   }
 
   /**
-   * Puts something else in each place that uses an attribute of a resource: `Fn::GetAtt`, `!GetAtt` and `${Id.Attribute}`
-   * of `Fn::Sub`. `replacement` gives what to insert, or undefined to leave the place as it is; the path has the section,
-   * the logical id and the names of the properties, and no positions in lists.
+   * Replaces references to attributes of resources: `Fn::GetAtt`, `!GetAtt` and `${Id.Attribute}` of `Fn::Sub`.
+   * `replacement` returns the new value, or undefined to keep the reference; the path has the section, the logical id and
+   * the names of the properties, without positions in lists.
    */
   replaceAttributes(
     id: string,
@@ -124,7 +124,7 @@ export class Template {
     });
   }
 
-  /** The node to put in the place of one with Fn::Sub, or undefined when it is changed where it is or not at all. */
+  /** The replacement of a node with Fn::Sub, or undefined if it is changed in place or not at all. */
   private replaceInSub(
     node: Node,
     id: string,
@@ -237,7 +237,7 @@ function untagged(node: unknown): Value {
 
 function scalarValue(node: Scalar): Value {
   const text = String(node.value ?? '');
-  // Without a type it was made here, and will be plain.
+  // A scalar without a type is new, and will be written plain.
   if (node.type !== undefined && node.type !== 'PLAIN') return text;
   if (text === '') return null;
   // YAML 1.1 has them in these three spellings, and Copilot's templates use two.
@@ -310,7 +310,7 @@ export function referencesOf(value: Value): Set<string> {
   return found;
 }
 
-/** Whether CloudFormation takes two values for the same: `80` and `'80'`, `true` and `'true'` are. */
+/** Whether CloudFormation treats two values as equal, such as `80` and `'80'`, or `true` and `'true'`. */
 export function isSame(a: Value | undefined, b: Value | undefined): boolean {
   if (a === undefined || b === undefined) return a === b;
   if (Array.isArray(a) || Array.isArray(b)) {

@@ -4,11 +4,11 @@ import { featureParameters, isCustomResource, isRetained } from './copilot-resou
 import { type Context, conditionsOf } from './resolve.ts';
 import { referencesOf, type Template, TemplateError, textOf, toValue, type Value } from './template.ts';
 
-// The steps as pure functions: each gives a changed copy of a template. What they rely on and can't find is an error.
+// The steps as pure functions: each returns a changed copy of a template, and throws if an expected part is missing.
 
 /**
- * Gives the resources that hold data, and all custom resources, `DeletionPolicy: Retain` and `UpdateReplacePolicy:
- * Retain`. A custom resource that is retained is not told when it is removed later.
+ * Adds `DeletionPolicy: Retain` and `UpdateReplacePolicy: Retain` to the resources with data and to all custom resources.
+ * The function of a retained custom resource is not called when it is removed later.
  */
 export function retain(template: Template): Template {
   const copy = template.copy();
@@ -18,7 +18,7 @@ export function retain(template: Template): Template {
       const resource = copy.node(['Resources', id]);
       if (!isMap(resource)) continue;
       const before = textOf(toValue(resource.get(policy, true)));
-      // A snapshot is more than Retain only for what is deleted, and nothing is deleted.
+      // Retain also replaces Snapshot, because nothing is deleted.
       if (before === 'Retain') continue;
       if (resource.has(policy)) {
         resource.set(policy, 'Retain');
@@ -33,7 +33,7 @@ export function retain(template: Template): Template {
 }
 
 /**
- * Notes a step in the metadata of a resource. Without it CloudFormation takes no update in which only conditions,
+ * Records a step in the metadata of a resource. Without it, CloudFormation refuses an update in which only conditions,
  * dependencies, or resources that don't exist differ.
  */
 function note(template: Template, step: string): void {
@@ -43,8 +43,8 @@ function note(template: Template, step: string): void {
 }
 
 /**
- * Makes constants of the conditions of an environment, as they are with these parameters: whatever takes a service out
- * of a parameter later, nothing is deleted. The parameters stay, since an update by Copilot's controller that changes
+ * Replaces the conditions of an environment by constants, as they are with these parameters: nothing is deleted if a
+ * service is later removed from a parameter. The parameters stay, because an update by Copilot's controller that changes
  * nothing fails.
  */
 export function pin(template: Template, context: Context): Template {
@@ -60,7 +60,7 @@ export function pin(template: Template, context: Context): Template {
   return copy;
 }
 
-/** What a service's template is detached with. */
+/** The values that replace custom resources in a service's template. */
 export interface Facts {
   readonly application: string;
   readonly environment: string;
@@ -71,8 +71,8 @@ export interface Facts {
 }
 
 /**
- * Takes a service's template off its custom resources, which stay without being used: attributes of the environment
- * become imports, priorities of listener rules literals, and a computed DesiredCount is left out.
+ * Detaches a service's template from its custom resources, which stay unused: attributes of the environment become
+ * imports, priorities of listener rules become literals, and a computed DesiredCount is removed.
  */
 export function detach(template: Template, facts: Facts): Template {
   const copy = template.copy();
@@ -129,7 +129,7 @@ function leaveCount(template: Template, id: string): void {
   }
 }
 
-/** Takes resources that are gone out of what another one waits for. */
+/** Removes resources that no longer exist from the DependsOn of another one. */
 function dropDependencies(template: Template, id: string, gone: ReadonlySet<string>): void {
   const path = ['Resources', id, 'DependsOn'];
   const before = template.resources().get(id)?.dependsOn ?? [];
@@ -157,7 +157,7 @@ export function removable(template: Template): string[] {
 
 /**
  * Removes the custom resources of a detached template with their functions and roles. The function that measures a queue's
- * backlog stays, with code of its own on a current runtime, since the scaling stands on it.
+ * backlog stays, with new code and a current runtime, because the scaling depends on it.
  */
 export function drop(template: Template): Template {
   const copy = template.copy();
@@ -177,8 +177,8 @@ export function drop(template: Template): Template {
 }
 
 /**
- * Takes the last of Copilot out of an environment whose conditions are pinned: what no condition creates, the
- * conditions themselves, the parameters that only they used, and the output that Copilot's controller needs.
+ * Removes the remaining parts of Copilot from an environment whose conditions are pinned: resources whose condition is
+ * false, the conditions, the parameters that only they used, and the output that Copilot's controller needs.
  */
 export function clean(template: Template, context: Context): Template {
   const copy = template.copy();
@@ -207,7 +207,7 @@ export function clean(template: Template, context: Context): Template {
   return copy;
 }
 
-/** Puts the branch that holds in the place of each Fn::If. */
+/** Replaces each Fn::If by the branch that applies. */
 function chooseBranches(template: Template, conditions: Readonly<Record<string, boolean | undefined>>): void {
   function chosen(node: unknown): unknown {
     if (isMap(node)) {

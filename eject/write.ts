@@ -3,16 +3,16 @@ import { dirname, join } from 'node:path';
 import { type Inventory, workloadStacks } from './inventory.ts';
 import { type Change, stepNames } from './steps.ts';
 
-/** What `write` writes the stacks as. */
+/** The output formats of `write`. */
 export const formats = ['cloudformation', 'cdk'] as const;
 
-/** Writes a file with the folders above it. */
+/** Writes a file, and creates its parent folders. */
 export function writeText(path: string, text: string): void {
   mkdirSync(dirname(path), { recursive: true });
   writeFileSync(path, text);
 }
 
-/** The files of all steps by their paths: the templates, what is expected of each change set, and how to undo it. */
+/** The files of all steps by their paths: the templates, the expected changes, and the undo. */
 export function stepFiles(changes: readonly Change[]): Map<string, string> {
   const files = new Map<string, string>();
   for (const { step, stack, from, to, expected } of changes) {
@@ -72,7 +72,7 @@ function json(value: unknown): string {
   return `${JSON.stringify(value, null, 2)}\n`;
 }
 
-/** Those of the files that are there with another content, by their paths. */
+/** The paths of those files that exist with other contents. */
 export function edited(folder: string, files: ReadonlyMap<string, string>): string[] {
   return [...files].flatMap(([path, text]) => {
     const file = join(folder, path);

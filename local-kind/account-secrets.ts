@@ -1,4 +1,4 @@
-/** Secrets of a real AWS account: `--secrets-from aws`. */
+/** Reads secrets from a real AWS account: `--secrets-from aws`. */
 import {
   GetSecretValueCommand,
   ResourceNotFoundException,
@@ -19,7 +19,7 @@ interface Clients {
 export interface AccountSecrets {
   /** The values, each by its key with the workload's name: `web.TOKEN`. */
   values: Map<string, string>;
-  /** What the account does not have, as messages. */
+  /** A message for each value that the account does not have. */
   missing: string[];
 }
 

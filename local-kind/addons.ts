@@ -1,4 +1,4 @@
-/** Addons of a workspace in the local cluster: what the emulator deploys, what becomes a pod, what is left out. */
+/** Addons of a workspace in the local cluster: resources for the emulator, for pods, and those that are left out. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -22,46 +22,46 @@ export const AWS_ACCOUNT = '000000000000';
 export const AWS_REGION = 'us-east-1';
 
 export interface Addons {
-  /** What the emulator deploys. */
+  /** The template that the emulator deploys. */
   template: Template;
   parameters: Record<string, string>;
   databases: Database[];
-  /** The variables whose values are known already; the outputs of the stack are the others. */
+  /** The variables with known values; the other variables are outputs of the stack. */
   variables: Map<string, string>;
   /** The variables that hold a secret, whole. */
   secrets: Map<string, string>;
   exports: Map<string, string>;
-  /** The exports whose values the stack brings out: the output of each, by its name. */
+  /** The exports whose values are outputs of the stack: the name of the output, by that of the export. */
   stackExports: Map<string, string>;
-  /** What is not available locally, and what to do. */
+  /** The resources that are not available locally, and what to do. */
   unavailable: { what: string; remedy: string }[];
 }
 
-/** Whose addons they are. */
+/** The owner of the addons. */
 export interface Owner {
   application: string;
   environment: string;
-  /** Undefined for those of the environment. */
+  /** Undefined for addons of the environment. */
   workload: string | undefined;
-  /** Where the databases run. */
+  /** The namespace of the databases. */
   namespace: string;
-  /** What the environment's addons export, where it is known already. */
+  /** The known values of exports of the environment's addons. */
   exports: ReadonlyMap<string, string>;
-  /** The names of the others of its exports, which the emulator knows. */
+  /** The names of its other exports, whose values the emulator knows. */
   stackExports: ReadonlySet<string>;
 }
 
-/** Types that change nothing for a program in a cluster: permissions, networks, alarms, what belongs to a database. */
+/** Types without effect on a program in a cluster: permissions, networks, alarms, parts of a database. */
 const without =
   /^AWS::(IAM|EC2|CloudWatch|Logs|ApplicationAutoScaling|Backup|WAFv2|EFS)::|^AWS::(RDS|ElastiCache|DocDB)::.*(Group|Parameter|Rule)$|^AWS::RDS::(DBProxy\w*|EventSubscription)$|^AWS::SecretsManager::(SecretTargetAttachment|RotationSchedule|ResourcePolicy)$|^AWS::ElastiCache::User(Group)?$|^AWS::Lambda::Permission$|^AWS::S3::BucketPolicy$|^AWS::S(NS|QS)::(Topic|Queue)Policy$/;
 
-/** Services that the emulator has, without containers of its own. */
+/** Services that the emulator supports without starting containers. */
 const emulated =
   /^AWS::(DynamoDB|S3|SQS|SNS|Events|Scheduler|SecretsManager|SSM|KMS|Kinesis|StepFunctions|Pipes|SES|AppConfig|Cognito)::/;
 
 const serverTypes = /^AWS::(RDS::DB(Instance|Cluster)|ElastiCache::(CacheCluster|ReplicationGroup|ServerlessCache))$/;
 
-/** The addons in that folder; undefined where there are none. Throws a DocumentError. */
+/** The addons in that folder; undefined if there are none. Throws a DocumentError. */
 export function readAddons(folder: string, owner: Owner): Addons | undefined {
   if (!existsSync(folder)) return undefined;
   const names = readdirSync(folder).filter(
@@ -100,7 +100,7 @@ export function planAddons(template: Template, given: Record<string, unknown>, o
   };
   const parameters: Record<string, string> = {};
   for (const [name, { Default: fallback }] of Object.entries(template.Parameters)) {
-    // What only the service's own stack knows, such as a security group, means nothing here.
+    // A parameter that only the service's stack knows, such as a security group, has no effect here.
     const value =
       automatic[name] ?? (name in given ? (textOf(given[name], known) ?? `local-${name}`) : textOf(fallback, known));
     if (value === undefined) continue;
@@ -108,7 +108,7 @@ export function planAddons(template: Template, given: Record<string, unknown>, o
     known.set(name, value);
   }
 
-  /** What is left out, and what stands in its place where it is named. */
+  /** The resources that are left out, and the replacement for references to them. */
   const replaced = new Map<string, string>();
   const unavailable: Addons['unavailable'] = [];
   const kept: Record<string, Resource> = {};
@@ -133,7 +133,7 @@ export function planAddons(template: Template, given: Record<string, unknown>, o
   const resolved = new Map<string, string>();
   const databases: Database[] = [];
   const ofServer = new Map<string, Database>();
-  // A cluster before its instances, which are but names for it here.
+  // A cluster comes before its instances, which are only aliases of it here.
   for (const [id, { Type: type, Properties: properties }] of servers.toSorted(
     ([, a], [, b]) => Number(/Instance$/.test(a.Type)) - Number(/Instance$/.test(b.Type)),
   )) {
@@ -247,7 +247,7 @@ export function planAddons(template: Template, given: Record<string, unknown>, o
     };
   }
 
-  /** The value without what is left out. */
+  /** The value without references to resources that are left out. */
   function localValue(value: unknown): unknown {
     return mapIntrinsics(value, (name, argument) => {
       if (name === 'Ref' && typeof argument === 'string') return replaced.get(argument);
@@ -286,7 +286,9 @@ export function planAddons(template: Template, given: Record<string, unknown>, o
     };
   }
 
-  /** A user or password, dynamic references resolved: from a secret of the template, or as a parameter that is made here. */
+  /**
+   * A user or password with dynamic references resolved: from a secret of the template, or as a generated parameter.
+   */
   function credential(value: unknown): string | undefined {
     const text = textOf(value, known);
     return text
@@ -354,9 +356,9 @@ function parseJson(text: string): unknown {
 }
 
 function remedyFor(type: string): string {
-  if (type.startsWith('AWS::Lambda::')) return 'functions do not run locally; test it on AWS';
+  if (type.startsWith('AWS::Lambda::')) return 'functions do not run locally; test the function on AWS';
   if (/^AWS::(OpenSearchService|Elasticsearch)::/.test(type))
-    return 'declare its address as a secret, and set that of a server you run in plusone.env';
+    return 'declare its address as a secret, and set the address of your own server in plusone.env';
   if (/^(Custom::|AWS::CloudFormation::CustomResource)/.test(type)) return 'custom resources do not run locally';
   return 'it exists on AWS only';
 }

@@ -6,13 +6,13 @@ type Engine = 'mysql' | 'postgres' | 'redis' | 'memcached';
 
 /** A database server, and the account that the template gives its master user. */
 export interface Database {
-  /** Of its Service: unique in the namespace. */
+  /** The name of its Service, unique in the namespace. */
   name: string;
   engine: Engine;
   image: string;
   user: string;
   password: string;
-  /** The database that it begins with; none for a cache. */
+  /** The initial database; none for a cache. */
   database: string | undefined;
 }
 
@@ -23,7 +23,9 @@ export const databasePort: Readonly<Record<Engine, number>> = {
   memcached: 11211,
 };
 
-/** The engine for what RDS and ElastiCache call one, and the image of the nearest version; undefined for another kind. */
+/**
+ * The engine for that name in RDS or ElastiCache, and the image of the nearest version; undefined for other engines.
+ */
 export function engineOf(stated: string, version = ''): { engine: Engine; image: string } | undefined {
   const name = stated.toLowerCase();
   if (/mysql|mariadb|^aurora$/.test(name)) return { engine: 'mysql', image: 'mysql:8.4' };
@@ -36,12 +38,12 @@ export function engineOf(stated: string, version = ''): { engine: Engine; image:
   return undefined;
 }
 
-/** A password that is the same in every run, so that the data of the last one can be opened; good for this cluster alone. */
+/** A password that is the same in every run, because the data are kept; it is valid in this cluster only. */
 export function localPassword(...about: readonly string[]): string {
   return `local-${createHash('sha256').update(about.join('/')).digest('hex').slice(0, 20)}`;
 }
 
-/** The objects of a database: its account, its data, its server and its name. */
+/** The objects of a database: Secret, PersistentVolumeClaim, server and Service. */
 export function databaseObjects(namespace: string, database: Database): KubernetesObject[] {
   const { name, engine, image } = database;
   const labels = { 'app.kubernetes.io/name': name, 'app.kubernetes.io/part-of': 'local-kind' };
@@ -127,10 +129,10 @@ interface Server {
   /** Variables that hold the account. */
   secrets: Record<string, string>;
   variables: Record<string, string>;
-  /** What it runs as it makes its data. */
+  /** The files that it runs when it initialises its data. */
   files: Record<string, string>;
   data: string | undefined;
-  /** The group of its data. */
+  /** The group that owns its data. */
   user: number | undefined;
   ready: readonly string[] | undefined;
 }
@@ -145,11 +147,11 @@ const servers: Readonly<Record<Engine, (database: Database) => Server>> = {
       ...(database === undefined ? {} : { MYSQL_DATABASE: database }),
     },
     variables: {},
-    // The master user of RDS may make databases and users.
+    // The master user of RDS may create databases and users.
     files: user === 'root' ? {} : { 'grant.sql': `GRANT ALL ON *.* TO '${user}'@'%' WITH GRANT OPTION;\n` },
     data: '/var/lib/mysql',
     user: 999,
-    // Over TCP: while the data directory is being made, a server answers on the socket only.
+    // Over TCP: while the data directory is initialised, the server answers only on the socket.
     ready: ['sh', '-c', 'MYSQL_PWD=$MYSQL_ROOT_PASSWORD mysqladmin ping -h 127.0.0.1 -u root'],
   }),
   postgres: ({ user, password, database }) => ({

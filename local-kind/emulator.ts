@@ -1,4 +1,4 @@
-/** MiniStack in the cluster, where AWS has DynamoDB, S3, SQS, SNS, EventBridge and the like. */
+/** MiniStack in the cluster, an emulator of DynamoDB, S3, SQS, SNS, EventBridge and other AWS services. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   CloudFormationClient,
@@ -17,14 +17,14 @@ export const EMULATOR_IMAGE = 'ministackorg/ministack:1.5.33';
 const STACK_SECONDS = 120;
 const PORT = 4566;
 
-/** The credentials that the emulator takes: any. */
+/** The emulator accepts any credentials. */
 const CREDENTIALS = { accessKeyId: 'local-only', secretAccessKey: 'local-only' };
 
 function hostOf(namespace: string): string {
   return `aws.${namespace}.svc.cluster.local`;
 }
 
-/** What the SDKs of every container read to find the emulator. */
+/** The variables with which the SDKs in all containers find the emulator. */
 export function emulatorVariables(namespace: string): Map<string, string> {
   return new Map([
     ['AWS_ENDPOINT_URL', `http://${hostOf(namespace)}:${PORT}`],
@@ -35,7 +35,7 @@ export function emulatorVariables(namespace: string): Map<string, string> {
   ]);
 }
 
-/** The emulator's objects; what it holds outlives its pod. */
+/** The emulator's objects; its data outlive its pod. */
 export function emulatorObjects(namespace: string): KubernetesObject[] {
   const labels = { 'app.kubernetes.io/name': 'aws', 'app.kubernetes.io/part-of': 'local-kind' };
   const metadata = { name: 'aws', namespace, labels };
@@ -114,7 +114,7 @@ export function emulatorObjects(namespace: string): KubernetesObject[] {
 }
 
 /**
- * Lets the names of buckets lead to the emulator: SDKs ask `pictures.aws.local-aws…` for the bucket `pictures`.
+ * Resolves the host names of buckets to the emulator: SDKs use `pictures.aws.local-aws…` for the bucket `pictures`.
  * https://coredns.io/plugins/rewrite/
  */
 export async function resolveBuckets(kubectl: Cluster['kubectl'], namespace: string): Promise<void> {
@@ -137,7 +137,7 @@ export async function resolveBuckets(kubectl: Cluster['kubectl'], namespace: str
   await kubectl(['rollout', 'restart', 'deployment/coredns', '-n', 'kube-system']);
 }
 
-/** CloudFormation of the emulator at that address. */
+/** A client of the emulator's CloudFormation at that address. */
 export class Stacks {
   private readonly client: CloudFormationClient;
 
@@ -145,7 +145,7 @@ export class Stacks {
     this.client = new CloudFormationClient({ endpoint: url, region: AWS_REGION, credentials: CREDENTIALS });
   }
 
-  /** Creates or updates a stack and gives back its outputs. Throws with the reason when CloudFormation refuses it. */
+  /** Creates or updates a stack and returns its outputs. Throws with CloudFormation's reason if it fails. */
   async deploy(name: string, template: Template, parameters: Record<string, string>): Promise<Map<string, string>> {
     const request = {
       StackName: name,
@@ -204,7 +204,7 @@ export class Stacks {
   }
 }
 
-/** The template without the sections that are empty, and with the numbers and lists that it had. */
+/** The template without empty sections, with its original numbers and lists. */
 function bare(template: Template): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(template).filter(

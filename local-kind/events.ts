@@ -1,8 +1,8 @@
-/** The topics and queues that the manifests of a workspace publish to and subscribe to, as one stack of CloudFormation. */
+/** One CloudFormation stack with the topics and queues that the manifests of a workspace publish and subscribe to. */
 import type { Workload } from '../k8s/workload.ts';
 import { mergeTemplates, type Template } from './template.ts';
 
-/** The stack, and how its outputs become the variables that Copilot injects. */
+/** The stack, and the variables that Copilot injects, from its outputs. */
 export interface Events {
   template: Template;
   /** The variables of each workload, by its name, from the outputs of the stack. */
@@ -12,7 +12,7 @@ export interface Events {
 type Topic = NonNullable<NonNullable<NonNullable<Workload['manifest']['fields']['subscribe']>['topics']>[number]>;
 type Queue = Exclude<NonNullable<Topic['queue']>, boolean>;
 
-/** Undefined where no workload publishes or subscribes, and none is a Worker Service. */
+/** Undefined if no workload publishes or subscribes, and none is a Worker Service. */
 export function eventsOf(workloads: readonly Workload[]): Events | undefined {
   const template = mergeTemplates([]);
   const variablesOf: { workload: string; name: string; value(outputs: ReadonlyMap<string, string>): string }[] = [];
@@ -127,7 +127,7 @@ function letters(name: string): string {
   return name.replaceAll(/[^A-Za-z0-9]/g, '');
 }
 
-/** Copilot lowers the other letters too: generateQueueURIJSON in internal/pkg/template of v1.34.1. */
+/** Copilot makes the other letters lower-case too: generateQueueURIJSON in internal/pkg/template of v1.34.1. */
 function capital(name: string): string {
   return `${name.charAt(0).toUpperCase()}${name.slice(1).toLowerCase()}`;
 }

@@ -1,4 +1,4 @@
-/** The images of a workspace: built as Copilot builds them, or pulled, and given to the cluster. */
+/** The images of a workspace: built as Copilot builds them, or pulled, and loaded into the cluster. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -9,19 +9,19 @@ import type { Workload } from '../k8s/workload.ts';
 import { Failed, output, run } from '../tools/terminal/programs.ts';
 import type { Image } from './cluster.ts';
 
-/** An image that the objects of a workload name, and how it comes to be. */
+/** An image in the objects of a workload, and how it is built. */
 export interface WantedImage {
-  /** As the objects name it. */
+  /** Its name in the objects. */
   name: string;
-  /** The arguments of `docker build`; undefined for one that is pulled. */
+  /** The arguments of `docker build`; undefined for an image that is pulled. */
   build: string[] | undefined;
-  /** What a Static Site serves, as {@link siteFiles} gives it; its image is built from that alone. */
+  /** The files of a Static Site, from {@link siteFiles}, which are the whole build context. */
   site?: ReadonlyMap<string, string>;
 }
 
 /**
- * What the containers of a workload run, each image once. Paths are from `root`, the folder around `copilot/`. Throws
- * MissingInput for files of a Static Site that do not exist.
+ * The images of the containers of a workload, each once. Paths are relative to `root`, the folder around `copilot/`.
+ * Throws MissingInput for files of a Static Site that do not exist.
  */
 export function wantedImages(workload: Workload, root: string): WantedImage[] {
   if (workload.manifest.type === 'Static Site')
@@ -34,8 +34,9 @@ export function wantedImages(workload: Workload, root: string): WantedImage[] {
 }
 
 /**
- * As Copilot calls `docker build`: without a context, the folder of the Dockerfile is it. The platform is this machine's,
- * which is that of the cluster. https://github.com/aws/copilot-cli/blob/v1.34.1/internal/pkg/manifest/workload.go
+ * The arguments with which Copilot calls `docker build`: the default context is the folder of the Dockerfile. The
+ * platform is that of this machine and cluster.
+ * https://github.com/aws/copilot-cli/blob/v1.34.1/internal/pkg/manifest/workload.go
  */
 function buildArguments(container: Container, root: string): string[] {
   const build = buildOf(container) ?? {};
@@ -59,7 +60,9 @@ function buildArguments(container: Container, root: string): string[] {
   ];
 }
 
-/** Builds or pulls an image. Throws with the end of what the tool said, or with what to type for a private registry. */
+/**
+ * Builds or pulls an image. Throws with the end of the tool's output, or with the login command of a private registry.
+ */
 export async function makeImage({ name, build, site }: WantedImage): Promise<Image> {
   if (build) return await buildImage(name, build);
   if (site) return await buildSite(name, site);
@@ -77,7 +80,7 @@ const slots = Math.max(1, Math.min(4, availableParallelism()));
 let running = 0;
 const waiting: (() => void)[] = [];
 
-/** One build for each processor, four at most: each takes memory of its own. */
+/** One build per CPU, but at most four, because each needs memory. */
 async function buildImage(name: string, build: readonly string[]): Promise<Image> {
   if (running >= slots) await new Promise<void>((resume) => waiting.push(resume));
   running += 1;

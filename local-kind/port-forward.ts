@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 
-/** A port of this machine that leads to one of a Service, such as `service/ssm`, until `end`. */
+/** Forwards a port of this machine to one of a Service, such as `service/ssm`, until `end`. */
 export async function portForward(
   connection: readonly string[],
   namespace: string,
@@ -12,7 +12,7 @@ export async function portForward(
   const forward = ['port-forward', '-n', namespace, target, `:${port}`];
   const child = spawn('kubectl', [...connection, ...forward], { stdio: ['ignore', 'pipe', 'pipe'] });
   const end = () => child.kill();
-  // Of an interrupted command nothing must be left.
+  // An interrupted command must leave no process.
   process.once('exit', end);
   let said = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
@@ -23,6 +23,6 @@ export async function portForward(
     once(child, 'exit').then(() => ['']),
   ]);
   const [, local] = /^Forwarding from 127\.0\.0\.1:(\d+)/.exec(String(line)) ?? [];
-  if (local === undefined) throw new Error(`kubectl ${forward.join(' ')} found no way to ${target}: ${said}`);
+  if (local === undefined) throw new Error(`kubectl ${forward.join(' ')} cannot connect to ${target}: ${said}`);
   return { url: `http://127.0.0.1:${local}`, end };
 }

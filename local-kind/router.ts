@@ -1,4 +1,4 @@
-/** What stands for the load balancer: nginx with the routes of all workloads, by host and path. */
+/** The local load balancer: nginx with the routes of all workloads, by host and path. */
 import { createHash } from 'node:crypto';
 import type { Route } from '../k8s/routes.ts';
 import { type KubernetesObject, kubernetesObject } from './objects.ts';
@@ -7,14 +7,14 @@ export const ROUTER_IMAGE = 'nginx:1.27-alpine';
 const PORT = 8080;
 
 /**
- * The configuration of nginx. A path is matched as a listener rule of Copilot's does: itself and what is below it, and
- * the longest one wins. Under localhost all hosts are one, and each has a name below it too: shop.example.com.localhost.
- * Names are resolved as requests come, so a service that is not there yet answers 503 alone.
+ * The configuration of nginx. A path matches like a listener rule of Copilot: the path itself and everything below it;
+ * the longest match wins. localhost serves the rules of all hosts; each host also has a name below it, such as
+ * shop.example.com.localhost. Names are resolved at each request, so only a service that is not running answers 503.
  */
 export function routerConfiguration(routes: readonly Route[], namespace: string): string {
   const hosts = [...new Set(routes.map(({ host }) => host))];
   const named = hosts.filter((host) => host !== undefined);
-  // A host that has no rule for a path gets the rules of all hosts, as on a load balancer.
+  // A path without a rule for the host uses the rules for any host, as on a load balancer.
   const servers = named.map((host) =>
     server(`${host} ${host}.localhost`, [...routes.filter((route) => route.host === host), ...common()]),
   );
@@ -65,7 +65,7 @@ ${[...servers, server('_', [...common(), ...routes])].join('\n')}
       "    location @none { return 503 'no pod of this service answers\\n'; }",
       "    location = /_plusone/health { return 200 'ok\\n'; }",
       ...locations,
-      ...(hasRoot ? [] : ["    location / { return 404 'no route leads here\\n'; }"]),
+      ...(hasRoot ? [] : ["    location / { return 404 'no route for this path\\n'; }"]),
       '  }',
     ].join('\n');
   }
@@ -110,7 +110,7 @@ export function routerObjects(
         template: {
           metadata: {
             labels,
-            // nginx reads its configuration once.
+            // nginx reads its configuration only when it starts.
             annotations: { configuration: createHash('sha256').update(configuration).digest('hex').slice(0, 16) },
           },
           spec: {

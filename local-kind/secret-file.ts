@@ -1,4 +1,4 @@
-/** `plusone.env`: the values of the secrets of a workspace on this machine, asked for once. */
+/** `plusone.env`: the values of the secrets of a workspace on this machine. */
 import { appendFileSync, chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { inputs, qualified, skeleton } from '../k8s/inputs.ts';
@@ -11,8 +11,8 @@ import { output } from '../tools/terminal/programs.ts';
 export const SECRET_FILE = 'plusone.env';
 
 /**
- * What plusone.env of the workspace says, and what `lookUp` finds for keys that are not in it. The keys that neither has
- * are added to the file, each with its AWS source, and the file is kept out of Git. Throws a DocumentError.
+ * The values in plusone.env of the workspace, and those that `lookUp` finds for other keys. Keys without a value are
+ * added to the file, each with its AWS source, and Git ignores the file. Throws a DocumentError.
  */
 export async function readSecretFile(
   root: string,
@@ -26,7 +26,7 @@ export async function readSecretFile(
   const values = new Map([...given, ...found]);
   const wanted = workloads.map((workload) => {
     const { manifest } = workload;
-    // Those of addons are made here.
+    // Secrets of addons are generated.
     const stated = secretInputs(workload).filter(({ remote, source }) => remote !== undefined || /export/.test(source));
     return { manifest, wanted: inputs(stated.filter(({ key }) => !found.has(qualified(manifest, key)))) };
   });

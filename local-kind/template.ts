@@ -1,4 +1,4 @@
-/** CloudFormation templates as plain values, and what of them this machine can work out. */
+/** CloudFormation templates as plain values, and the intrinsic functions that can be evaluated locally. */
 import { isMap, isScalar, isSeq, parseDocument, type Node as YamlNode } from 'yaml';
 import { z } from 'zod';
 import { DocumentError } from '../manifest/document.ts';
@@ -28,7 +28,9 @@ const templateSchema = z.looseObject({
 export type Template = z.infer<typeof templateSchema>;
 export type Resource = z.infer<typeof resource>;
 
-/** A YAML file of CloudFormation as plain values, its short tags (`!Ref`) in their long form. Throws a DocumentError. */
+/**
+ * A YAML file of CloudFormation as plain values, its short tags (`!Ref`) in their long form. Throws a DocumentError.
+ */
 export function parseYaml(text: string, file: string): unknown {
   const document = parseDocument(text, { logLevel: 'silent', prettyErrors: false });
   if (document.errors.length > 0)
@@ -47,7 +49,7 @@ export function parseTemplate(text: string, file: string): Template {
   throw new DocumentError(file, [{ line: 1, message: `${issue?.path.join('.')}: ${issue?.message}` }]);
 }
 
-/** Several files as the one template that Copilot makes of the addons of a workload. */
+/** Merges several files into one template, as Copilot does for the addons of a workload. */
 export function mergeTemplates(templates: readonly Template[]): Template {
   const merged = templateSchema.parse({});
   for (const template of templates) {
@@ -93,8 +95,8 @@ export function mapIntrinsics(value: unknown, replace: (name: string, argument: 
 }
 
 /**
- * The text of a value, worked out from what is known by name: parameters, pseudo parameters and attributes (`Db.Port`).
- * Undefined where only CloudFormation knows it.
+ * The text of a value, evaluated with the known parameters, pseudo parameters and attributes (`Db.Port`). Undefined if
+ * only CloudFormation knows it.
  */
 export function textOf(value: unknown, known: ReadonlyMap<string, string>): string | undefined {
   if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') return String(value);

@@ -33,7 +33,7 @@ const podList = z.object({
 /** Reasons of a waiting container that does not recover by waiting. */
 const HOPELESS =
   /^(CrashLoopBackOff|ImagePullBackOff|ErrImagePull|InvalidImageName|CreateContainerConfigError|CreateContainerError)$/;
-/** A container that was started so often and is not ready has no other reason to become it. */
+/** A container that is not ready after so many starts will not recover. */
 const MAX_RESTARTS = 3;
 
 /**
@@ -94,7 +94,7 @@ async function podProblem(
   return undefined;
 }
 
-/** What Kubernetes warned of last about a pod, such as a probe that fails. */
+/** The last warning of Kubernetes about a pod, such as a failed probe. */
 async function lastEvent(kubectl: Cluster['kubectl'], namespace: string, pod: string): Promise<string> {
   const about = `involvedObject.name=${pod},type=Warning`;
   const path = 'jsonpath={.items[-1:].message}';

@@ -17,7 +17,7 @@ export interface ScheduledAction {
   max: number | undefined;
 }
 
-/** What a workspace says about a workload in CloudFormation, beside its manifest. */
+/** The overrides of a workload's CloudFormation template. */
 export interface Overrides {
   task: TaskOverrides;
   scheduledActions: ScheduledAction[];

@@ -9,15 +9,15 @@ import { MissingInput, namesIn, readText, type Workspace } from './workspace.ts'
 
 export type Level = 'error' | 'warning' | 'note';
 
-/** What there is to find, how bad it is, and what it is about. */
+/** The rules of the check, each with its level and summary. */
 export const rules = {
   'copilot-refuses': { level: 'error', summary: 'Copilot refuses to deploy this' },
-  'copilot-ignores': { level: 'warning', summary: 'Copilot takes this and ignores it, or reads something else' },
-  'not-in-kubernetes': { level: 'warning', summary: 'Copilot takes this, but Kubernetes has no such thing' },
-  'lambda-runtime': { level: 'warning', summary: 'AWS Lambda refuses this runtime, or is about to' },
+  'copilot-ignores': { level: 'warning', summary: 'Copilot accepts this and ignores it, or reads another value' },
+  'not-in-kubernetes': { level: 'warning', summary: 'Copilot accepts this, but Kubernetes has no equivalent' },
+  'lambda-runtime': { level: 'warning', summary: 'AWS Lambda refuses this runtime, or will soon' },
   'copilots-functions': {
     level: 'note',
-    summary: 'Copilot writes Lambda functions on a runtime that AWS is about to refuse',
+    summary: 'Copilot creates Lambda functions with a runtime that AWS will soon refuse',
   },
 } as const satisfies Record<string, { level: Level; summary: string }>;
 
@@ -31,8 +31,8 @@ export interface Finding extends Diagnostic {
 }
 
 /**
- * Everything that a linter can say of a workspace, by file and line: what Copilot 1.34.1 refuses in any environment,
- * what it ignores, and Lambda runtimes that AWS refuses or is about to. `shell` has the variables for `${NAME}`.
+ * The findings in a workspace, by file and line: what Copilot 1.34.1 refuses in any environment, what it ignores, and
+ * Lambda runtimes that AWS refuses or will soon refuse. `shell` has the variables for `${NAME}`.
  */
 export function checkWorkspace(workspace: Workspace, shell: NodeJS.ProcessEnv): Finding[] {
   const deployed = folders(join(workspace.folder, 'environments'));
@@ -73,7 +73,7 @@ function checkWorkload(
   if (added instanceof DocumentError) found.push(...added.problems.map((problem) => refusal(patches, problem)));
   const addedVolumes = added instanceof DocumentError ? [] : added.task.volumes;
 
-  // Every environment for itself: Copilot checks only the one that it deploys.
+  // Each environment separately: Copilot checks only the one that it deploys.
   const environments = [...new Set([...statedEnvironments(text), ...deployed])];
   const inAll = new Map<string, { finding: Finding; environments: string[] }>();
   for (const environment of environments.length > 0 ? environments : ['test']) {
@@ -104,7 +104,7 @@ function checkWorkload(
   return found;
 }
 
-/** The functions of Copilot's own that a type of workload comes with: internal/pkg/template/templates/workloads of v1.34.1. */
+/** Copilot's own functions in the stack of each type of workload: internal/pkg/template/templates/workloads of v1.34.1. */
 const functionsOf: Readonly<Record<string, string>> = {
   'Load Balanced Web Service': 'EnvControllerFunction, RulePriorityFunction and DynamicDesiredCountFunction',
   'Backend Service': 'EnvControllerFunction and DynamicDesiredCountFunction',
@@ -123,7 +123,7 @@ function attempt<T>(read: () => T): T | DocumentError {
   }
 }
 
-/** Manifests in folders of folders, where Copilot looks for those of environments and pipelines only. */
+/** Manifests in nested folders, where Copilot looks only for those of environments and pipelines. */
 function nestedManifests(folder: string): Finding[] {
   const nested = globSync('*/*/manifest.yml', { cwd: folder }).filter(
     (path) => !/^(environments|pipelines)\W/.test(path),
@@ -147,7 +147,7 @@ function folders(path: string): string[] {
     .map(({ name }) => name);
 }
 
-/** The runtimes of functions that addons and overrides bring. */
+/** The runtimes of functions in addons and overrides. */
 function checkRuntimes(folder: string): Finding[] {
   return [join(folder, 'addons'), join(folder, 'overrides')].flatMap((part) => {
     const names = attempt(() => namesIn(part));

@@ -44,7 +44,7 @@ function needs(condition: unknown, path: Path, message: string): Violation[] {
 function nameViolations({ name, sidecars = {} }: Fields): Violation[] {
   const named: [Path, string][] = Object.keys(sidecars).map((sidecar) => [['sidecars', sidecar], sidecar]);
   return [[['name'], name ?? 'x'] as [Path, string], ...named].flatMap(([path, value]): Violation[] => {
-    const message = `"${value}" can't name anything in Kubernetes: expected a letter, then letters, digits and hyphens, 63 at most`;
+    const message = `"${value}" is not a valid name in Kubernetes: expected a letter, then letters, digits and hyphens, 63 at most`;
     return /^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$/.test(objectName(value)) ? [] : [{ path, message, isOfKubernetes: true }];
   });
 }
@@ -72,7 +72,7 @@ function httpViolations(type: WorkloadType, { http, nlb, sidecars = {}, name, im
   const found: Violation[] = [];
   if (type === 'Load Balanced Web Service') {
     found.push(...needs(http !== undefined, ['http'], 'http is missing'));
-    found.push(...needs(http !== false || nlb, ['http'], 'http is false: then nlb has to be there'));
+    found.push(...needs(http !== false || nlb, ['http'], 'http is false, so nlb is required'));
   }
 
   function target(path: Path, rule: { target_container?: string | undefined }, oldName?: string) {
@@ -92,7 +92,7 @@ function httpViolations(type: WorkloadType, { http, nlb, sidecars = {}, name, im
       ...needs(
         rule.hosted_zone === undefined || rule.alias?.length,
         [...at, 'hosted_zone'],
-        `${where}.hosted_zone needs an alias beside it`,
+        `${where}.hosted_zone needs an alias`,
       ),
     );
     for (const [i, range] of (rule.allowed_source_ips ?? []).entries()) {
@@ -100,7 +100,7 @@ function httpViolations(type: WorkloadType, { http, nlb, sidecars = {}, name, im
         ...needs(
           isCidr(range),
           [...at, 'allowed_source_ips', i],
-          `"${range}" is no range of addresses such as 192.0.2.0/24`,
+          `"${range}" is not an address range such as 192.0.2.0/24`,
         ),
       );
     }
@@ -119,7 +119,7 @@ function httpViolations(type: WorkloadType, { http, nlb, sidecars = {}, name, im
         'http.target_container and its old name targetContainer exclude each other',
       ),
     );
-    // Copilot takes this, and CloudFormation refuses the port -1 that it makes of it.
+    // Copilot accepts this, and CloudFormation refuses the port -1 that it makes of it.
     found.push(
       ...needs(
         type !== 'Backend Service' || image?.port || http.target_container || http.target_port,
@@ -149,7 +149,7 @@ function gracePeriodViolations({ http, nlb }: Pick<Fields, 'http' | 'nlb'>): Vio
   const inMore = [...rules, ...stated].filter(([at]) => at.length > 1);
   return [
     ...inMore.map(([at]) => {
-      const message = `grace_period belongs into ${String(at[0])}.healthcheck only: it covers the whole service`;
+      const message = `grace_period belongs in ${String(at[0])}.healthcheck only: it covers the whole service`;
       return { path: [...at, 'healthcheck', 'grace_period'], message };
     }),
     ...needs(

@@ -6,35 +6,35 @@ import { goNumber } from './scalars.ts';
 type Schema = z.core.$ZodType;
 
 /**
- * `note`: Copilot takes it, though it hardly is what was meant. `type`: an error of type, which Copilot drops where it
- * reads a field in two forms and the long one holds something. `fatal`: refused wherever it stands.
+ * `note`: Copilot accepts it, but it is probably a mistake. `type`: a type error, which Copilot drops if the field has two
+ * forms and the long one is not empty. `fatal`: always refused.
  */
 interface Finding extends Diagnostic {
   level: 'note' | 'type' | 'fatal';
-  /** What Copilot reads instead where it drops the error. */
+  /** The value that Copilot reads if it drops the error. */
   instead?: string;
 }
 
 interface Outcome {
-  /** What Copilot reads: undefined for nothing. */
+  /** The value that Copilot reads; undefined for none. */
   value: Node | undefined;
   findings: Finding[];
 }
 
-/** What a tree of YAML is to Copilot, what it refuses in it, and what it takes though it hardly is what was meant. */
+/** The values that Copilot reads from a YAML tree, its errors, and probable mistakes. */
 export interface Decoded {
   manifest: YamlMapping;
   errors: Diagnostic[];
   notes: Diagnostic[];
 }
 
-/** Words for a field that the table does not have: the message of its note. */
+/** The message for a field that the table does not have. */
 export type DescribeUnknown = (path: Path) => string;
 
 /**
- * Decodes a manifest the way Copilot does, with the table's Go types: unknown fields are dropped, `5.5` is 5 where a
- * whole number is asked for, `yes` is true, a number is no duration, and a field with two forms is read in the long one
- * first, whose errors of type are dropped when anything in it fits.
+ * Decodes a manifest as Copilot does, with the Go types of the table: unknown fields are dropped, `5.5` is 5 for a whole
+ * number, `yes` is true, a number is not a duration, and a field with two forms is first read in the long one, whose
+ * type errors are dropped if it has any valid field.
  * https://github.com/go-yaml/yaml/blob/v3.0.1/decode.go and the UnmarshalYAML methods of
  * https://github.com/aws/copilot-cli/tree/v1.34.1/internal/pkg/manifest
  */
@@ -158,11 +158,11 @@ function scalar(
   const isCut =
     node.kind === 'number' && type !== 'float64' && type !== 'string' && Number(read.text) !== goNumber(node.text);
   if (!isCut) return { value: read, findings: [] };
-  const message = `${pathText(path)}: expected ${expected}, found ${node.text}. Copilot takes it and reads ${read.text}`;
+  const message = `${pathText(path)}: expected ${expected}, found ${node.text}. Copilot accepts it and reads ${read.text}`;
   return { value: read, findings: [{ level: 'note', line, message }] };
 }
 
-/** What a field of that type holds when its value has another type. */
+/** The value of a field of that type if the manifest has another type. */
 const ZEROS = { string: '', int: '0', uint16: '0', uint32: '0', float64: '0', bool: 'false', duration: '0s' } as const;
 
 /** Texts that Copilot reads as true or false, beside `true` and `false`. */
@@ -189,7 +189,7 @@ function convert(type: Exclude<ScalarType, 'any'>, node: Scalar): Scalar | undef
   return isWithin ? new Scalar(String(whole), 'integer', line) : undefined;
 }
 
-/** The bounds of Go's whole numbers. */
+/** The ranges of Go's integer types. */
 export const LEAST = { int: -(2 ** 63), uint16: 0, uint32: 0 } as const;
 export const MOST = { int: 2 ** 63, uint16: 65_535, uint32: 2 ** 32 - 1 } as const;
 
@@ -225,7 +225,7 @@ function expectations(outer: Schema): string[] {
   return [schema instanceof z.ZodArray ? 'a list' : 'a map'];
 }
 
-/** How messages name what was found. */
+/** The name of a node in messages. */
 export function describe(node: Node | undefined): string {
   if (node instanceof Scalar) return node.kind === 'text' ? JSON.stringify(node.text) : node.text;
   if (node instanceof Sequence) return 'a list';
@@ -237,7 +237,7 @@ function dropped(finding: Finding): Finding {
   return {
     ...finding,
     level: 'note',
-    message: `${finding.message}. Copilot takes it and reads ${finding.instead ?? 'nothing'}`,
+    message: `${finding.message}. Copilot accepts it and reads ${finding.instead ?? 'nothing'}`,
   };
 }
 
@@ -245,7 +245,7 @@ function refused(finding: Finding): Finding {
   return finding.level === 'type' ? { ...finding, level: 'fatal' } : finding;
 }
 
-/** Whether Copilot takes the long form: a list of texts always, another list and a map where they hold something. */
+/** Whether Copilot uses the long form: always for a list of texts; for another list or a map if it is not empty. */
 function isSet(value: Node | undefined, long: Schema): boolean {
   if (value instanceof YamlMapping)
     return [...value.entries].some(([name, entry]) => !isEmptyCollection(name, entry.value));
@@ -254,7 +254,7 @@ function isSet(value: Node | undefined, long: Schema): boolean {
   return value.items.length > 0 || (schema instanceof z.ZodArray && !isStruct(schema.element));
 }
 
-/** Fields whose length Copilot asks, not whether they are there. */
+/** Fields for which Copilot checks the length, not the presence. */
 const COUNTED = new Set(['subnets', 'from_tags', 'groups', 'additional_rules', 'alias']);
 
 function isEmptyCollection(name: string, value: Node | undefined): boolean {
@@ -272,7 +272,7 @@ function isStruct(schema: Schema): boolean {
   return inside(schema) instanceof z.ZodObject;
 }
 
-/** The schema that decides on the value, behind what makes it optional or another shape. */
+/** The schema that checks the value, without optional and pipe wrappers. */
 export function inside(schema: Schema): Schema {
   if (decodings.has(schema)) return schema;
   if (schema instanceof z.ZodOptional) return inside(schema.unwrap());

@@ -18,17 +18,17 @@ import {
 import { nearest } from './nearest.ts';
 import { kindOf, type ScalarKind } from './scalars.ts';
 
-/** Something wrong in a file, at a line that counts from 1. */
+/** An error in a file; lines count from 1. */
 export interface Diagnostic {
   line: number;
   message: string;
-  /** Where Copilot takes it, and only Kubernetes can't have it. */
+  /** Set if Copilot accepts it and only Kubernetes does not support it. */
   isOfKubernetes?: true;
 }
 
 /**
- * One file that says something it may not say; the message has a line `file:line: what` for each problem, and for each
- * warning, which is often the reason for a problem.
+ * A file has errors; the message has a line `file:line: message` for each error, and for each warning, which is often the
+ * cause of an error.
  */
 export class DocumentError extends Error {
   readonly file: string;
@@ -43,20 +43,20 @@ export class DocumentError extends Error {
   }
 }
 
-/** A line `file:line: what` for each problem, by line and each once. */
+/** A line `file:line: message` for each problem, sorted by line, without duplicates. */
 export function located(file: string, problems: readonly Diagnostic[]): string[] {
   const lines = problems.toSorted((a, b) => a.line - b.line).map(({ line, message }) => `${file}:${line}: ${message}`);
   return [...new Set(lines)];
 }
 
-/** A value as the file writes it: `1.10` stays `1.10`, whatever YAML makes of it. */
+/** A value with its text in the file: `1.10` stays `1.10`, although YAML reads a number. */
 export class Scalar {
   readonly text: string;
   readonly kind: 'text' | 'integer' | 'number' | 'boolean';
   readonly line: number;
   /** In a `|` block, where Copilot does not read a JSON list of strings as a list. */
   readonly literal: boolean;
-  /** A tag of its own, such as `!Ref`. */
+  /** Its explicit tag, such as `!Ref`. */
   readonly tag: string | undefined;
 
   constructor(text: string, kind: Scalar['kind'], line: number, literal = false, tag?: string) {
@@ -78,11 +78,11 @@ export class Sequence {
   }
 }
 
-/** `undefined` is a key without a value: Copilot takes it as absent, in a map of texts as the empty text. */
+/** `undefined` is a key without a value: Copilot accepts it as absent, in a map of texts as the empty text. */
 export class YamlMapping {
   readonly entries: ReadonlyMap<string, { key: number; value: Node | undefined }>;
   readonly line: number;
-  /** Keys that are there twice or are no text, which Copilot refuses where it reads the map, and only there. */
+  /** Duplicate keys and keys that are not text, which Copilot refuses only in maps that it reads. */
   readonly wrongKeys: readonly Diagnostic[];
 
   constructor(entries: YamlMapping['entries'], line: number, wrongKeys: readonly Diagnostic[] = []) {
@@ -100,8 +100,8 @@ export type Node = Scalar | Sequence | YamlMapping;
 export type Path = readonly PropertyKey[];
 
 /**
- * The first document of a YAML file as a tree that knows its lines, with anchors and `<<` resolved. `file` is how
- * messages name it. Throws a DocumentError when it is no YAML or its top is not a map.
+ * The first document of a YAML file as a tree with line numbers, with anchors and `<<` resolved. `file` is its name in
+ * messages. Throws a DocumentError if it is not YAML or its root is not a map.
  */
 export function parse(text: string, file: string, note?: (ignored: Diagnostic) => void): YamlMapping {
   const root = parseAny(text, file, note);
@@ -109,21 +109,21 @@ export function parse(text: string, file: string, note?: (ignored: Diagnostic) =
   throw new DocumentError(file, [{ line: root?.line ?? 1, message: 'expected a map of fields' }]);
 }
 
-/** As `parse`, for files whose top may be a list too; undefined for an empty file. */
+/** Like `parse`, but the root may also be a list; undefined for an empty file. */
 export function parseAny(text: string, file: string, note: (ignored: Diagnostic) => void = () => {}): Node | undefined {
   try {
     return parseTree(text, file, note);
   } catch (error) {
-    // The parser descends by recursion.
+    // The parser is recursive.
     if (error instanceof RangeError) throw new DocumentError(file, [{ line: 1, message: tooDeep }]);
     throw error;
   }
 }
 
-/** Deeper than any manifest, and with more values from aliases; walks over the tree are recursive, and aliases can multiply without end. */
+/** Limits above those of any manifest: the functions on the tree are recursive, and aliases can grow exponentially. */
 const maxDepth = 100;
 const maxAliased = 50_000;
-/** What no YAML may contain: https://yaml.org/spec/1.2.2/#51-character-set */
+/** Characters that YAML does not allow: https://yaml.org/spec/1.2.2/#51-character-set */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it looks for.
 const controlCharacter = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f]/;
 const tooDeep = `lists and maps are nested more than ${maxDepth} levels deep`;
@@ -141,7 +141,7 @@ function parseTree(written: string, file: string, note: (ignored: Diagnostic) =>
   const lines = new LineCounter();
   const [document, ignored] = parseAllDocuments(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: false });
   if (!document) return undefined;
-  // The others are mostly what the first one leads to.
+  // The other errors are mostly consequences of the first one.
   const [error] = document.errors;
   if (error) {
     const message = error.message.startsWith('Maximum call stack') ? tooDeep : error.message;
@@ -177,7 +177,7 @@ function treeOf(document: Document, file: string, lineOf: (node: YamlNode) => nu
   });
   function unknownAnchor({ source }: Alias): string {
     const meant = nearest(source, anchors);
-    return `nothing is anchored as "&${source}"${meant === undefined ? '' : `; did you mean "*${meant}"?`}`;
+    return `there is no anchor "&${source}"${meant === undefined ? '' : `; did you mean "*${meant}"?`}`;
   }
   const resolved = new Map<Alias, YamlNode | undefined>();
   const open = new Set<YamlNode>();
@@ -192,7 +192,7 @@ function treeOf(document: Document, file: string, lineOf: (node: YamlNode) => nu
   function convertAlias(alias: Alias): Node | undefined {
     if (!resolved.has(alias)) resolved.set(alias, alias.resolve(document));
     const anchored = resolved.get(alias);
-    // yaml itself says so only where it makes plain values of the document.
+    // The yaml library reports this only when it converts the document to plain values.
     if (anchored === undefined) return refuse(alias, unknownAnchor(alias));
     if (open.has(anchored)) return refuse(alias, `"*${alias.source}" stands inside "&${alias.source}" itself`);
     aliasLine = lineOf(alias);
@@ -207,7 +207,7 @@ function treeOf(document: Document, file: string, lineOf: (node: YamlNode) => nu
     if (isAlias(node)) return convertAlias(node);
     if (aliasDepth > 0) aliased += 1;
     if (aliased > maxAliased) {
-      const message = `aliases multiply to more than ${maxAliased} values`;
+      const message = `aliases expand to more than ${maxAliased} values`;
       throw new DocumentError(file, [{ line: aliasLine, message }]);
     }
     if (open.size >= maxDepth) return refuse(node, tooDeep);
@@ -243,9 +243,9 @@ function treeOf(document: Document, file: string, lineOf: (node: YamlNode) => nu
         }
       } else {
         const name = String(key.source ?? key.value);
-        // The parser's own check compares every key with every other one: minutes for a file of a megabyte.
+        // The parser's own check is quadratic: minutes for a file of a megabyte.
         if (entries.has(name))
-          wrongKeys.push({ line, message: `the key "${name}" is there twice: keys of a map must be unique` });
+          wrongKeys.push({ line, message: `duplicate key "${name}": the keys of a map must be unique` });
         else entries.set(name, { key: line, value: converted });
       }
     }
@@ -287,7 +287,7 @@ function scalarOf(
     : new Scalar(text, kind, line, type === 'BLOCK_LITERAL', tag?.startsWith('!') ? tag : undefined);
 }
 
-/** The line of what is at the path: of its key if it has one, else of the nearest thing around it that is there. */
+/** The line of the node at the path: that of its key, else that of the nearest parent that exists. */
 export function lineAt(root: Node, path: Path): number {
   let node: Node = root;
   let line = root.line;
@@ -301,7 +301,7 @@ export function lineAt(root: Node, path: Path): number {
   return line;
 }
 
-/** What is at the path, or undefined. */
+/** The node at the path, or undefined. */
 export function nodeAt(root: Node | undefined, path: Path): Node | undefined {
   let node = root;
   for (const step of path) {
@@ -312,7 +312,7 @@ export function nodeAt(root: Node | undefined, path: Path): Node | undefined {
   return node;
 }
 
-/** A path the way people write it: `sidecars.nginx.mount_points[0].path`. */
+/** A path as text: `sidecars.nginx.mount_points[0].path`. */
 export function pathText(path: Path): string {
   return path
     .map((step, i) => (typeof step === 'number' ? `[${step}]` : `${i > 0 ? '.' : ''}${String(step)}`))
@@ -327,7 +327,7 @@ export function plain(node: Node): unknown {
   return Object.fromEntries(fields);
 }
 
-/** The tree without what is at the path, or with `value` there instead. */
+/** The tree without the node at the path, or with `value` in its place. */
 export function replaceAt(node: Node, [step, ...rest]: Path, value: Node | undefined): Node {
   if (step === undefined) return node;
   if (node instanceof Sequence) {

@@ -1,8 +1,8 @@
 import { type Diagnostic, DocumentError } from './document.ts';
 
 /**
- * The variables of an env file as ECS reads it: a `NAME=value` on each line, lines that start with `#` skipped,
- * quotes and spaces part of the value. Throws a DocumentError for a line that is neither.
+ * The variables of an env file as ECS reads it: a `NAME=value` on each line; lines that start with `#` are skipped;
+ * quotes and spaces are part of the value. Throws a DocumentError for other lines.
  * https://docs.aws.amazon.com/AmazonECS/latest/developerguide/use-environment-file.html
  */
 export function readEnvironmentFile(text: string, file: string): Map<string, string> {

@@ -54,7 +54,7 @@ export function interpolate(
   }
 
   const replaced = visitMapping(root);
-  // An anchor's text is visited once for each of its aliases.
+  // The text of an anchor is visited once for each alias.
   const seen = new Map(problems.map((problem) => [`${problem.line} ${problem.message}`, problem]));
   if (seen.size > 0) throw new DocumentError(file, [...seen.values()]);
   return replaced;

@@ -24,7 +24,7 @@ import { readTaskChanges, segmentsOf, type TaskOverrides, withTaskOverrides } fr
 
 /** A manifest as one environment sees it. */
 export interface Manifest {
-  /** How messages name the file. */
+  /** The name of the file in messages. */
   file: string;
   /** The workload's name as Kubernetes allows it. */
   name: string;
@@ -33,11 +33,11 @@ export interface Manifest {
   fields: Fields;
   /** What its `taskdef_overrides` change. */
   taskOverrides: TaskOverrides;
-  /** What it sets that means nothing in a cluster. */
+  /** The fields that it sets and Kubernetes does not support. */
   unsupported: Unsupported[];
   /** Whether it has a section for this environment. */
   namesEnvironment: boolean;
-  /** What Copilot takes and hardly anyone means, and problems of other environments, by line. */
+  /** Probable mistakes that Copilot accepts, and problems of other environments, by line. */
   warnings: readonly Diagnostic[];
 }
 
@@ -48,14 +48,14 @@ export interface Surroundings {
   shell: Readonly<Record<string, string | undefined>>;
   /** The volumes that overrides add to those of the manifest. */
   addedVolumes?: readonly string[];
-  /** The name of the folder that holds the manifest, which has to be that of the workload. */
+  /** The name of the manifest's folder, which must be that of the workload. */
   folder?: string;
   /** Whether this environment is checked alone, without the others that the manifest names. */
   alone?: boolean;
 }
 
 /**
- * Reads a Copilot manifest. `file` is how messages name it. Throws a DocumentError with every problem and its line:
+ * Reads a Copilot manifest. `file` is its name in messages. Throws a DocumentError with every problem and its line:
  * invalid YAML, a variable that is not set, a value of a type that Copilot refuses, or a broken rule of Copilot's own
  * validation in this environment. What Copilot ignores, and problems of other environments, are warnings.
  */
@@ -98,7 +98,7 @@ export function readManifest(
   };
 }
 
-/** Copilot takes a secret without a value. */
+/** Copilot accepts a secret without a value. */
 function namelessSecrets({ secrets, sidecars = {} }: Fields, manifest: YamlMapping): Diagnostic[] {
   const all: [Path, Fields['secrets']][] = [
     [['secrets'], secrets],
@@ -110,7 +110,7 @@ function namelessSecrets({ secrets, sidecars = {} }: Fields, manifest: YamlMappi
   return all.flatMap(([at, named = {}]) =>
     Object.entries(named).flatMap(([name, source]) => {
       const path = [...at, name];
-      const message = `${pathText(path)} has no value: Copilot takes it, but ECS starts no task whose secret names no parameter`;
+      const message = `${pathText(path)} has no value: Copilot accepts it, but ECS cannot start a task whose secret has no parameter name`;
       return source === '' ? [{ line: lineAt(manifest, path), message }] : [];
     }),
   );
@@ -139,7 +139,7 @@ function fieldsOf(type: WorkloadType, manifest: YamlMapping): Fields {
   return { ...fields, http: { ...(typeof fields.http === 'object' ? fields.http : {}), path: '/' } };
 }
 
-/** The problems of a manifest as one environment sees it: of its values, else of the rules that tie them together. */
+/** The problems of a manifest in one environment: invalid values, else violated rules between fields. */
 function problemsOf(type: WorkloadType, manifest: YamlMapping, addedVolumes: readonly string[]): Diagnostic[] {
   const values = [
     ...emptyMaps(manifest),
@@ -155,7 +155,7 @@ function problemsOf(type: WorkloadType, manifest: YamlMapping, addedVolumes: rea
   }));
 }
 
-/** Forms that exclude each other in every environment, as Copilot refuses them while it decodes. */
+/** Fields that exclude each other in every environment: Copilot refuses them when it decodes. */
 function exclusiveForms(manifest: YamlMapping): Diagnostic[] {
   const environments = manifest.get('environments');
   const sections = environments instanceof YamlMapping ? [...environments.entries.values()] : [];
@@ -178,7 +178,7 @@ function exclusiveForms(manifest: YamlMapping): Diagnostic[] {
   });
 }
 
-/** `cpu:` without a value takes away the default that App Runner needs. */
+/** `cpu:` without a value removes the default that App Runner needs. */
 function emptySizes(type: WorkloadType, stated: YamlMapping): Diagnostic[] {
   if (type !== 'Request-Driven Web Service') return [];
   return ['cpu', 'memory'].flatMap((field) => {
@@ -215,8 +215,7 @@ function certificateProblems(type: WorkloadType, manifest: YamlMapping): Diagnos
   const stated = nodeAt(manifest, ['http', 'certificate']);
   if (type !== 'Static Site' || isEmptyText(stated) || !(stated instanceof Scalar)) return [];
   const line = lineAt(manifest, ['http', 'certificate']);
-  if (isEmptyText(nodeAt(manifest, ['http', 'alias'])))
-    return [{ line, message: 'http.certificate needs an alias beside it' }];
+  if (isEmptyText(nodeAt(manifest, ['http', 'alias']))) return [{ line, message: 'http.certificate needs an alias' }];
   const [, region] = /^arn:[^:]*:[^:]*:([^:]*):[^:]*:/.exec(stated.text) ?? [];
   const message = `http.certificate "${stated.text}": expected the ARN of a certificate in us-east-1`;
   return region === 'us-east-1' ? [] : [{ line, message }];
@@ -264,9 +263,9 @@ function typeOf(manifest: YamlMapping, file: string): WorkloadType {
   const type = (Object.keys(workloadTypes) as WorkloadType[]).find((known) => known === stated);
   if (type) return type;
   const known = Object.keys(workloadTypes).join(', ');
-  const message = stated ? `type "${stated}" has no meaning in Kubernetes` : 'type is missing';
+  const message = stated ? `type "${stated}" has no equivalent in Kubernetes` : 'type is missing';
   throw new DocumentError(file, [
-    { line: lineAt(manifest, ['type']), message: `${message}; the types that have: ${known}` },
+    { line: lineAt(manifest, ['type']), message: `${message}; supported types: ${known}` },
   ]);
 }
 
@@ -302,7 +301,7 @@ function schemaProblems(schema: z.ZodType, manifest: YamlMapping): Diagnostic[] 
   return result.error.issues.flatMap((issue) => problems(issue, []));
 }
 
-/** Whether the value as a whole is of another kind, and not just something inside it wrong. */
+/** Whether the value itself has the wrong type, not only a part of it. */
 function isAboutKind({ code, path }: z.core.$ZodIssue): boolean {
   return path.length === 0 && (code === 'custom' || code === 'invalid_type');
 }

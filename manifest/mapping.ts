@@ -5,7 +5,7 @@ import { nearest } from './nearest.ts';
 
 type Schema = z.core.$ZodType;
 
-/** The table of a type of workload, flat: a row for every field that may stand in its manifest, `<name>` for a free key. */
+/** The table of a type of workload as rows, one for each field of its manifest; `<name>` is a free key. */
 export function rows(type: WorkloadType): { path: string; mapping: Mapping | undefined }[] {
   const all = new Map<string, Mapping | undefined>();
   function visit(schema: Schema, path: string, inherited: Mapping | undefined) {
@@ -24,7 +24,7 @@ export interface Unsupported {
   reason: string;
 }
 
-/** What a manifest sets that has no meaning in the cluster, each with the reason that the table gives. */
+/** The fields of a manifest that are not supported in the cluster, each with its reason from the table. */
 export function unsupported(type: WorkloadType, manifest: YamlMapping): Unsupported[] {
   const found: Unsupported[] = [];
   function visit(schema: Schema, node: Node, path: Path) {
@@ -61,8 +61,8 @@ const synonyms: Readonly<Record<string, string>> = {
 };
 
 /**
- * Which field was probably meant by one that is unknown: the nearest name or the synonym at the same place, else the
- * same name one level below, or in a map around it. Undefined where nothing is near in both name and place.
+ * The field that was probably meant by an unknown one: the nearest name or the synonym at the same place, else the same
+ * name one level below or in a parent map. Undefined if no field is similar in both name and place.
  */
 export function nearestField(type: WorkloadType, path: Path, name: string): string | undefined {
   const places = path[0] === 'environments' ? path.slice(2) : path;
@@ -91,7 +91,7 @@ function below(schema: Schema, step: PropertyKey): Schema[] {
   return child ? [child] : [];
 }
 
-/** The fields right below, seen through optional parts and short forms. */
+/** The direct child fields, through optional parts and short forms. */
 function fieldsOf(schema: Schema): Map<string, Schema> {
   return new Map(children(schema).flatMap(([step, child]) => (step ? [[step, child] as const] : [...fieldsOf(child)])));
 }
@@ -107,7 +107,7 @@ function children(schema: Schema): [string, Schema][] {
   return [];
 }
 
-/** The part of a schema that reads this value, or the schema itself when it is no choice. */
+/** The option of a union that reads this value, or the schema itself if it is not a union. */
 function chosen(schema: Schema, node: Node): Schema {
   const closer = children(schema).flatMap(([step, child]) => (step === '' ? [child] : []));
   return closer.find((option) => closer.length === 1 || z.safeParse(option, plain(node)).success) ?? schema;

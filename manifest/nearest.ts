@@ -1,4 +1,4 @@
-/** The one of `names` that someone meant who wrote `name`, if there is one that is much like it. */
+/** The most similar of `names`, if one is similar enough to `name`. */
 export function nearest(name: string, names: readonly string[]): string | undefined {
   const [best] = names
     .map((candidate) => ({ candidate, distance: editDistance(name.toLowerCase(), candidate.toLowerCase()) }))
@@ -9,7 +9,7 @@ export function nearest(name: string, names: readonly string[]): string | undefi
   return best?.candidate;
 }
 
-/** Letters to add, remove, replace or swap with the next one (optimal string alignment). */
+/** The number of letters to insert, delete, replace or transpose (optimal string alignment distance). */
 function editDistance(a: string, b: string): number {
   const rows = [Array.from({ length: b.length + 1 }, (_, j) => j)];
   const at = (i: number, j: number) => rows[i]?.[j] ?? 0;

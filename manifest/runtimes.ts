@@ -3,9 +3,9 @@
  * https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html
  */
 interface Deprecation {
-  /** Since when AWS no longer mends it. */
+  /** The date of its deprecation. */
   deprecated: string;
-  /** From when AWS creates no function on it, and updates none; undefined where it already refuses or the date is open. */
+  /** When AWS stops creating and updating functions with it; undefined if it already has, or the date is not known. */
   blocked?: { create: string; update: string };
 }
 
@@ -30,13 +30,13 @@ const deprecations: Readonly<Record<string, Deprecation>> = {
   provided: { deprecated: '2024-01-08' },
 };
 
-/** What AWS says of a Lambda runtime that it has deprecated or is about to refuse; undefined for any other. */
+/** A message about a Lambda runtime that AWS has deprecated; undefined for other runtimes. */
 export function runtimeProblem(runtime: string): string | undefined {
   const found = deprecations[runtime];
   if (!found) return undefined;
   const { deprecated, blocked } = found;
   const refusal = blocked
-    ? `AWS Lambda creates no function on it from ${blocked.create}, and updates none from ${blocked.update}`
-    : 'AWS Lambda no longer supports it, and refuses new functions or is about to';
+    ? `AWS Lambda creates no function with it from ${blocked.create}, and updates none from ${blocked.update}`
+    : 'AWS Lambda no longer supports it, and refuses new functions or will soon';
   return `runtime ${runtime} is deprecated since ${deprecated}: ${refusal}`;
 }

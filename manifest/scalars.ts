@@ -1,4 +1,4 @@
-/** What a scalar of YAML is, as Copilot's parser resolves it: https://github.com/go-yaml/yaml/blob/v3.0.1/resolve.go */
+/** The types of YAML scalars, as Copilot's parser resolves them: https://github.com/go-yaml/yaml/blob/v3.0.1/resolve.go */
 export type ScalarKind = 'text' | 'integer' | 'number' | 'boolean' | 'nothing';
 
 const NUMBER = /^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$/;

@@ -1,12 +1,12 @@
 import type { Diagnostic } from './document.ts';
 import { seconds } from './fields.ts';
 
-/** What EventBridge can say and a CronJob can't. */
+/** A schedule that EventBridge supports and a CronJob does not. */
 class CronJobLimit extends SyntaxError {}
 
 /**
- * A schedule of Copilot's or EventBridge's, in UTC, as a CronJob takes it (both read `@daily`, `@every 1h` and five
- * fields alike). Throws a SyntaxError for what only EventBridge can say.
+ * Converts a schedule of Copilot or EventBridge, in UTC, to that of a CronJob (both read `@daily`, `@every 1h` and five
+ * fields in the same way). Throws a SyntaxError for schedules that only EventBridge supports.
  * https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html
  * https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/#schedule-syntax
  */
@@ -42,7 +42,7 @@ function checkedFields(schedule: string): string {
   const fields = schedule.trim().split(/\s+/);
   if (fields.length !== 5)
     throw new SyntaxError(
-      `"${schedule}" is no schedule: expected @daily, @every 1h, rate(5 minutes) or five fields of cron`,
+      `"${schedule}" is not a valid schedule: expected @daily, @every 1h, rate(5 minutes) or five fields of cron`,
     );
   for (const [i, { name, least, most, names }] of FIELDS.entries()) {
     for (const part of fields[i]?.split(',') ?? []) {
@@ -53,7 +53,7 @@ function checkedFields(schedule: string): string {
         start !== undefined && from >= least && to <= most && from <= to && (step === undefined || Number(step) > 0);
       if (!fits)
         throw new SyntaxError(
-          `"${schedule}": "${part}" is no ${name}: expected a number from ${least} to ${most}, * or a range`,
+          `"${schedule}": "${part}" is not a valid ${name}: expected a number from ${least} to ${most}, * or a range`,
         );
     }
   }
@@ -76,15 +76,15 @@ function fromEventBridge(fields: string[], schedule: string): string {
       `"${schedule}" has ${fields.length} fields: expected minute, hour, day, month, weekday and year`,
     );
   }
-  if (year !== '*') throw new CronJobLimit(`"${schedule}" names a year, which a CronJob can't`);
+  if (year !== '*') throw new CronJobLimit(`"${schedule}" names a year, which a CronJob does not support`);
   const special = fields.find((field) => /[LW#]/.test(field.replaceAll(/[A-Z]{3}/gi, '')));
-  if (special) throw new CronJobLimit(`"${schedule}" has "${special}", which a CronJob can't say`);
+  if (special) throw new CronJobLimit(`"${schedule}" has "${special}", which a CronJob does not support`);
   // EventBridge counts the days of the week from 1 (Sunday), cron from 0; a step (`/2`) is no day.
   const days = weekday.replaceAll(/(?<!\/)\b\d+/g, (number) => String(Number(number) - 1));
   return [minute, hour, day, month, days].join(' ').replaceAll('?', '*');
 }
 
-/** Why a CronJob can't keep a schedule, and whether AWS can; undefined when a CronJob can. */
+/** The reason why a CronJob does not support a schedule, and whether AWS does; undefined if a CronJob does. */
 export function scheduleProblem(schedule: string): Omit<Diagnostic, 'line'> | undefined {
   try {
     cronJobSchedule(schedule);

@@ -16,7 +16,7 @@ export type JsonSchema = { readonly [keyword: string]: unknown };
 type Schema = z.core.$ZodType;
 
 const anyText = { type: ['string', 'number', 'boolean', 'null'] };
-/** What stands for each Go type; a key without a value is one that is not there. */
+/** The JSON Schema of each Go type; a key without a value counts as absent. */
 const SCALARS: Record<ScalarType, JsonSchema> = {
   string: anyText,
   int: { type: ['integer', 'null'] },
@@ -29,9 +29,9 @@ const SCALARS: Record<ScalarType, JsonSchema> = {
 };
 
 /**
- * The JSON Schema (draft 7) of a Copilot manifest of any type, made of the table of fields: for editors, which complete
- * and explain fields by `# yaml-language-server: $schema=FILE` in the first line of a manifest. It says which fields
- * there are and of what kind their values are; the rules that tie fields together are those of `plusone check`.
+ * The JSON Schema (draft 7) of a Copilot manifest of any type, generated from the table of fields. With
+ * `# yaml-language-server: $schema=FILE` in the first line of a manifest, editors complete and explain its fields. The
+ * schema has the fields and the types of their values; `plusone check` has the rules between fields.
  */
 export function manifestSchema(): JsonSchema {
   const types = Object.keys(workloadTypes) as WorkloadType[];
@@ -43,7 +43,7 @@ export function manifestSchema(): JsonSchema {
     required: ['name', 'type'],
     properties: { type: { enum: types, description: 'The type of the workload, which decides on its fields.' } },
     allOf: types.map((type) => {
-      // As entries, for the linter takes an object with a property of that name for a promise.
+      // As entries, because the linter reports an object with a property `then`.
       return Object.fromEntries([
         ['if', isOfType(type)],
         ['then', { $ref: `#/definitions/${type.replaceAll(' ', '')}` }],

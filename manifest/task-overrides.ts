@@ -42,16 +42,16 @@ export interface TaskOverrides {
   unsupported: readonly Unsupported[];
 }
 
-/** One change of a task definition: where below its properties, and the new value as texts, lists and maps of texts. */
+/** A change of a task definition: the path below its properties, and the new value as texts, lists and maps of texts. */
 export interface TaskChange {
   segments: readonly string[];
   isRemoval: boolean;
   /** Whether it adds an item where its place is in a list, in front of the one that is there. */
   isInsertion: boolean;
   value: unknown;
-  /** Where it stands, for people. */
+  /** Its location in the file, for messages. */
   at: string;
-  /** How it writes its place. */
+  /** Its path as written, for messages. */
   path: string;
 }
 
@@ -190,8 +190,8 @@ function addedContainer(place: number | undefined, value: unknown, { path }: Tas
 }
 
 /**
- * The changes, of which those that make up one new item, as `PortMappings[-].ContainerPort` and `PortMappings[1].Protocol`
- * do, are one that adds it whole.
+ * The changes; those of one new item, such as `PortMappings[-].ContainerPort` and `PortMappings[1].Protocol`, are merged
+ * into one that adds the whole item.
  */
 function joinItems(changes: readonly TaskChange[]): TaskChange[] {
   const joined: TaskChange[] = [];
@@ -304,11 +304,11 @@ function whyNot({ path, isRemoval, segments }: TaskChange, property: string): st
   if (property === 'DependsOn') return `${path}: write it into the manifest, as depends_on`;
   if (property === 'LogConfiguration')
     return `${path}: kubectl logs reads what the containers write, without log options`;
-  if (isRemoval) return `${path}: what Copilot adds to a task definition is not here to be removed`;
+  if (isRemoval) return `${path}: what Copilot adds to a task definition does not exist here`;
   return `${path} is a field of an ECS task definition`;
 }
 
-/** What both say, the later one after the earlier one. */
+/** Both merged; the later one wins. */
 export function mergeOverride(
   earlier: ContainerOverride | undefined,
   later: ContainerOverride | undefined,

@@ -4,16 +4,16 @@ import { DocumentError, parse, Scalar } from './document.ts';
 
 /** A Copilot workspace on disk. */
 export interface Workspace {
-  /** The `copilot` folder. */
+  /** The path of the `copilot` folder. */
   folder: string;
-  /** The folder around it, from which manifests name Dockerfiles and env files. */
+  /** Its parent folder: paths in manifests are relative to it. */
   root: string;
   application: string;
   /** The names of its workloads: each a folder with a manifest.yml. */
   workloads: string[];
 }
 
-/** Something that was to be read is not there; the message says what and where it was looked for. */
+/** A file or folder does not exist; the message has its path. */
 export class MissingInput extends Error {}
 
 /**
@@ -119,7 +119,7 @@ function attempt<T>(path: string, read: () => T): T {
   }
 }
 
-/** A path as someone in this folder would type it. */
+/** A path relative to the current folder. */
 export function displayed(path: string): string {
   const here = relative(process.cwd(), path);
   return here.startsWith('..') ? path : here || basename(path);

@@ -32,11 +32,11 @@ describe('the inventory', () => {
   it('refuses services that were changed beside their stack, and resources that were deleted, but no other count', () => {
     const resources = { Service: { type: 'AWS::ECS::Service', physicalId: 'arn' } };
     expect(refused({ resources, drift: { Service: ['/DesiredCount', '/TaskDefinition'] } })).to.deep.equal([
-      'shop-test-web: Service was changed beside the stack (/TaskDefinition): deploy with Copilot to bring it in line',
+      'shop-test-web: Service was changed outside the stack (/TaskDefinition): deploy with Copilot to correct it',
     ]);
     expect(refused({ resources, drift: { Service: ['/DesiredCount'], LogGroup: ['/Tags'] } })).to.deep.equal([]);
     expect(refused({ drift: { LogGroup: 'deleted' } })[0]).to.match(
-      /^shop-test-web: LogGroup was deleted beside the stack/,
+      /^shop-test-web: LogGroup was deleted outside the stack/,
     );
   });
 

@@ -23,7 +23,7 @@ const template = (properties: string, type = 'AWS::ElasticLoadBalancingV2::Targe
   new Template(`Resources:\n  A:\n    Type: ${type}\n    Properties: ${properties}\n`, 't');
 
 describe('the judge', () => {
-  it('finds no fault with any step of two services', () => {
+  it('allows every step of two services', () => {
     for (const change of all) {
       const { problems } = judge(change, { before: contextOf(deployed, change.stack) }, undefined);
       expect(problems, `${change.step} of ${change.stack.name}`).to.deep.equal([]);
@@ -46,7 +46,7 @@ describe('the judge', () => {
     ]);
   });
 
-  it('takes a replacement that a change set announces for none when no value changes', () => {
+  it('ignores a replacement in a change set when no value changes', () => {
     const change = find('detach', 'shop-test-web');
     const verdict = judge(change, { before: contextOf(deployed, change.stack) }, [
       reported('Modify', 'TaskDefinition', { Replacement: 'True' }),
@@ -69,13 +69,13 @@ describe('the judge', () => {
     ]);
   });
 
-  it('lets a change set remove what its condition never created', () => {
+  it('allows a change set to remove a resource whose condition was false', () => {
     const change = find('environment', 'shop-test');
     const before = contextOf(deployed, change.stack);
     expect(judge(change, { before }, [reported('Remove', 'FileSystem')]).problems).to.deep.equal([]);
   });
 
-  it('lets a change set add only what a constant condition keeps from being created', () => {
+  it('allows a change set to add only resources with a constant condition that is false', () => {
     const change = reversed(find('environment', 'shop-test'), 'another');
     const before = contextOf(deployed, change.stack);
     expect(judge(change, { before }, [reported('Add', 'FileSystem')]).problems).to.deep.equal([]);
@@ -111,7 +111,7 @@ describe('the judge', () => {
     ]);
   });
 
-  it('tells properties that replace a resource from the others, and assumes the worst of unknown types', () => {
+  it('knows which properties replace a resource, and assumes a replacement for unknown types', () => {
     const { stack } = find('pin', 'shop-test');
     const before = contextOf(deployed, stack);
     const replaced = (from: Template, to: Template) => [...difference(from, to, before).replaced];
@@ -120,7 +120,7 @@ describe('the judge', () => {
     expect(replaced(template('{X: 1}', 'AWS::New::Thing'), template('{X: 2}', 'AWS::New::Thing'))).to.deep.equal(['A']);
   });
 
-  it('refuses a step after which another service had taken the load balancer away', () => {
+  it('refuses a step if a controller has removed the load balancer meanwhile', () => {
     const { from, to, stack, expected } = find('pin', 'shop-test');
     const before = contextOf(deployed, { ...stack, parameters: { ...stack.parameters, ALBWorkloads: '' } });
     expect(judge({ from, to, expected }, { before }, undefined).problems).to.include(
@@ -130,7 +130,7 @@ describe('the judge', () => {
 });
 
 describe('undoing', () => {
-  it('puts each template back, and has the running count asked for again', () => {
+  it('restores each template and keeps the running count', () => {
     for (const change of all) {
       const back = reversed(change, 'another');
       const before = contextOf(deployed, change.stack);

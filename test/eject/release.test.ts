@@ -269,13 +269,13 @@ describe('a release', () => {
 describe('the manifest in the metadata', () => {
   const variables = { application: 'shop', environment: 'test', shell: { TAG: '5' } };
 
-  it('is kept with its variables replaced, so that another value is an edit later', () => {
+  it('is stored with its variables replaced, so that another value is an edit later', () => {
     const kept = manifestToKeep(`a: \${COPILOT_APPLICATION_NAME}-\${TAG} # why\nb: \${TAG}\n`, 'm', variables);
     expect(kept).to.equal('a: "shop-5" # why\nb: "5"\n');
     expect(() => manifestToKeep(`a: \${UNSET}\n`, 'm', variables)).to.throw('UNSET');
   });
 
-  it('comes back out of a template as it was', () => {
+  it('is read back from a template unchanged', () => {
     for (const text of [base, 'a: "x: y"\nb: |\n  one\n   two\n'])
       expect(withManifest(template, text).metadata('Manifest')).to.equal(text);
   });

@@ -5,7 +5,7 @@ import { type Change, changes, type StepName } from '../../eject/steps.ts';
 import { FakeCloudFormation } from './cloudformation.ts';
 import { inventory } from './stacks.ts';
 
-describe('a step that is carried out', function () {
+describe('a step that is applied', function () {
   // Each update is asked about every two seconds.
   this.timeout('60s');
   let cloud: FakeCloudFormation;
@@ -55,7 +55,7 @@ describe('a step that is carried out', function () {
     expect(cloud.policies.get('shop-test')).to.not.contain('Deny');
   });
 
-  it('puts an earlier stack policy back', async () => {
+  it('restores an earlier stack policy', async () => {
     const policy = '{"Statement":[{"Effect":"Deny","Action":"Update:Delete","Principal":"*","Resource":"*"}]}';
     const [environment] = of('retain');
     if (environment) environment.stack.policy = policy;
@@ -71,7 +71,7 @@ describe('a step that is carried out', function () {
     expect(cloud.calls.filter((call) => /^(Execute|Set)/.test(call))).to.deep.equal([]);
   });
 
-  it('leaves no denying policy when the permission to execute is missing, and goes on when it is there', async () => {
+  it('leaves no denying policy without permission to execute, and continues once there is permission', async () => {
     cloud.failing = 'ExecuteChangeSetCommand';
     expect(await refusal(apply('retain'))).to.contain('AccessDenied');
     expect(cloud.policies.get('shop-test')).to.not.contain('Deny');
@@ -106,7 +106,7 @@ describe('a step that is carried out', function () {
     );
   });
 
-  it('refuses a stack that something else deployed, or whose tags are gone, or that is another one', async () => {
+  it('refuses a stack that was deployed by another tool, has lost its tags, or was created again', async () => {
     const stack = cloud.stacks.get('shop-test');
     if (!stack) return expect.fail('no stack');
     cloud.stacks.set('shop-test', { ...stack, template: stack.template.replace('10.0.0.0', '10.1.0.0') });
@@ -114,7 +114,7 @@ describe('a step that is carried out', function () {
     cloud.stacks.set('shop-test', { ...stack, tags: {} });
     expect(await refusal(apply('retain'))).to.contain('the tags of the stack are not those of the inventory');
     cloud.stacks.set('shop-test', { ...stack, id: 'arn:another' });
-    expect(await refusal(apply('retain'))).to.contain('is another stack than the one in the inventory');
+    expect(await refusal(apply('retain'))).to.contain('is a different stack from the one in the inventory');
   });
 
   it('says which other stack was released since, when a step depends on it', async () => {
@@ -147,7 +147,7 @@ describe('a step that is carried out', function () {
     );
   });
 
-  it('is checked without being carried out', async () => {
+  it('is checked without being applied', async () => {
     await checkStep(session, all, of('retain'));
     expect(cloud.calls.some((call) => /^(Execute|Set)/.test(call))).to.equal(false);
     expect(cloud.calls.at(-1)).to.equal('DeleteChangeSet shop-test-web');

@@ -41,7 +41,7 @@ Resources:
     expect(template.resources().get('A')?.properties).to.deep.equal({ A: true, B: false, C: 'True' });
   });
 
-  it('refuses what it would not write back as it was read', () => {
+  it('refuses a template that it could not write back unchanged', () => {
     expect(() => new Template('Resources:\n  A: &a {Type: X}\n  B: *a\n', 'stack')).to.throw(
       'stack: the template has YAML aliases',
     );

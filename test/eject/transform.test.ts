@@ -24,7 +24,7 @@ function context() {
 }
 
 describe('retain', () => {
-  it('keeps what holds data or an address, every custom resource, and nothing else', () => {
+  it('retains resources with data or an address and every custom resource, and nothing else', () => {
     const kept = [...retain(service()).resources()].filter(([, definition]) => definition.deletionPolicy === 'Retain');
     expect(kept.map(([id]) => id)).to.deep.equal([
       'LogGroup',
@@ -63,7 +63,7 @@ describe('pin', () => {
     expect(pinned.section('Outputs')).to.deep.equal(environment().section('Outputs'));
   });
 
-  it('makes a change that CloudFormation takes for one', () => {
+  it('changes the metadata, because CloudFormation refuses an update without a change', () => {
     expect(pin(environment(), context()).node(['Resources', 'VPC', 'Metadata'])).to.not.equal(undefined);
   });
 
@@ -87,11 +87,11 @@ describe('detach', () => {
     expect(properties('HTTPListenerRule')?.Priority).to.equal(50000);
   });
 
-  it('leaves the count to what runs', () => {
+  it('has no DesiredCount, so the running count stays', () => {
     expect(properties('Service')).to.have.keys('TaskDefinition', 'LaunchType');
   });
 
-  it('waits for custom resources no longer, but for the others', () => {
+  it('removes custom resources from DependsOn and keeps the others', () => {
     expect(detached.resources().get('Service')?.dependsOn).to.deep.equal(['HTTPListenerRule']);
     expect(detached.resources().get('AddonsStack')?.dependsOn).to.deep.equal([]);
   });
@@ -168,7 +168,7 @@ describe('drop', () => {
 describe('clean', () => {
   const cleaned = clean(pin(environment(), context()), context());
 
-  it('takes conditions, what they never created, and the parameters of the controller out', () => {
+  it('removes conditions, resources that they never created, and the parameters of the controller', () => {
     expect([...cleaned.resources().keys()]).to.deep.equal(['VPC', 'HttpGroup', 'PublicLoadBalancer', 'HTTPListener']);
     expect(cleaned.section('Conditions')).to.deep.equal({});
     expect(Object.keys(cleaned.section('Parameters'))).to.deep.equal(['AppName', 'EnvironmentName', 'AppDNSName']);
@@ -179,7 +179,7 @@ describe('clean', () => {
     ]);
   });
 
-  it('puts the branch that holds in the place of Fn::If', () => {
+  it('replaces Fn::If by the branch that applies', () => {
     expect(cleaned.resources().get('PublicLoadBalancer')?.properties.SecurityGroups).to.deep.equal([
       { 'Fn::GetAtt': ['HttpGroup', 'GroupId'] },
     ]);

@@ -45,7 +45,7 @@ describe('plusone synth', function () {
     expect(kinds.slice(0, 2)).to.deep.equal(['Namespace', 'ServiceAccount']);
   });
 
-  it('takes the place of what it wrote before', () => {
+  it('replaces its earlier output', () => {
     run(folder, '--output', 'out');
     workspace({ api: webService('cpu: 2048') });
     run(folder, '--output', 'out');
@@ -85,7 +85,7 @@ describe('plusone synth', function () {
     expect(readFileSync(join(folder, 'out', 'api.k8s.yaml'), 'utf8')).to.match(/name: AWS_REGION\n\s+value: eu-west-1/);
   });
 
-  it('says what stands beside the manifest that only CloudFormation reads', () => {
+  it('reports files beside the manifest that only CloudFormation reads', () => {
     mkdirSync(join(folder, 'copilot', 'api', 'addons'));
     expect(run(folder, '--output', 'out').stdout).to.match(/copilot\/api\/addons {2}CloudFormation only/);
   });
@@ -108,7 +108,7 @@ describe('plusone synth', function () {
     });
   }
 
-  it('exits with 64 when it has to be told which workload an image is for', () => {
+  it('exits with 64 for --image without --service if there are several workloads', () => {
     workspace({ web: webService() });
     const { status, stderr } = run(folder, '--image', 'api:7');
     expect(status).to.equal(64);
@@ -143,7 +143,7 @@ describe('plusone synth', function () {
     const { status, stderr } = run(folder, '--service', 'nightly');
     expect(status).to.equal(65);
     expect(stderr).to.equal(
-      'copilot/nightly/manifest.yml:4: "cron(0 0 L * ? *)" has "L", which a CronJob can\'t say\n',
+      'copilot/nightly/manifest.yml:4: "cron(0 0 L * ? *)" has "L", which a CronJob does not support\n',
     );
   });
 
@@ -173,7 +173,7 @@ describe('plusone synth', function () {
     expect(Number(stderr) / 1e6).to.be.within(0.01, 3);
   });
 
-  it("makes of Plusone's own manifest what is committed beside this test (UPDATE_SNAPSHOT=1 rewrites it)", () => {
+  it("writes the committed objects for Plusone's own manifest (UPDATE_SNAPSHOT=1 rewrites them)", () => {
     expect(run(ours, '--environment', 'local', '--image', 'plusone:dev', '--output', folder)).to.include({
       status: 0,
       stderr: '',

@@ -145,7 +145,7 @@ describe('plusone synth of a whole workspace', function () {
       });
     });
 
-    it('are not reported as lost', () => {
+    it('are not reported as unsupported', () => {
       files(two);
       expect(run().stdout).not.to.contain('http.path').and.not.to.contain('http.alias');
     });
@@ -260,18 +260,18 @@ describe('plusone synth of a whole workspace', function () {
     });
   });
 
-  it('takes a Dockerfile that is a folder for none', () => {
+  it('treats a folder named Dockerfile as a missing Dockerfile', () => {
     files({ 'copilot/api/manifest.yml': service('api', 'image: { build: app, port: 80 }'), 'app/Dockerfile': '' });
     expect(run().stdout).to.contain('its Dockerfile has no USER, or does not exist');
   });
 
-  it('says that a folder is no file of values', () => {
+  it('refuses a folder as a file of values', () => {
     files({ 'copilot/api/manifest.yml': service('api') });
     const { status, stderr } = run('--values', 'copilot');
     expect([status, stderr]).to.deep.equal([66, 'copilot is a folder: expected a file\n']);
   });
 
-  it('says once what is wrong in a file of values', () => {
+  it('reports an error in a file of values once', () => {
     files({ 'copilot/api/manifest.yml': service('api'), 'copilot/web/manifest.yml': service('web'), 'a.env': '?' });
     for (const option of ['--values', '--secrets-from', '--platform-env'])
       expect(run(option, 'a.env').stderr).to.equal('a.env:1: expected NAME=value\n');
@@ -295,7 +295,7 @@ describe('plusone synth of a whole workspace', function () {
   describe('secrets', () => {
     const withSecrets = { 'copilot/api/manifest.yml': service('api', 'secrets: { TOKEN: /shop/token }') };
 
-    it('come as a skeleton for the owner alone, with their source, and are not overwritten once filled in', () => {
+    it('have a file to fill in, readable by the owner only, which is not overwritten', () => {
       files(withSecrets);
       run();
       const skeleton = join(folder, 'out', '_secrets.env');
@@ -306,7 +306,7 @@ describe('plusone synth of a whole workspace', function () {
       expect(readFileSync(skeleton, 'utf8')).to.equal('TOKEN=s3cret\n');
     });
 
-    it('fill the Secret from a file, which shows on no screen', () => {
+    it('fill the Secret from a file, and are not printed', () => {
       files({ ...withSecrets, 'values.env': 'TOKEN=s3cret\n' });
       const { stdout, stderr } = run('--secrets-from', 'values.env');
       expect(ofKind('api.k8s.yaml', 'Secret')).to.deep.include({ stringData: { TOKEN: 's3cret' } });

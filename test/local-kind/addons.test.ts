@@ -38,7 +38,7 @@ const postgres = `
     Properties: { SecretId: !Ref DbSecret, TargetId: !Ref Cluster, TargetType: AWS::RDS::DBCluster }`;
 
 describe('planAddons', () => {
-  it('makes one PostgreSQL server of an Aurora cluster and its instance', () => {
+  it('replaces an Aurora cluster and its instance by one PostgreSQL server', () => {
     const { databases, template } = plan(postgres);
     expect(databases).to.have.length(1);
     expect(databases[0]).to.include({ engine: 'postgres', image: 'postgres:16', user: 'shop', database: 'orders' });
@@ -58,11 +58,11 @@ describe('planAddons', () => {
     });
   });
 
-  it('gives the same password in every run, since the data of the last one needs it', () => {
+  it('generates the same password in every run, because the data are kept', () => {
     expect(plan(postgres).databases).to.deep.equal(plan(postgres).databases);
   });
 
-  it('makes variables of the endpoints of a database', () => {
+  it('sets variables from the endpoints of a database', () => {
     const { variables } = plan(
       postgres,
       '  dbEndpoint: { Value: !GetAtt Cluster.Endpoint.Address }\n  DbPort: { Value: !GetAtt Cluster.Endpoint.Port }',
@@ -73,7 +73,7 @@ describe('planAddons', () => {
     });
   });
 
-  it('makes Redis of ElastiCache', () => {
+  it('replaces ElastiCache by Redis', () => {
     const { databases, variables } = plan(
       '  Cache:\n    Type: AWS::ElastiCache::ReplicationGroup\n    Properties: { Engine: valkey }',
       '  CacheHost: { Value: !GetAtt Cache.PrimaryEndPoint.Address }',
@@ -82,7 +82,7 @@ describe('planAddons', () => {
     expect(variables.get('CACHE_HOST')).to.equal('web-cache.local-aws.svc.cluster.local');
   });
 
-  it('leaves to the emulator what it has, and takes out permissions and networks with all that names them', () => {
+  it('keeps resources that the emulator supports, and removes permissions and networks with references to them', () => {
     const { template, unavailable } = plan(
       `
   Table:
@@ -109,7 +109,7 @@ describe('planAddons', () => {
     expect(unavailable[0]?.remedy).to.match(/functions do not run locally/);
   });
 
-  it('takes an export of the environment, and a value in place of what only the deployed stack knows', () => {
+  it('uses an export of the environment, and a placeholder for values that only the deployed stack knows', () => {
     const { template, parameters } = plan(
       `  Rule: { Type: AWS::Events::Rule, Properties: { EventBusName: !ImportValue { "Fn::Sub": "\${App}-\${Env}-Bus" } } }`,
       '',
@@ -119,7 +119,7 @@ describe('planAddons', () => {
     expect(parameters).to.include({ App: 'shop', Env: 'test', Name: 'web', Vpc: 'local-Vpc' });
   });
 
-  it('puts a password that the template takes from SSM there', () => {
+  it('creates the SSM parameter of a password that the template reads', () => {
     const { databases, template } = plan(
       `  Db:\n    Type: AWS::RDS::DBInstance\n    Properties: { Engine: mysql, MasterUsername: a, MasterUserPassword: !Sub '{{resolve:ssm-secure:/copilot/\${App}/\${Env}/secrets/PW}}' }`,
     );

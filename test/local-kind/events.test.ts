@@ -8,13 +8,13 @@ const worker = (...lines: string[]) =>
   ['name: worker', 'type: Worker Service', 'image: { location: x }', ...lines].join('\n');
 
 describe('eventsOf', () => {
-  it('is nothing where no workload publishes or subscribes', () => {
+  it('is undefined if no workload publishes or subscribes', () => {
     expect(eventsOf([workloadOf('name: api\ntype: Backend Service\nimage: { location: x, port: 80 }')])).to.equal(
       undefined,
     );
   });
 
-  it('tells a publisher the ARNs of its topics', () => {
+  it('gives a publisher the ARNs of its topics', () => {
     const variables = eventsOf([workloadOf(api)])?.variables(new Map([['Topicapiplaced', 'arn:1']]));
     expect(variables?.get('api')?.get('COPILOT_SNS_TOPIC_ARNS')).to.equal('{"placed":"arn:1"}');
   });
@@ -50,7 +50,7 @@ describe('eventsOf', () => {
     );
   });
 
-  it('makes a topic that a workload elsewhere publishes to', () => {
+  it('creates a topic whose publisher is in another workspace', () => {
     const events = eventsOf([workloadOf(worker('subscribe: { topics: [{ name: paid, service: bank }] }'))]);
     expect(events?.template.Resources.Topicbankpaid?.Properties).to.deep.equal({ TopicName: 'shop-test-bank-paid' });
   });

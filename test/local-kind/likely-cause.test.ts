@@ -20,7 +20,7 @@ describe('likelyCause', () => {
     });
   }
 
-  it('is not guessed where the text gives none away', () => {
+  it('is undefined for an unknown text', () => {
     expect(likelyCause('it ended with 1')).to.equal(undefined);
   });
 });

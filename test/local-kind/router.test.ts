@@ -19,15 +19,15 @@ describe('routerConfiguration', () => {
     ]);
   });
 
-  it('sends what no other path takes to the service of /', () => {
+  it('sends paths without a rule to the service of /', () => {
     expect(locations(routerConfiguration([route('/', 'home')], 'shop'), '_')).to.deep.equal(['/ home']);
   });
 
-  it('answers 404 where no route leads', () => {
+  it('answers 404 without a matching route', () => {
     expect(routerConfiguration([route('/api', 'api')], 'shop')).to.contain("location / { return 404 'no route");
   });
 
-  it('tells hosts apart, each with a name below localhost, and knows all of them at localhost', () => {
+  it('distinguishes hosts, each with a name below localhost, and serves all of them at localhost', () => {
     const configuration = routerConfiguration([route('/', 'blog', 'blog.example.com'), route('/', 'home')], 'shop');
     expect(locations(configuration, 'blog.example.com blog.example.com.localhost')).to.deep.equal(['/ blog']);
     expect(locations(configuration, '_')).to.deep.equal(['/ home']);

@@ -111,7 +111,7 @@ describe('readOverrides', () => {
   it('refuses a schedule that a CronJob can not keep', () => {
     const patch = '- op: add\n  path: /Resources/AutoScalingTarget/Properties/ScheduledActions\n  value:\n';
     expect(() => overridesOf(`${patch}    - { Schedule: at(2030-01-01T00:00:00), ScalableTargetAction: {} }`)).to.throw(
-      'cfn.patches.yml:3: "at(2030-01-01T00:00:00)" is no schedule',
+      'cfn.patches.yml:3: "at(2030-01-01T00:00:00)" is not a valid schedule',
     );
   });
 

@@ -3,7 +3,7 @@ import { read, refusal, webService } from '../k8s/workload.ts';
 
 describe('decoding as Copilot decodes', () => {
   for (const [line, field, value, note] of [
-    ['cpu: 512.9', 'cpu', 512, 'cpu: expected a whole number, found 512.9. Copilot takes it and reads 512'],
+    ['cpu: 512.9', 'cpu', 512, 'cpu: expected a whole number, found 512.9. Copilot accepts it and reads 512'],
     ['cpu: 1e3', 'cpu', 1000, undefined],
     ['cpu: 0x200', 'cpu', 512, undefined],
     ['cpu: 1_024', 'cpu', 1024, undefined],
@@ -16,7 +16,7 @@ describe('decoding as Copilot decodes', () => {
       'http: { path: /, stickiness: "true" }',
       'http',
       { path: '/', stickiness: false },
-      'Copilot takes it and reads false',
+      'Copilot accepts it and reads false',
     ],
     ['http:\n  path: /\n  healthcheck:', 'http', { path: '/' }, undefined],
     ['storage: { readonly_fs: on }', 'storage', { readonly_fs: true }, undefined],
@@ -61,7 +61,7 @@ describe('decoding as Copilot decodes', () => {
     });
   }
 
-  it('warns of a sidecar without a value where only another environment has it', () => {
+  it('warns of a sidecar without a value in another environment', () => {
     const { warnings } = read(webService('environments: { prod: { sidecars: { s: ~ } } }'));
     expect(warnings.join()).to.contain('in environment "prod": sidecars.s: expected a map, found nothing');
   });

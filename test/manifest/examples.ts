@@ -18,7 +18,7 @@ export const refused: readonly (readonly [manifest: string, message: string])[] 
   ['name: api\ntype: Static Site\nfiles: [{ destination: a }]', 'files.0.source is missing'],
   [
     'name: api\ntype: Static Site\nhttp: { certificate: "arn:aws:acm:us-east-1:1:certificate/c" }',
-    'http.certificate needs an alias beside it',
+    'http.certificate needs an alias',
   ],
   [
     'name: api\ntype: Static Site\nhttp: { alias: a.b, certificate: "arn:aws:acm:eu-west-1:1:certificate/c" }',
@@ -27,17 +27,17 @@ export const refused: readonly (readonly [manifest: string, message: string])[] 
   ['type: Load Balanced Web Service\nimage: { build: D, port: 80 }\nhttp: { path: / }', 'name is missing'],
   [
     'name: my api\ntype: Load Balanced Web Service\nimage: { build: D, port: 80 }\nhttp: { path: / }',
-    '"my api" can\'t name anything in Kubernetes',
+    '"my api" is not a valid name in Kubernetes',
   ],
   ['name: api\ntype: Load Balanced Web Service\nimage: { build: D, port: 80 }', 'http is missing'],
   [webService('image: { port: 80 }'), 'image.build or image.location is missing'],
   [webService('image: { build: D, location: x, port: 80 }'), 'image.build and image.location exclude each other'],
   [webService('image: { build: D }'), 'image.port is missing'],
-  [webService('http: false'), 'http is false: then nlb has to be there'],
+  [webService('http: false'), 'http is false, so nlb is required'],
   [webService('http: { healthcheck: /up }'), 'http.path is missing'],
   [webService('http: { path: /, additional_rules: [{ target_port: 81 }] }'), 'http.additional_rules.0.path is missing'],
-  [webService('http: { path: /, hosted_zone: Z }'), 'http.hosted_zone needs an alias beside it'],
-  [webService('http: { path: /, allowed_source_ips: [10.0.0.0/8, 10.0.0.1] }'), '"10.0.0.1" is no range of addresses'],
+  [webService('http: { path: /, hosted_zone: Z }'), 'http.hosted_zone needs an alias'],
+  [webService('http: { path: /, allowed_source_ips: [10.0.0.0/8, 10.0.0.1] }'), '"10.0.0.1" is not an address range'],
   [webService('http: { path: /, target_container: nginx }'), 'the target container "nginx" is not among the sidecars'],
   [
     webService('http: { path: /, target_container: nginx }', 'sidecars: { nginx: { image: n } }'),
@@ -148,11 +148,11 @@ export const refused: readonly (readonly [manifest: string, message: string])[] 
   ],
   [
     webService('http: { path: /, additional_rules: [{ path: /a, healthcheck: { grace_period: 5s } }] }'),
-    'grace_period belongs into http.healthcheck only',
+    'grace_period belongs in http.healthcheck only',
   ],
   [
     webService('nlb: { port: 81, additional_listeners: [{ port: 82, healthcheck: { grace_period: 5s } }] }'),
-    'grace_period belongs into nlb.healthcheck only',
+    'grace_period belongs in nlb.healthcheck only',
   ],
   [
     webService('nlb: { port: 81, alias: [{ name: a.b, hosted_zone: Z }] }'),
@@ -164,7 +164,7 @@ export const refused: readonly (readonly [manifest: string, message: string])[] 
     webService('http: { path: /, target_container: s, targetContainer: s }', sidecar),
     'http.target_container and its old name targetContainer exclude each other',
   ],
-  [webService('http: { path: /, hosted_zone: "" }'), 'http.hosted_zone needs an alias beside it'],
+  [webService('http: { path: /, hosted_zone: "" }'), 'http.hosted_zone needs an alias'],
   [webService('sidecars: { s: { image: x, port: 81/tls } }'), 'sidecars.s.port: expected a port such as 80 or 53/udp'],
   [
     backend('image: { build: D }', 'http: { path: /, target_container: api }'),
@@ -223,15 +223,15 @@ export const refused: readonly (readonly [manifest: string, message: string])[] 
   ],
   [scheduled('0 0 1 * 1'), 'names both a day of the month and a day of the week'],
   [scheduled('@every 30s'), 'expected a whole number of minutes or hours'],
-  [scheduled('0 24 * * *'), '"24" is no hour: expected a number from 0 to 23'],
-  [scheduled('0 0 * * 7'), '"7" is no day of the week'],
-  [scheduled('0 0 * foo *'), '"foo" is no month'],
-  [scheduled('5-1 * * * *'), '"5-1" is no minute'],
+  [scheduled('0 24 * * *'), '"24" is not a valid hour: expected a number from 0 to 23'],
+  [scheduled('0 0 * * 7'), '"7" is not a valid day of the week'],
+  [scheduled('0 0 * foo *'), '"foo" is not a valid month'],
+  [scheduled('5-1 * * * *'), '"5-1" is not a valid minute'],
   [scheduled('@daily', 'timeout: 90'), 'timeout: expected a duration of whole seconds such as 90s or 1h30m'],
   [scheduled('@daily', 'timeout: 500ms'), 'timeout: expected a duration of whole seconds'],
 
-  [backend('image: { location: x }', 'cpu: 256', 'cpu: 512'), 'the key "cpu" is there twice'],
-  [backend('image: { location: x }', 'variables: { A: b, A: c }'), 'the key "A" is there twice'],
+  [backend('image: { location: x }', 'cpu: 256', 'cpu: 512'), 'duplicate key "cpu"'],
+  [backend('image: { location: x }', 'variables: { A: b, A: c }'), 'duplicate key "A"'],
   [backend('image: { location: x }', 'variables: { ? [a] : b }'), 'a key has to be plain text'],
   [backend('image: { location: x }', 'variables: { <<: a }'), '"<<" merges maps only'],
   [backend('image: { location: x }', 'exec: !!bool yes'), '"yes" is no !!bool'],
@@ -239,7 +239,7 @@ export const refused: readonly (readonly [manifest: string, message: string])[] 
   [backend('image: { location: x }', 'environments: { test: }'), 'environments.test: expected a map, found ""'],
 ];
 
-/** Manifests that Copilot takes, though they are near to a rule. */
+/** Manifests that Copilot accepts, although they are close to violating a rule. */
 export const accepted: readonly string[] = [
   webService('count: { range: 0-4, cpu_percentage: 70 }'),
   webService('nlb: { port: 443/tls, target_port: 8080 }'),
@@ -264,7 +264,7 @@ export const accepted: readonly string[] = [
   scheduled('@every 90m'),
 ];
 
-/** Files that Copilot takes, though they are near to no YAML. */
+/** Files that Copilot accepts, although they are close to invalid YAML. */
 export const acceptedFiles: readonly string[] = [
   `${backend('image: { location: x }')}\n---\nname: other\n`,
   `---\n${backend('image: { location: x }')}\n---\n: : :`,

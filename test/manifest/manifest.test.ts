@@ -101,7 +101,7 @@ describe('readManifest', () => {
     const { fields, warnings } = read(webService('http: { path: /, deregistration_delay: 5 }'));
     expect(fields.http).to.have.property('deregistration_delay', 0);
     expect(warnings.join()).to.contain('manifest.yml:4: http.deregistration_delay: expected a duration');
-    expect(warnings.join()).to.contain('Copilot takes it and reads 0s; did you mean 5s?');
+    expect(warnings.join()).to.contain('Copilot accepts it and reads 0s; did you mean 5s?');
   });
 
   for (const line of [
@@ -170,7 +170,7 @@ describe('readManifest', () => {
   ]) {
     it(`refuses an alias of nothing as ${where}, and says what was meant`, () => {
       const message = refusal(webService('memory: &port 512', ...lines));
-      expect(message).to.equal('manifest.yml:6: nothing is anchored as "&prot"; did you mean "*port"?');
+      expect(message).to.equal('manifest.yml:6: there is no anchor "&prot"; did you mean "*port"?');
     });
   }
 
@@ -178,7 +178,7 @@ describe('readManifest', () => {
     expect(refusal('name: api\n  type: x')).to.match(/^manifest.yml:\d: /);
   });
 
-  it('says of a file that is no YAML only what comes first', () => {
+  it('reports only the first error of a file that is not YAML', () => {
     expect(refusal(webService('variables: { A: {b}c }', 'cpu: 5')).split('\n')).to.have.length(1);
   });
 
@@ -190,7 +190,7 @@ describe('readManifest', () => {
     ]);
   });
 
-  it('takes the version of an old manifest for nothing else', () => {
+  it('suggests no other field for the version of an old manifest', () => {
     expect(read(webService('version: 1.0')).warnings.join()).not.to.contain('did you mean');
   });
 
@@ -198,7 +198,7 @@ describe('readManifest', () => {
     expect(refusal(webService('cpu: 256', 'cpu: 512'))).to.match(/^manifest.yml:6: .*unique/);
   });
 
-  it('reads the first of several documents, and says so', () => {
+  it('reads the first of several documents, with a warning', () => {
     const { fields, warnings } = read(`${webService('cpu: 256')}\n---\ncpu: 512\n`);
     expect(fields.cpu).to.equal(256);
     expect(warnings).to.deep.equal([
@@ -221,7 +221,7 @@ describe('readManifest', () => {
 
   it('refuses a type without a meaning in Kubernetes and lists those that have one', () => {
     const message = refusal('name: site\ntype: Frontend Service');
-    expect(message).to.contain('manifest.yml:2: type "Frontend Service" has no meaning in Kubernetes');
+    expect(message).to.contain('manifest.yml:2: type "Frontend Service" has no equivalent in Kubernetes');
     expect(message).to.contain('Scheduled Job, Request-Driven Web Service, Static Site');
   });
 

@@ -23,11 +23,11 @@ describe('cronJobSchedule', () => {
   }
 
   for (const [schedule, message] of [
-    ['daily', '"daily" is no schedule'],
+    ['daily', '"daily" is not a valid schedule'],
     ['cron(0 8 * *)', 'has 4 fields'],
     ['cron(0 8 1 1 ? 2030)', 'names a year'],
-    ['cron(0 8 L * ? *)', 'has "L", which a CronJob can\'t say'],
-    ['cron(0 8 ? * 6#3 *)', 'has "6#3", which a CronJob can\'t say'],
+    ['cron(0 8 L * ? *)', 'has "L", which a CronJob does not support'],
+    ['cron(0 8 ? * 6#3 *)', 'has "6#3", which a CronJob does not support'],
   ] as const) {
     it(`refuses ${schedule}`, () => {
       expect(() => cronJobSchedule(schedule)).to.throw(SyntaxError, message);

@@ -9,7 +9,7 @@ const { workspace, help } = workspaceOptions;
 
 export const checkCommand = command({
   name: 'check',
-  summary: 'Say what Copilot refuses or ignores in the workspace, and what AWS is about to refuse',
+  summary: 'Say what Copilot refuses or ignores in the workspace, and what AWS will soon refuse',
   details:
     'Reads every manifest as Copilot 1.34.1 reads it, for every environment, and the addons and overrides beside them. Ends with 1 when there is an error; with --strict, which is the default where CI=true, also when there is a warning. Notes change nothing.',
   options: {

@@ -3,7 +3,7 @@ import type { Figures } from './figures.ts';
 /** Something that must hold during and after the fault. */
 export interface Assertion {
   readonly description: string;
-  /** Gives back what was measured, as text, and whether it is good enough. */
+  /** Returns the measured value as text, and whether it is good enough. */
   check(figures: Figures): { readonly measured: string; readonly passed: boolean };
 }
 
@@ -12,7 +12,7 @@ const seconds = (value: number | undefined) => (value === undefined ? 'never' : 
 const outcomes = ({ ok, refused, aborted, wrong }: Figures) =>
   `${ok} ok, ${refused} × 503, ${aborted} aborted, ${wrong} wrong`;
 
-/** Clients notice nothing. */
+/** No request fails. */
 export const nothingFails: Assertion = {
   description: 'No request fails',
   check: ({ requests, refused, aborted, wrong }) => ({
@@ -37,8 +37,7 @@ export const neverWrong: Assertion = {
 };
 
 /**
- * Where more connections are opened than a port accepts at once: TCP retries after 1, 3 and 7 s, so that a few can be too
- * late.
+ * For more connections than a port accepts at once: TCP retries after 1, 3 and 7 s, so a few may be too late.
  */
 export function abortedAtMost(percent: number): Assertion {
   return {
@@ -56,7 +55,7 @@ export const nothingLost: Assertion = {
   check: ({ lost, checked }) => ({ measured: `${lost} of ${checked} names`, passed: checked > 0 && lost === 0 }),
 };
 
-/** Clients are soon told of the fault. */
+/** Clients get an answer soon after the fault begins. */
 export function refusesWithin(limit: number): Assertion {
   return {
     description: `The first 503 comes within ${limit} s`,
@@ -141,7 +140,7 @@ export function memoryAtMost(mebibytes: number): Assertion {
   };
 }
 
-/** Something that the fault itself observed under that name. */
+/** Checks the observation of that name by the fault. */
 export function observed(
   name: string,
   description: string,

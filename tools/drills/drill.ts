@@ -6,7 +6,7 @@ import { type Figures, figuresOf, type Recording } from './figures.ts';
 export const TARGETS = ['process', 'kind', 'aws'] as const;
 export type Target = (typeof TARGETS)[number];
 
-/** A fault, what must hold in spite of it, and how to inject it on one target. */
+/** A fault, its assertions, and how to inject it on one target. */
 export interface Drill<F> {
   /** In lower-case words with hyphens. */
   readonly name: string;
@@ -19,7 +19,7 @@ export interface Drill<F> {
   readonly rate?: number;
   /** The number of usernames that all writes go to; see {@link LoadSettings}. */
   readonly names?: number;
-  /** Starts the service and gives back the fault, or the reason why it can't be injected on this machine. */
+  /** Starts the service and returns the fault, or the reason why it can't be injected on this machine. */
   prepare(fixture: F): Promise<Fault | string>;
 }
 
@@ -31,7 +31,7 @@ export interface Fault {
   settle?(): Promise<unknown> | unknown;
 }
 
-/** Where drills run. */
+/** The target of drills. */
 export interface Environment<F> {
   readonly target: Target;
   /** The machine and the versions, for the report. */
@@ -41,7 +41,7 @@ export interface Environment<F> {
   close(): Promise<void>;
 }
 
-/** The service under test in one drill: what every target can say of it. */
+/** The service under test in one drill, independent of the target. */
 export interface Fixture {
   /** The addresses of the service. */
   readonly urls: readonly string[];

@@ -1,7 +1,7 @@
 import type { Answer, Audit } from '../load/load.ts';
 import { quantile } from '../load/quantile.ts';
 
-/** All that was recorded while a drill ran; times are milliseconds since its load began. */
+/** The recording of a drill; times are milliseconds since its load began. */
 export interface Recording {
   readonly answers: readonly Answer[];
   /** When the fault began, and when the failed part was back. */
@@ -13,7 +13,7 @@ export interface Recording {
   readonly memory: readonly { readonly at: number; readonly mebibytes: number }[];
   /** Processes of the service that ended unexpectedly. */
   readonly restarts: number;
-  /** What the fault itself observed, by name. */
+  /** The observations of the fault, by name. */
   readonly observations: Readonly<Record<string, number | string>>;
   /** The longest time, in milliseconds, in which the process that measures did not run; see {@link Load}. */
   readonly longestPause: number;

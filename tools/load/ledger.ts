@@ -4,7 +4,7 @@ type Value = string | undefined;
 interface Write {
   readonly date: string;
   readonly sent: number;
-  /** When its answer came, or when it was given up; it is under way before that. */
+  /** The time of its answer or timeout; Infinity while it is pending. */
   ended: number;
   acknowledged: boolean;
 }
@@ -12,16 +12,16 @@ interface Write {
 const DAY_MILLISECONDS = 86_400_000;
 
 /**
- * What was written and when, as the callers saw it: enough to tell which answers of a later read are possible when
- * every name is a register (https://jepsen.io/consistency/models/linearizable). Times are milliseconds of one clock.
+ * The values that callers wrote, and when: enough to decide which answers of a later read are possible if every name is
+ * a register (https://jepsen.io/consistency/models/linearizable). Times are milliseconds of one clock.
  */
 export class Ledger {
   readonly #writes = new Map<string, Write[]>();
   readonly #lateWritesEnd: boolean;
 
   /**
-   * `lateWritesEnd`: a write that was refused is never carried out after a later one was acknowledged. One process
-   * assertions that of its own writes (docs/decisions/07); between two, a late one can come last.
+   * `lateWritesEnd`: a refused write never takes effect after a later one was acknowledged. One process guarantees this
+   * for its own writes (docs/decisions/07); with two processes, a late write can come last.
    */
   constructor({ lateWritesEnd }: { lateWritesEnd: boolean }) {
     this.#lateWritesEnd = lateWritesEnd;
@@ -31,7 +31,7 @@ export class Ledger {
     return [...this.#writes.keys()];
   }
 
-  /** Notes that a write is on its way; the function that comes back observations how it ended. */
+  /** Records the start of a write; the returned function records its end. */
   begin(name: string, date: string, now: number): (acknowledged: boolean, now: number) => void {
     const write: Write = { date, sent: now, ended: Number.POSITIVE_INFINITY, acknowledged: false };
     const writes = this.#writes.get(name) ?? [];
@@ -43,7 +43,7 @@ export class Ledger {
     };
   }
 
-  /** What a read of `name` that was sent and answered at these times may have found. */
+  /** The possible values of a read of `name` that was sent and answered at these times. */
   possible(name: string, sent: number, answered: number): Set<Value> {
     const writes = this.#writes.get(name) ?? [];
     const before = writes.filter((write) => write.acknowledged && write.ended <= sent);
@@ -55,7 +55,9 @@ export class Ledger {
   }
 }
 
-/** Days from `today` to the next birthday, by the same calendar as the service: 29 February is 1 March in common years. */
+/**
+ * Days from `today` to the next birthday, by the same calendar as the service: 29 February is 1 March in common years.
+ */
 export function daysUntilBirthday(dateOfBirth: string, today: Date): number {
   const [, month = 1, day = 1] = dateOfBirth.split('-').map(Number);
   const midnight = Date.UTC(today.getUTCFullYear(), today.getUTCMonth(), today.getUTCDate());

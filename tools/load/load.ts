@@ -11,8 +11,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { daysUntilBirthday, Ledger } from './ledger.ts';
 
 /**
- * `ok`: 2xx, or a 404 that is due. `refused`: 503 or 429 with `Retry-After`. `aborted`: no answer at all. `wrong`: anything
- * else, including a value that can't be right.
+ * `ok`: 2xx, or an expected 404. `refused`: 503 or 429 with `Retry-After`. `aborted`: no answer. `wrong`: anything
+ * else, including an impossible value.
  */
 export type Verdict = 'ok' | 'refused' | 'aborted' | 'wrong';
 
@@ -24,18 +24,18 @@ export interface Answer {
   /** 0 without an answer. */
   readonly status: number;
   readonly verdict: Verdict;
-  /** What was wrong, or how the connection broke. */
+  /** The reason of a wrong answer, or the connection error. */
   readonly reason: string | undefined;
 }
 
 export interface LoadSettings {
-  /** Where to send requests, in turn. */
+  /** The base URLs, used in turn. */
   readonly urls: readonly string[];
   /** Requests per second, sent by the clock; see {@link Load}. */
   readonly rate?: number | undefined;
   /** Clients that send their next request when the previous one is answered, beside what `rate` sends; 0 by default. */
   readonly clients?: number | undefined;
-  /** One request of so many is a write; 2 by default. */
+  /** One in this many requests is a write; 2 by default. */
   readonly requestsPerWrite?: number | undefined;
   /** The number of usernames that all writes go to; otherwise every other write is to a new username. */
   readonly names?: number | undefined;
@@ -53,7 +53,7 @@ export interface LoadSettings {
 
 export interface Audit {
   readonly checked: number;
-  /** What is wrong with the usernames whose value is not one that their acknowledged writes allow. */
+  /** A message for each username whose value its acknowledged writes do not allow. */
   readonly lost: readonly string[];
 }
 
@@ -73,17 +73,17 @@ const BIRTHDAYS = 14_000;
 const PREFIX_LETTERS = 56;
 
 /**
- * Traffic whose answers are checked against a {@link Ledger}: half reads, half writes, each write with a date of its own.
- * What `rate` asks for is an open loop: requests are sent by the clock, not when the previous one is answered, so that a
- * standstill affects as many requests as it would affect users (https://www.scylladb.com/2021/04/22/on-coordinated-omission/).
+ * Traffic whose answers are checked against a {@link Ledger}: half reads, half writes, each write with a date of its
+ * own. `rate` is an open loop: requests are sent by the clock, not when the previous one is answered, so that an outage
+ * affects as many requests as it would affect users (https://www.scylladb.com/2021/04/22/on-coordinated-omission/).
  */
 export class Load {
   readonly answers: Answer[] = [];
   /** Requests per second; may be changed at any time. */
   rate: number;
   /**
-   * The longest time, in milliseconds, that the clock of this process was late. What is measured beside a long one says
-   * something of this machine and little of the service.
+   * The longest delay of this process's timer, in milliseconds. After a long delay the measurements show the state of
+   * this machine, not of the service.
    */
   longestPause = 0;
   readonly #settings: LoadSettings;
@@ -137,7 +137,7 @@ export class Load {
     return { checked: names.length, lost };
   }
 
-  /** Deletes the users of this load. Gives back the statuses of those that could not be deleted; 0 without an answer. */
+  /** Deletes the users of this load. Returns the statuses of failed deletions; 0 without an answer. */
   async removeUsers(): Promise<number[]> {
     const failures: number[] = [];
     await this.#each(this.names, async (name) => {
@@ -147,7 +147,7 @@ export class Load {
     return failures;
   }
 
-  /** Does something for each of the usernames, a few at a time. */
+  /** Runs an action for each of the usernames, a few at a time. */
   async #each(names: readonly string[], action: (name: string) => Promise<void>): Promise<void> {
     const remaining = names.values();
     const worker = async () => {
@@ -233,7 +233,7 @@ export class Load {
     this.answers.push({ method, sent, ended, status, verdict, reason });
   }
 
-  /** What is wrong with the answer to a read; undefined when nothing is. */
+  /** The error in the answer to a read; undefined if it is correct. */
   #mistake(name: string, answer: Received, sent: number, ended: number): string | undefined {
     const possible = this.#ledger.possible(name, sent, ended);
     if (answer.status === 404) return possible.has(undefined) ? undefined : `404 for ${name}, which was acknowledged`;
@@ -247,7 +247,7 @@ export class Load {
     return `${name} should have ${[...possible].join(' or ')}; the answer was ${answer.body}`;
   }
 
-  /** What is wrong with the stored value of `name`; undefined when nothing is. Retries until the deadline. */
+  /** The error in the stored value of `name`; undefined if it is correct. Retries until the deadline. */
   async #readBack(name: string, deadline: number): Promise<string | undefined> {
     let mistake: string | undefined = `${name} could not be read`;
     while (this.now() < deadline) {
@@ -293,7 +293,7 @@ class Connections {
     this.#https = new HttpsAgent(options);
   }
 
-  /** A request on a connection that is kept for the next one, or on one of its own. */
+  /** Sends a request on a kept-alive connection, or on a new one. */
   request(url: string, isKept: boolean, options: RequestOptions): ClientRequest {
     return url.startsWith('https:')
       ? requestHttps(url, { ...options, agent: isKept && this.#https })
@@ -310,7 +310,7 @@ interface Received {
   readonly status: number;
   readonly body: string;
   readonly retryAfter: string | undefined;
-  /** The days that it may be at the service: the date of its answer, give or take a second. */
+  /** The possible dates at the service: the date of its answer, plus or minus a second. */
   readonly days: readonly Date[];
   readonly failure: string | undefined;
 }
@@ -328,7 +328,7 @@ async function receive(response: IncomingMessage): Promise<Received> {
   };
 }
 
-/** The number of days in a greeting; undefined when it is no greeting, or one for another user. */
+/** The number of days in a greeting; undefined for another text or another user. */
 function daysIn(body: string, name: string): number | undefined {
   const [, greeted, days] =
     /^\{"message":"Hello, (\w+)! (?:Happy birthday!|Your birthday is in (\d+) day\(s\))"\}$/.exec(body) ?? [];

@@ -21,7 +21,7 @@ end
 function request()
   local head = method .. " /hello/" .. username(math.random(0, users - 1)) .. " HTTP/1.1\r\nHost: 127.0.0.1\r\n"
   if method == "GET" then return head .. "\r\n" end
-  -- Another date each time: MySQL writes nothing for a row that stays as it is.
+  -- A different date each time, because MySQL writes nothing if a row does not change.
   local date = string.format("%d-%02d-%02d", math.random(1950, 2009), math.random(1, 12), math.random(1, 28))
   return head .. "Content-Type: application/json\r\nContent-Length: 28\r\n\r\n{\"dateOfBirth\":\"" .. date .. "\"}"
 end

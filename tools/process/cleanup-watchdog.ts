@@ -10,7 +10,7 @@ export function startCleanupWatchdog(script: string, ...args: string[]): () => v
     stdio: ['pipe', 'ignore', 'ignore'],
     detached: true,
   });
-  // The error is EPIPE when someone killed the shell: nothing is left to call off then.
+  // EPIPE if the shell was killed: there is nothing to cancel.
   executor.stdin.on('error', () => {});
   if ('unref' in executor.stdin && typeof executor.stdin.unref === 'function') executor.stdin.unref();
   executor.unref();

@@ -1,6 +1,6 @@
 /**
- * A MySQL-family server for development and tests: private, with data of its own, gone afterwards. It never touches
- * the server that the machine may already run.
+ * A temporary, private MySQL or MariaDB server for development and tests. It never connects to a server that already
+ * runs on the machine.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -22,42 +22,42 @@ const USER = 'plusone';
 const NAME_PREFIX = 'plusone-database-';
 const START_SECONDS = 60;
 const CONNECT_MILLISECONDS = 10_000;
-/** Within this time a server that runs has greeted whoever connects. */
+/** The time within which a running server sends its greeting to a new connection. */
 const SILENCE_MILLISECONDS = 250;
 
 /** A database to run the service on. */
 export interface Database {
-  /** Whether it was started for us and will be gone with us. */
+  /** Whether this process started it and removes it at the end. */
   readonly isPrivate: boolean;
-  /** What serves it, for people: "a private MariaDB 10.11.19". */
+  /** A description for users: "a private MariaDB 10.11.19". */
   readonly description: string;
-  /** The DATABASE_* variables that lead the service to it, as they are now. */
+  /** The current DATABASE_* variables for the service. */
   readonly env: Record<string, string>;
-  /** Starts the server again, on its data, when it has ended; whether it had to. A given database is left to its owner. */
+  /** Restarts the server with its data if it has ended; returns whether it did. Does nothing to a given database. */
   revive(): Promise<boolean>;
-  /** Ends the server and removes its data; does nothing to a database that was given by DATABASE_HOST. */
+  /** Stops the server and removes its data; does nothing to the database at DATABASE_HOST. */
   stop(): Promise<void>;
 }
 
-/** A database that is ours alone, and so may be hurt. */
+/** A database that no one else uses, so faults may be injected. */
 export interface PrivateDatabase extends Database {
   readonly port: number;
-  /** A session of the server's administrator, for the caller to end. */
+  /** Opens a connection as the server's administrator; the caller ends it. */
   connect(): Promise<mysql.Connection>;
   /** Runs one statement as the server's administrator. */
   query<Row extends mysql.RowDataPacket>(sql: string, values?: (string | number)[]): Promise<Row[]>;
-  /** Gives the service's user a new password, in the server and in `env`. */
+  /** Changes the password of the service's user, in the server and in `env`. */
   changePassword(password: string): Promise<void>;
-  /** Ends the server without a warning, as a power cut would. */
+  /** Kills the server, as a power cut would. */
   kill(): Promise<void>;
-  /** Starts the killed server again with the same data on the same port; done when it takes connections. */
+  /** Restarts the killed server with the same data and port; resolves when it accepts connections. */
   start(): Promise<void>;
-  /** Stops the server without ending it: connections stay open and nothing answers. Done when it is silent. */
+  /** Suspends the server: connections stay open and nothing answers. Resolves when it no longer answers. */
   freeze(): Promise<void>;
   thaw(): Promise<void>;
 }
 
-/** How one kind of server is run; what a PrivateDatabase does with it is the same for all. */
+/** The operations that differ between kinds of servers. */
 interface Server {
   readonly description: string;
   start(): Promise<void>;
@@ -65,7 +65,7 @@ interface Server {
   freeze(): Promise<void>;
   thaw(): Promise<void>;
   remove(): Promise<void>;
-  /** Why the server is not there any more, or undefined while it runs. */
+  /** The reason why the server has ended; undefined while it runs. */
   failure(): string | undefined;
 }
 
@@ -79,7 +79,7 @@ interface Settings {
 }
 
 /**
- * The database that `DATABASE_HOST` names, or else a private one. Throws a Refusal when neither can be had.
+ * The database at `DATABASE_HOST`, or else a private one. Throws a Refusal if neither is available.
  */
 export async function startDatabase(): Promise<Database> {
   if (!process.env.DATABASE_HOST) return await startPrivateDatabase();
@@ -96,10 +96,10 @@ export async function startDatabase(): Promise<Database> {
 }
 
 /**
- * Starts a database of its own on a free port of 127.0.0.1: with the MariaDB or MySQL of this machine, else with
- * Docker, else with MariaDB after installing it. It ends with this process at the latest, however that ends.
- * `options` are more of the server's own, such as `--ssl-key=FILE`; a server of this machine has its data in `directory`.
- * Throws a Refusal that says what to do when there is no way.
+ * Starts a private database on a free port of 127.0.0.1: with the MariaDB or MySQL of this machine, else with Docker,
+ * else with MariaDB after installing it. It ends with this process at the latest, even after a crash.
+ * `options` are further options of the server, such as `--ssl-key=FILE`; a server of this machine has its data in
+ * `directory`. Throws a Refusal that says what to do if none of them is possible.
  */
 export async function startPrivateDatabase(
   options: readonly string[] = [],
@@ -196,7 +196,7 @@ async function startWith(server: Server, settings: Settings): Promise<PrivateDat
     kill: server.kill,
     async freeze() {
       await server.freeze();
-      // Its threads stop one after the other.
+      // Its threads stop one by one.
       let greeted: mysql.Connection | undefined;
       do {
         greeted = await connect(SILENCE_MILLISECONDS).catch(() => undefined);
@@ -208,7 +208,7 @@ async function startWith(server: Server, settings: Settings): Promise<PrivateDat
   };
 }
 
-/** A server that is a child of this process, on a temporary directory. */
+/** A server that is a child process, with its data in a temporary directory. */
 async function prepareLocalServer(binary: string, settings: Settings): Promise<Server> {
   const version = await output(binary, ['--version']);
   const isMariaDB = version.includes('MariaDB');
@@ -220,17 +220,17 @@ async function prepareLocalServer(binary: string, settings: Settings): Promise<S
   const log = join(directory, 'server.log');
   const initFile = join(directory, 'init.sql');
   const user = process.getuid?.() === 0 ? ['--user=root'] : [];
-  // `--no-defaults` has to come first: the machine's my.cnf is for the machine's own server.
+  // `--no-defaults` must be the first option: the machine's my.cnf is for another server.
   const common = ['--no-defaults', ...user, `--datadir=${data}`];
   try {
     if (isMariaDB) {
       const install = findProgram('mariadb-install-db') ?? findProgram('mysql_install_db');
-      if (install === undefined) throw new Refusal(`${binary} is there, but mariadb-install-db is not`);
+      if (install === undefined) throw new Refusal(`${binary} is installed, but mariadb-install-db is not`);
       await run(install, [...common, '--auth-root-authentication-method=normal', '--skip-test-db']);
     } else {
       await run(binary, [...common, '--initialize-insecure']);
     }
-    // Read by the server before it takes connections: no moment without a password, and none in the process list.
+    // The server reads it before it accepts connections, so it always has a password, and no process list shows it.
     writeFileSync(initFile, initialStatements(settings), { mode: 0o600 });
   } catch (error) {
     rmSync(directory, { recursive: true, force: true });
@@ -273,7 +273,7 @@ async function prepareLocalServer(binary: string, settings: Settings): Promise<S
           ...settings.options,
           ...(isFirstStart ? [`--init-file=${initFile}`] : []),
         ],
-        // A session of its own, so that Ctrl-C lets the service finish with its database.
+        // Its own session: on Ctrl-C the service stops first, with its database still running.
         { stdio: ['ignore', output, output], detached: true },
       );
       closeSync(output);
@@ -304,7 +304,7 @@ function hasEnded(child: ChildProcess): boolean {
   return child.exitCode !== null || child.signalCode !== null;
 }
 
-/** The database and its two users; MySQL and MariaDB want one statement a line in an init file. */
+/** The database and its two users; an init file of MySQL and MariaDB has one statement per line. */
 function initialStatements({ rootPassword, password }: Settings): string {
   return [
     `CREATE DATABASE ${DATABASE} CHARACTER SET utf8mb4;`,
@@ -327,7 +327,7 @@ async function prepareContainer(settings: Settings): Promise<Server> {
 
   async function docker(...args: string[]): Promise<void> {
     await run('docker', args, {
-      // Named in the arguments and given in the environment: no password in the process list.
+      // The arguments have the names only and the environment the values: no password in the process list.
       env: {
         ...process.env,
         MYSQL_ROOT_PASSWORD: settings.rootPassword,
@@ -374,21 +374,21 @@ function makeDirectory(parent: string, name: string): string {
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new Refusal(
-      `The private database needs a temporary directory, and ${parent} does not take one (${reason}). ` +
+      `The private database needs a temporary directory, which cannot be created in ${parent} (${reason}). ` +
         'Set TMPDIR to a directory that you may write to.',
     );
   }
   return directory;
 }
 
-/** Removes what runs that were cut off, with their last will, left in the temporary directory. */
+/** Removes the temporary directories of runs that were killed together with their cleanup watchdog. */
 function removeAbandonedDirectories(): void {
   for (const name of existsSync(tmpdir()) ? readdirSync(tmpdir()) : []) {
     if (isAbandoned(name)) rmSync(join(tmpdir(), name), { recursive: true, force: true });
   }
 }
 
-/** Whether the name is one of ours and the process that made it has ended. */
+/** Whether the name has our prefix and the process that created it has ended. */
 function isAbandoned(name: string): boolean {
   if (!name.startsWith(NAME_PREFIX)) return false;
   const owner = Number.parseInt(name.slice(NAME_PREFIX.length), 10);

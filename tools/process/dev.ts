@@ -45,7 +45,7 @@ try {
   await end(1);
 }
 
-/** Checked before the service listens: another process on its port could answer in its place. */
+/** Checked before the service listens, because another process on its port could answer instead. */
 async function requireFreePorts(): Promise<void> {
   for (const [variable, port] of Object.entries(ports)) {
     const free = !/^\d{1,5}$/.test(port) || (await isFree(Number(port)));

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 const PAUSE_MILLISECONDS = 20;
 
 /**
- * Repeats `condition` until it holds, and gives back the milliseconds that this took.
+ * Repeats `condition` until it holds, and returns the milliseconds that this took.
  * @throws when it does not hold within `seconds`
  */
 export async function eventually(condition: () => Promise<boolean>, seconds = 10): Promise<number> {

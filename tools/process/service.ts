@@ -8,7 +8,7 @@ import { freePort } from './free-port.ts';
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 const START_SECONDS = 30;
-/** Characters of a process's output that an error carries: its last ones tell why. */
+/** The number of characters of a process's output in an error: the end of the output, which has the reason. */
 const MOST_OUTPUT = 4_000;
 
 /** How a process ended: by an exit code, or by the signal that killed it. */
@@ -17,7 +17,7 @@ export interface Exit {
   readonly signal: NodeJS.Signals | null;
 }
 
-/** A process of the service ended, or did not get ready; the message has the end of its output where that was kept. */
+/** A process of the service ended or did not get ready; the message has the end of its output if that was kept. */
 export class ServiceError extends Error {
   override name = 'ServiceError';
 }
@@ -26,14 +26,14 @@ export class ServiceError extends Error {
 export interface ServiceProcess {
   readonly child: ChildProcess;
   readonly exited: Promise<Exit>;
-  /** What it has written so far; empty when the output was inherited. */
+  /** Its output so far; empty if the output was inherited. */
   stdout(): string;
   stderr(): string;
-  /** Asks it to end with SIGTERM and waits until it has. */
+  /** Sends SIGTERM and waits until it has ended. */
   stop(): Promise<Exit>;
 }
 
-/** Ends the processes without a warning, and waits until they are gone. */
+/** Kills the processes and waits until they have ended. */
 export async function killAll(processes: readonly ServiceProcess[]): Promise<void> {
   for (const { child, exited } of processes) {
     child.kill('SIGKILL');
@@ -41,20 +41,20 @@ export async function killAll(processes: readonly ServiceProcess[]): Promise<voi
   }
 }
 
-/** A running service that takes requests. */
+/** A running service that accepts requests. */
 export interface Service extends ServiceProcess {
   /** Without a slash at the end: http://127.0.0.1:20123 */
   readonly url: string;
   readonly metricsUrl: string;
 }
 
-/** Where a process's output goes: kept for the caller, or to where this process writes. */
+/** The destination of a process's output: kept for the caller, or inherited from this process. */
 interface Output {
   readonly output?: 'pipe' | 'inherit';
 }
 
 /**
- * Starts `node src/main.ts <command>` with exactly these variables beside PATH and HOME.
+ * Starts `node src/main.ts <command>` with exactly these variables, PATH and HOME.
  */
 export function startProcess(
   command: string,
@@ -64,7 +64,7 @@ export function startProcess(
   const child = spawn(process.execPath, [MAIN, command], {
     env: { PATH: process.env.PATH, HOME: process.env.HOME, ...env },
     stdio: ['ignore', output, output],
-    // A session of its own: a Ctrl-C reaches it once, from us, and not a second time from the terminal.
+    // Its own session, so that Ctrl-C reaches it once, from this process, and not from the terminal too.
     detached: true,
   });
   const callOff = startCleanupWatchdog('kill -KILL "$1"', String(child.pid));
@@ -77,7 +77,7 @@ export function startProcess(
   child.stderr?.setEncoding('utf8').on('data', (chunk: string) => {
     written.stderr += chunk;
   });
-  // 'close' comes after 'exit', when all of the output is here.
+  // 'close' comes after 'exit', when all output has been read.
   const exited = once(child, 'close').then(([code, signal]): Exit => ({ code, signal }));
   return {
     child,
@@ -92,8 +92,8 @@ export function startProcess(
 }
 
 /**
- * Starts `serve` on free ports with these variables and waits until it is ready. It stops quickly unless `env` says
- * otherwise. Throws with the process's output when it ends or is not ready in time.
+ * Starts `serve` on free ports with these variables and waits until it is ready. It has short shutdown delays unless
+ * `env` sets others. Throws with the process's output if it ends or is not ready in time.
  */
 export async function startServing(env: NodeJS.ProcessEnv): Promise<Service> {
   const [port, metricsPort] = [await freePort(), await freePort()];
@@ -108,7 +108,7 @@ export async function startServing(env: NodeJS.ProcessEnv): Promise<Service> {
   return { ...serving, url, metricsUrl: `http://127.0.0.1:${env.METRICS_PORT ?? metricsPort}` };
 }
 
-/** Waits until `/readyz` of the process's service answers 200. Throws a ServiceError when it ends before. */
+/** Waits until `/readyz` of the process's service answers 200. Throws a ServiceError if it ends before. */
 export async function untilReady(serving: ServiceProcess, url: string): Promise<void> {
   let exit: Exit | undefined;
   serving.exited.then((how) => {
@@ -126,7 +126,7 @@ export async function untilReady(serving: ServiceProcess, url: string): Promise<
   throw failure(`the service was not ready after ${START_SECONDS} s`, serving, await serving.exited);
 }
 
-/** Brings the database's schema up to date with `migrate`. Throws a ServiceError when that fails. */
+/** Migrates the database with `migrate`. Throws a ServiceError if that fails. */
 export async function migrate(env: NodeJS.ProcessEnv, output: Output = {}): Promise<void> {
   const migrating = startProcess('migrate', env, output);
   const exit = await migrating.exited;
@@ -139,8 +139,8 @@ function failure(what: string, { stdout, stderr }: ServiceProcess, { code, signa
 }
 
 /**
- * A whole service for a black-box test: database (see {@link startDatabase}), schema, process. `stop` ends all of it;
- * without it, it ends with this process.
+ * A complete service for a black-box test: database (see {@link startDatabase}), schema, process. `stop` ends all of
+ * them; otherwise they end with this process.
  */
 export async function startService(env: NodeJS.ProcessEnv = {}): Promise<Service & { readonly database: Database }> {
   const database = await startDatabase();

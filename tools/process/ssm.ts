@@ -12,25 +12,25 @@ import { eventually } from './eventually.ts';
 import { freePort } from './free-port.ts';
 import { programFromPyPI } from './pypi.ts';
 
-/** The version that stands in for SSM in the kind cluster as well. */
+/** The same version as in the kind cluster. */
 const PACKAGE = 'ministack==1.5.33';
 
-/** An SSM Parameter Store that speaks AWS's protocol over HTTP. */
+/** A local SSM Parameter Store with the HTTP API of AWS. */
 export interface ParameterStore {
-  /** What leads the AWS SDK of another process to it. */
+  /** The variables with which the AWS SDK of another process finds it. */
   readonly env: Record<string, string>;
   put(name: string, value: string, type?: ParameterType): Promise<void>;
-  /** One page as AWS gives it, by default not decrypted. */
+  /** One page of GetParametersByPath, by default not decrypted. */
   page(path: string): Promise<GetParametersByPathCommandOutput>;
-  /** Stops its process without ending it: connections are taken and nothing answers. */
+  /** Suspends its process: connections are accepted and nothing answers. */
   freeze(): void;
   thaw(): void;
   stop(): Promise<void>;
 }
 
 /**
- * Starts MiniStack (PyPI) with SSM alone, from a Python environment that is kept in the user's cache directory.
- * Throws NoProgram with the reason when Python or the package cannot be had.
+ * Starts MiniStack (PyPI) with SSM only, from a Python environment in the user's cache directory. Throws NoProgram with
+ * the reason if Python or the package is not available.
  */
 export async function startParameterStore(): Promise<ParameterStore> {
   const program = await programFromPyPI(PACKAGE, 'ministack');
@@ -51,7 +51,7 @@ export async function startParameterStore(): Promise<ParameterStore> {
   const env = {
     AWS_REGION: 'us-west-2',
     AWS_ENDPOINT_URL_SSM: endpoint,
-    // It takes any credentials; these are the ones of AWS's own examples of a stand-in.
+    // The emulator accepts any credentials.
     AWS_ACCESS_KEY_ID: 'test',
     AWS_SECRET_ACCESS_KEY: 'test',
   };

@@ -4,7 +4,7 @@ import { stripVTControlCharacters } from 'node:util';
 import { isVerbose, listener } from './progress.ts';
 
 const LINES_OF_A_FAILURE = 30;
-/** A shorter value could be part of ordinary words. */
+/** Shorter values could be part of ordinary words. */
 const SHORTEST_SECRET = 8;
 const stop = new AbortController();
 

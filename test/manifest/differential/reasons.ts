@@ -1,7 +1,7 @@
 /** Why a verdict here differs from that of `copilot svc package` 1.34.1, and by what it is known. */
 interface Reason {
   reason: string;
-  /** What reading refuses it with, where Copilot takes it. */
+  /** What reading refuses it with, where Copilot accepts it. */
   here?: RegExp;
   /** What Copilot refuses it with, where reading takes it. */
   copilot?: RegExp;
@@ -16,9 +16,9 @@ const reasons: readonly Reason[] = [
   },
   {
     reason: 'values without number, which Copilot meets only in fields that it knows',
-    here: /aliases multiply to more than|nested more than 100 levels deep/,
+    here: /aliases expand to more than|nested more than 100 levels deep/,
   },
-  { reason: 'Kubernetes has no such name, and AWS none with a slash', here: /can't name anything in Kubernetes/ },
+  { reason: 'Kubernetes has no such name, and AWS none with a slash', here: /is not a valid name in Kubernetes/ },
   {
     reason: 'CloudFormation refuses a port that is none; Copilot checks the size of some only',
     here: /expected a port .*found "?(0|-\d+|65536|1e\+30|1000000000000000019884624838656)"?$/m,
@@ -43,7 +43,7 @@ const reasons: readonly Reason[] = [
   },
   {
     reason: 'a CronJob cannot keep that schedule',
-    here: /which a CronJob can't|expected minute, hour, day, month, weekday and year|is no schedule/,
+    here: /which a CronJob does not support|expected minute, hour, day, month, weekday and year|is not a valid schedule/,
   },
   {
     reason: 'App Runner splits the text of command otherwise than a shell',

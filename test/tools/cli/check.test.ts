@@ -45,7 +45,7 @@ describe('plusone check', function () {
     expect(found?.message).to.match(/^in environment "prod": /);
   });
 
-  it('warns of what Copilot takes and Kubernetes does not have', () => {
+  it('warns of fields that Copilot accepts and Kubernetes does not support', () => {
     const job = 'name: web\ntype: Scheduled Job\nimage: { location: x }\non: { schedule: "cron(0 0 L * ? *)" }';
     workspace(job);
     expect(folder.plusone(['check']).status).to.equal(0);
@@ -77,7 +77,7 @@ describe('plusone check', function () {
     expect(statuses).to.deep.equal([0, 1, 1, 0]);
   });
 
-  it('finds a Lambda runtime in an addon that AWS is about to refuse, and since when it does', () => {
+  it('finds a Lambda runtime in an addon that AWS will soon refuse, with the date', () => {
     const addon =
       'Resources:\n  Resizer:\n    Type: AWS::Lambda::Function\n    Properties:\n      Runtime: nodejs20.x\n';
     workspace(webService(), { 'copilot/web/addons/resizer.yml': addon });

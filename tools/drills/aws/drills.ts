@@ -6,7 +6,7 @@ import { scalingDrills } from './scaling.ts';
 
 type AwsDrill = Drill<AwsFixture>;
 
-/** Enough to cover every moment of a release; the load balancer of an emulator can't handle much more. */
+/** Requests per second: enough to cover a whole release; the emulator's load balancer can't handle much more. */
 const RATE = 20;
 
 const rollingRelease: AwsDrill = {

@@ -8,7 +8,7 @@ import { Workspace } from '../../aws/workspace-copy.ts';
 import { Refusal } from '../../terminal/refusal.ts';
 import type { Environment, Fixture } from '../drill.ts';
 
-/** While an emulator deploys a service, it answers no other request, and its load balancer neither. */
+/** While an emulator deploys a service, neither it nor its load balancer answers other requests. */
 const EMULATOR_SECONDS = 60;
 
 /** The service behind the load balancer of one environment, as `make publish` released it. */
@@ -33,7 +33,7 @@ export class AwsFixture implements Fixture {
     this.timeoutSeconds = isEmulated ? EMULATOR_SECONDS : undefined;
   }
 
-  /** Releases the workspace as `make publish` does. Gives back the exit code and the output. */
+  /** Releases the workspace as `make publish` does. Returns the exit code and the output. */
   async publish(): Promise<{ code: number; output: string }> {
     this.workspace.commit();
     return await this.workspace.run('tools/aws/publish.ts', [], this.#release);

@@ -13,14 +13,14 @@ import type { AwsFixture } from './fixture.ts';
 
 type ScalingDrill = Drill<AwsFixture>;
 
-/** Beside the pressure of the drill, a few requests whose answers are checked. */
+/** A few requests with checked answers, in addition to the load of the drill. */
 const RATE = 10;
 /** An emulator can shorten CloudWatch's minute; the seconds are in CLOUDWATCH_MINUTE. */
 const MINUTE_MILLISECONDS = Number(process.env.CLOUDWATCH_MINUTE || 60) * 1000;
 const GROWTH_SECONDS = 240;
 const SHRINKING_SECONDS = 600;
 
-/** Clients that delete names which nobody has, each without pause: statements that cannot be shared. */
+/** Clients that delete unused names without a pause: statements that cannot be coalesced. */
 class Pressure {
   readonly #agent: Agent;
   readonly #headers: Readonly<Record<string, string>>;
@@ -92,7 +92,7 @@ class Emulated {
     }
   }
 
-  /** The service's alarms that tell people and are in the state ALARM, by the ends of their names. */
+  /** The service's alarms that notify people and are in the state ALARM, by the suffixes of their names. */
   async paging(): Promise<string[]> {
     const alarms = z.object({
       MetricAlarms: z.array(
@@ -117,7 +117,7 @@ class Emulated {
     }
   }
 
-  /** When the alarm that wakes the scaler went off; undefined when it is not in that state. */
+  /** When the alarm that invokes the scaler changed to ALARM; undefined in another state. */
   async slowSince(): Promise<number | undefined> {
     const alarms = z.object({
       MetricAlarms: z.array(
@@ -146,7 +146,7 @@ class Emulated {
     return Math.round((performance.now() - began) / 1000);
   }
 
-  /** From now on no task, a new one either, has more than this much of a CPU. */
+  /** Limits the CPU of every task, including new ones. */
   narrow(share: number): void {
     this.#narrow = true;
     this.#narrowing = (async () => {
@@ -172,7 +172,7 @@ class Emulated {
     }
   }
 
-  /** Has the database answer in short moments only, with pauses of this many milliseconds, until the result is called. */
+  /** Suspends the database again and again, for this many milliseconds each, until the returned function is called. */
   async pauseDatabase(milliseconds: number): Promise<() => Promise<void>> {
     const { application, environment } = this.#target;
     const [name] = (await containers()).filter((one) => one.includes(`-instance-${application}-${environment}-`));
@@ -193,7 +193,7 @@ class Emulated {
     };
   }
 
-  /** The containers of the service, whose names have the beginning of their tasks' ids. */
+  /** The containers of the service, whose names contain the prefix of their tasks' ids. */
   async #containers(): Promise<string[]> {
     const { cluster, service } = await this.scale();
     const list = z.object({ taskArns: z.array(z.string()) });
@@ -213,7 +213,7 @@ class Emulated {
     ]);
   }
 
-  /** Has Lambda refuse to run the scaler, or run it again. */
+  /** Makes Lambda throttle the scaler, or stops throttling it. */
   async throttle(throttled: boolean): Promise<void> {
     const words = ['--function-name', scalerFunction(this.#target)];
     words.push('--reserved-concurrent-executions', throttled ? '0' : '1');
@@ -226,7 +226,7 @@ async function containers(): Promise<string[]> {
   return (await output('docker', ['ps', '--format', '{{.Names}}'])).split('\n');
 }
 
-/** Gives a container this much CPU, unless it has ended meanwhile. */
+/** Sets the CPU limit of a container, unless it has ended. */
 async function limit(name: string, share: number): Promise<void> {
   try {
     await output('docker', ['update', '--cpus', String(share), name]);
@@ -240,7 +240,7 @@ async function isHealthy(name: string): Promise<boolean> {
   return status.trim() === 'healthy';
 }
 
-/** A fault for the emulator, or the reason why there is none. */
+/** A fault for the emulator, or the reason why it can't be injected. */
 async function onEmulator(
   fixture: AwsFixture,
   fault: (service: Emulated) => Fault,
@@ -261,7 +261,7 @@ async function onEmulator(
   return fault(new Emulated());
 }
 
-/** More deletions than a task can do that has a tenth of a CPU. Its connections to the database are open by then. */
+/** More deletions than a task with a tenth of a CPU can handle. Its database connections are open by then. */
 async function press(fixture: AwsFixture, service: Emulated): Promise<Pressure> {
   const pressure = new Pressure(fixture, 12);
   await sleep(3_000);
@@ -461,7 +461,7 @@ const scalerBroken: ScalingDrill = {
     ),
 };
 
-/** What is run with `--target aws` after the others, in this order. */
+/** The scaling drills of `--target aws`, which run after the others, in this order. */
 export const scalingDrills: readonly ScalingDrill[] = [
   queueGrows,
   slowAnswers,

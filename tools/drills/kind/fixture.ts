@@ -39,7 +39,7 @@ export class KindFixture implements Fixture {
     return this.#cluster.nodes;
   }
 
-  /** Runs kubectl in the namespace of the service; gives back its stdout. */
+  /** Runs kubectl in the namespace of the service; returns its stdout. */
   async kubectl(args: readonly string[], input = ''): Promise<string> {
     return await this.#cluster.kubectl(['-n', NAMESPACE, ...args], input);
   }
@@ -156,7 +156,7 @@ export class KindFixture implements Fixture {
     return await this.kubectl(['exec', '-i', 'mysql-0', '--', 'sh', '-c', client], statement);
   }
 
-  /** Registers what to do after the drill, whether it succeeds or not; in reverse order. */
+  /** Registers an action to run after the drill, even if it fails; in reverse order. */
   defer(action: () => unknown): void {
     this.#deferred.push(action);
   }

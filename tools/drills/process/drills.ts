@@ -39,7 +39,7 @@ type ProcessDrill = Drill<ProcessFixture>;
 
 const run = promisify(execFile);
 
-/** What must hold when the database becomes unavailable and available again. */
+/** The assertions for a database that becomes unavailable and available again. */
 const outage = [refusesWithin(2), recoversWithin(2), noneSlowerThan(3), okOr503, nothingLost, noRestart];
 /** Enough for the load balancer to notice, which checks four times per second. */
 const DRAIN = { SHUTDOWN_DRAIN_SECONDS: '2', SHUTDOWN_GRACE_SECONDS: '10' };
@@ -146,7 +146,7 @@ const databaseReadOnly: ProcessDrill = {
   },
 };
 
-/** What InnoDB needs itself, and some space. */
+/** The disk size: the files of InnoDB, and some free space. */
 const DISK_MEBIBYTES = 256;
 
 const databaseFull: ProcessDrill = {
@@ -227,7 +227,7 @@ const ssmUnavailable: ProcessDrill = {
   },
 };
 
-/** Starts a service that reads its settings from a parameter store; gives back the reason when there can be none. */
+/** Starts a service that reads its settings from a parameter store; returns the reason if that is not possible. */
 async function serveFromStore(fixture: ProcessFixture): Promise<ParameterStore | string> {
   const store = await fixture.parameterStore();
   if (typeof store === 'string') return store;

@@ -35,7 +35,7 @@ export class ProcessFixture implements Fixture {
     return { ...this.database.env, DATABASE_PORT: String(this.proxy.port) };
   }
 
-  /** The first process of the service, which mostly is the only one. */
+  /** The first process of the service, often the only one. */
   get service(): Service {
     const [service] = this.services;
     if (service === undefined) throw new Error('the drill has not started a service');
@@ -81,7 +81,7 @@ export class ProcessFixture implements Fixture {
     return service;
   }
 
-  /** Gives back the oldest process, whose end is expected from now on. */
+  /** Returns the oldest process, whose end is expected from now on. */
   expectExit(): Service {
     const { service } = this;
     this.services.shift();
@@ -95,7 +95,7 @@ export class ProcessFixture implements Fixture {
     await exited;
   }
 
-  /** Starts a parameter store, once; gives back the reason when there can be none on this machine. */
+  /** Starts a parameter store, once; returns the reason if that is not possible on this machine. */
   async parameterStore(): Promise<ParameterStore | string> {
     try {
       return await this.#store();
@@ -105,7 +105,7 @@ export class ProcessFixture implements Fixture {
     }
   }
 
-  /** Registers what to do after the drill, whether it succeeds or not; in reverse order. */
+  /** Registers an action to run after the drill, even if it fails; in reverse order. */
   defer(action: () => unknown): void {
     this.#deferred.push(action);
   }
@@ -146,7 +146,7 @@ export class ProcessFixture implements Fixture {
   }
 }
 
-/** Starts the database, and what else drills need, when first needed; they end with this process at the latest. */
+/** Starts the database and other helpers when first needed; they end with this process at the latest. */
 export async function openProcessEnvironment(): Promise<Environment<ProcessFixture>> {
   const database = await startPrivateDatabase();
   await migrate(database.env);
