@@ -3,8 +3,8 @@ import type { Change } from './steps.ts';
 import { getAttOf, isValueMap, listOf, mapOf, type Template, textOf, type Value, type ValueMap } from './template.ts';
 
 /**
- * A CDK app of the ejected stacks, by paths: a class a stack, whose construct ids are the logical ids, so that CDK writes
- * the same templates. It needs no bootstrapped environment as long as its templates are below 50 KiB.
+ * A CDK app of the ejected stacks, by paths: one class per stack, whose construct ids are the logical ids, so that CDK
+ * writes the same templates. It needs no bootstrapped environment as long as its templates are below 50 KiB.
  */
 export function cdkFiles(inventory: Inventory, changes: readonly Change[]): Map<string, string> {
   const files = new Map<string, string>();
@@ -167,7 +167,7 @@ function stackFile(stack: DeployedStack, template: Template): string {
 import type { Construct } from 'constructs';
 import { ${used.join(', ')} } from './cloudformation.ts';
 
-/** ${what ? `${stack.workload}: ${what}` : 'What the services of the environment share'}. The ids are the logical ids: another id is another resource. */
+/** ${what ? `${stack.workload}: ${what}` : 'Shared by the services of the environment'}. Each construct id is the logical id: a new id means a new resource. */
 export class ${className(stack)} extends Stack {
   constructor(scope: Construct, id: string, props: StackProps) {
     super(scope, id, props);

@@ -12,8 +12,8 @@ export interface Variables {
 const variable = /(\\?)\$\{([_a-zA-Z][_a-zA-Z0-9]*)\}/g;
 
 /**
- * A manifest as Copilot keeps it in the metadata of a template: with every `${NAME}` replaced. Throws a DocumentError that
- * names every variable that is not set.
+ * A manifest as Copilot keeps it in the metadata of a template: with every `${NAME}` replaced. Throws a DocumentError
+ * that names every variable that is not set.
  */
 export function manifestToKeep(text: string, file: string, variables: Variables): string {
   if (!text.includes('${')) return text;
@@ -36,7 +36,10 @@ export function manifestToKeep(text: string, file: string, variables: Variables)
   return document.toString({ lineWidth: 0 });
 }
 
-/** A manifest out of the metadata of a template as a reader takes it that replaces `${NAME}`: nothing is left to replace. */
+/**
+ * A manifest out of the metadata of a template as a reader takes it that replaces `${NAME}`: nothing is left to
+ * replace.
+ */
 export function escaped(kept: string): string {
   return kept.replaceAll(variable, (match, backslash: string) => (backslash ? match : `\\${match}`));
 }

@@ -296,7 +296,9 @@ function requestDrivenViolations(type: WorkloadType, { platform }: Fields): Viol
 
 type Queue = NonNullable<NonNullable<Fields['subscribe']>['queue']>;
 
-/** https://github.com/aws/copilot-cli/blob/v1.34.1/internal/pkg/manifest/validate.go (PublishConfig, SubscribeConfig) */
+/**
+ * https://github.com/aws/copilot-cli/blob/v1.34.1/internal/pkg/manifest/validate.go (PublishConfig, SubscribeConfig)
+ */
 function topicViolations({ publish, subscribe }: Fields): Violation[] {
   const found: Violation[] = [];
   function topicName(at: Path, name: string | undefined) {

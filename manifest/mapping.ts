@@ -96,7 +96,9 @@ function fieldsOf(schema: Schema): Map<string, Schema> {
   return new Map(children(schema).flatMap(([step, child]) => (step ? [[step, child] as const] : [...fieldsOf(child)])));
 }
 
-/** The parts of a schema: by the name of a field, `<name>` for any, `[]` for an item, '' for the same value seen closer. */
+/**
+ * The parts of a schema: by the name of a field, `<name>` for any, `[]` for an item, '' for the same value seen closer.
+ */
 function children(schema: Schema): [string, Schema][] {
   if (schema instanceof z.ZodObject) return Object.entries<Schema>(schema.shape);
   if (schema instanceof z.ZodRecord) return [['<name>', schema.valueType]];

@@ -37,7 +37,9 @@ const FIELDS = [
   { name: 'day of the week', least: 0, most: 6, names: DAYS },
 ];
 
-/** Five fields as Copilot checks them: https://github.com/robfig/cron/blob/v3.0.1/parser.go, and one kind of day only. */
+/**
+ * Five fields as Copilot checks them: https://github.com/robfig/cron/blob/v3.0.1/parser.go, and one kind of day only.
+ */
 function checkedFields(schedule: string): string {
   const fields = schedule.trim().split(/\s+/);
   if (fields.length !== 5)

@@ -18,7 +18,8 @@ export class MissingInput extends Error {}
 
 /**
  * The workspace in that folder: the `copilot` folder itself or the one around it, told by the `.workspace` file that
- * Copilot keeps. Without a path, the workspace that the current folder is somewhere in. Throws MissingInput when there is none, and DocumentError when `.workspace` names no application.
+ * Copilot keeps. Without a path, the workspace that the current folder is somewhere in. Throws MissingInput when there
+ * is none, and DocumentError when `.workspace` names no application.
  */
 export function openWorkspace(path?: string): Workspace {
   const folder = path === undefined ? folderAround(process.cwd()) : folderIn(path);

@@ -92,8 +92,8 @@ const AFTERWARDS_SECONDS = { full: 5, quick: 2.5 };
 const SAMPLE_MILLISECONDS = 1_000;
 
 /**
- * Runs a drill: load, fault, its end, audit. The fixture is closed in any case. A failed assertion is part of the result;
- * throws what the preparation or the fault throws.
+ * Runs a drill: load, fault, its end, audit. The fixture is closed in any case. A failed assertion is part of the
+ * result; throws what the preparation or the fault throws.
  */
 export async function runDrill<F extends Fixture>(
   drill: Drill<F>,

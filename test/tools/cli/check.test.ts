@@ -88,7 +88,7 @@ describe('plusone check', function () {
       line: 5,
       file: 'copilot/web/addons/resizer.yml',
     });
-    expect(found?.message).to.contain('creates no function on it from 2027-02-01, and updates none from 2027-03-03');
+    expect(found?.message).to.contain('creates no function with it from 2027-02-01, and updates none from 2027-03-03');
   });
 
   it('finds a Lambda runtime in the patches of an environment', () => {

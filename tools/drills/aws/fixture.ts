@@ -61,7 +61,8 @@ export class AwsFixture implements Fixture {
 }
 
 /**
- * The environment `ENV`, after asking for confirmation. Throws a Refusal when it doesn't exist, or without confirmation.
+ * The environment `ENV`, after asking for confirmation. Throws a Refusal when it doesn't exist, or without
+ * confirmation.
  */
 export async function openAwsEnvironment(): Promise<Environment<AwsFixture>> {
   const target = readTarget(process.env);

@@ -80,7 +80,9 @@ class Emulated {
     return scalerRuns(this.#target, this.began);
   }
 
-  /** Waits until as many tasks run as are desired, and that is `count`; the seconds it took, or what there is instead. */
+  /**
+   * Waits until as many tasks run as are desired, and that is `count`; the seconds it took, or what there is instead.
+   */
   async untilCount(count: number, seconds: number): Promise<number | string> {
     const began = performance.now();
     for (;;) {
