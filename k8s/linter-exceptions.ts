@@ -41,7 +41,9 @@ export const fromOnePod: Exceptions = {
 /** For a deployment that ends the old pods first, where `deployment.rolling` says so. */
 export const recreatedPods: Exceptions = { kubeScore: ['deployment-strategy'], checkov: {} };
 
-/** For what a workload declares, and has on AWS, against the advice of both tools: only where it does. */
+/**
+ * For settings that a workload declares, and has on AWS, against the advice of both tools; only where it declares them.
+ */
 export function declaredPod({ containers, initContainers = [] }: k8s.PodSpec): Exceptions {
   const isLatest = (image = '') => !image.includes('@') && (!/:[^/:]+$/.test(image) || image.endsWith(':latest'));
   const all = [...containers, ...initContainers];

@@ -3,7 +3,7 @@ import { containersOf } from './containers.ts';
 import { type ListeningPort, listeningPorts, transportOf } from './ports.ts';
 import type { Workload } from './workload.ts';
 
-/** What the manifest and the patches of a workload say of a container, by its place in the task definition. */
+/** The settings of a container in the manifest and the patches of a workload, by its index in the task definition. */
 export function overrideOf(
   { manifest, overrides }: Workload,
   { place, name }: { place: number; name?: string },

@@ -43,7 +43,7 @@ export function isHost(name: string): boolean {
   return name.length <= 253 && new RegExp(`^(\\*\\.)?${label}(\\.${label})*$`).test(name);
 }
 
-/** The path that a route begins with. What begins with it is meant by a last `/*` as well. */
+/** The path prefix of a route. A trailing `/*` means the same. */
 export function routePath(stated = '/'): string {
   return `/${stated}`
     .replaceAll(/\/+/g, '/')

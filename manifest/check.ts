@@ -1,4 +1,4 @@
-/** What is wrong in a workspace, or is about to be, without deploying it. */
+/** Checks a workspace without deploying it. */
 import { existsSync, globSync, readdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { readOverrides } from './cfn-patches.ts';
@@ -68,7 +68,7 @@ function checkWorkload(
   const found: Finding[] = [];
   const overriding = attempt(() => namesIn(overrides));
   if (existsSync(overrides) && !(overriding instanceof DocumentError) && overriding.length === 0)
-    found.push(finding('copilot-refuses', overrides, { line: 1, message: 'an overrides folder with no file in it' }));
+    found.push(finding('copilot-refuses', overrides, { line: 1, message: 'the overrides folder is empty' }));
   const added = attempt(() => readOverrides(patches, patches));
   if (added instanceof DocumentError) found.push(...added.problems.map((problem) => refusal(patches, problem)));
   const addedVolumes = added instanceof DocumentError ? [] : added.task.volumes;
@@ -104,7 +104,9 @@ function checkWorkload(
   return found;
 }
 
-/** Copilot's own functions in the stack of each type of workload: internal/pkg/template/templates/workloads of v1.34.1. */
+/**
+ * Copilot's own functions in the stack of each type of workload: internal/pkg/template/templates/workloads of v1.34.1.
+ */
 const functionsOf: Readonly<Record<string, string>> = {
   'Load Balanced Web Service': 'EnvControllerFunction, RulePriorityFunction and DynamicDesiredCountFunction',
   'Backend Service': 'EnvControllerFunction and DynamicDesiredCountFunction',

@@ -92,7 +92,7 @@ export function readManifest(
     type,
     fields: withTaskOverrides(fields, taskOverrides),
     taskOverrides,
-    notCarried: notCarried(type, manifest),
+    unsupported: unsupported(type, manifest),
     namesEnvironment: nodeAt(whole, ['environments', environment]) !== undefined,
     warnings: all.toSorted((a, b) => a.line - b.line),
   };

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Fields } from './fields.ts';
-import type { NotCarried } from './mapping.ts';
+import type { Unsupported } from './mapping.ts';
 
 type Sidecar = NonNullable<Fields['sidecars']>[string];
 
@@ -42,7 +42,9 @@ export interface TaskOverrides {
   unsupported: readonly Unsupported[];
 }
 
-/** A change of a task definition: the path below its properties, and the new value as texts, lists and maps of texts. */
+/**
+ * A change of a task definition: the path below its properties, and the new value as texts, lists and maps of texts.
+ */
 export interface TaskChange {
   segments: readonly string[];
   isRemoval: boolean;
@@ -139,7 +141,7 @@ export function readTaskChanges(changes: readonly TaskChange[]): TaskOverrides {
     const isOfContainer = field === 'ContainerDefinitions' && !change.isRemoval;
     if (isOfContainer && property === '' && (index === '-' || change.isInsertion)) {
       const whole = addedContainer(place, value, change);
-      notCarried.push(...whole.notCarried.map((reason) => ({ path: at, reason })));
+      unsupported.push(...whole.unsupported.map((reason) => ({ path: at, reason })));
       if (!whole.container) continue;
       const behind = (other: number) => (place !== undefined && other >= place ? other + 1 : other);
       containers = new Map([...containers].map(([other, known]) => [behind(other), known]));
@@ -153,11 +155,11 @@ export function readTaskChanges(changes: readonly TaskChange[]): TaskOverrides {
       field === 'Volumes' && !change.isRemoval ? listOf(volume, change.segments.slice(1), value) : undefined;
     if (changed && place !== undefined) {
       containers.set(place, changed.container);
-      notCarried.push(...changed.unknown.map((reason) => ({ path: at, reason: `${change.path}: ${reason}` })));
+      unsupported.push(...changed.unknown.map((reason) => ({ path: at, reason: `${change.path}: ${reason}` })));
     } else if (newVolumes) volumes.push(...newVolumes.map(({ Name }) => Name));
-    else notCarried.push({ path: at, reason: whyNot(change, property) });
+    else unsupported.push({ path: at, reason: whyNot(change, property) });
   }
-  return { containers, added, volumes, notCarried };
+  return { containers, added, volumes, unsupported };
 }
 
 const unchanged: ContainerOverride = { environment: new Map(), ports: [], mounts: [] };
@@ -167,10 +169,10 @@ function addedContainer(place: number | undefined, value: unknown, { path }: Tas
   const result = container.safeParse(value);
   if (!result.success)
     return {
-      notCarried: [`${path}: a container whose name or image only CloudFormation knows: write it below sidecars`],
+      unsupported: [`${path}: a container whose name or image only CloudFormation knows: write it below sidecars`],
     };
   const { Name: name, Image: image, ...properties } = result.data;
-  const notCarried: string[] = [];
+  const unsupported: string[] = [];
   let override = unchanged;
   for (const [property, stated] of Object.entries(properties)) {
     const changed = changedContainer(override, property, [], stated);
@@ -182,16 +184,16 @@ function addedContainer(place: number | undefined, value: unknown, { path }: Tas
       value: stated,
       at: '',
     };
-    if (changed) notCarried.push(...changed.unknown.map((reason) => `${own.path}: ${reason}`));
-    else notCarried.push(whyNot(own, property));
+    if (changed) unsupported.push(...changed.unknown.map((reason) => `${own.path}: ${reason}`));
+    else unsupported.push(whyNot(own, property));
     override = changed?.container ?? override;
   }
-  return { container: { name, place, image, override }, notCarried };
+  return { container: { name, place, image, override }, unsupported };
 }
 
 /**
- * The changes; those of one new item, such as `PortMappings[-].ContainerPort` and `PortMappings[1].Protocol`, are merged
- * into one that adds the whole item.
+ * The changes; those of one new item, such as `PortMappings[-].ContainerPort` and `PortMappings[1].Protocol`, are
+ * merged into one that adds the whole item.
  */
 function joinItems(changes: readonly TaskChange[]): TaskChange[] {
   const joined: TaskChange[] = [];
@@ -214,7 +216,9 @@ function joinItems(changes: readonly TaskChange[]): TaskChange[] {
   return joined;
 }
 
-/** The container with the change, and what of it only CloudFormation knows; undefined where a pod can't take it over. */
+/**
+ * The container with the change, and what of it only CloudFormation knows; undefined where a pod can't take it over.
+ */
 function changedContainer(
   known: ContainerOverride,
   property: string,
@@ -352,7 +356,9 @@ export function containersInTask({ name = '', logging, observability, sidecars =
   return names;
 }
 
-/** The fields with the containers that overrides add as sidecars, and with what overrides say that a sidecar can say. */
+/**
+ * The fields with the containers that overrides add as sidecars, and with what overrides say that a sidecar can say.
+ */
 export function withTaskOverrides(fields: Fields, { containers, added }: TaskOverrides): Fields {
   if (added.length === 0 && containers.size === 0) return fields;
   const { build, location } = fields.image ?? {};

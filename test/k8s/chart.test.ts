@@ -1098,7 +1098,7 @@ describe('overrides of the task definition', () => {
       });
       expect(proxy.securityContext).to.include({ runAsUser: 7 });
       expect(environmentOf(proxy)).to.deep.include({ A: 'b', KEY: { name: 'api-secrets', key: 'proxy.KEY' } });
-      expect(synthesisOf(text).notCarried).to.deep.equal([]);
+      expect(synthesisOf(text).unsupported).to.deep.equal([]);
     });
 
     it('are in the order that DependsOn says', () => {
@@ -1116,7 +1116,7 @@ describe('overrides of the task definition', () => {
     });
 
     it('are named where only CloudFormation knows their image, and so is what a pod does not have', () => {
-      const reasons = (container: string) => synthesisOf(added(container)).notCarried.map(({ reason }) => reason);
+      const reasons = (container: string) => synthesisOf(added(container)).unsupported.map(({ reason }) => reason);
       expect(reasons('{ Name: a, Image: !GetAtt A.B }').join()).to.contain('whose name or image');
       expect(reasons('{ Name: a, Image: a, Ulimits: [] }')).to.deep.equal([
         'ContainerDefinitions[-]/Ulimits is a field of an ECS task definition',

@@ -61,7 +61,7 @@ describe('readOverrides', () => {
       ['A', 'x-shop'],
       ['B', 'test'],
     ]);
-    expect(task.notCarried.map(({ reason }) => reason)).to.deep.equal([
+    expect(task.unsupported.map(({ reason }) => reason)).to.deep.equal([
       `${container}/0/Environment: the value of C is known to CloudFormation only`,
     ]);
   });
