@@ -26,8 +26,8 @@ const causes: readonly (readonly [sign: RegExp, cause: string])[] = [
     /probe failed: HTTP probe failed with statuscode: (\d+)/,
     'its health check answers $1: check http.healthcheck in the manifest',
   ],
-  [/probe failed: .*connection refused/, 'nothing listens on the port of its health check: look at image.port'],
-  [/Cannot find module '([^']+)'/, 'the image has no $1: look at command of the manifest and COPY of the Dockerfile'],
+  [/probe failed: .*connection refused/, 'nothing listens on the port of its health check: check image.port'],
+  [/Cannot find module '([^']+)'/, 'the image has no $1: check command in the manifest and COPY in the Dockerfile'],
   [
     /Unable to connect to the server|connection to the server \S+ was refused/,
     'the cluster is stopped or paused: plusone up starts it again',

@@ -13,7 +13,7 @@ describe('likelyCause', () => {
       "its program does not parse: SyntaxError: Unexpected token ';'",
     ],
     ['Unable to connect to the server: net/http: TLS handshake timeout', 'the cluster is stopped or paused'],
-    ['Error: connect ECONNREFUSED 10.0.0.1:3306', 'something that it connects to does not answer'],
+    ['Error: connect ECONNREFUSED 10.0.0.1:3306', 'a connection was refused'],
   ] as const) {
     it(`is "${cause}" for ${said.slice(0, 40)}`, () => {
       expect(likelyCause(said)).to.contain(cause);
