@@ -58,7 +58,7 @@ export function adaptedOf(workload: Workload): Adapted[] {
       found.push({
         path: `sidecars.${container.name}`,
         reason: waitingAtEnd(container)
-          ? 'not essential, and started after the service: once it has ended, its shell waits, because a pod would start it again'
+          ? 'not essential, and started after the service: its shell waits after its program has ended, because a pod would restart it'
           : 'not essential, and started after the service: it is an init container behind the service, so the pod is ready once it has succeeded, and it runs again until then',
       });
     else if (container.oneShot && container.role === 'before')

@@ -23,7 +23,7 @@ export interface Pod {
   /** Fields that cdk8s-plus-27 (Kubernetes 1.27) does not have, by their JSON pointer in the spec. */
   additions: { path: string; value: unknown }[];
   annotations: Record<string, string>;
-  notCarried: NotCarried[];
+  unsupported: Unsupported[];
 }
 
 /** The pod for everything that a manifest says about the task. */
@@ -71,12 +71,12 @@ export function podOf(workload: Workload): Pod {
       ...(drain > 0 ? [{ path: `${mainAt}/lifecycle`, value: { preStop: { sleep: { seconds: drain } } } }] : []),
     ],
     annotations: main.length > 0 ? { 'kubectl.kubernetes.io/default-container': objectName(manifest.name) } : {},
-    notCarried: [
+    unsupported: [
       ...looseOrder(
         fields,
         containers.filter((container) => !late.includes(container)),
       ),
-      ...manifest.taskOverrides.notCarried,
+      ...manifest.taskOverrides.unsupported,
     ],
   };
 }
@@ -99,7 +99,7 @@ const pause: k8s.Container = {
   },
 };
 
-/** The image pull secret of a pod; undefined where no image is in a registry that needs one. */
+/** The image pull secret of a pod; undefined if no registry of its images needs one. */
 export function pullSecretOf({ manifest, pullSecret }: Workload): string | undefined {
   const { image, sidecars = {} } = manifest.fields;
   const isPrivate =

@@ -19,7 +19,7 @@ export function quantities(amounts: Readonly<Record<string, string>>): Record<st
   return Object.fromEntries(Object.entries(amounts).map(([name, amount]) => [name, k8s.Quantity.fromString(amount)]));
 }
 
-/** What a container requests, which is that percentage of its share of the task's size, and its limits. */
+/** The requests of a container, that percentage of its share of the task's size, and its limits. */
 export function resourcesOf(container: Container, fields: Fields, percent: number): k8s.ResourceRequirements {
   const reserved = (shareOf(container, fields) * percent) / 100;
   const { cpu, memory } = sizeOf(fields);

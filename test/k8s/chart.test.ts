@@ -848,7 +848,7 @@ describe('fields that are adapted', () => {
         expect(service).to.include.keys('readinessProbe', 'startupProbe', 'lifecycle');
         expect(template.metadata.annotations).to.deep.equal({ 'kubectl.kubernetes.io/default-container': 'api' });
         expect(reasons(text)).to.contain('ready once it has succeeded');
-        expect(synthesisOf(text).notCarried).to.deep.equal([]);
+        expect(synthesisOf(text).unsupported).to.deep.equal([]);
       });
 
       it('beside a container that keeps the pod alive', () => {
