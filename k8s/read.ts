@@ -1,4 +1,4 @@
-import { existsSync, statSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type AddonOutput, readAddons } from '../manifest/addons.ts';
 import { readOverrides } from '../manifest/cfn-patches.ts';
@@ -7,7 +7,7 @@ import { readEnvironmentFile } from '../manifest/environment-file.ts';
 import { type Manifest, readManifest } from '../manifest/manifest.ts';
 import { objectName } from '../manifest/names.ts';
 import { withTaskOverrides } from '../manifest/task-overrides.ts';
-import { displayed, MissingInput, readText, type Workspace } from '../manifest/workspace.ts';
+import { displayed, isFile, MissingInput, readText, type Workspace } from '../manifest/workspace.ts';
 import { dottedAlias } from './cluster-names.ts';
 import { containersOf } from './containers.ts';
 import { dockerfileUser } from './dockerfile.ts';
@@ -228,7 +228,7 @@ function readImageUsers({ fields, type }: Manifest, root: string): Map<string, s
   return new Map(
     containersOf(fields).flatMap((container) => {
       const file = join(root, dockerfileOf(container));
-      if (container.image?.location || !statSync(file, { throwIfNoEntry: false })?.isFile()) return [];
+      if (container.image?.location || !isFile(file)) return [];
       const build = buildOf(container) ?? {};
       const target = 'target' in build ? build.target : undefined;
       const args = 'args' in build ? build.args : undefined;

@@ -101,6 +101,15 @@ export function namesIn(folder: string): string[] {
   }
 }
 
+/** Whether a path leads to a file. */
+export function isFile(path: string): boolean {
+  try {
+    return statSync(path).isFile();
+  } catch {
+    return false;
+  }
+}
+
 /** What stands for the codes of the file system, for people. */
 const failures: Readonly<Record<string, string>> = {
   ENOENT: 'is not there',

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { DocumentError } from '../../manifest/document.ts';
-import { MissingInput, namesIn, openWorkspace, readText } from '../../manifest/workspace.ts';
+import { isFile, MissingInput, namesIn, openWorkspace, readText } from '../../manifest/workspace.ts';
 
 describe('a file of a workspace', () => {
   let folder = '';
@@ -39,6 +39,7 @@ describe('a file of a workspace', () => {
     symlinkSync('loop', at('loop'));
     expect(() => readText(at('pipe'))).to.throw(MissingInput, /pipe is a device or a pipe/);
     expect(() => readText(at('folder'))).to.throw(MissingInput, /folder is a folder/);
+    expect(isFile(at('loop'))).to.equal(false);
     expect(() => readText(at('loop'))).to.throw(MissingInput, /loop is a symbolic link that leads back to itself/);
   });
 
