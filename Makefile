@@ -26,28 +26,28 @@ doctor: ## What is missing on this machine, and what to type; FOR=dev, kind or a
 dev: install ## Run the service on http://localhost:5000 with a private database of its own
 	@node_modules/.bin/node tools/process/dev.ts
 
-test: install ## Prove the service, its page and the translation; needs no Docker
+test: install ## The tests that need no Docker, without drills and fuzzing
 	@npm test
 
 test-unit: install ## The tests that need neither a database nor a network
 	@npm run --silent test:unit
 
-test-integration: install ## Black box against BASE_URL, by default a service that it starts
+test-integration: install ## Black-box tests of the service at BASE_URL; by default it starts one
 	@npm run --silent test:integration
 
 test-drills: install ## The fault drills in short, and the fuzzing of the API
 	@npm run --silent test:drills
 
-test-cluster: install ## The tests in a kind cluster of their own (needs Docker, kind and kubectl)
+test-cluster: install ## The tests in a kind cluster; needs Docker, kind and kubectl
 	@npm run --silent test:cluster
 
-test-applications: install ## Sample workspaces, brought up by plusone in kind clusters of their own (the same needs)
+test-applications: install ## The tests of plusone up with sample workspaces; needs Docker, kind and kubectl
 	@npm run --silent test:applications
 
-test-aws: install ## The rehearsal against an AWS-compatible endpoint (needs Docker and copilot)
+test-aws: install ## The tests against an AWS-compatible endpoint; needs Docker and Copilot
 	@npm run --silent test:aws
 
-check: install ## Types, lint and format
+check: install ## Check types, lint and format
 	@npm run --silent check
 
 # .local has the way to the clusters of this folder, so they have to go first; and they hold data.
@@ -63,11 +63,11 @@ CLUSTER ?= plusone
 KUBECTL = kubectl --kubeconfig .local/kubeconfig --context kind-$(CLUSTER) --namespace plusone
 .PHONY: up down shell logs logs-search status restart dashboard local_integration_test
 
-up: install ## Run the service in a kind cluster, on http://localhost:5000; again after a change
+up: install ## Run the service in a kind cluster on http://localhost:5000; run it again after a change
 	@CLUSTER=$(CLUSTER) node_modules/.bin/node local-kind/up.ts
 
 # It is the answer to whether the data may go, but only for a cluster of this folder, or one that is named.
-down: ## Remove the cluster and what is in it
+down: ## Delete the cluster and its data
 	@if ! command -v kind >/dev/null; then exit 0; fi; \
 	ports=$$(docker inspect --format '{{json .HostConfig.PortBindings}}' $(CLUSTER)-control-plane 2>/dev/null) || true; \
 	if [ "$$ports" ] && [[ $$ports != *'"30500/tcp"'* ]]; then \
@@ -78,23 +78,23 @@ down: ## Remove the cluster and what is in it
 	fi; \
 	kind delete cluster --name $(CLUSTER) --kubeconfig .local/kubeconfig
 
-shell: cluster ## A shell beside MySQL: mysql -h mysql -u root -ppassword; or echo '...' | make shell
+shell: cluster ## Open a shell in the pod of MySQL; it reads a script from stdin, too
 	@$(KUBECTL) exec -i $$([ ! -t 0 ] || echo -t) mysql-0 -- bash
 
-logs: cluster ## What the service logs; follows it on a terminal
+logs: cluster ## Show the log of the service; on a terminal, follow it
 	@$(KUBECTL) logs -l app.kubernetes.io/name=plusone --all-containers --prefix --tail=100 $$([ ! -t 1 ] || echo -f)
 
 logs-search: install cluster ## Search the logs of all pods in OpenSearch: QUERY='status:>=500' or SEARCH=errors, SINCE=1h
 	@CLUSTER=$(CLUSTER) node_modules/.bin/node tools/dashboard/logs-search.ts
 
-status: cluster ## What runs in the cluster, and how it is
+status: cluster ## Show the pods, the autoscaler and their state
 	@$(KUBECTL) get deployments,statefulsets,pods,services,horizontalpodautoscalers,jobs
 
-restart: cluster ## Replace the pods one by one, without a failed request
+restart: cluster ## Replace the pods one by one; no request fails
 	@$(KUBECTL) rollout restart deployment/plusone
 	@$(KUBECTL) rollout status deployment/plusone --timeout=180s
 
-dashboard: install cluster ## Grafana on http://localhost:3000 with all that is measured in the cluster, until Ctrl-C
+dashboard: install cluster ## Grafana on http://localhost:3000, until Ctrl-C
 	@CLUSTER=$(CLUSTER) node_modules/.bin/node tools/dashboard/up.ts
 
 local_integration_test: up ## make up, then the integration tests against the service in the cluster
@@ -106,28 +106,28 @@ cluster:
 	  || { there=$$(kind get clusters --quiet 2>/dev/null | sed 's/^/CLUSTER=/' | paste -sd ' '); \
 	    echo "The cluster $(CLUSTER) is not there: make up$${there:+; or name one that is: $$there}" >&2; exit 1; }
 
-##@ Measure
+##@ Benchmark
 .PHONY: bench
-bench: install ## The service beside raw node:http, Go, Fastify and Express, in ten minutes; QUICK=1 in one
+bench: install ## Compare the service with node:http, Go, Fastify and Express; ten minutes, with QUICK=1 one
 	@npm run --silent bench -- $(if $(QUICK),--quick)
 
-##@ Faults and supply
+##@ Faults and supply chain
 # On what is there: the process always, the kind cluster when `make up` made one; AWS only by TARGET=aws.
-drill: install ## Fault drills on all that is there; DRILL=name TARGET=process|kind|aws, QUICK=1 for short faults
+drill: install ## Inject faults under load; DRILL=name, TARGET=process|kind|aws, QUICK=1 for short faults
 	@node_modules/.bin/node tools/drills/main.ts $(or $(DRILL),all) $(addprefix --target=,$(TARGET)) $(if $(QUICK),--quick)
 
-fuzz: install ## Schemathesis and broken HTTP against the API; FUZZ_CASES=20000 FUZZ_SEED=7 for a longer look
+fuzz: install ## Fuzz the API with Schemathesis and malformed HTTP; FUZZ_CASES=20000 FUZZ_SEED=7 for more
 	@npm run --silent fuzz
 
-sbom: install ## What the image contains of npm's packages, as CycloneDX: plusone.cdx.json
+sbom: install ## Write the SBOM of the image to plusone.cdx.json (CycloneDX)
 	@npm sbom --package-lock-only --sbom-format cyclonedx --omit dev > plusone.cdx.json
 	@echo plusone.cdx.json
 
-audit: install ## Ask npm's registry for advisories about what is in the image
+audit: install ## Look up known vulnerabilities of the packages in the image
 	@npm audit --omit dev
 
 GITLEAKS = v8.24.0
-secrets: .local/gitleaks-$(GITLEAKS) ## Look for secrets in the history, and in the image plusone:dev when it is here (needs Go)
+secrets: .local/gitleaks-$(GITLEAKS) ## Scan the history and the image plusone:dev for secrets; needs Go
 	@$< git . --no-banner --redact
 	@if docker image inspect plusone:dev >/dev/null 2>&1; then \
 	  image=$$(mktemp -d); trap 'rm -rf "$$image"' EXIT; container=$$(docker create plusone:dev); \
@@ -141,7 +141,7 @@ secrets: .local/gitleaks-$(GITLEAKS) ## Look for secrets in the history, and in 
 	@mv .local/gitleaks $@
 .PHONY: drill fuzz sbom audit secrets
 
-##@ AWS (Copilot); ENV=test unless you say ENV=prod; EJECTED=1 when it was taken out of Copilot
+##@ AWS (Copilot); ENV=test by default; EJECTED=1 after plusone eject
 EJECT = node_modules/.bin/node tools/cli.ts eject
 EJECTED_SERVICE = --environment $(or $(ENV),test) --service plusone
 # They run `copilot env deploy` or `copilot env delete`, which take the steps of eject back or know nothing of them.
@@ -152,7 +152,7 @@ refuse-ejected:
 	@echo 'EJECTED=1: this target runs Copilot, and the environment was taken out of it: docs/eject.md' >&2; exit 1
 endif
 
-infra-plan: install ## What infra-create and publish would create or change; touches nothing
+infra-plan: install ## Show what infra-create and publish would change; changes nothing
 	@node_modules/.bin/node tools/aws/infra-plan.ts
 
 infra-create: install ## Create or update the application, environment and database; asks first
@@ -164,33 +164,33 @@ publish: install ## Release this commit: AWS_ACCOUNT=123456789012 make publish
 logs-aws: install ## Follow the log of the service; SINCE=1h to begin earlier
 	@$(if $(EJECTED),$(EJECT) logs $(EJECTED_SERVICE) --follow --since $(or $(SINCE),5m),node_modules/.bin/node tools/aws/logs.ts)
 
-search: install ## Search the logs of an environment that ships them: QUERY='level:error' or SEARCH=errors, SINCE=1h
+search: install ## Search the logs in OpenSearch: QUERY='level:error' or SEARCH=errors, SINCE=1h
 	@node_modules/.bin/node tools/aws/search.ts
 
-logs-resend: install ## Store the log lines that could not be stored before, once the reason is gone
+logs-resend: install ## Ship the log lines again that could not be stored
 	@node_modules/.bin/node tools/aws/logs-resend.ts
 
-pager: install ## Have PagerDuty told of what pages: make pager < file-with-the-integration-key
+pager: install ## Connect PagerDuty: make pager < file-with-the-integration-key
 	@node_modules/.bin/node tools/aws/pager.ts
 
-scale-status: install ## How many tasks run, and what the scaler saw and did last, and why
+scale-status: install ## Show the number of tasks, and the last decision of the scaler with its reason
 	@node_modules/.bin/node tools/aws/scale-status.ts
 
-uptime: install ## Ask from outside whether the service answers: Route 53, or Pingdom with PINGDOM_TOKEN
+uptime: install ## Create the uptime checks: Route 53, or Pingdom with PINGDOM_TOKEN
 	@node_modules/.bin/node tools/aws/uptime.ts
 
-remote_validation: install ## The integration tests against the load balancer, or LOAD_BALANCER
+remote_validation: install ## Run the integration tests against the load balancer, or LOAD_BALANCER
 	@node_modules/.bin/node tools/aws/remote-validation.ts
 
-stress_test: install ## A load test against LOAD_BALANCER, else http://localhost:5000; fails above 500 ms
+stress_test: install ## Run a load test of LOAD_BALANCER or http://localhost:5000; fails if p99 is above 500 ms
 	@node_modules/.bin/node tools/aws/stress-test.ts
 
-rotate-password: install ## Give the database a new password; the tasks take it up by themselves
+rotate-password: install ## Change the password of the database; the tasks need no restart
 	@node_modules/.bin/node tools/aws/rotate-password.ts
 
-infra-destroy: install ## Remove the environment; asks first, and the database leaves a snapshot
+infra-destroy: install ## Delete the environment; asks first, and keeps a snapshot of the database
 	@node_modules/.bin/node tools/aws/infra-destroy.ts
 
-rehearse: install ## All of these against an AWS-compatible endpoint on this machine
+rehearse: install ## Test all of these against an AWS-compatible endpoint
 	@node_modules/.bin/node tools/aws/rehearse.ts
 .PHONY: infra-plan infra-create publish logs-aws scale-status search logs-resend pager uptime remote_validation stress_test rotate-password infra-destroy rehearse

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parse, stringify } from 'yaml';
 import { z } from 'zod';
-import { output, run } from '../tools/terminal/programs.ts';
+import { isRunning, output, run } from '../tools/terminal/programs.ts';
 import { Refusal } from '../tools/terminal/refusal.ts';
 import { requireFreePort } from './port-holder.ts';
 
@@ -167,15 +167,6 @@ function creationOf(name: string, kubeconfig: string) {
       return Date.parse(created) < statSync(file).mtimeMs + CLOCKS_MILLISECONDS;
     },
   };
-}
-
-function isRunning(id: number): boolean {
-  try {
-    return process.kill(id, 0);
-  } catch (error) {
-    // It belongs to another user.
-    return error instanceof Error && 'code' in error && error.code === 'EPERM';
-  }
 }
 
 /** Runs kubectl with these words for the cluster; what it says of some verbs is for people. */

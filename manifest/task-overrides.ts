@@ -155,12 +155,17 @@ export function readTaskChanges(changes: readonly TaskChange[]): TaskOverrides {
       field === 'Volumes' && !change.isRemoval ? listOf(volume, change.segments.slice(1), value) : undefined;
     if (changed && place !== undefined) {
       containers.set(place, changed.container);
-      unsupported.push(...changed.unknown.map((reason) => ({ path: at, reason: `${change.path}: ${reason}` })));
+      const replaced = inner.length === 0 && LISTS.includes(property) ? [REPLACED] : [];
+      const reasons = [...changed.unknown, ...replaced];
+      unsupported.push(...reasons.map((reason) => ({ path: at, reason: `${change.path}: ${reason}` })));
     } else if (newVolumes) volumes.push(...newVolumes.map(({ Name }) => Name));
     else unsupported.push({ path: at, reason: whyNot(change, property) });
   }
   return { containers, added, volumes, unsupported };
 }
+
+const LISTS = ['Environment', 'Secrets', 'PortMappings', 'MountPoints'];
+const REPLACED = 'on AWS it replaces the list, with what the manifest and Copilot add; here it is added to the list';
 
 const unchanged: ContainerOverride = { environment: new Map(), ports: [], mounts: [] };
 

@@ -49,7 +49,8 @@ describe('paging', function () {
 
   const pager = createServer(async (request, response) => {
     events.push({ ...pagerEvent.parse(await json(request)), at: Date.now() });
-    response.writeHead(202, { 'content-type': 'application/json' }).end('{"status":"success"}');
+    response.writeHead(202, { 'content-type': 'application/json' });
+    response.end('{"status":"success"}');
   });
 
   const docker = (...words: string[]) => execFileSync('docker', words, { encoding: 'utf8', stdio: 'pipe' }).trim();

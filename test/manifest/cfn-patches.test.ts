@@ -54,15 +54,22 @@ describe('readOverrides', () => {
 
   it('completes values that name a parameter of Copilot, and names the others', () => {
     const file = join(folder, 'cfn.patches.yml');
-    const items = `[{ Name: A, Value: !Sub "x-\${AppName}" }, { Name: B, Value: !Ref EnvName }, { Name: C, Value: !GetAtt D.E }]`;
-    writeFileSync(file, `- { op: add, path: ${container}/0/Environment, value: ${items} }`);
+    const items = [
+      `{ Name: A, Value: !Sub "x-\${AppName}" }`,
+      '{ Name: B, Value: !Ref EnvName }',
+      '{ Name: C, Value: !GetAtt D.E }',
+    ];
+    writeFileSync(
+      file,
+      items.map((item) => `- { op: add, path: ${container}/0/Environment/-, value: ${item} }`).join('\n'),
+    );
     const { task } = readOverrides(file, 'cfn.patches.yml', { AppName: 'shop', EnvName: 'test' });
     expect([...(task.containers.get(0)?.environment ?? [])]).to.deep.equal([
       ['A', 'x-shop'],
       ['B', 'test'],
     ]);
     expect(task.unsupported.map(({ reason }) => reason)).to.deep.equal([
-      `${container}/0/Environment: the value of C is known to CloudFormation only`,
+      `${container}/0/Environment/-: the value of C is known to CloudFormation only`,
     ]);
   });
 
@@ -72,6 +79,15 @@ describe('readOverrides', () => {
   ] as const) {
     it(`refuses ${patch}, as Copilot does`, () => {
       expect(() => overridesOf(`- { ${patch} }`)).to.throw(`cfn.patches.yml:1: ${message}`);
+    });
+  }
+
+  for (const list of ['Environment', 'Secrets', 'PortMappings', 'MountPoints']) {
+    it(`says that on AWS a patch of ${list} as a whole replaces what the manifest says`, () => {
+      const { unsupported } = overridesOf(`- { op: add, path: ${container}/0/${list}, value: [] }`);
+      expect(unsupported.map(({ reason }) => reason)).to.deep.equal([
+        `${container}/0/${list}: on AWS it replaces the list, with what the manifest and Copilot add; here it is added to the list`,
+      ]);
     });
   }
 

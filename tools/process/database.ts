@@ -10,7 +10,7 @@ import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import mysql from 'mysql2/promise';
-import { output, run } from '../terminal/programs.ts';
+import { isRunning, output, run } from '../terminal/programs.ts';
 import { step } from '../terminal/progress.ts';
 import { Refusal } from '../terminal/refusal.ts';
 import { startCleanupWatchdog } from './cleanup-watchdog.ts';
@@ -390,14 +390,7 @@ function removeAbandonedDirectories(): void {
 
 /** Whether the name has our prefix and the process that created it has ended. */
 function isAbandoned(name: string): boolean {
-  if (!name.startsWith(NAME_PREFIX)) return false;
-  const owner = Number.parseInt(name.slice(NAME_PREFIX.length), 10);
-  try {
-    process.kill(owner, 0);
-    return false;
-  } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'ESRCH';
-  }
+  return name.startsWith(NAME_PREFIX) && !isRunning(Number.parseInt(name.slice(NAME_PREFIX.length), 10));
 }
 
 function tail(text: string): string {

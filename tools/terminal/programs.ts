@@ -51,6 +51,15 @@ interface Ending {
   isLate: boolean;
 }
 
+/** Whether a process with this id runs, also one of another user. */
+export function isRunning(id: number): boolean {
+  try {
+    return process.kill(id, 0);
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'EPERM';
+  }
+}
+
 /**
  * Runs a program and returns its stdout without the trailing newline. Stdout is never shown, not even with VERBOSE=1,
  * because it may contain a secret.

@@ -29,7 +29,7 @@ describe('the alarms', () => {
   it('each have a section in the runbook with the effect on clients, the first check and the fix', () => {
     const [, ...sections] = readFileSync('docs/runbook.md', 'utf8').split(/^## /m);
     for (const section of sections)
-      for (const label of ['**Callers see**', '**First look**', '**What mends it**']) expect(section).to.include(label);
+      for (const label of ['**Symptom**', '**Check**', '**Fix**']) expect(section).to.include(label);
   });
 
   it('say on AWS what is wrong, and where the runbook and the dashboard are', () => {

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { main } from '../../../tools/cli.ts';
+import { main } from '../../../tools/cli/main.ts';
 
 describe('plusone schema', () => {
   it('prints the JSON Schema of a manifest', async () => {
