@@ -253,13 +253,17 @@ async function ownerOf({ kubectl }: Pick<Cluster, 'kubectl'>): Promise<string> {
 }
 
 /**
- * Deletes the cluster of a workspace with its data; does nothing if there is none.
+ * Deletes the cluster of a workspace with its data, if it exists. Returns its name, and whether it existed.
  * @throws {Refusal} if another program or workspace has it, or if it can't be asked whose it is and `stated` is no name
  */
-export async function down({ root, application }: Workspace, stated: string | undefined): Promise<string> {
+export async function down(
+  { root, application }: Workspace,
+  stated: string | undefined,
+): Promise<{ name: string; existed: boolean }> {
   const name = clusterName({ application }, stated);
   const kubeconfig = kubeconfigOf(name);
-  if ((await nodesOf(name)).length > 0) {
+  const existed = (await nodesOf(name)).length > 0;
+  if (existed) {
     const { kubectl } = connectionOf(name);
     const owner = await output('kind', ['export', 'kubeconfig', '--name', name, '--kubeconfig', kubeconfig])
       .then(() => ownerOf({ kubectl }))
@@ -274,7 +278,7 @@ export async function down({ root, application }: Workspace, stated: string | un
       );
   }
   await deleteCluster(name, kubeconfig);
-  return name;
+  return { name, existed };
 }
 
 /** Two workspaces of one application name must not replace each other's workloads. */

@@ -1,15 +1,19 @@
 import { nearest } from '../../manifest/nearest.ts';
+import { Failed, stopAll } from '../terminal/programs.ts';
 import { checkCommand } from './check.ts';
 import { type Command, helpOf, table } from './command.ts';
 import { completionCommand, completionsOf } from './completion.ts';
+import { downCommand } from './down.ts';
 import { ejectCommands } from './eject.ts';
+import { execCommand } from './exec.ts';
 import { exitCodeOf, exitCodes, exitCodeTable } from './exit.ts';
-import { downCommand, execCommand, jobRunCommand, logsCommand, statusCommand } from './running.ts';
+import { jobRunCommand } from './job-run.ts';
+import { logsCommand } from './logs.ts';
 import { schemaCommand } from './schema.ts';
+import { statusCommand } from './status.ts';
 import { synthCommand } from './synth.ts';
 import { upCommand } from './up.ts';
 import { version } from './version.ts';
-import { Failed, stopAll } from '../terminal/programs.ts';
 
 /** The commands as the help groups them. */
 const groups: readonly (readonly [title: string, commands: readonly Command[]])[] = [
