@@ -188,9 +188,17 @@ function portViolations(type: WorkloadType, { name = '', image, sidecars = {}, h
       if (rule.target_port) expose([...at, 'target_port'], rule.target_port, 'tcp', rule.target_container);
     }
   }
+  const taken = new Set<string>();
   for (const [at, { port, target_port, target_container }] of nlb ? listeners(nlb) : []) {
     if (!port) continue;
     const protocol = port.protocol === 'tls' ? 'tcp' : port.protocol;
+    const listener = `${port.port}/${protocol}`;
+    // Copilot passes it on, and the deployment fails: https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateListener.html
+    if (taken.has(listener)) {
+      const message = `port ${port.port} has two listeners: a load balancer takes one a port`;
+      found.push({ path: [...at, 'port'], message, isOfKubernetes: true });
+    }
+    taken.add(listener);
     expose([...at, target_port ? 'target_port' : 'port'], target_port ?? port.port, protocol, target_container);
   }
   if (image?.port) expose(['image', 'port'], image.port, undefined, name);

@@ -50,6 +50,11 @@ describe("Copilot's rules", () => {
     [publisher('a-1'), publisher('a--1'), 'service "a--1"'],
     [publisher('ab'), publisher('ab-'), 'service "ab-"'],
     [publisher('a1'), publisher('1a'), 'service "1a"'],
+    [
+      webService('nlb: { port: 53/udp, target_port: 54, healthcheck: { port: 55 }, additional_listeners: [{ port: 53/tcp, target_port: 55 }] }'),
+      webService('nlb: { port: 53/tls, target_port: 54, additional_listeners: [{ port: 53/tcp, target_port: 55 }] }'),
+      'port 53 has two listeners',
+    ],
     [mount('source_volume: v, path: /m'), mount('source_volume: w, path: /m'), 'no volume "w"'],
     [mount('source_volume: v, path: /m'), mount('path: /m'), 'source_volume is missing'],
     [mount('source_volume: v, path: /m'), mount('source_volume: v'), 'path is missing'],
