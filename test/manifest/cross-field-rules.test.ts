@@ -51,7 +51,9 @@ describe("Copilot's rules", () => {
     [publisher('ab'), publisher('ab-'), 'service "ab-"'],
     [publisher('a1'), publisher('1a'), 'service "1a"'],
     [
-      webService('nlb: { port: 53/udp, target_port: 54, healthcheck: { port: 55 }, additional_listeners: [{ port: 53/tcp, target_port: 55 }] }'),
+      webService(
+        'nlb: { port: 53/udp, target_port: 54, healthcheck: { port: 55 }, additional_listeners: [{ port: 53/tcp, target_port: 55 }] }',
+      ),
       webService('nlb: { port: 53/tls, target_port: 54, additional_listeners: [{ port: 53/tcp, target_port: 55 }] }'),
       'port 53 has two listeners',
     ],
