@@ -39,10 +39,15 @@ const values: Readonly<Record<string, string>> = {
   DB_HOST: 'mysql.stand-ins',
   DB_PORT: '3306',
   TABLE: 'notes',
+  BUCKET: 'notes',
+  CACHE_HOST: 'cache.stand-ins',
+  CACHE_PORT: '6379',
+  QUEUE_URL: 'http://aws.stand-ins:4566/000000000000/jobs',
 };
 const secrets: Readonly<Record<string, string>> = {
   DB_SECRET: JSON.stringify({ username: 'notes', password: 'a$$b $(DB_HOST)' }),
   AUTHOR: 'Dijkstra',
+  GREETING: 'Hello',
 };
 
 /** Every workspace, as it runs in `test`, and one of them in `prod` beside it. */
