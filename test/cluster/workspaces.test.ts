@@ -123,7 +123,7 @@ describe('a translated workspace in the cluster', function () {
   }
 
   it('has objects that the API server accepts without warnings', async () => {
-    await succeeds('kubectl', [...connection, 'create', 'namespace', CHECKED]);
+    await succeeds('kubectl', [...connection, 'create', 'namespace', CHECKED, '--save-config']);
     const files = objectFiles().flatMap((file) => ['-f', file]);
     const dryRun = [...connection, 'apply', '--dry-run=server', '--validate=strict', ...files];
     const { code, stderr } = await ended('kubectl', dryRun);
