@@ -227,7 +227,7 @@ describe('An existing kind cluster', () => {
     }
 
     it('is deleted by plusone down in the folder of its workspace', async () => {
-      expect(await removed('/here')).to.deep.equal([true, NAME]);
+      expect(await removed('/here')).to.deep.equal([true, { name: NAME, existed: true }]);
     });
 
     it('is not deleted by plusone down in another folder, even if it is named', async () => {
@@ -238,7 +238,7 @@ describe('An existing kind cluster', () => {
     it('is deleted by plusone down only if it is named, if it does not say which workspace it runs', async () => {
       const message = `the cluster ${NAME} does not say which workspace it runs: plusone down --cluster ${NAME} deletes it with its data`;
       expect(await removed('')).to.deep.equal([false, message]);
-      expect(await removed('', NAME)).to.deep.equal([true, NAME]);
+      expect(await removed('', NAME)).to.deep.equal([true, { name: NAME, existed: true }]);
     });
 
     it('is not deleted by plusone down if another program created it', async () => {
