@@ -6,7 +6,7 @@ import type { Fields } from '../manifest/fields.ts';
 import { objectName } from '../manifest/names.ts';
 import { cronJobSchedule } from '../manifest/schedule.ts';
 import { exceptions, presentImage } from './linter-exceptions.ts';
-import { sizeOf } from './resources.ts';
+import { quantities, sizeOf } from './resources.ts';
 
 export interface Scaling {
   min: number;
@@ -144,8 +144,8 @@ export function scheduleScaling(
           command: ['kubectl'],
           args: ['patch', 'horizontalpodautoscaler', workload, '--patch', patch],
           resources: {
-            requests: amounts('10m', '32Mi', '16Mi'),
-            limits: amounts('500m', '128Mi', '64Mi'),
+            requests: quantities({ cpu: '10m', memory: '32Mi', 'ephemeral-storage': '16Mi' }),
+            limits: quantities({ cpu: '500m', memory: '128Mi', 'ephemeral-storage': '64Mi' }),
           },
           securityContext: {
             allowPrivilegeEscalation: false,
@@ -156,9 +156,4 @@ export function scheduleScaling(
       ],
     };
   }
-}
-
-function amounts(cpu: string, memory: string, storage: string): Record<string, k8s.Quantity> {
-  const named = { cpu, memory, 'ephemeral-storage': storage };
-  return Object.fromEntries(Object.entries(named).map(([name, amount]) => [name, k8s.Quantity.fromString(amount)]));
 }
