@@ -6,6 +6,13 @@ import { common, connect, cronJobList, help, podList, workloadNamed } from './cl
 import { command } from './command.ts';
 import { exitCodes } from './exit.ts';
 
+const jobStatus = z.object({
+  status: z.object({
+    failed: z.number().default(0),
+    conditions: z.array(z.object({ type: z.string() })).default([]),
+  }),
+});
+
 export const jobRunCommand = command({
   name: 'job run',
   summary: 'Run a Scheduled Job now, and show what it logs',
@@ -22,19 +29,9 @@ export const jobRunCommand = command({
       throw new UsageError(`there is no Scheduled Job "${name}" in the cluster; found: ${jobs.join(', ') || 'none'}`);
     const job = `${workload.slice(0, 45)}-run-${Date.now().toString(36)}`;
     await kubectl(['create', 'job', job, `--from=cronjob/${workload}`, '-n', namespace]);
-    const status = z.object({
-      status: z.object({
-        active: z.number().default(0),
-        succeeded: z.number().default(0),
-        failed: z.number().default(0),
-      }),
-    });
     // Each attempt is a pod of its own.
     const shown = new Set<string>();
     for (;;) {
-      const { status: now } = status.parse(
-        JSON.parse(await kubectl(['get', 'job', job, '-n', namespace, '-o', 'json'])),
-      );
       const pods = podList.parse(
         JSON.parse(await kubectl(['get', 'pods', '-n', namespace, '-l', `job-name=${job}`, '-o', 'json'])),
       ).items;
@@ -51,18 +48,11 @@ export const jobRunCommand = command({
           '--follow',
         ]);
       }
-      const conditions = await kubectl([
-        'get',
-        'job',
-        job,
-        '-n',
-        namespace,
-        '-o',
-        'jsonpath={.status.conditions[*].type}',
-      ]);
-      if (/Complete/.test(conditions)) return exitCodes.done;
-      if (/Failed/.test(conditions)) {
-        console.error(`the job ${name} failed after ${now.failed} attempts`);
+      const { status } = jobStatus.parse(JSON.parse(await kubectl(['get', 'job', job, '-n', namespace, '-o', 'json'])));
+      const conditions = status.conditions.map(({ type }) => type);
+      if (conditions.includes('Complete')) return exitCodes.done;
+      if (conditions.includes('Failed')) {
+        console.error(`the job ${name} failed after ${status.failed} attempts`);
         return exitCodes.failed;
       }
       await sleep(500);
