@@ -173,10 +173,10 @@ export function needsNoPreparation(error: unknown): boolean {
 /** Why the database gave no answer, for the log. A TLS failure is named, with what to do about it. */
 export function unavailableReason(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
-  const advice = TLS_ADVICE.find(([text]) => text.test(message))?.[1];
   const code = codeOf(error);
   if (code?.startsWith('HANDSHAKE_') !== true && code !== 'ER_SECURE_TRANSPORT_REQUIRED')
     return `database unavailable: ${message}`;
+  const advice = TLS_ADVICE.find(([text]) => text.test(message))?.[1];
   return `TLS connection to the database failed: ${message}${advice === undefined ? '' : `; ${advice}`}`;
 }
 
