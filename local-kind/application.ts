@@ -22,14 +22,23 @@ import { remark, step } from '../tools/terminal/progress.ts';
 import { Refusal } from '../tools/terminal/refusal.ts';
 import { readAccountSecrets } from './account-secrets.ts';
 import { type Addons, readAddons, stackName } from './addons.ts';
-import { type Cluster, deleteCluster, ensureCluster, kubectlOf, loadImage, nodesOf, type Typed } from './cluster.ts';
+import {
+  applyServerSide,
+  type Cluster,
+  deleteCluster,
+  ensureCluster,
+  kubectlOf,
+  loadImage,
+  nodesOf,
+  type Typed,
+} from './cluster.ts';
 import { databaseObjects } from './databases.ts';
 import { EMULATOR_IMAGE, emulatorObjects, emulatorVariables, resolveBuckets, Stacks } from './emulator.ts';
 import { type Events, eventsOf } from './events.ts';
 import { makeImage, type WantedImage, wantedImages } from './images.ts';
 import { likelyCause } from './likely-cause.ts';
 import { startMetricsServer } from './metrics-server.ts';
-import { allContainers, type KubernetesObject, kubernetesObject, list, parseObjects, withImage } from './objects.ts';
+import { allContainers, type KubernetesObject, kubernetesObject, parseObjects, withImage } from './objects.ts';
 import { portForward } from './port-forward.ts';
 import { release, releaseSecret } from './release.ts';
 import { ROUTER_IMAGE, routerObjects } from './router.ts';
@@ -294,15 +303,10 @@ async function claimCluster({ name, kubectl }: Cluster, { root, application }: W
     { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'workspace', namespace: AWS_NAMESPACE }, data: { root } },
   ];
   if (owner === '')
-    await apply(
+    await applyServerSide(
       kubectl,
       objects.map((object) => kubernetesObject.parse(object)),
     );
-}
-
-async function apply(kubectl: Cluster['kubectl'], objects: readonly KubernetesObject[]): Promise<void> {
-  // On the server's side: the usual `apply` would write secrets into an annotation as well.
-  await kubectl(['apply', '--server-side', '--force-conflicts', '-f', '-'], list(objects));
 }
 
 /** What the stacks bring out. */
@@ -344,7 +348,7 @@ async function startAws(
     ...databases.flatMap((database) => databaseObjects(AWS_NAMESPACE, database)),
   ];
   const named = [...names].reduce((present, [from, to]) => withImage(present, from, to), objects);
-  if (named.length > 0) await apply(kubectl, named);
+  if (named.length > 0) await applyServerSide(kubectl, named);
   const nothing = { workloads: new Map<string, Map<string, string>>(), exports: new Map<string, string>() };
   const deployed = needsEmulator ? deployStacks() : Promise.resolve(nothing);
   const [values] = await Promise.all([
@@ -463,7 +467,7 @@ async function start(
   const target = { namespace, name, isBuilt: images.some(({ from, isBuilt }) => isBuilt && from === workload.image) };
   // Several workloads have these, and two that create one at the same time must not refuse each other.
   const isShared = ({ kind }: KubernetesObject) => ['Namespace', 'PersistentVolumeClaim'].includes(kind);
-  await apply(cluster.kubectl, objects.filter(isShared));
+  await applyServerSide(cluster.kubectl, objects.filter(isShared));
   const own = objects.filter((object) => !isShared(object));
   const named = images.reduce((present, { from, to }) => withImage(present, from, to), own);
   const manifests =

@@ -6,6 +6,7 @@ import { parse, stringify } from 'yaml';
 import { z } from 'zod';
 import { isRunning, output, run } from '../tools/terminal/programs.ts';
 import { Refusal } from '../tools/terminal/refusal.ts';
+import { type KubernetesObject, list } from './objects.ts';
 import { requireFreePort } from './port-holder.ts';
 
 /** kind writes its clusters to this file; the user's own kubeconfig and context stay unchanged. */
@@ -175,6 +176,17 @@ export function kubectlOf(connection: readonly string[]): Cluster['kubectl'] {
     (SHOWN.includes(verb) ? run : output)('kubectl', [...connection, verb, ...args], { input });
 }
 
+/**
+ * Applies objects on the server's side: the client-side `apply` would copy all of them, with the values of Secrets, into an
+ * annotation.
+ */
+export async function applyServerSide(
+  kubectl: Cluster['kubectl'],
+  objects: readonly KubernetesObject[],
+): Promise<void> {
+  await kubectl(['apply', '--server-side', '--force-conflicts', '-f', '-'], list(objects));
+}
+
 /** The nodes of a cluster; none if there is no such cluster. */
 export async function nodesOf(name: string): Promise<string[]> {
   const nodes = await output('kind', ['get', 'nodes', '--name', name]);
@@ -280,8 +292,18 @@ export async function loadImage(
   return unique;
 }
 
-/** The images that this machine has, without duplicates; the nodes pull the others. */
-export async function presentImages(names: readonly string[]): Promise<string[]> {
+/**
+ * Loads those of the images that this machine has into the node with the AWS stand-ins, unless it has them; the nodes pull
+ * the others. Returns the names of the images that this machine has, without duplicates.
+ */
+export async function loadImages({ name }: Cluster, images: readonly string[]): Promise<string[]> {
+  const present = await presentImages(images);
+  if (present.length > 0)
+    await run('kind', ['load', 'docker-image', '--name', name, '--nodes', controlPlane(name), ...present]);
+  return present;
+}
+
+async function presentImages(names: readonly string[]): Promise<string[]> {
   const present = await Promise.all(
     [...new Set(names)].map((name) =>
       output('docker', ['image', 'inspect', '--format', '{{.Id}}', name]).then(
@@ -291,12 +313,6 @@ export async function presentImages(names: readonly string[]): Promise<string[]>
     ),
   );
   return present.flat();
-}
-
-/** Loads images into the node with the AWS stand-ins, unless it has them. */
-export async function loadImages({ name }: Cluster, images: string[]): Promise<void> {
-  if (images.length === 0) return;
-  await run('kind', ['load', 'docker-image', '--name', name, '--nodes', controlPlane(name), ...images]);
 }
 
 /** Removes other images of the service from its nodes, and untagged ones from this machine. */

@@ -9,7 +9,7 @@ import {
   UpdateStackCommand,
 } from '@aws-sdk/client-cloudformation';
 import { AWS_REGION } from './addons.ts';
-import type { Cluster } from './cluster.ts';
+import { applyServerSide, type Cluster } from './cluster.ts';
 import { type KubernetesObject, kubernetesObject } from './objects.ts';
 import type { Template } from './template.ts';
 
@@ -133,7 +133,7 @@ export async function resolveBuckets(kubectl: Cluster['kubectl'], namespace: str
   const changed = corefile.replace(/^( *)kubernetes /m, (line, indent: string) => `${indent}${rule}\n${line}`);
   const metadata = { name: 'coredns', namespace: 'kube-system' };
   const map = { apiVersion: 'v1', kind: 'ConfigMap', metadata, data: { Corefile: changed } };
-  await kubectl(['apply', '--server-side', '--force-conflicts', '-f', '-'], JSON.stringify(map));
+  await applyServerSide(kubectl, [map]);
   await kubectl(['rollout', 'restart', 'deployment/coredns', '-n', 'kube-system']);
 }
 

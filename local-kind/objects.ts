@@ -51,6 +51,11 @@ export function list(items: readonly KubernetesObject[]): string {
   return JSON.stringify({ apiVersion: 'v1', kind: 'List', items });
 }
 
+/** The images of all containers, including init containers. */
+export function imagesOf(objects: readonly KubernetesObject[]): string[] {
+  return allContainers(objects).map(({ image }) => image);
+}
+
 /** The pod of a workload or a scheduled job; undefined for other objects. */
 export function podTemplateOf({ spec }: KubernetesObject): PodTemplate | undefined {
   return spec?.template ?? spec?.jobTemplate?.spec.template;

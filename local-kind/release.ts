@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
-import { type Cluster, keepImages } from './cluster.ts';
+import { applyServerSide, type Cluster, keepImages } from './cluster.ts';
 import { allContainers, type KubernetesObject, kubernetesObject, list, podTemplateOf, withSecret } from './objects.ts';
 import { rolledOut } from './wait-for-rollout.ts';
 
@@ -100,11 +100,7 @@ export async function releaseSecret(
   );
   const name = `${from}-${createHash('sha256').update(JSON.stringify(data)).digest('hex').slice(0, 10)}`;
   const metadata = { name, namespace, labels: labelsOf(workload) };
-  // Server-side, because the client-side `apply` would copy the values into an annotation.
-  await kubectl(
-    ['apply', '--server-side', '--force-conflicts', '-f', '-'],
-    JSON.stringify({ apiVersion: 'v1', kind: 'Secret', metadata, data }),
-  );
+  await applyServerSide(kubectl, [{ apiVersion: 'v1', kind: 'Secret', metadata, data }]);
   return withSecret(manifests, from, name);
 }
 
@@ -166,8 +162,7 @@ async function apply(
 async function keep({ kubectl }: Cluster, { namespace, name }: Target, release: Release): Promise<void> {
   const metadata = { name: recordOf(name), namespace, labels: labelsOf(name) };
   const record = { apiVersion: 'v1', kind: 'ConfigMap', metadata, data: { release: JSON.stringify(release) } };
-  // Server-side, because the client-side `apply` would copy all of it into an annotation.
-  await kubectl(['apply', '--server-side', '--force-conflicts', '-f', '-'], JSON.stringify(record));
+  await applyServerSide(kubectl, [record]);
 }
 
 /** Removes the Secrets of other releases. */

@@ -11,10 +11,10 @@ import { Failed, output } from '../tools/terminal/programs.ts';
 import { duration, say, step } from '../tools/terminal/progress.ts';
 import { Refusal } from '../tools/terminal/refusal.ts';
 import { requireTools } from '../tools/terminal/requirements.ts';
-import { type Cluster, ensureCluster, type Image, loadImage, loadImages, presentImages } from './cluster.ts';
+import { type Cluster, ensureCluster, type Image, loadImage, loadImages } from './cluster.ts';
 import { makeImage } from './images.ts';
 import { startMetricsServer } from './metrics-server.ts';
-import { allContainers, type KubernetesObject, list, parseObjects, withImage } from './objects.ts';
+import { allContainers, imagesOf, type KubernetesObject, list, parseObjects, withImage } from './objects.ts';
 import { release, releaseSecret } from './release.ts';
 import { readSecretValues, type SecretVariable } from './secrets.ts';
 import { rolledOut } from './wait-for-rollout.ts';
@@ -132,7 +132,7 @@ async function revision(): Promise<string> {
 async function startStandIns(cluster: Cluster, manifests: KubernetesObject[], tell: (what: string) => void) {
   const { kubectl } = cluster;
   const standIns = parseObjects(await output('kubectl', ['kustomize', 'local-kind']));
-  await loadImages(cluster, await presentImages(allContainers(standIns).map(({ image }) => image)));
+  await loadImages(cluster, imagesOf(standIns));
   // A Job runs once; this one must check at every `make up` that all parameters exist.
   await kubectl(['delete', 'job', 'seed', '-n', NAMESPACE, '--ignore-not-found']);
   await kubectl(['apply', '-f', '-'], list([...manifests.filter(({ kind }) => kind === 'Namespace'), ...standIns]));

@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Answer, DestinationRequest } from '../../functions/destinations.ts';
 import { type Found, readFound, searchRequest } from '../../functions/log-search.ts';
-import { type Cluster, ensureCluster, loadImages, presentImages } from '../../local-kind/cluster.ts';
+import { type Cluster, ensureCluster, loadImages } from '../../local-kind/cluster.ts';
 import { portForward } from '../../local-kind/port-forward.ts';
 import { rolledOut } from '../../local-kind/wait-for-rollout.ts';
 import { makeTarget } from '../terminal/make-target.ts';
@@ -74,7 +74,7 @@ async function install(cluster: Cluster): Promise<void> {
   const there = await cluster.kubectl(['get', 'deployments', '-n', NAMESPACE, '-o', 'name']);
   if (!there.includes('deployment.apps/opensearch')) {
     const [, openSearch = ''] = /image: (opensearchproject\S+)/.exec(manifests) ?? [];
-    await loadImages(cluster, await presentImages([openSearch]));
+    await loadImages(cluster, [openSearch]);
   }
   await cluster.kubectl(['apply', '-f', '-'], `${manifests}\n---\n${JSON.stringify(functions)}\n`);
   for (const workload of ['opensearch', 'log-reader']) {

@@ -5,8 +5,8 @@
  */
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Cluster, ensureCluster, loadImages, presentImages } from '../../local-kind/cluster.ts';
-import { allContainers, parseObjects } from '../../local-kind/objects.ts';
+import { type Cluster, ensureCluster, loadImages } from '../../local-kind/cluster.ts';
+import { imagesOf, parseObjects } from '../../local-kind/objects.ts';
 import { rolledOut } from '../../local-kind/wait-for-rollout.ts';
 import { PROBE, putProbe } from '../alerts/probe.ts';
 import { freePort, isFree } from '../process/free-port.ts';
@@ -82,8 +82,7 @@ async function interrupted(): Promise<void> {
 
 /** Loads the images that this machine has into the node. */
 async function loadPresentImages(cluster: Cluster, manifests: string, tell: (what: string) => void): Promise<void> {
-  const present = await presentImages(allContainers(parseObjects(manifests)).map(({ image }) => image));
-  await loadImages(cluster, present);
+  const present = await loadImages(cluster, imagesOf(parseObjects(manifests)));
   tell(present.length === 0 ? 'pulled by the cluster' : present.join(', '));
 }
 
