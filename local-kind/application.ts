@@ -26,6 +26,7 @@ import {
   applyServerSide,
   type Cluster,
   deleteCluster,
+  dnsAddress,
   ensureCluster,
   kubectlOf,
   loadImage,
@@ -342,8 +343,9 @@ async function startAws(
       }),
     ),
   );
+  const dns = await dnsAddress(kubectl);
   const objects = [
-    ...(routes.length > 0 ? routerObjects(AWS_NAMESPACE, NODE_PORT, routes, objectName(application)) : []),
+    ...(routes.length > 0 ? routerObjects(AWS_NAMESPACE, NODE_PORT, routes, objectName(application), dns) : []),
     ...(needsEmulator ? emulatorObjects(AWS_NAMESPACE) : []),
     ...databases.flatMap((database) => databaseObjects(AWS_NAMESPACE, database)),
   ];

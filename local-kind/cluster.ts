@@ -187,6 +187,15 @@ export async function applyServerSide(
   await kubectl(['apply', '--server-side', '--force-conflicts', '-f', '-'], list(objects));
 }
 
+/**
+ * The address of the cluster's DNS server, once it answers. A new cluster runs pods before that, and a program that resolves
+ * a name as it starts would end.
+ */
+export async function dnsAddress(kubectl: Cluster['kubectl']): Promise<string> {
+  await kubectl(['rollout', 'status', 'deployment/coredns', '-n', 'kube-system', `--timeout=${ANSWER_SECONDS}s`]);
+  return await kubectl(['get', 'service', 'kube-dns', '-n', 'kube-system', '-o', 'jsonpath={.spec.clusterIP}']);
+}
+
 /** The nodes of a cluster; none if there is no such cluster. */
 export async function nodesOf(name: string): Promise<string[]> {
   const nodes = await output('kind', ['get', 'nodes', '--name', name]);

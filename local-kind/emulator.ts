@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   CloudFormationClient,
+  CloudFormationServiceException,
   CreateStackCommand,
   DeleteStackCommand,
   DescribeStackEventsCommand,
@@ -12,6 +13,7 @@ import { AWS_REGION } from './addons.ts';
 import { applyServerSide, type Cluster } from './cluster.ts';
 import { type KubernetesObject, kubernetesObject } from './objects.ts';
 import type { Template } from './template.ts';
+import { NotReady } from './wait-for-rollout.ts';
 
 export const EMULATOR_IMAGE = 'ministackorg/ministack:1.5.33';
 const STACK_SECONDS = 120;
@@ -145,8 +147,28 @@ export class Stacks {
     this.client = new CloudFormationClient({ endpoint: url, region: AWS_REGION, credentials: CREDENTIALS });
   }
 
-  /** Creates or updates a stack and returns its outputs. Throws with CloudFormation's reason if it fails. */
+  /**
+   * Creates or updates a stack and returns its outputs.
+   * @throws {NotReady} with CloudFormation's reason if it refuses or fails
+   */
   async deploy(name: string, template: Template, parameters: Record<string, string>): Promise<Map<string, string>> {
+    try {
+      return await this.createOrUpdate(name, template, parameters);
+    } catch (error) {
+      if (!(error instanceof CloudFormationServiceException)) throw error;
+      throw new NotReady(`the stack ${name} is refused: ${error.message}`, { cause: error });
+    }
+  }
+
+  end(): void {
+    this.client.destroy();
+  }
+
+  private async createOrUpdate(
+    name: string,
+    template: Template,
+    parameters: Record<string, string>,
+  ): Promise<Map<string, string>> {
     const request = {
       StackName: name,
       TemplateBody: JSON.stringify(bare(template)),
@@ -171,13 +193,9 @@ export class Stacks {
     }
     const status = await this.settled(name);
     if (status === undefined || !/^(CREATE|UPDATE)_COMPLETE$/.test(status))
-      throw new Error(`the stack ${name} is ${status ?? 'gone'}: ${await this.reason(name)}`);
+      throw new NotReady(`the stack ${name} is ${status ?? 'gone'}: ${await this.reason(name)}`);
     const { Stacks: found = [] } = await this.client.send(new DescribeStacksCommand({ StackName: name }));
     return new Map((found[0]?.Outputs ?? []).map(({ OutputKey = '', OutputValue = '' }) => [OutputKey, OutputValue]));
-  }
-
-  end(): void {
-    this.client.destroy();
   }
 
   private async status(name: string): Promise<string | undefined> {

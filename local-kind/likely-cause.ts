@@ -55,6 +55,12 @@ const causes: readonly (readonly [sign: RegExp, cause: string])[] = [
   [/no space left on device/i, 'the disk is full: docker system prune removes unused data'],
 ];
 
+/** The message of a failure, with its likely cause as a last line if it matches a known one. */
+export function withLikelyCause(message: string): string {
+  const cause = likelyCause(message);
+  return cause === undefined ? message : `${message}\nlikely cause: ${cause}`;
+}
+
 /** The likely cause of a failure as text; undefined if its output does not match a known cause. */
 export function likelyCause(text: string): string | undefined {
   for (const [sign, cause] of causes) {

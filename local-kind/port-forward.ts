@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
+import { NotReady } from './wait-for-rollout.ts';
 
 /** Forwards a port of this machine to one of a Service, such as `service/ssm`, until `end`. */
 export async function portForward(
@@ -23,6 +24,6 @@ export async function portForward(
     once(child, 'exit').then(() => ['']),
   ]);
   const [, local] = /^Forwarding from 127\.0\.0\.1:(\d+)/.exec(String(line)) ?? [];
-  if (local === undefined) throw new Error(`kubectl ${forward.join(' ')} cannot connect to ${target}: ${said}`);
+  if (local === undefined) throw new NotReady(`kubectl ${forward.join(' ')} cannot connect to ${target}: ${said}`);
   return { url: `http://127.0.0.1:${local}`, end };
 }

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { applyServerSide, type Cluster, keepImages } from './cluster.ts';
 import { allContainers, type KubernetesObject, kubernetesObject, list, podTemplateOf, withSecret } from './objects.ts';
-import { rolledOut } from './wait-for-rollout.ts';
+import { NotReady, rolledOut } from './wait-for-rollout.ts';
 
 const SETTLE_SECONDS = 3;
 
@@ -57,7 +57,7 @@ export async function lastRelease(
 /**
  * Applies a release, waits until it is rolled out and answers, then removes obsolete objects. If that fails, the previous
  * release is restored, as CloudFormation and the circuit breaker of ECS do.
- * @throws with the reason and the result of the rollback
+ * @throws {NotReady} with the reason and the result of the rollback
  */
 export async function release(cluster: Cluster, target: Target, next: Release): Promise<void> {
   const before = await lastRelease(cluster, target);
@@ -66,7 +66,7 @@ export async function release(cluster: Cluster, target: Target, next: Release): 
     await start(cluster, target, next, isRepeated);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    throw new Error(`${reason}\n\n${await rollBack(cluster, target, next, before)}`, { cause: error });
+    throw new NotReady(`${reason}\n\n${await rollBack(cluster, target, next, before)}`, { cause: error });
   }
   if (isRepeated) return;
   const kept = [next, ...(before ? [before] : [])];

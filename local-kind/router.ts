@@ -9,9 +9,10 @@ const PORT = 8080;
 /**
  * The configuration of nginx. A path matches like a listener rule of Copilot: the path itself and everything below it;
  * the longest match wins. localhost serves the rules of all hosts; each host also has a name below it, such as
- * shop.example.com.localhost. Names are resolved at each request, so only a service that is not running answers 503.
+ * shop.example.com.localhost. Names are resolved at each request, by the DNS
+ * server with the address `dns`, so only a service that is not running answers 503, and nginx starts without any.
  */
-export function routerConfiguration(routes: readonly Route[], namespace: string): string {
+export function routerConfiguration(routes: readonly Route[], namespace: string, dns: string): string {
   const hosts = [...new Set(routes.map(({ host }) => host))];
   const named = hosts.filter((host) => host !== undefined);
   // A path without a rule for the host uses the rules for any host, as on a load balancer.
@@ -31,7 +32,7 @@ http {
   scgi_temp_path /tmp/scgi;
   client_max_body_size 0;
   server_names_hash_bucket_size 128;
-  resolver kube-dns.kube-system.svc.cluster.local valid=2s;
+  resolver ${dns} valid=2s;
   map $http_upgrade $connection_upgrade { default upgrade; '' ''; }
   proxy_http_version 1.1;
   proxy_buffering off;
@@ -78,14 +79,15 @@ ${[...servers, server('_', [...common(), ...routes])].join('\n')}
   }
 }
 
-/** The router's objects, behind that port of every node. */
+/** The router's objects, behind that port of every node; `dns` is the address of the cluster's DNS server. */
 export function routerObjects(
   namespace: string,
   nodePort: number,
   routes: readonly Route[],
   application: string,
+  dns: string,
 ): KubernetesObject[] {
-  const configuration = routerConfiguration(routes, application);
+  const configuration = routerConfiguration(routes, application, dns);
   const labels = { 'app.kubernetes.io/name': 'router', 'app.kubernetes.io/part-of': 'local-kind' };
   const metadata = { name: 'router', namespace, labels };
   return [

@@ -13,11 +13,12 @@ import { Refusal } from '../tools/terminal/refusal.ts';
 import { requireTools } from '../tools/terminal/requirements.ts';
 import { type Cluster, ensureCluster, type Image, loadImage, loadImages } from './cluster.ts';
 import { makeImage } from './images.ts';
+import { withLikelyCause } from './likely-cause.ts';
 import { startMetricsServer } from './metrics-server.ts';
 import { allContainers, imagesOf, type KubernetesObject, list, parseObjects, withImage } from './objects.ts';
 import { release, releaseSecret } from './release.ts';
 import { readSecretValues, type SecretVariable } from './secrets.ts';
-import { rolledOut } from './wait-for-rollout.ts';
+import { NotReady, rolledOut } from './wait-for-rollout.ts';
 
 const NAMESPACE = 'plusone';
 const SERVICE = 'plusone';
@@ -161,7 +162,9 @@ async function answers(port: number): Promise<void> {
     const response = await fetch(url, { signal: AbortSignal.timeout(2000) }).catch(() => undefined);
     if (response?.ok) return;
     if (Date.now() > deadline)
-      throw new Error(`the pods are ready, but ${url} says ${response?.status ?? 'nothing'}: make status, make logs`);
+      throw new NotReady(
+        `the pods are ready, but ${url} says ${response?.status ?? 'nothing'}: make status, make logs`,
+      );
   }
 }
 
@@ -170,4 +173,4 @@ async function readyPods({ kubectl }: Cluster): Promise<string> {
   return await kubectl(['get', 'deployment', SERVICE, '-n', NAMESPACE, '-o', ready]);
 }
 
-await makeTarget('make up', up);
+await makeTarget('make up', up, withLikelyCause);

@@ -36,9 +36,14 @@ const HOPELESS =
 /** A container that is not ready after so many starts will not recover. */
 const MAX_RESTARTS = 3;
 
+/** Something in the cluster does not start. The message says why. */
+export class NotReady extends Error {
+  override name = 'NotReady';
+}
+
 /**
  * Waits until a workload is rolled out: all pods new and ready, a Job complete.
- * @throws if a new pod cannot start or takes too long, with the reason and the end of its log
+ * @throws {NotReady} if a new pod cannot start or takes too long, with the reason and the end of its log
  */
 export async function rolledOut(
   kubectl: Cluster['kubectl'],
@@ -54,7 +59,7 @@ export async function rolledOut(
     } catch (error) {
       const isLate = Date.now() > deadline;
       const problem = await podProblem(kubectl, namespace, workload, isLate);
-      if (problem !== undefined) throw new Error(`${workload} does not get ready: ${problem}`);
+      if (problem !== undefined) throw new NotReady(`${workload} does not get ready: ${problem}`);
       if (isLate) throw error;
     }
   }

@@ -13,27 +13,39 @@ function locations(configuration: string, server: string): string[] {
 
 describe('routerConfiguration', () => {
   it('matches a path and what is below it, not what only begins alike', () => {
-    expect(locations(routerConfiguration([route('/api', 'api')], 'shop'), '_')).to.deep.equal([
+    expect(locations(routerConfiguration([route('/api', 'api')], 'shop', '10.96.0.10'), '_')).to.deep.equal([
       '= /api api',
       '/api/ api',
     ]);
   });
 
   it('sends paths without a rule to the service of /', () => {
-    expect(locations(routerConfiguration([route('/', 'home')], 'shop'), '_')).to.deep.equal(['/ home']);
+    expect(locations(routerConfiguration([route('/', 'home')], 'shop', '10.96.0.10'), '_')).to.deep.equal(['/ home']);
   });
 
   it('answers 404 without a matching route', () => {
-    expect(routerConfiguration([route('/api', 'api')], 'shop')).to.contain("location / { return 404 'no route");
+    expect(routerConfiguration([route('/api', 'api')], 'shop', '10.96.0.10')).to.contain(
+      "location / { return 404 'no route",
+    );
   });
 
   it('distinguishes hosts, each with a name below localhost, and serves all of them at localhost', () => {
-    const configuration = routerConfiguration([route('/', 'blog', 'blog.example.com'), route('/', 'home')], 'shop');
+    const configuration = routerConfiguration(
+      [route('/', 'blog', 'blog.example.com'), route('/', 'home')],
+      'shop',
+      '10.96.0.10',
+    );
     expect(locations(configuration, 'blog.example.com blog.example.com.localhost')).to.deep.equal(['/ blog']);
     expect(locations(configuration, '_')).to.deep.equal(['/ home']);
   });
 
+  it('resolves names by the address of the DNS server, so that nginx starts before that answers', () => {
+    expect(routerConfiguration([route('/', 'home')], 'shop', '10.96.0.10')).to.match(/^ {2}resolver 10\.96\.0\.10 /m);
+  });
+
   it('leads to the Services of the application', () => {
-    expect(routerConfiguration([route('/', 'home')], 'shop')).to.contain('http://home.shop.svc.cluster.local:80');
+    expect(routerConfiguration([route('/', 'home')], 'shop', '10.96.0.10')).to.contain(
+      'http://home.shop.svc.cluster.local:80',
+    );
   });
 });

@@ -1,4 +1,5 @@
 import { StrictError, UsageError, WrongFiles } from '../../k8s/errors.ts';
+import { NotReady } from '../../local-kind/wait-for-rollout.ts';
 import { DocumentError } from '../../manifest/document.ts';
 import { MissingInput } from '../../manifest/workspace.ts';
 import { Failed } from '../terminal/programs.ts';
@@ -37,7 +38,7 @@ export function exitCodeOf(error: unknown): number | undefined {
     return exitCodes.data;
   if (error instanceof MissingInput) return exitCodes.noInput;
   if (error instanceof Refusal) return exitCodes.unavailable;
-  if (error instanceof Failed) return exitCodes.failed;
+  if (error instanceof Failed || error instanceof NotReady) return exitCodes.failed;
   if (['EACCES', 'EEXIST', 'ENOTDIR', 'EROFS', 'ENOSPC', 'EISDIR'].includes(code)) return exitCodes.cannotCreate;
   return undefined;
 }

@@ -1,5 +1,5 @@
 import { nearest } from '../../manifest/nearest.ts';
-import { Failed, stopAll } from '../terminal/programs.ts';
+import { stopAll } from '../terminal/programs.ts';
 import { checkCommand } from './check.ts';
 import { type Command, helpOf, table } from './command.ts';
 import { completionCommand, completionsOf } from './completion.ts';
@@ -80,9 +80,8 @@ export async function main(args: readonly string[]): Promise<number> {
     if (code === undefined || !(error instanceof Error)) throw error;
     const more = code === exitCodes.usage ? `\n\nUsage: plusone ${command.name} --help explains it` : '';
     // It loads more than most commands need.
-    const { likelyCause } = await import('../../local-kind/likely-cause.ts');
-    const cause = error instanceof Failed ? likelyCause(error.message) : undefined;
-    console.error(`${error.message}${cause === undefined ? '' : `\nlikely cause: ${cause}`}${more}`);
+    const { withLikelyCause } = await import('../../local-kind/likely-cause.ts');
+    console.error(`${code === exitCodes.failed ? withLikelyCause(error.message) : error.message}${more}`);
     return code;
   }
 }

@@ -14,6 +14,13 @@ describe('a make target that fails', () => {
       .and.include('VERBOSE=1 make up');
   });
 
+  it('prints the likely cause too if the target knows one', async () => {
+    const { stderr } = await runScript(
+      `await makeTarget('make up', async () => { throw new Error('no room') }, (message) => message + ': the disk is full');`,
+    );
+    expect(stderr).to.include('make up: no room: the disk is full\n');
+  });
+
   it('prints only what to fix if that is known', async () => {
     const { code, stderr } = await runScript(
       `await makeTarget('make up', async () => { throw new Refusal('TAG=-: expected letters') });`,
