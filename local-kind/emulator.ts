@@ -209,9 +209,9 @@ export class Stacks {
   }
 
   private async settled(name: string): Promise<string | undefined> {
-    for (const deadline = Date.now() + STACK_SECONDS * 1000; ; await sleep(200)) {
+    for (const deadline = performance.now() + STACK_SECONDS * 1000; ; await sleep(200)) {
       const status = await this.status(name);
-      if (status === undefined || !status.endsWith('_IN_PROGRESS') || Date.now() > deadline) return status;
+      if (status === undefined || !status.endsWith('_IN_PROGRESS') || performance.now() > deadline) return status;
     }
   }
 

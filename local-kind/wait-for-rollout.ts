@@ -52,12 +52,13 @@ export async function rolledOut(
   deadlineSeconds = DEADLINE_SECONDS,
 ): Promise<void> {
   const command = workload.startsWith('job/') ? ['wait', '--for=condition=Complete'] : ['rollout', 'status'];
-  for (const deadline = Date.now() + deadlineSeconds * 1000; ; ) {
+  // Not Date.now(): the clock jumps when a laptop wakes up.
+  for (const deadline = performance.now() + deadlineSeconds * 1000; ; ) {
     try {
       await kubectl([...command, workload, '-n', namespace, `--timeout=${ROUND_SECONDS}s`]);
       return;
     } catch (error) {
-      const isLate = Date.now() > deadline;
+      const isLate = performance.now() > deadline;
       const problem = await podProblem(kubectl, namespace, workload, isLate);
       if (problem !== undefined) throw new NotReady(`${workload} does not get ready: ${problem}`);
       if (isLate) throw error;
