@@ -13,41 +13,10 @@ import {
 } from '@aws-sdk/client-ecs';
 import * as z from 'zod';
 import type { Reading } from './decide.ts';
+import type { Cloud, Service } from './scale.ts';
 import type { Metric } from './settings.ts';
 
-/** The fields of an ECS service that the scaler needs. */
-export interface Service {
-  readonly arn: string;
-  readonly name: string;
-  /** ACTIVE; DRAINING while it is being deleted, INACTIVE afterwards. */
-  readonly status: string;
-  readonly desired: number;
-  readonly running: number;
-  readonly tags: Readonly<Record<string, string>>;
-}
-
-/** The calls of AWS that the scaler makes. Each method rejects with the SDK's error if AWS refuses. */
-export interface Cloud {
-  /** The services of the cluster whose names begin with `prefix`. */
-  findServices(cluster: string, prefix: string): Promise<Service[]>;
-  /** The limits of the service's scalable target; undefined if it has none, because its count is fixed. */
-  bounds(cluster: string, service: string): Promise<{ min: number; max: number } | undefined>;
-  /** The metrics of the service's target tracking policies, except those with metric math. */
-  tracked(cluster: string, service: string): Promise<TrackedMetric[]>;
-  /**
-   * The newest value of each metric up to the last whole minute before `now`; metrics without a value are absent. A minute
-   * lasts `minuteSeconds`.
-   */
-  read(metrics: Readonly<Record<string, Metric>>, now: Date, minuteSeconds: number): Promise<Record<string, Reading>>;
-  tag(arn: string, key: string, value: string): Promise<void>;
-  setDesired(cluster: string, service: string, desired: number): Promise<void>;
-}
-
-/** A metric per task, and its target. */
-export interface TrackedMetric {
-  readonly metric: Metric;
-  readonly target: number;
-}
+const LAST_CHANGE_TAG = 'scaler:last-change';
 
 /** The part of an SDK client that is used here. */
 interface Sender<Command> {
@@ -119,10 +88,15 @@ const metricData = z.object({
     .default([]),
 });
 
-/** Calls AWS with its SDK and validates each response. */
-export function awsCloud(clients: Clients = sdkClients()): Cloud {
+/**
+ * Calls AWS with its SDK and validates each response. `read` takes values up to the last whole minute before `now`. Each
+ * method rejects with the SDK's error if AWS refuses.
+ */
+export function awsCloud(clients: Clients = sdkClients()): Cloud<Metric> {
   const { ecs, scaling, cloudWatch } = clients;
   return {
+    lastChangeTag: LAST_CHANGE_TAG,
+
     async findServices(cluster, prefix) {
       const arns: string[] = [];
       let nextToken: string | undefined;
@@ -185,7 +159,9 @@ export function awsCloud(clients: Clients = sdkClients()): Cloud {
                   statistic: custom.Statistic,
                   dimensions: Object.fromEntries(custom.Dimensions.map(({ Name, Value }) => [Name, Value])),
                 };
-          return metric === undefined ? [] : [{ metric, target: TargetValue }];
+          return metric === undefined
+            ? []
+            : [{ name: metric.name, metric, target: TargetValue, reading: noneOf(metric) }];
         });
     },
 
@@ -268,6 +244,11 @@ function predefined(
     default:
       return undefined;
   }
+}
+
+/** ECS always measures running tasks. Other metrics have no value for a minute without requests, which means no load. */
+function noneOf({ namespace }: Metric): Reading | undefined {
+  return namespace === 'AWS/ECS' ? undefined : { value: 0, ageMilliseconds: 0 };
 }
 
 function sdkClients(): Clients {

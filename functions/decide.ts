@@ -23,6 +23,8 @@ export interface Observation {
   readonly desired: number;
   /** The number of running tasks. */
   readonly running: number;
+  /** The count that the platform's own autoscaling keeps, if it also removes tasks and keeps more than the scaler. */
+  readonly keptByAutoscaling?: number | undefined;
   readonly min: number;
   readonly max: number;
   /** The time since the scaler last changed `desired`, in either direction; undefined if it never did. */
@@ -168,6 +170,8 @@ function obstacle(direction: 'out' | 'in', seen: Observation, thresholds: Thresh
     return running < desired ? `only ${running} of ${desired} tasks run yet` : undefined;
   }
   if (running > desired) return `${running} tasks still run, ${desired} are desired`;
+  const { keptByAutoscaling: kept } = seen;
+  if (kept !== undefined && desired <= kept) return `the autoscaler itself still keeps ${kept}`;
   return trackingObstacle(seen, thresholds);
 }
 

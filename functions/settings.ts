@@ -10,28 +10,37 @@ export interface Metric {
   readonly dimensions: Readonly<Record<string, string>>;
 }
 
-/** The metrics of a service that the scaler reads, if they are set. */
-export interface Metrics {
-  readonly waiting?: Metric | undefined;
-  readonly executing?: Metric | undefined;
+/** The metrics of a service that the scaler reads, if they are set. `M` names one: in CloudWatch a `Metric`, in Prometheus a query. */
+export interface Metrics<M> {
+  readonly waiting?: M | undefined;
+  readonly executing?: M | undefined;
   /** In seconds, like the load balancer's TargetResponseTime. */
-  readonly responseSeconds?: Metric | undefined;
+  readonly responseSeconds?: M | undefined;
   /** The CPU utilization of the database in percent; absent for a service without a database. */
-  readonly databasePercent?: Metric | undefined;
+  readonly databasePercent?: M | undefined;
   /** The 99th percentile of the duration of statements, in milliseconds. */
-  readonly databaseMilliseconds?: Metric | undefined;
+  readonly databaseMilliseconds?: M | undefined;
 }
 
 /** The validated settings of the scaler. */
-export interface Settings {
-  /** The name of the ECS cluster. */
+export interface Settings<M> {
+  /** The name of the ECS cluster; in Kubernetes the namespace. */
   readonly cluster: string;
-  /** The beginning of the ECS service's name; CloudFormation generates the end. */
+  /** The beginning of the ECS service's name, since CloudFormation generates the end; in Kubernetes the autoscaler's name. */
   readonly servicePrefix: string;
-  readonly metrics: Metrics;
+  readonly metrics: Metrics<M>;
   readonly thresholds: Thresholds;
-  /** The duration of a CloudWatch minute in seconds: 60, except for an emulator with a faster clock. */
+  /** The duration of a minute in seconds: 60, except for drills and for an emulator with a faster clock. */
   readonly minuteSeconds: number;
+}
+
+/** The settings of the scaler as a pod: its metrics are PromQL, in which `MINUTE` stands for a minute as a range. */
+export interface PodSettings extends Settings<string> {
+  readonly prometheus: string;
+  /** The address of the API server, and the file with the token for it. */
+  readonly kubernetes: string;
+  readonly tokenFile: string;
+  readonly port: number;
 }
 
 /** Invalid settings: one line for each. */
@@ -46,22 +55,23 @@ const metric = z.strictObject({
   dimensions: z.record(z.string(), z.string()).default({}),
 });
 
-const metrics = z
-  .strictObject({
-    waiting: metric.optional(),
-    executing: metric.optional(),
-    responseSeconds: metric.optional(),
-    databasePercent: metric.optional(),
-    databaseMilliseconds: metric.optional(),
-  })
-  .refine(
-    ({ waiting, executing }) => (waiting === undefined) === (executing === undefined),
-    'waiting and executing go together: set both or neither',
-  )
-  .refine(
-    ({ waiting, responseSeconds }) => waiting !== undefined || responseSeconds !== undefined,
-    'set waiting and executing, or responseSeconds, or all three',
-  );
+const metricsOf = <M extends z.ZodType<unknown>>(metric: M) =>
+  z
+    .strictObject({
+      waiting: metric.optional(),
+      executing: metric.optional(),
+      responseSeconds: metric.optional(),
+      databasePercent: metric.optional(),
+      databaseMilliseconds: metric.optional(),
+    })
+    .refine(
+      ({ waiting, executing }) => (waiting === undefined) === (executing === undefined),
+      'waiting and executing go together: set both or neither',
+    )
+    .refine(
+      ({ waiting, responseSeconds }) => waiting !== undefined || responseSeconds !== undefined,
+      'set waiting and executing, or responseSeconds, or all three',
+    );
 
 const positive = z.number().positive();
 const limits = (defaults: Thresholds['waitingPerExecuting']) =>
@@ -94,12 +104,25 @@ const json = z.string().transform((text, context): unknown => {
   }
 });
 
+const common = {
+  SCALER_THRESHOLDS: json.pipe(thresholds).prefault('{}'),
+  SCALER_MINUTE_SECONDS: z.coerce.number().int().min(1).max(60).default(60),
+};
 const variables = z.object({
   SCALER_CLUSTER: z.string().min(1),
   SCALER_SERVICE_PREFIX: z.string().min(1),
-  SCALER_METRICS: json.pipe(metrics),
-  SCALER_THRESHOLDS: json.pipe(thresholds).prefault('{}'),
-  SCALER_MINUTE_SECONDS: z.coerce.number().int().min(1).max(60).default(60),
+  SCALER_METRICS: json.pipe(metricsOf(metric)),
+  ...common,
+});
+const podVariables = z.object({
+  SCALER_NAMESPACE: z.string().min(1),
+  SCALER_AUTOSCALER: z.string().min(1),
+  SCALER_METRICS: json.pipe(metricsOf(z.string().min(1))),
+  ...common,
+  PROMETHEUS_URL: z.url({ protocol: /^https?$/ }),
+  KUBERNETES_URL: z.url({ protocol: /^https?$/ }).default('https://kubernetes.default.svc'),
+  KUBERNETES_TOKEN_FILE: z.string().default('/var/run/secrets/kubernetes.io/serviceaccount/token'),
+  PORT: z.coerce.number().int().min(1).max(65535).default(8080),
 });
 
 /**
@@ -107,14 +130,44 @@ const variables = z.object({
  * threshold has its default), and SCALER_MINUTE_SECONDS, which shortens the times like the emulator's minutes.
  * @throws {SettingsError} with each variable or field that is missing or invalid
  */
-export function readSettings(environment: Readonly<Record<string, string | undefined>>): Settings {
-  const { success, data, error } = variables.safeParse(environment);
-  if (!success) {
-    throw new SettingsError(error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('\n'));
-  }
+export function readSettings(environment: Readonly<Record<string, string | undefined>>): Settings<Metric> {
+  const data = parsed(variables, environment);
+  return { cluster: data.SCALER_CLUSTER, servicePrefix: data.SCALER_SERVICE_PREFIX, ...commonOf(data) };
+}
+
+/**
+ * The settings of the scaler as a pod in `environment`: SCALER_NAMESPACE and SCALER_AUTOSCALER name the
+ * HorizontalPodAutoscaler, SCALER_METRICS has PromQL, and the others are as for `readSettings`.
+ * @throws {SettingsError} with each variable or field that is missing or invalid
+ */
+export function readPodSettings(environment: Readonly<Record<string, string | undefined>>): PodSettings {
+  const data = parsed(podVariables, environment);
   return {
-    cluster: data.SCALER_CLUSTER,
-    servicePrefix: data.SCALER_SERVICE_PREFIX,
+    cluster: data.SCALER_NAMESPACE,
+    servicePrefix: data.SCALER_AUTOSCALER,
+    ...commonOf(data),
+    prometheus: data.PROMETHEUS_URL.replace(/\/$/, ''),
+    kubernetes: data.KUBERNETES_URL.replace(/\/$/, ''),
+    tokenFile: data.KUBERNETES_TOKEN_FILE,
+    port: data.PORT,
+  };
+}
+
+function parsed<S extends z.ZodType>(
+  schema: S,
+  environment: Readonly<Record<string, string | undefined>>,
+): z.output<S> {
+  const { success, data, error } = schema.safeParse(environment);
+  if (success) return data;
+  throw new SettingsError(error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('\n'));
+}
+
+function commonOf<M>(data: {
+  SCALER_METRICS: Metrics<M>;
+  SCALER_THRESHOLDS: Thresholds;
+  SCALER_MINUTE_SECONDS: number;
+}) {
+  return {
     metrics: data.SCALER_METRICS,
     thresholds: shortened(data.SCALER_THRESHOLDS, data.SCALER_MINUTE_SECONDS / 60),
     minuteSeconds: data.SCALER_MINUTE_SECONDS,

@@ -116,12 +116,17 @@ export function scheduleScaling(
             ttlSecondsAfterFinished: 86400,
             template: {
               metadata: { labels: { ...chart.labels, ...selector } },
-              spec: scalerPod(JSON.stringify({ spec: bounds })),
+              spec: scalerPod(JSON.stringify({ ...minimumOf(bounds), spec: bounds })),
             },
           },
         },
       },
     });
+  }
+
+  /** A scaler that had the same lower bound would not notice that it is the schedule's by now: functions/kubernetes.ts. */
+  function minimumOf({ minReplicas }: { minReplicas?: number }) {
+    return minReplicas === undefined ? {} : { metadata: { annotations: { 'scaler/minimum': String(minReplicas) } } };
   }
 
   function scalerPod(patch: string): k8s.PodSpec {

@@ -5,6 +5,7 @@ export const idleDatabase = {
   waitingForConnection: 0,
   statements: 0,
   statementSeconds: 0,
+  statementBuckets: [],
   failures: 0,
 };
 

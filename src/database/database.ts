@@ -12,10 +12,12 @@ import { type PoolStatistics, SessionPool } from './pool.ts';
 import { runWithin, StatementTimeout } from './statement.ts';
 
 export interface DatabaseStatistics extends PoolStatistics {
-  /** Since the start of the process, as are the next two. */
+  /** Since the start of the process, as are the next three. */
   readonly statements: number;
   /** Their total duration, including the wait for a connection. */
   readonly statementSeconds: number;
+  /** How many took at most each of the STATEMENT_BOUNDS and more than the one before; the last are the longer ones. */
+  readonly statementBuckets: readonly number[];
   readonly failures: number;
 }
 
@@ -44,6 +46,8 @@ export interface Database {
   close(): Promise<void>;
 }
 
+/** Durations of statements in milliseconds, finer around the 150 ms above which the scaler takes the database to be slow. */
+export const STATEMENT_BOUNDS = [1, 5, 10, 25, 50, 100, 150, 250, 500, 1000, 2000] as const;
 /** The session has just been taken from the pool; this is the limit of one statement on it. */
 const STATEMENT_MILLISECONDS = 1_000;
 /** An unused connection is closed after one to three times this. */
@@ -62,6 +66,7 @@ export function openDatabase(
 ): Database {
   let statements = 0;
   let statementMilliseconds = 0;
+  const statementBuckets = Array.from({ length: STATEMENT_BOUNDS.length + 1 }, () => 0);
   let failures = 0;
   const durations = createHistogram();
   const abandoned = new AbandonedSessions();
@@ -118,6 +123,9 @@ export function openDatabase(
       } finally {
         const milliseconds = performance.now() - began;
         statementMilliseconds += milliseconds;
+        const bucket = STATEMENT_BOUNDS.findIndex((bound) => milliseconds <= bound);
+        const at = bucket === -1 ? STATEMENT_BOUNDS.length : bucket;
+        statementBuckets[at] = (statementBuckets[at] ?? 0) + 1;
         durations.record(Math.max(1, Math.round(milliseconds)));
         if (span !== undefined) tracing?.endStatement(span, failure);
         if (session !== undefined) pool.putBack(session);
@@ -128,6 +136,7 @@ export function openDatabase(
       ...pool.statistics(),
       statements,
       statementSeconds: statementMilliseconds / 1000,
+      statementBuckets,
       failures,
     }),
 

@@ -1,6 +1,7 @@
 import { createServer, type Server } from 'node:http';
+import { performance } from 'node:perf_hooks';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import type { DatabaseStatistics } from '../database/database.ts';
+import { type DatabaseStatistics, STATEMENT_BOUNDS } from '../database/database.ts';
 import type { UserStatistics } from '../users/repository.ts';
 import type { Logger } from './logging.ts';
 
@@ -64,6 +65,7 @@ export function createMetrics(build: { version: string; revision: string }, stat
   );
   gauge('plusone_reads_waiting', 'Lookups that have no answer from MySQL yet', (now) => now.reads);
   gauge('plusone_writes_waiting', 'Changes that have no answer from MySQL yet', (now) => now.writes);
+  gauge('plusone_requests_executing', 'Lookups and changes whose statement is running', (now) => now.executing);
   counter('plusone_database_statements_total', 'Statements sent to MySQL', (now) => now.statements);
   counter(
     'plusone_database_statement_seconds_total',
@@ -71,6 +73,27 @@ export function createMetrics(build: { version: string; revision: string }, stat
     (now) => now.statementSeconds,
   );
   counter('plusone_database_failures_total', 'Statements and connections that failed', (now) => now.failures);
+
+  counter(
+    'plusone_event_loop_idle_seconds_total',
+    'Time in which the event loop was idle',
+    () => performance.eventLoopUtilization().idle / 1000,
+  );
+  new Counter({
+    name: 'plusone_database_statement_duration_seconds_bucket',
+    help: 'Statements that took at most this time, the wait for a connection included',
+    labelNames: ['le'],
+    registers,
+    collect() {
+      const { statementBuckets } = statistics();
+      this.reset();
+      let count = 0;
+      for (const [at, bound] of [...STATEMENT_BOUNDS.map((milliseconds) => milliseconds / 1000), '+Inf'].entries()) {
+        count += statementBuckets[at] ?? 0;
+        this.inc({ le: String(bound) }, count);
+      }
+    },
+  });
 
   function gauge(name: string, help: string, value: (now: Statistics) => number): void {
     new Gauge({

@@ -145,14 +145,23 @@ describe('awsCloud', () => {
     };
     const balancer = { namespace: 'AWS/ApplicationELB', statistic: 'Sum' };
     const group = { TargetGroup: 'targetgroup/web/2' };
+    // Without requests the load balancer has no values.
+    const noRequests = { value: 0, ageMilliseconds: 0 };
     expect(await cloud.tracked('cluster', NAME)).to.deep.equal([
-      { target: 70, metric: { ...ecs, name: 'CPUUtilization' } },
-      { target: 80, metric: { ...ecs, name: 'MemoryUtilization' } },
+      { name: 'CPUUtilization', target: 70, metric: { ...ecs, name: 'CPUUtilization' }, reading: undefined },
+      { name: 'MemoryUtilization', target: 80, metric: { ...ecs, name: 'MemoryUtilization' }, reading: undefined },
       {
+        name: 'RequestCountPerTarget',
         target: 100,
         metric: { ...balancer, name: 'RequestCountPerTarget', dimensions: { ...group, LoadBalancer: 'app/web/1' } },
+        reading: noRequests,
       },
-      { target: 200, metric: { ...balancer, name: 'RequestCount', dimensions: group } },
+      {
+        name: 'RequestCount',
+        target: 200,
+        metric: { ...balancer, name: 'RequestCount', dimensions: group },
+        reading: noRequests,
+      },
     ]);
     expect(calls[0]?.input).to.have.property('ResourceId', `service/cluster/${NAME}`);
   });

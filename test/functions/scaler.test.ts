@@ -1,12 +1,12 @@
 import { expect } from 'chai';
-import type { Cloud, Service, TrackedMetric } from '../../functions/aws.ts';
 import { DEFAULT_THRESHOLDS, type Reading } from '../../functions/decide.ts';
-import { LAST_CHANGE_TAG, scale } from '../../functions/scaler.ts';
+import { type Cloud, type Service, scale, type TrackedMetric } from '../../functions/scale.ts';
 import type { Metric, Settings } from '../../functions/settings.ts';
 
+const LAST_CHANGE_TAG = 'last-change';
 const NOW = new Date('2026-03-01T12:00:20.000Z');
 const metric = (name: string): Metric => ({ namespace: 'Test', name, statistic: 'Average', dimensions: {} });
-const SETTINGS: Settings = {
+const SETTINGS: Settings<Metric> = {
   cluster: 'cluster',
   servicePrefix: 'shop-test-worker-Service-',
   metrics: { waiting: metric('waiting'), executing: metric('executing') },
@@ -27,7 +27,7 @@ const BUSY = { waiting: fresh(40), executing: fresh(10) };
 interface World {
   services: Service[];
   bounds: { min: number; max: number } | undefined;
-  tracked: TrackedMetric[];
+  tracked: TrackedMetric<Metric>[];
   readings: Record<string, Reading>;
   update: () => void;
 }
@@ -37,7 +37,8 @@ function fake(world: Partial<World> = {}) {
   const { services = [SERVICE], bounds = { min: 1, max: 4 }, readings = BUSY, tracked = [], update = () => {} } = world;
   const calls: string[] = [];
   const asked: string[][] = [];
-  const cloud: Cloud = {
+  const cloud: Cloud<Metric> = {
+    lastChangeTag: LAST_CHANGE_TAG,
     findServices: async (cluster, prefix) => {
       expect([cluster, prefix]).to.deep.equal(['cluster', SETTINGS.servicePrefix]);
       return services;
@@ -140,8 +141,8 @@ describe('scale', () => {
   });
 
   const CALM = { waiting: fresh(0), executing: fresh(10) };
-  const cpu = { metric: { ...metric('CPUUtilization'), namespace: 'AWS/ECS' }, target: 70 };
-  const requests = { metric: { ...metric('RequestCountPerTarget'), namespace: 'AWS/ApplicationELB' }, target: 30_000 };
+  const cpu = { name: 'CPUUtilization', metric: metric('CPUUtilization'), target: 70, reading: undefined };
+  const requests = { ...cpu, name: 'Requests', target: 30_000, reading: { value: 0, ageMilliseconds: 0 } };
 
   it('removes no task that target tracking would add again', async () => {
     const { cloud, calls } = fake({ tracked: [cpu], readings: { ...CALM, tracked0: fresh(40) } });
@@ -149,7 +150,7 @@ describe('scale', () => {
     expect(calls).to.deep.equal([]);
   });
 
-  it('treats a missing value of the load balancer as no requests, and a missing CPU value as unknown', async () => {
+  it('takes the given reading of a tracked metric without a value, and does nothing without one', async () => {
     const noRequests = fake({ tracked: [cpu, requests], readings: { ...CALM, tracked0: fresh(1) } });
     expect((await scale(noRequests.cloud, SETTINGS, NOW)).changed).to.equal(true);
     const noCpu = fake({ tracked: [cpu, requests], readings: { ...CALM, tracked1: fresh(1) } });

@@ -587,7 +587,7 @@ describe('scheduled scaling', () => {
       'horizontalpodautoscaler',
       'api',
       '--patch',
-      '{"spec":{"minReplicas":3,"maxReplicas":4}}',
+      '{"metadata":{"annotations":{"scaler/minimum":"3"}},"spec":{"minReplicas":3,"maxReplicas":4}}',
     ]);
   });
 

@@ -19,7 +19,7 @@ describe('the metrics', () => {
   it('have each statistic by its own name', async () => {
     const now = {
       ...{ used: 1, free: 2, waitingForConnection: 3, reads: 4, writes: 5, executing: 6 },
-      ...{ statements: 7, statementSeconds: 8, failures: 9 },
+      ...{ statements: 7, statementSeconds: 8, statementBuckets: [1, 0, 2], failures: 9 },
     };
     const { registry } = createMetrics({ version: '1', revision: 'abc' }, () => now);
     expect((await registry.metrics()).split('\n')).to.include.members([
@@ -31,6 +31,11 @@ describe('the metrics', () => {
       'plusone_database_statements_total 7',
       'plusone_database_statement_seconds_total 8',
       'plusone_database_failures_total 9',
+      'plusone_requests_executing 6',
+      'plusone_database_statement_duration_seconds_bucket{le="0.001"} 1',
+      'plusone_database_statement_duration_seconds_bucket{le="0.005"} 1',
+      'plusone_database_statement_duration_seconds_bucket{le="0.01"} 3',
+      'plusone_database_statement_duration_seconds_bucket{le="+Inf"} 3',
     ]);
   });
 
