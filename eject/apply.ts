@@ -28,8 +28,8 @@ const pollMilliseconds = 2000;
 /** The record of a run, so that it can be resumed. */
 export interface Journal {
   write(entry: Readonly<Record<string, unknown>>): void;
-  /** Whether its last entry of the stack is an update that has started and not ended. */
-  isUpdating(stack: string): boolean;
+  /** The event of the last entry of a stack: an update is started, has ended, or was found as it should be. */
+  last(stack: string): 'execute' | 'end' | 'done' | undefined;
 }
 
 export interface Session {
@@ -51,7 +51,7 @@ export async function positionOf(
   stack: DeployedStack,
   templates: readonly Template[],
 ): Promise<{ position: number; description: Stack }> {
-  const description = await settledStack(cloudFormation, stack.name, journal.isUpdating(stack.name), say);
+  const description = await settledStack(cloudFormation, stack.name, journal.last(stack.name) === 'execute', say);
   if (description.StackId !== stack.id)
     throw new Refusal(`${stack.name} is a different stack from the one in the inventory of ${inventory.takenAt}`);
   const deployed = new Template(await deployedTemplate(cloudFormation, stack.name), stack.name);

@@ -149,7 +149,7 @@ function openSession(options: StepOptions): Session {
   };
 }
 
-const entrySchema = z.object({ event: z.string(), stack: z.string() }).partial();
+const entrySchema = z.object({ event: z.enum(['execute', 'end', 'done']), stack: z.string() }).partial();
 
 /** A journal file with a line of JSON for each entry. */
 export function fileJournal(path: string): Journal {
@@ -158,8 +158,8 @@ export function fileJournal(path: string): Journal {
       mkdirSync(join(path, '..'), { recursive: true });
       appendFileSync(path, `${JSON.stringify({ time: new Date().toISOString(), ...entry })}\n`);
     },
-    isUpdating(stack) {
-      if (!existsSync(path)) return false;
+    last(stack) {
+      if (!existsSync(path)) return undefined;
       const lines = readFileSync(path, 'utf8').split('\n').filter(Boolean);
       const entries = lines.flatMap((line) => {
         try {
@@ -169,7 +169,7 @@ export function fileJournal(path: string): Journal {
           return [];
         }
       });
-      return entries.findLast((entry) => entry.stack === stack)?.event === 'execute';
+      return entries.findLast((entry) => entry.stack === stack)?.event;
     },
   };
 }

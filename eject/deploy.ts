@@ -39,7 +39,7 @@ export async function deploy(session: Omit<Session, 'inventory'>, wanted: Wanted
   const { workspace, environment, service } = wanted;
   const { clients, say, journal } = session;
   const name = `${workspace.application}-${environment}-${service}`;
-  const description = await settledStack(clients.cloudFormation, name, journal.isUpdating(name), say);
+  const description = await settledStack(clients.cloudFormation, name, journal.last(name) === 'execute', say);
   const deployed = new Template(await deployedTemplate(clients.cloudFormation, name), name);
   const custom = [...deployed.resources()].filter(([, { type }]) => isCustomResource(type)).map(([id]) => id);
   if (custom.length > 0)

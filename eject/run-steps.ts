@@ -91,7 +91,8 @@ async function prepare(
   const { position, description } = await positionOf(session, stack, templates);
   if (position < 0) throw new Refusal(`${what} is refused: ${deployedSince(session)}`);
   if ((isUndo ? position <= index : position > index) || isSameTemplate(change.from, change.to)) {
-    if (journal.isUpdating(stack.name)) {
+    const last = journal.last(stack.name);
+    if (last === 'execute' || last === 'end') {
       await restorePolicy(clients.cloudFormation, stack);
       if (position === (isUndo ? index : index + 1)) await verify(session, change);
       journal.write({ event: 'done', stack: stack.name, what });

@@ -1,29 +1,49 @@
 import { CloudFormationClient } from '@aws-sdk/client-cloudformation';
 import { ElasticLoadBalancingV2Client } from '@aws-sdk/client-elastic-load-balancing-v2';
 import { S3Client } from '@aws-sdk/client-s3';
+import type { Journal } from '../../eject/apply.ts';
 import type { Clients } from '../../eject/aws.ts';
-import type { DeployedStack, Inventory } from '../../eject/inventory.ts';
+import type { DeployedStack } from '../../eject/inventory.ts';
 
 /** A CloudFormation in memory, as far as steps need it: it takes what it is sent, and notes the calls that change it. */
 export class FakeCloudFormation {
   readonly calls: string[] = [];
   readonly stacks: Map<string, DeployedStack>;
-  readonly policies = new Map<string, string>();
+  readonly policies: Map<string, string>;
+  /** The templates that were uploaded, by bucket and key. */
+  readonly uploads = new Map<string, string>();
   /** What is thrown when a command of this name is sent. */
   failing: string | undefined;
   /** The status that an update ends with. */
   outcome = 'UPDATE_COMPLETE';
+  /** How often a stack that is updated still says so before it is done. */
+  polls = 0;
+  /** Run before a call has its effect, and before its answer arrives: what they throw is what the caller gets. */
+  onCall: () => void = () => {};
+  onAnswer: () => void = () => {};
   private readonly changeSets = new Map<string, { template: string; parameters: Record<string, string> }>();
+  private readonly updates = new Map<string, { left: number; result: DeployedStack }>();
 
-  constructor(inventory: Inventory) {
-    this.stacks = new Map(inventory.stacks.map((stack) => [stack.name, stack]));
+  constructor(stacks: Iterable<DeployedStack>, policies: ReadonlyMap<string, string> = new Map()) {
+    this.stacks = new Map([...stacks].map((stack) => [stack.name, stack]));
+    this.policies = new Map(policies);
+  }
+
+  /** Another one with the same stacks and policies. */
+  copy(): FakeCloudFormation {
+    return new FakeCloudFormation(this.stacks.values(), this.policies);
   }
 
   clients(): Clients {
     const options = { region: 'us-west-2', credentials: { accessKeyId: 'a', secretAccessKey: 'b' } };
     const answering = <C extends object>(client: C): C =>
       Object.assign(client, {
-        send: async (command: object) => this.answer(command.constructor.name, inputOf(command)),
+        send: async (command: object) => {
+          this.onCall();
+          const answer = this.answer(command.constructor.name, inputOf(command));
+          this.onAnswer();
+          return answer;
+        },
       });
     return {
       cloudFormation: answering(new CloudFormationClient(options)),
@@ -38,8 +58,18 @@ export class FakeCloudFormation {
     if (/^(Create|Delete|Execute|Set)/.test(name)) this.calls.push(`${name.replace('Command', '')} ${key}`);
     if (this.failing && name === this.failing) throw new Error(`AccessDenied: ${name}`);
     switch (name) {
-      case 'DescribeStacksCommand':
-        return { Stacks: stack ? [described(stack)] : [] };
+      case 'DescribeStacksCommand': {
+        const update = this.updates.get(key);
+        if (update) {
+          update.left -= 1;
+          if (update.left < 0) {
+            this.stacks.set(key, update.result);
+            this.updates.delete(key);
+          }
+        }
+        const now = this.stacks.get(key);
+        return { Stacks: now ? [described(now)] : [] };
+      }
       case 'GetTemplateCommand':
         return { TemplateBody: stack?.template };
       case 'GetStackPolicyCommand':
@@ -66,22 +96,46 @@ export class FakeCloudFormation {
         const parameters = given.map(({ ParameterKey, ParameterValue, UsePreviousValue }) => {
           return [ParameterKey, UsePreviousValue ? stack?.parameters[ParameterKey] : ParameterValue];
         });
-        this.changeSets.set(key, { template: String(input.TemplateBody), parameters: Object.fromEntries(parameters) });
+        const template = input.TemplateBody ?? this.uploads.get(String(input.TemplateURL));
+        this.changeSets.set(key, { template: String(template), parameters: Object.fromEntries(parameters) });
         return {};
       }
+      case 'DeleteChangeSetCommand':
+        this.changeSets.delete(key);
+        return {};
+      case 'PutObjectCommand':
+        this.uploads.set(`https://${input.Bucket}.s3.us-west-2.amazonaws.com/${input.Key}`, String(input.Body));
+        return {};
       case 'DescribeChangeSetCommand':
         return { Status: 'CREATE_COMPLETE', Changes: [] };
       case 'ExecuteChangeSetCommand': {
         const made = this.changeSets.get(key);
         if (!stack || !made) throw new Error(`no change set for ${key}`);
+        if (stack.status.endsWith('_IN_PROGRESS')) throw new Error(`${key} is in ${stack.status} state`);
+        this.changeSets.delete(key);
         const isDone = this.outcome === 'UPDATE_COMPLETE';
-        this.stacks.set(key, { ...stack, status: this.outcome, ...(isDone ? made : {}) });
+        const result = { ...stack, status: this.outcome, ...(isDone ? made : {}) };
+        this.stacks.set(key, this.polls > 0 ? { ...stack, status: 'UPDATE_IN_PROGRESS' } : result);
+        if (this.polls > 0) this.updates.set(key, { left: this.polls, result });
         return {};
       }
       default:
         return {};
     }
   }
+}
+
+export type Entry = Readonly<Record<string, unknown>>;
+
+/** A journal in memory. */
+export function memoryJournal(entries: Entry[]): Journal {
+  return {
+    write: (entry) => void entries.push(entry),
+    last: (stack) => {
+      const event = entries.findLast((entry) => entry.stack === stack)?.event;
+      return event === 'execute' || event === 'end' || event === 'done' ? event : undefined;
+    },
+  };
 }
 
 function inputOf(command: object): Record<string, unknown> {

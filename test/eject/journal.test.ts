@@ -10,19 +10,18 @@ describe('the journal', () => {
   const folder = mkdtempSync(join(tmpdir(), 'journal-'));
   after(() => rmSync(folder, { recursive: true }));
 
-  it('knows which update was started and not seen to end, also after a run that was killed as it wrote', () => {
+  it('knows how far the last update of a stack came, also after a run that was killed as it wrote', () => {
     const file = join(folder, 'new', 'log.jsonl');
     const journal = fileJournal(file);
-    expect(journal.isUpdating('a')).to.equal(false);
+    expect(journal.last('a')).to.equal(undefined);
     journal.write({ event: 'execute', stack: 'a' });
     journal.write({ event: 'end', stack: 'b' });
-    expect(journal.isUpdating('a')).to.equal(true);
-    expect(journal.isUpdating('b')).to.equal(false);
+    expect([journal.last('a'), journal.last('b')]).to.deep.equal(['execute', 'end']);
     appendFileSync(file, '{"event":"en');
-    expect(fileJournal(file).isUpdating('a')).to.equal(true);
+    expect(fileJournal(file).last('a')).to.equal('execute');
     appendFileSync(file, '\n');
     journal.write({ event: 'end', stack: 'a' });
-    expect(journal.isUpdating('a')).to.equal(false);
+    expect(journal.last('a')).to.equal('end');
   });
 });
 

@@ -1,8 +1,8 @@
 import { expect } from 'chai';
-import type { Journal, Session } from '../../eject/apply.ts';
+import type { Session } from '../../eject/apply.ts';
 import { applyStep, checkStep, undoStep } from '../../eject/run-steps.ts';
 import { type Change, changes, type StepName } from '../../eject/steps.ts';
-import { FakeCloudFormation } from './cloudformation.ts';
+import { type Entry, FakeCloudFormation, memoryJournal } from './cloudformation.ts';
 import { inventory } from './stacks.ts';
 
 describe('a step that is applied', function () {
@@ -12,19 +12,16 @@ describe('a step that is applied', function () {
   let session: Session;
   let all: Change[];
   let said: string[];
-  let entries: Record<string, unknown>[];
+  let entries: Entry[];
   let answer: () => void;
 
   beforeEach(() => {
     const planned = inventory('web');
-    cloud = new FakeCloudFormation(planned);
+    cloud = new FakeCloudFormation(planned.stacks);
     said = [];
     entries = [];
     answer = () => {};
-    const journal: Journal = {
-      write: (entry) => void entries.push(entry),
-      isUpdating: (stack) => entries.findLast((entry) => entry.stack === stack)?.event === 'execute',
-    };
+    const journal = memoryJournal(entries);
     const say = (line: string) => void said.push(line);
     const confirm = async () => answer();
     session = { clients: cloud.clients(), inventory: planned, journal, say, confirm };
