@@ -6,6 +6,7 @@ import { mkdirSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { synthesize } from '../k8s/chart.ts';
+import { UsageError } from '../k8s/errors.ts';
 import { inputs, inputValues } from '../k8s/inputs.ts';
 import { readOptions } from '../k8s/options.ts';
 import { type BrokenWorkload, readWhatCanBe } from '../k8s/read.ts';
@@ -51,6 +52,8 @@ export const AWS_NAMESPACE = 'local-aws';
 const NODE_PORT = 30500;
 /** Of what a tool or a pod said before it failed. */
 const FAILURE_LINES = 10;
+/** The default environment, which no manifest needs a section for. */
+const LOCAL = 'local';
 /** How long a cluster may take to say whose it is. */
 const ANSWER_SECONDS = 10;
 
@@ -81,9 +84,15 @@ export interface WorkloadOutcome {
   failure: string | undefined;
 }
 
-/** The name of the cluster of an application. */
+/**
+ * The name of the cluster of an application.
+ * @throws {UsageError} if kind would refuse it, or warns that the names of its nodes may be too long
+ */
 function clusterName({ application }: Pick<Workspace, 'application'>, stated: string | undefined): string {
-  return stated ?? objectName(application);
+  const name = stated ?? objectName(application);
+  if (!/^[a-z0-9][a-z0-9.-]{0,49}$/.test(name))
+    throw new UsageError(`--cluster ${name}: expected at most 50 lower-case letters, digits, "-" and "."`);
+  return name;
 }
 
 /** How kubectl reaches the cluster; the person's own kubeconfig stays as it is. */
@@ -127,6 +136,8 @@ export async function up(workspace: Workspace, wanted: Wanted): Promise<Outcome>
     throw new MissingInput(`no workload in ${workspace.folder}: none of its folders has a manifest.yml`);
   for (const { manifest } of read)
     for (const warning of located(manifest.file, manifest.warnings)) remark(`warning: ${warning}`);
+  if (wanted.environment !== LOCAL && !read.some(({ manifest }) => manifest.namesEnvironment))
+    remark(`warning: no manifest has a section for "${wanted.environment}": only the common fields apply`);
   const plan = planOf(workspace, wanted.environment, read);
   for (const { what, remedy } of plan.unavailable) remark(`not available locally: ${what}: ${remedy}`);
   const secretValues = await readSecretFile(workspace.root, read, wanted.secretsFromAws ? fromAccount : undefined);

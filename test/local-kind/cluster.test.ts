@@ -12,6 +12,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { expect } from 'chai';
+import { UsageError } from '../../k8s/errors.ts';
 import { down } from '../../local-kind/application.ts';
 import { ensureCluster } from '../../local-kind/cluster.ts';
 import { freePort } from '../../tools/process/free-port.ts';
@@ -240,6 +241,14 @@ describe('An existing kind cluster', () => {
       expect(await removed('')).to.deep.equal([false, message]);
       expect(await removed('', NAME)).to.deep.equal([true, { name: NAME, existed: true }]);
     });
+
+    for (const name of ['House', 'the house', '-house', 'h'.repeat(51)])
+      it(`is not looked for by the name ${name.slice(0, 12)}, which kind would refuse`, async () => {
+        const workspace = { folder: '/here/copilot', root: '/here', application: NAME, workloads: [] };
+        const error = await down(workspace, name).catch((reason: unknown) => reason);
+        expect(error).to.be.instanceOf(UsageError).and.to.have.property('message').that.contains(`--cluster ${name}: `);
+        expect(calls()).to.equal('');
+      });
 
     it('is not deleted by plusone down if another program created it', async () => {
       docker('{"6443/tcp":[]}', 'running');

@@ -11,6 +11,7 @@ while (!stopped) {
   const receipt = /<ReceiptHandle>([^<]+)/.exec(answer)?.[1];
   if (!order || !receipt) continue;
   await fetch(`${API}/orders/${order}`, { method: 'PUT' });
+  console.log(`packed order ${order}`);
   await ask({ Action: 'DeleteMessage', ReceiptHandle: receipt });
 }
 
