@@ -173,8 +173,8 @@ logs-resend: install ## Ship the log lines again that could not be stored
 pager: install ## Connect PagerDuty: make pager < file-with-the-integration-key
 	@node_modules/.bin/node tools/aws/pager.ts
 
-scale-status: install ## Show the number of tasks, and the last decision of the scaler with its reason
-	@node_modules/.bin/node tools/aws/scale-status.ts
+scale-status: install ## Show the number of tasks, and the last decisions of the scaler with reasons; TARGET=kind: of pods
+	@CLUSTER=$(CLUSTER) node_modules/.bin/node tools/$(if $(filter kind,$(TARGET)),dashboard,aws)/scale-status.ts
 
 uptime: install ## Create the uptime checks: Route 53, or Pingdom with PINGDOM_TOKEN
 	@node_modules/.bin/node tools/aws/uptime.ts

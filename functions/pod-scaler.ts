@@ -126,17 +126,19 @@ export function startPodScaler(settings: PodSettings, write: (line: string) => v
   const timer = setInterval(request, minute);
   const server = createServer(async (incoming, response) => {
     incoming.resume();
+    let body = '';
     if (incoming.method === 'POST' && incoming.url === '/scale') {
       request();
-      response.writeHead(202).end();
+      response.statusCode = 202;
     } else if (incoming.url === '/healthz') {
-      response.writeHead(Date.now() - lastRun > 3 * minute + 60_000 ? 503 : 200).end();
+      response.statusCode = Date.now() - lastRun > 3 * minute + 60_000 ? 503 : 200;
     } else if (incoming.url === '/metrics') {
-      response.writeHead(200, { 'content-type': metrics.registry.contentType });
-      response.end(await metrics.registry.metrics());
+      response.setHeader('content-type', metrics.registry.contentType);
+      body = await metrics.registry.metrics();
     } else {
-      response.writeHead(404).end();
+      response.statusCode = 404;
     }
+    response.end(body);
   }).listen(settings.port);
   request();
   void watch();

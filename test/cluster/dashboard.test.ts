@@ -10,9 +10,16 @@ import { ask, CLUSTER, ended, eventually, kubectl, servicePods, url } from './cl
 import { kubeScore } from './kube-score.ts';
 
 const PULL_SECONDS = 300;
-const MANIFESTS = ['namespace', 'prometheus', 'alertmanager', 'blackbox', 'kube-state-metrics', 'grafana', 'logs'].map(
-  (name) => `tools/dashboard/kubernetes/${name}.yaml`,
-);
+const MANIFESTS = [
+  'namespace',
+  'prometheus',
+  'alertmanager',
+  'blackbox',
+  'kube-state-metrics',
+  'grafana',
+  'logs',
+  'scaler',
+].map((name) => `tools/dashboard/kubernetes/${name}.yaml`);
 const INSTANT = z.object({
   data: z.object({ result: z.array(z.object({ metric: z.record(z.string(), z.string()) })) }),
 });

@@ -102,13 +102,14 @@ export async function standIn(): Promise<StandIn> {
   const server = createServer(async (request, response) => {
     const url = new URL(request.url ?? '', 'http://localhost');
     if (url.searchParams.get('watch') === 'true') {
-      response.writeHead(200).write(`${JSON.stringify({ type: 'ADDED', object: state.hpa })}\n`);
+      response.write(`${JSON.stringify({ type: 'ADDED', object: state.hpa })}\n`);
       watchers.add(response);
       return;
     }
     const isPrometheus = url.pathname.startsWith('/api/v1/');
     const [status, body] = isPrometheus ? prometheus(url) : await kubernetes(request, url);
-    response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+    response.statusCode = status;
+    response.end(JSON.stringify(body));
   });
   await once(server.listen(0, '127.0.0.1'), 'listening');
   return {

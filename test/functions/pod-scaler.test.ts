@@ -342,11 +342,16 @@ describe('the scaler in Kubernetes', () => {
       running -= 1;
       runs += 1;
     });
+    const until = async (count: number) => {
+      while (runs < count) await sleep(10);
+      // One more would have begun.
+      await sleep(50);
+    };
     for (let calls = 0; calls < 5; calls += 1) request();
-    await sleep(80);
+    await until(2);
     expect([runs, most]).to.deep.equal([2, 1]);
     request();
-    await sleep(40);
+    await until(3);
     expect(runs).to.equal(3);
   });
 });

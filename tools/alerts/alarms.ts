@@ -68,8 +68,6 @@ const failedCheck = {
   missing: 'breaching',
 } as const;
 
-const NO_SCALER = 'The function that scales runs on AWS; in the cluster the autoscaler does it';
-
 /** `maximum` is the most tasks that the service may have. */
 export function alarms(maximum: number): readonly Alarm[] {
   return [
@@ -214,7 +212,12 @@ export function alarms(maximum: number): readonly Alarm[] {
         // A scaler that does not run reports nothing.
         missing: 'breaching',
       },
-      prometheus: { missing: NO_SCALER },
+      // Without the Service of a scaler there is nothing to be up.
+      prometheus: {
+        expression: '(max(scaler_failed) or max(1 - up{job="scaler"})) == 1',
+        forSeconds: 3 * MINUTES,
+        pages: false,
+      },
     },
     {
       name: 'AtMaximum',
@@ -229,7 +232,7 @@ export function alarms(maximum: number): readonly Alarm[] {
         periods: 5,
         ...perMinute,
       },
-      prometheus: { missing: NO_SCALER },
+      prometheus: { expression: 'max(scaler_at_maximum) == 1', forSeconds: 5 * MINUTES, pages: false },
     },
     {
       name: 'Unreachable',
@@ -258,7 +261,8 @@ export function alarms(maximum: number): readonly Alarm[] {
   ];
 }
 
-const SLOW = `histogram_quantile(0.99, sum by (le) (rate(${REQUESTS}_bucket{route!~"/livez|/readyz"}[MINUTE]))) > 0.5`;
+/** A p99 response time above 500 ms. */
+export const SLOW = `histogram_quantile(0.99, sum by (le) (rate(${REQUESTS}_bucket{route!~"/livez|/readyz"}[MINUTE]))) > 0.5`;
 const AT_MAXIMUM =
   'sum(kube_horizontalpodautoscaler_status_current_replicas{horizontalpodautoscaler="plusone"} >= ' +
   'kube_horizontalpodautoscaler_spec_max_replicas)';

@@ -1,8 +1,9 @@
+import { describeRun } from '../../functions/scaler-runs.ts';
 import { Failed } from '../terminal/programs.ts';
 import { say } from '../terminal/progress.ts';
 import { Refusal } from '../terminal/refusal.ts';
 import { command } from './command.ts';
-import { currentScale, type Run, scalerFunction, scalerRuns } from './scaling.ts';
+import { currentScale, scalerFunction, scalerRuns } from './scaling.ts';
 
 const MINUTES = 15;
 const RUNS = 10;
@@ -27,20 +28,5 @@ await command('scale-status', ['aws'], async (target) => {
     throw error;
   });
   if (runs.length === 0) say(`the scaler did not run in the last ${MINUTES} minutes`);
-  for (const one of runs.slice(-RUNS)) say(line(one));
+  for (const one of runs.slice(-RUNS)) say(describeRun(one));
 });
-
-function line({ time, changed, reason, seen }: Run): string {
-  const known = (value: { value: number } | 'none' | undefined) => (typeof value === 'object' ? value.value : '-');
-  const saw =
-    seen &&
-    [
-      `waiting ${known(seen.waiting)}`,
-      `executing ${known(seen.executing)}`,
-      `p99 ${known(seen.responseMilliseconds)} ms`,
-      `statement ${known(seen.databaseMilliseconds)} ms`,
-      `database ${known(seen.databasePercent)} %`,
-      `desired ${seen.desired}`,
-    ].join(', ');
-  return `${time}  ${changed ? 'CHANGED' : '       '}  ${saw ?? ''}\n    ${reason}`;
-}

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { type Run, readRun } from '../../functions/scaler-runs.ts';
 import { aws, environmentStack, serviceStack, stack } from './cloud.ts';
 import type { Target } from './command.ts';
 
@@ -12,24 +13,6 @@ export interface Scale {
   /** The limits of the scalable target; undefined if the count is fixed. */
   readonly bounds: { readonly min: number; readonly max: number } | undefined;
 }
-
-const reading = z.union([z.object({ value: z.number() }), z.literal('none')]).optional();
-const observation = z.object({
-  waiting: reading,
-  executing: reading,
-  responseMilliseconds: reading,
-  databaseMilliseconds: reading,
-  databasePercent: reading,
-  desired: z.number(),
-});
-const run = z.object({
-  time: z.string(),
-  changed: z.boolean(),
-  reason: z.string(),
-  seen: observation.optional(),
-});
-/** The log line of a run of the scaler. */
-export type Run = z.output<typeof run>;
 
 /** The function's name in copilot/plusone/addons/scaler.yml. */
 export function scalerFunction(target: Target): string {
@@ -71,10 +54,6 @@ export async function scalerRuns(target: Target, since: number): Promise<Run[]> 
   const answer = z.object({ events: z.array(z.object({ message: z.string() })) });
   const group = ['--log-group-name', `/aws/lambda/${scalerFunction(target)}`, '--start-time', String(since)];
   const { events } = await aws(answer, 'logs', 'filter-log-events', ...group);
-  return events.flatMap(({ message }) => {
-    // Lambda logs lines of its own.
-    if (!message.startsWith('{')) return [];
-    const { success, data } = run.safeParse(JSON.parse(message));
-    return success ? [data] : [];
-  });
+  // Lambda logs lines of its own.
+  return events.flatMap(({ message }) => readRun(message) ?? []);
 }

@@ -2,7 +2,6 @@
  * `make logs-search`: searches the logs of the kind cluster of `make up`. The first time it installs OpenSearch there, and
  * what takes the logs of all pods to it, from their first line; both stay until `make down`.
  */
-import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Answer, DestinationRequest } from '../../functions/destinations.ts';
@@ -11,18 +10,17 @@ import { type Cluster, ensureCluster, loadImages } from '../../local-kind/cluste
 import { portForward } from '../../local-kind/port-forward.ts';
 import { rolledOut } from '../../local-kind/wait-for-rollout.ts';
 import { makeTarget } from '../terminal/make-target.ts';
-import { Failed } from '../terminal/programs.ts';
 import { remark, say, step } from '../terminal/progress.ts';
 import { Refusal } from '../terminal/refusal.ts';
 import { requireTools } from '../terminal/requirements.ts';
+import { withFunctions } from './functions.ts';
 import { LINES, readSearch } from './searches.ts';
 
 const DEFAULT_CLUSTER = 'plusone';
 const NAMESPACE = 'monitoring';
-const MANIFESTS = ['namespace', 'logs'].map((name) => `tools/dashboard/kubernetes/${name}.yaml`);
 /** Of the indices: LOGS_NAME in logs.yaml. */
 const LOGS = 'plusone-local';
-const SOURCES = ['pod-logs', 'destinations', 'log-events', 'search-index', 'delivery'].map((name) => `${name}.ts`);
+const SOURCES = ['pod-logs', 'destinations', 'log-events', 'search-index', 'delivery'];
 const FIRST_LINES_SECONDS = 60;
 
 async function logsSearch(): Promise<void> {
@@ -44,39 +42,14 @@ async function logsSearch(): Promise<void> {
 
 /** Applies the manifests, and waits until both run. */
 async function install(cluster: Cluster): Promise<void> {
-  const image = await cluster
-    .kubectl([
-      'get',
-      'deployment',
-      'plusone',
-      '-n',
-      'plusone',
-      '-o',
-      'jsonpath={.spec.template.spec.containers[0].image}',
-    ])
-    .catch((error: unknown) => {
-      if (error instanceof Failed) throw new Refusal(`the cluster ${cluster.name} has no Plusone yet: make up`);
-      throw error;
-    });
-  const data = Object.fromEntries(SOURCES.map((file) => [file, readFileSync(`functions/${file}`, 'utf8')]));
-  // A name by its content, so that a change of it is a change of the pod.
-  const hash = createHash('sha256').update(JSON.stringify(data)).digest('hex').slice(0, 10);
-  const functions = {
-    apiVersion: 'v1',
-    kind: 'ConfigMap',
-    metadata: { name: `functions-${hash}`, namespace: NAMESPACE, labels: { 'app.kubernetes.io/part-of': 'logs' } },
-    data,
-  };
-  const manifests = MANIFESTS.map((file) => readFileSync(file, 'utf8'))
-    .join('\n---\n')
-    .replace('image: IMAGE', () => `image: ${image}`)
-    .replace('name: FUNCTIONS', () => `name: ${functions.metadata.name}`);
+  const namespace = readFileSync('tools/dashboard/kubernetes/namespace.yaml', 'utf8');
+  const manifests = `${namespace}\n---\n${await withFunctions(cluster, 'logs', SOURCES)}`;
   const there = await cluster.kubectl(['get', 'deployments', '-n', NAMESPACE, '-o', 'name']);
   if (!there.includes('deployment.apps/opensearch')) {
     const [, openSearch = ''] = /image: (opensearchproject\S+)/.exec(manifests) ?? [];
     await loadImages(cluster, [openSearch]);
   }
-  await cluster.kubectl(['apply', '-f', '-'], `${manifests}\n---\n${JSON.stringify(functions)}\n`);
+  await cluster.kubectl(['apply', '-f', '-'], manifests);
   for (const workload of ['opensearch', 'log-reader']) {
     await rolledOut(cluster.kubectl, NAMESPACE, `deployment/${workload}`);
   }

@@ -100,7 +100,6 @@ const ANSWERED_USER_CALLS = 'http_request_duration_seconds_count{route="/hello/:
 const rate = (metric: string) => `rate(${metric}[$__rate_interval])`;
 
 const { waitingPerExecuting, databaseMilliseconds } = DEFAULT_THRESHOLDS;
-const OTHER_SCALER = 'In the cluster the autoscaler goes by CPU and the schedule: see the panel Autoscaler';
 
 const NOT_COLLECTED = 'Only /metrics has it, and nothing collects /metrics on AWS';
 
@@ -478,9 +477,15 @@ export const PANELS: readonly Panel[] = [
     section: 'Scaling',
     title: 'Waiting and executing',
     description:
-      'What the scaler goes by: requests of a task whose statement has not begun, and those whose statement runs. ' +
-      'The mean of the samples of a minute.',
-    prometheus: { missing: OTHER_SCALER },
+      'What the scaler goes by: requests whose statement has not begun, and those whose statement runs. ' +
+      'The mean of the samples of a minute; of all pods together, or of a task.',
+    prometheus: {
+      unit: 'count',
+      queries: [
+        { expression: 'max(scaler_waiting)', legend: 'waiting' },
+        { expression: 'max(scaler_executing)', legend: 'executing' },
+      ],
+    },
     cloudwatch: {
       axis: 'requests of a task',
       series: [
@@ -493,7 +498,16 @@ export const PANELS: readonly Panel[] = [
     section: 'Scaling',
     title: 'Waiting per executing',
     description: `Above ${waitingPerExecuting.out} the scaler adds a task, below ${waitingPerExecuting.in} it removes one; by default.`,
-    prometheus: { missing: OTHER_SCALER },
+    prometheus: {
+      unit: 'count',
+      queries: [
+        {
+          expression: 'max(scaler_waiting) / clamp_min(max(scaler_executing), 1)',
+          legend: 'waiting per executing',
+        },
+      ],
+      limit: { value: waitingPerExecuting.out, label: 'adds a pod' },
+    },
     cloudwatch: {
       axis: 'waiting per executing',
       operands: {
@@ -508,7 +522,11 @@ export const PANELS: readonly Panel[] = [
     section: 'Scaling',
     title: 'Statements, as the scaler sees them',
     description: `The p99 of statements. From ${databaseMilliseconds} ms by default the database is what is slow, and no task is added.`,
-    prometheus: { missing: 'The panel Time of a statement has the mean; the p99 is in the log: make logs' },
+    prometheus: {
+      unit: 'seconds',
+      queries: [{ expression: 'max(scaler_database_milliseconds) / 1000', legend: 'p99' }],
+      limit: { value: databaseMilliseconds / 1000, label: 'adds no pod' },
+    },
     cloudwatch: {
       axis: 'milliseconds',
       series: [{ of: 'service', name: 'DatabaseMilliseconds', statistic: 'Average', legend: 'p99' }],
@@ -517,9 +535,18 @@ export const PANELS: readonly Panel[] = [
   },
   {
     section: 'Scaling',
-    title: 'Desired and running, from the log of the scaler',
-    description: 'How many tasks the service is told to run, and how many do, between the bounds; once a minute.',
-    prometheus: { missing: OTHER_SCALER },
+    title: 'Desired and running, as the scaler sees them',
+    description:
+      'How many pods or tasks the service is told to run, and how many do, between the bounds; once a minute.',
+    prometheus: {
+      unit: 'count',
+      queries: [
+        { expression: 'max(scaler_desired)', legend: 'desired' },
+        { expression: 'max(scaler_running)', legend: 'running' },
+        { expression: 'max(scaler_min)', legend: 'least' },
+        { expression: 'max(scaler_max)', legend: 'most' },
+      ],
+    },
     cloudwatch: {
       of: 'scaler',
       query: [
@@ -534,7 +561,7 @@ export const PANELS: readonly Panel[] = [
     title: 'What the scaler decided, from its log',
     description:
       'Its last runs, with what it saw and why it changed something, or did not. make scale-status shows the same.',
-    prometheus: { missing: OTHER_SCALER },
+    prometheus: { missing: 'Metrics have no reasons: make scale-status TARGET=kind shows them' },
     cloudwatch: {
       of: 'scaler',
       query: [

@@ -1,10 +1,15 @@
 import { readdirSync, readFileSync } from 'node:fs';
+import { parser } from '@prometheus-io/lezer-promql';
 import { expect } from 'chai';
 import { parse, parseAllDocuments } from 'yaml';
 import { z } from 'zod';
+import { DEFAULT_THRESHOLDS } from '../../../functions/decide.ts';
+import { readPodSettings } from '../../../functions/settings.ts';
 import { readConfig } from '../../../src/config.ts';
+import { createMetrics } from '../../../src/operations/metrics.ts';
 import { CHECKS } from '../../../tools/alerts/probe.ts';
 import { SCRAPE_SECONDS } from '../../../tools/dashboard/prometheus.ts';
+import { idle } from '../../idle.ts';
 
 const DEFAULTS = readConfig({ DATABASE_HOST: 'mysql', DATABASE_USERNAME: 'plusone', DATABASE_PASSWORD: 'password' });
 const scrape = z
@@ -88,6 +93,55 @@ describe('the monitoring in the kind cluster', () => {
         expect(container.resources.limits, metadata.name).to.have.keys('cpu', 'memory', 'ephemeral-storage');
       }
     }
+  });
+
+  it('has settings of the scaler that it accepts, with the labels and metrics of the service', () => {
+    const scaler = objects.find(({ kind, metadata }) => kind === 'Deployment' && metadata.name === 'scaler');
+    const { metrics, thresholds, minuteSeconds } = readPodSettings(
+      Object.fromEntries(
+        scaler.spec.template.spec.containers[0].env.map(({ name, value }: Record<string, string>) => [name, value]),
+      ),
+    );
+    expect({ thresholds, minuteSeconds }).to.deep.equal({ thresholds: DEFAULT_THRESHOLDS, minuteSeconds: 60 });
+    for (const [name, query] of Object.entries(metrics)) {
+      parser.parse(query.replaceAll('MINUTE', '60s')).iterate({
+        enter: ({ type, from }) => {
+          if (type.isError) expect.fail(`${name}: ${query.slice(from)}`);
+        },
+      });
+    }
+    const used = [...new Set(JSON.stringify(metrics).match(/\b(plusone|http)_\w+/g))];
+    const known = createMetrics({ version: '1', revision: 'abc' }, () => idle).registry.getMetricsAsArray();
+    const names = known.flatMap(({ name }) => [name, `${name}_bucket`]);
+    expect(used.filter((name) => !names.includes(name))).to.deep.equal([]);
+    expect(used).to.have.lengthOf(6);
+  });
+
+  it('lets the scaler change one autoscaler, and nothing else', () => {
+    const role = objects.find(({ kind, metadata }) => kind === 'Role' && metadata.name === 'scaler');
+    expect(role.rules).to.deep.equal([
+      {
+        apiGroups: ['autoscaling'],
+        resources: ['horizontalpodautoscalers'],
+        resourceNames: ['plusone'],
+        verbs: ['get', 'patch', 'watch'],
+      },
+      { apiGroups: ['apps'], resources: ['deployments'], resourceNames: ['plusone'], verbs: ['get'] },
+    ]);
+  });
+
+  it('lets only Alertmanager and Prometheus reach the scaler, whose webhook Alertmanager calls', () => {
+    const policy = objects.find(({ kind, metadata }) => kind === 'NetworkPolicy' && metadata.name === 'scaler');
+    const callers = policy.spec.ingress[0].from.map(
+      ({ podSelector }: { podSelector: { matchLabels: object } }) => Object.values(podSelector.matchLabels)[0],
+    );
+    expect(callers).to.have.members(['alertmanager', 'prometheus']);
+    const { receivers, route } = parse(readFileSync('tools/dashboard/kubernetes/alertmanager.yml', 'utf8'));
+    const webhook = receivers.find(({ name }: { name: string }) => name === 'scaler').webhook_configs;
+    expect(webhook).to.deep.equal([{ url: 'http://scaler.monitoring:8080/scale', send_resolved: false }]);
+    expect(route.routes.find(({ receiver }: { receiver: string }) => receiver === 'scaler').matchers).to.deep.equal([
+      'severity = scale',
+    ]);
   });
 
   it('allows neither logins nor changes in Grafana', () => {

@@ -3,6 +3,7 @@ import { parser } from '@prometheus-io/lezer-promql';
 import { expect } from 'chai';
 import { type Document, isScalar, parseDocument, visit } from 'yaml';
 import { z } from 'zod';
+import { scalerMetrics } from '../../../functions/pod-scaler.ts';
 import { createMetrics } from '../../../src/operations/metrics.ts';
 import { cloudWatchAddon, type DashboardBody, dashboardBody } from '../../../tools/dashboard/cloudwatch.ts';
 import { grafanaDashboard } from '../../../tools/dashboard/grafana.ts';
@@ -38,7 +39,7 @@ describe('the panels of the dashboards', () => {
   });
 
   it('query metrics that exist', async () => {
-    const known = await metricsOfTheService();
+    const known = new Set([...(await metricsOfTheService()), ...(await namesIn(scalerMetrics().registry))]);
     const asked = queries().flatMap(({ expression }) => metricsIn(expression));
     // The others are Kubernetes's and Prometheus's own: test/cluster asks a real one for them.
     const ours = asked.filter((name) => !/^(kube_.*|up)$/.test(name));
@@ -183,8 +184,11 @@ function metricsIn(expression: string): string[] {
 async function metricsOfTheService(): Promise<Set<string>> {
   const metrics = createMetrics({ version: '1', revision: 'abc' }, () => idle);
   metrics.observe('GET', '/hello/:username', 200, 0.001);
-  const text = await metrics.registry.metrics();
-  return new Set([...text.matchAll(/^([a-z_]\w*)/gm)].map(([, name]) => name ?? ''));
+  return await namesIn(metrics.registry);
+}
+
+async function namesIn(registry: { metrics(): Promise<string> }): Promise<Set<string>> {
+  return new Set([...(await registry.metrics()).matchAll(/^([a-z_]\w*)/gm)].map(([, name]) => name ?? ''));
 }
 
 function widgets() {

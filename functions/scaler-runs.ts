@@ -1,0 +1,43 @@
+import * as z from 'zod';
+
+const reading = z.union([z.object({ value: z.number() }), z.literal('none')]).optional();
+const observation = z.object({
+  waiting: reading,
+  executing: reading,
+  responseMilliseconds: reading,
+  databaseMilliseconds: reading,
+  databasePercent: reading,
+  desired: z.number(),
+});
+const run = z.object({
+  time: z.string(),
+  changed: z.boolean(),
+  reason: z.string(),
+  seen: observation.optional(),
+});
+/** The log line of a run of the scaler. */
+export type Run = z.output<typeof run>;
+
+/** The run that a line of the scaler's log reports; undefined for a line of something else. */
+export function readRun(line: string): Run | undefined {
+  if (!line.startsWith('{')) return undefined;
+  const { success, data } = run.safeParse(JSON.parse(line));
+  return success ? data : undefined;
+}
+
+/** What the scaler saw and did in a run, and why, as two lines. */
+export function describeRun({ time, changed, reason, seen }: Run): string {
+  const known = (value: z.output<typeof reading>) =>
+    typeof value === 'object' ? Math.round(value.value * 100) / 100 : '-';
+  const saw =
+    seen &&
+    [
+      `waiting ${known(seen.waiting)}`,
+      `executing ${known(seen.executing)}`,
+      `p99 ${known(seen.responseMilliseconds)} ms`,
+      `statement ${known(seen.databaseMilliseconds)} ms`,
+      `database ${known(seen.databasePercent)} %`,
+      `desired ${seen.desired}`,
+    ].join(', ');
+  return `${time}  ${changed ? 'CHANGED' : '       '}  ${saw ?? ''}\n    ${reason}`;
+}
