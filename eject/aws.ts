@@ -118,6 +118,10 @@ export function parametersOf({ Parameters = [] }: Stack): Record<string, string>
   );
 }
 
+export function tagsOf({ Tags = [] }: Stack): Record<string, string> {
+  return Object.fromEntries(Tags.map(({ Key = '', Value = '' }) => [Key, Value]));
+}
+
 function outputsOf({ Outputs = [] }: Stack): DeployedStack['outputs'] {
   const outputs = Outputs.map(({ OutputKey = '', OutputValue = '', ExportName }) => {
     return [OutputKey, { value: OutputValue, ...(ExportName ? { exportName: ExportName } : {}) }] as const;
@@ -176,7 +180,7 @@ export async function readStack(
     status: stack.StackStatus ?? '',
     template: await deployedTemplate(cloudFormation, name),
     parameters,
-    tags: Object.fromEntries((stack.Tags ?? []).map(({ Key = '', Value = '' }) => [Key, Value])),
+    tags: tagsOf(stack),
     capabilities: stack.Capabilities ?? [],
     ...(stack.RoleARN ? { role: stack.RoleARN } : {}),
     ...(policy.StackPolicyBody ? { policy: policy.StackPolicyBody } : {}),

@@ -6,15 +6,15 @@ import { output } from '../tools/terminal/programs.ts';
 import { Refusal } from '../tools/terminal/refusal.ts';
 import { addonEdits } from './addons.ts';
 import { check, execute, type Session, settledStack, type Update } from './apply.ts';
-import { deployedTemplate, parametersOf, readAgain, readStack } from './aws.ts';
+import { deployedTemplate, parametersOf, readAgain, readStack, tagsOf } from './aws.ts';
 import { isCustomResource } from './copilot-resources.ts';
 import { escaped, isSameManifest, manifestToKeep } from './deployed-manifest.ts';
 import { environmentFiles } from './environment-files.ts';
 import { type Build, buildAndPush, repositoryOf } from './images.ts';
-import type { Inventory } from './inventory.ts';
+import { type Inventory, tagRefusals } from './inventory.ts';
 import { difference } from './judge.ts';
 import { describeUnmapped, imagesOf, mapRelease, setImage, withManifest } from './release.ts';
-import { contextOf, nothing } from './steps.ts';
+import { contextOf } from './steps.ts';
 import { mapOf, Template, textOf } from './template.ts';
 import { writeText } from './write.ts';
 
@@ -40,6 +40,12 @@ export async function deploy(session: Omit<Session, 'inventory'>, wanted: Wanted
   const { clients, say, journal } = session;
   const name = `${workspace.application}-${environment}-${service}`;
   const description = await settledStack(clients.cloudFormation, name, journal.last(name) === 'execute', say);
+  const tags = tagsOf(description);
+  const lost = tagRefusals(
+    { application: workspace.application, environment },
+    { name, kind: 'workload', workload: service, tags },
+  );
+  if (lost.length > 0) throw new Refusal(lost.join('\n'));
   const deployed = new Template(await deployedTemplate(clients.cloudFormation, name), name);
   const custom = [...deployed.resources()].filter(([, { type }]) => isCustomResource(type)).map(([id]) => id);
   if (custom.length > 0)
@@ -94,7 +100,11 @@ export async function deploy(session: Omit<Session, 'inventory'>, wanted: Wanted
     name: 'plusone-eject-release',
     from: deployed,
     to: template,
-    expected: { ...nothing, modified: Object.fromEntries([...real.modified].filter(([id]) => touched.has(id))) },
+    expected: {
+      added: release.added,
+      removed: release.removed,
+      modified: Object.fromEntries([...real.modified].filter(([id]) => touched.has(id))),
+    },
     mayReplace: ['TaskDefinition'],
     parameters,
     defaults: {},

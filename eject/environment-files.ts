@@ -7,7 +7,7 @@ import type { readManifest } from '../manifest/manifest.ts';
 import { MissingInput, type Workspace } from '../manifest/workspace.ts';
 import { Refusal } from '../tools/terminal/refusal.ts';
 import type { Clients } from './aws.ts';
-import { logicalName } from './release.ts';
+import { logicalName } from './edit.ts';
 
 type Fields = ReturnType<typeof readManifest>['fields'];
 

@@ -138,7 +138,11 @@ function templateRefusals(stack: DeployedStack): string[] {
   return found;
 }
 
-function tagRefusals({ application, environment }: Inventory, { name, kind, tags, workload }: DeployedStack): string[] {
+/** The reasons to refuse a stack whose tags are not those that Copilot gave it. */
+export function tagRefusals(
+  { application, environment }: Pick<Inventory, 'application' | 'environment'>,
+  { name, kind, tags, workload }: Pick<DeployedStack, 'name' | 'kind' | 'tags' | 'workload'>,
+): string[] {
   if (kind === 'nested') return [];
   const expected: Record<string, string> = { 'copilot-application': application, 'copilot-environment': environment };
   if (workload) expected['copilot-service'] = workload;
@@ -146,7 +150,7 @@ function tagRefusals({ application, environment }: Inventory, { name, kind, tags
     .filter(([key, value]) => tags[key] !== value)
     .map(
       ([key, value]) =>
-        `${name}: the tag ${key} is ${tags[key] === undefined ? 'missing' : tags[key]}, expected ${value}: IAM policies depend on it; deploy the stack with Copilot to restore it`,
+        `${name}: the tag ${key} is ${tags[key] === undefined ? 'missing' : tags[key]}, expected ${value}: IAM policies depend on it; give the stack this tag again`,
     );
 }
 

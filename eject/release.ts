@@ -1,7 +1,6 @@
-import { isMap, isScalar, isSeq, Scalar, YAMLMap, YAMLSeq } from 'yaml';
+import { isMap, isScalar, isSeq, Scalar, type YAMLMap, YAMLSeq } from 'yaml';
 import {
   CONTAINER_CHECK_DEFAULTS,
-  COOLDOWN,
   DEREGISTRATION_DELAY,
   GRACE_PERIOD,
   LOG_RETENTION_DAYS,
@@ -10,6 +9,20 @@ import {
 import { lineAt, type Path, parse, pathText } from '../manifest/document.ts';
 import { applyEnvironment } from '../manifest/environment.ts';
 import type { Fields } from '../manifest/fields.ts';
+import {
+  changedPaths,
+  type Handler,
+  isRecord,
+  logicalName,
+  nodeOf,
+  put,
+  setParameter,
+  type Work,
+  workOn,
+} from './edit.ts';
+import { setSchedule, setStateMachine } from './edit-job.ts';
+import { setSubscriptions } from './edit-queues.ts';
+import { setCount } from './edit-scaling.ts';
 import { isValueMap, listOf, mapOf, referencesOf, type Template, textOf, toValue, type Value } from './template.ts';
 
 /** A release: the template and the parameters for an edited manifest. */
@@ -19,6 +32,9 @@ export interface Release {
   readonly parameters: Readonly<Record<string, string>>;
   /** The resources that may change. */
   readonly touched: readonly string[];
+  /** The resources that come, and those that go. */
+  readonly added: readonly string[];
+  readonly removed: readonly string[];
 }
 
 /** An edit of the manifest that can't be released; `path` is that of the field. */
@@ -26,17 +42,6 @@ export interface Unmapped {
   readonly path: Path;
   readonly reason: string;
 }
-
-interface Work {
-  readonly template: Template;
-  readonly parameters: Record<string, string>;
-  readonly touched: Set<string>;
-  readonly old: Fields;
-  readonly fields: Fields;
-}
-
-/** Applies an edit, or returns the reason why it can't. */
-type Handler = (work: Work, path: Path) => string | undefined;
 
 /**
  * Maps the edits between two versions of a manifest onto a template, as Copilot (1.34.1) writes it. `unmapped` has each
@@ -47,7 +52,7 @@ export function mapRelease(
   old: Fields,
   fields: Fields,
 ): { release: Release; unmapped: readonly Unmapped[] } {
-  const work: Work = { template: deployed.copy(), parameters: {}, touched: new Set(), old, fields };
+  const work = workOn(deployed.copy(), old, fields);
   const unmapped: Unmapped[] = [];
   const done = new Set<string>();
   const gone = new Set(Object.keys(old.sidecars ?? {}).filter((name) => !fields.sidecars?.[name]));
@@ -70,8 +75,9 @@ export function mapRelease(
     const reason = rule.handle(work, path);
     if (reason !== undefined) unmapped.push({ path, reason });
   }
-  const { template, parameters, touched } = work;
-  return { release: { template, parameters, touched: [...touched] }, unmapped };
+  const { template, parameters } = work;
+  const [touched, added, removed] = [[...work.touched], [...work.added], [...work.removed]];
+  return { release: { template, parameters, touched, added, removed }, unmapped };
 }
 
 /** `file:line: field: reason` for each edit that can't be released. */
@@ -85,22 +91,6 @@ export function describeUnmapped(
   return unmapped.map(({ path, reason }) => `${file}:${lineAt(tree, path)}: ${pathText(path)}: ${reason}`);
 }
 
-/** The paths at which two values differ, as deep as both are maps. */
-export function changedPaths(a: unknown, b: unknown, path: Path = []): Path[] {
-  if (isRecord(a) && isRecord(b)) {
-    const keys = [...new Set([...Object.keys(a), ...Object.keys(b)])];
-    return keys.flatMap((key) => changedPaths(a[key], b[key], [...path, key]));
-  }
-  // A part that is added or removed counts as edits of its fields.
-  if (isRecord(a) && b === undefined) return Object.keys(a).length > 0 ? changedPaths(a, {}, path) : [];
-  if (isRecord(b) && a === undefined) return Object.keys(b).length > 0 ? changedPaths({}, b, path) : [];
-  return JSON.stringify(a) === JSON.stringify(b) ? [] : [path];
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
 // ---- The rules, from https://github.com/aws/copilot-cli/tree/v1.34.1/internal/pkg/template/templates/workloads
 
 const rules: readonly { at: readonly string[]; handle: Handler }[] = [
@@ -112,7 +102,13 @@ const rules: readonly { at: readonly string[]; handle: Handler }[] = [
     at: ['memory'],
     handle: ({ parameters, fields }) => setParameter(parameters, 'TaskMemory', fields.memory ?? TASK_DEFAULTS.memory),
   },
+  { at: ['platform'], handle: setPlatform },
+  { at: ['exec'], handle: setExec },
   { at: ['count'], handle: setCount },
+  { at: ['on', 'schedule'], handle: setSchedule },
+  { at: ['retries'], handle: setStateMachine },
+  { at: ['timeout'], handle: setStateMachine },
+  { at: ['subscribe'], handle: setSubscriptions },
   { at: ['variables'], handle: (work) => setVariables(work, undefined) },
   { at: ['secrets'], handle: (work) => setSecrets(work, undefined) },
   { at: ['entrypoint'], handle: (work) => setWords(work, undefined, 'EntryPoint', work.fields.entrypoint) },
@@ -198,10 +194,6 @@ function sidecarOf({ fields }: Work, path: Path) {
   return fields.sidecars?.[String(path[1])];
 }
 
-function setParameter(parameters: Record<string, string>, name: string, value: number | string): undefined {
-  parameters[name] = String(value);
-}
-
 function setLocation({ parameters, fields }: Work): string | undefined {
   const location = fields.image?.location;
   if (location === undefined) return undefined;
@@ -209,11 +201,6 @@ function setLocation({ parameters, fields }: Work): string | undefined {
 }
 
 // ---- Sidecars
-
-/** Converts a name to a part of a logical id, as Copilot does. */
-export function logicalName(name: string): string {
-  return name.replaceAll(/[^a-zA-Z0-9]/g, '');
-}
 
 const policies = ['Resources', 'ExecutionRole', 'Properties', 'Policies'];
 
@@ -311,6 +298,63 @@ function touchEnvironmentFiles({ touched }: Work): undefined {
 
 function setCredentials(work: Work, name: string | undefined, parameter: string | undefined): string | undefined {
   return setProperty(work, name, 'RepositoryCredentials', parameter && { CredentialsParameter: parameter });
+}
+
+// ---- Tasks
+
+/** Copilot runs Windows on another version of the platform, in the service or the state machine. */
+function setPlatform(work: Work): string | undefined {
+  const [before, after] = [platformOf(work.old), platformOf(work.fields)];
+  if (before.family !== 'linux' || after.family !== 'linux') return 'a change from or to Windows is not mapped';
+  work.touched.add('TaskDefinition');
+  const isDefault = after.architecture === 'X86_64';
+  const platform = { OperatingSystemFamily: 'LINUX', CpuArchitecture: after.architecture };
+  put(work, ['TaskDefinition', 'RuntimePlatform'], isDefault ? undefined : platform);
+  return undefined;
+}
+
+function platformOf({ platform }: Fields): { family: string; architecture: string } {
+  const { osfamily: family = 'linux', architecture = 'amd64' } = platform ?? {};
+  return { family, architecture: /^arm/i.test(architecture) ? 'ARM64' : 'X86_64' };
+}
+
+const execPolicy = {
+  PolicyName: 'ExecuteCommand',
+  PolicyDocument: {
+    Version: '2012-10-17',
+    Statement: [
+      {
+        Effect: 'Allow',
+        Action: ['CreateControlChannel', 'OpenControlChannel', 'CreateDataChannel', 'OpenDataChannel'].map(
+          (action) => `ssmmessages:${action}`,
+        ),
+        Resource: '*',
+      },
+      {
+        Effect: 'Allow',
+        Action: ['CreateLogStream', 'DescribeLogGroups', 'DescribeLogStreams', 'PutLogEvents'].map(
+          (action) => `logs:${action}`,
+        ),
+        Resource: '*',
+      },
+    ],
+  },
+};
+
+/** Commands in the containers of a service; Copilot's template of a job has none. */
+function setExec(work: Work): string | undefined {
+  const { template, touched, fields } = work;
+  if (!template.node(['Resources', 'Service'])) return undefined;
+  const isEnabled = typeof fields.exec === 'object' ? fields.exec.enable === true : fields.exec === true;
+  const list = template.node(['Resources', 'TaskRole', 'Properties', 'Policies']);
+  if (!isSeq(list)) return 'the template has no policies of the TaskRole (an override?)';
+  touched.add('Service').add('TaskRole');
+  const nameOf = (item: unknown) => textOf(mapOf(toValue(item)).PolicyName);
+  list.items = list.items.filter((item) => nameOf(item) !== execPolicy.PolicyName);
+  const first = list.items.findIndex((item) => nameOf(item) === 'DenyIAM');
+  if (isEnabled) list.items.splice(first + 1, 0, nodeOf(execPolicy));
+  put(work, ['Service', 'EnableExecuteCommand'], isEnabled || undefined);
+  return undefined;
 }
 
 // ---- Storage
@@ -608,100 +652,6 @@ function setRolling(work: Work): string | undefined {
   return undefined;
 }
 
-type Scaled = Exclude<NonNullable<Fields['count']>, string | { replicas: number }>;
-
-interface Range {
-  min?: number | undefined;
-  max?: number | undefined;
-  spot_from?: number | undefined;
-}
-
-function scaledOf({ count }: Fields): Scaled | undefined {
-  return count !== undefined && !('replicas' in count) ? count : undefined;
-}
-
-/** The metrics that Copilot scales by, as far as both ends are mapped. */
-const metrics = {
-  cpu_percentage: 'ECSServiceAverageCPUUtilization',
-  memory_percentage: 'ECSServiceAverageMemoryUtilization',
-} as const;
-
-function setCount(work: Work): string | undefined {
-  const { template, touched, parameters, fields, old } = work;
-  const [before, after] = [scaledOf(old), scaledOf(fields)];
-  if (Boolean(before) !== Boolean(after)) return 'a change between a fixed count and a range is not mapped';
-  if (!after) {
-    const { count } = fields;
-    touched.add('Service');
-    return setParameter(parameters, 'TaskCount', count !== undefined && 'replicas' in count ? count.replicas : 1);
-  }
-  const unknown = changedPaths(before, after).find(
-    ([field]) => !['range', 'cooldown', ...Object.keys(metrics)].includes(String(field)),
-  );
-  if (unknown) return `a change of ${pathText(unknown)} is not mapped`;
-  const range: Range | undefined = after.range;
-  const earlierRange: Range | undefined = before?.range;
-  if (range === undefined || range.spot_from !== earlierRange?.spot_from)
-    return 'a change of Spot capacity is not mapped';
-  const { min = 0, max = 0 } = range;
-  setParameter(parameters, 'TaskCount', min);
-  if (!template.node(['Resources', 'AutoScalingTarget'])) return 'the template has no AutoScalingTarget';
-  touched.add('AutoScalingTarget').add('Service');
-  put(work, ['AutoScalingTarget', 'MinCapacity'], min);
-  put(work, ['AutoScalingTarget', 'MaxCapacity'], max);
-  for (const [field, metric] of Object.entries(metrics)) {
-    const target = field === 'cpu_percentage' ? after.cpu_percentage : after.memory_percentage;
-    const earlier = field === 'cpu_percentage' ? before?.cpu_percentage : before?.memory_percentage;
-    if ((target?.value === undefined) !== (earlier?.value === undefined))
-      return `adding or removing ${field} is not mapped`;
-    if (target?.value === undefined) continue;
-    const id = `AutoScalingPolicy${metric}`;
-    touched.add(id);
-    const path = [id, 'TargetTrackingScalingPolicyConfiguration'];
-    put(work, [...path, 'TargetValue'], target.value);
-    put(work, [...path, 'ScaleInCooldown'], cooldown(target.cooldown?.in ?? after.cooldown?.in, COOLDOWN.in));
-    put(work, [...path, 'ScaleOutCooldown'], cooldown(target.cooldown?.out ?? after.cooldown?.out, COOLDOWN.out));
-  }
-  return undefined;
-}
-
-/** Copilot's templates use zero for none. */
-function cooldown(seconds: number | undefined, otherwise: number): number {
-  return Math.trunc(seconds ?? 0) || otherwise;
-}
-
-// ---- Nodes
-
-/** Sets a property of a resource, or removes it. */
-function put({ template }: Work, [id = '', ...rest]: readonly string[], value: unknown): void {
-  const path = ['Resources', id, 'Properties', ...rest];
-  if (value === undefined) template.delete(path);
-  else template.set(path, nodeOf(value));
-}
-
-/** A node with quoted texts, so that YAML 1.1 reads them as texts too. */
-function nodeOf(value: unknown): Scalar | YAMLSeq | YAMLMap {
-  if (Array.isArray(value)) {
-    const list = new YAMLSeq();
-    for (const item of value) list.items.push(nodeOf(item));
-    return list;
-  }
-  if (isRecord(value)) {
-    const map = new YAMLMap();
-    for (const [key, item] of Object.entries(value)) map.set(keyOf(key), nodeOf(item));
-    return map;
-  }
-  const scalar = new Scalar(String(value));
-  scalar.type = typeof value === 'string' ? Scalar.QUOTE_DOUBLE : Scalar.PLAIN;
-  return scalar;
-}
-
-function keyOf(key: string): Scalar {
-  const scalar = new Scalar(key);
-  if (!/^[A-Za-z][\w:]*$/.test(key)) scalar.type = Scalar.QUOTE_DOUBLE;
-  return scalar;
-}
-
 /** The template with a new manifest in its metadata; the next release compares with it. */
 export function withManifest(template: Template, manifest: string): Template {
   const copy = template.copy();
@@ -725,7 +675,7 @@ export function imagesOf(template: Template): Map<string | undefined, Value> {
 
 /** Sets the image of a sidecar. */
 export function setImage(template: Template, name: string, image: string): void {
-  const work: Work = { template, parameters: {}, touched: new Set(), old: {}, fields: {} };
+  const work = workOn(template, {}, {});
   const problem = setProperty(work, name, 'Image', image);
   if (problem) throw new Error(problem);
 }

@@ -1,7 +1,9 @@
 import { expect } from 'chai';
 import { escaped, isSameManifest, manifestToKeep } from '../../eject/deployed-manifest.ts';
+import { changedPaths } from '../../eject/edit.ts';
+import { eventBridgeSchedule } from '../../eject/edit-job.ts';
 import { buildWords, repositoryOf } from '../../eject/images.ts';
-import { changedPaths, describeUnmapped, imagesOf, mapRelease, setImage, withManifest } from '../../eject/release.ts';
+import { describeUnmapped, imagesOf, mapRelease, setImage, withManifest } from '../../eject/release.ts';
 import { Template } from '../../eject/template.ts';
 import { readManifest } from '../../manifest/manifest.ts';
 
@@ -154,11 +156,8 @@ describe('a release', () => {
       'manifest.yml:5: http.version: this edit is not mapped onto the template',
     ]);
     expect(mapped(base.replace('port: 3000', 'port: 3001')).lines[0]).to.match(/^manifest.yml:7: image.port: /);
-    expect(
-      mapped(base.replace('  range: 1-2\n  cpu_percentage: 70', '  range: 1-2\n  cpu_percentage: 70\n  requests: 5'))
-        .lines[0],
-    ).to.match(/^manifest.yml:13: count.*requests/);
-    expect(mapped(base.replace(/count:\n.*\n.*\n/, 'count: 2\n')).lines[0]).to.match(/a fixed count and a range/);
+    const spot = base.replace('range: 1-2', 'range:\n    min: 1\n    max: 2\n    spot_from: 2');
+    expect(mapped(spot).lines[0]).to.match(/^manifest.yml:\d+: count.*Spot/);
     expect(mapped(base.replace('path: /', 'path: a')).lines[0]).to.contain('the root path has a priority');
   });
 
@@ -229,6 +228,43 @@ describe('a release', () => {
     );
   });
 
+  it('adds and removes what a service scales by, and goes between a range and a fixed count', () => {
+    const more = mapped(base.replace('cpu_percentage: 70', 'requests: 100\n  memory_percentage: 60'));
+    expect(more.lines).to.deep.equal([]);
+    expect(more.added).to.deep.equal([
+      'AutoScalingPolicyECSServiceAverageMemoryUtilization',
+      'AutoScalingPolicyALBSumRequestCountPerTarget',
+    ]);
+    expect(more.removed).to.deep.equal(['AutoScalingPolicyECSServiceAverageCPUUtilization']);
+    const fixed = mapped(base.replace(/count:\n.*\n.*\n/, 'count: 3\n'));
+    expect(fixed.removed).to.include.members(['AutoScalingTarget']);
+    expect(fixed.resources.get('Service')?.properties.DesiredCount).to.deep.equal({ Ref: 'TaskCount' });
+    expect(fixed.parameters).to.deep.equal({ TaskCount: '3' });
+    const { release } = mapRelease(fixed.template, read(base.replace(/count:\n.*\n.*\n/, 'count: 3\n')), read(base));
+    expect(release.added).to.include.members(['AutoScalingRole', 'AutoScalingTarget']);
+    expect(release.template.resources().get('Service')?.properties).to.not.have.property('DesiredCount');
+  });
+
+  it('lets commands into the containers, and builds for another platform', () => {
+    const roles = new Template(
+      `${template.text()}  TaskRole:\n    Type: AWS::IAM::Role\n    Properties: {Policies: [{PolicyName: DenyIAM}, {PolicyName: Last}]}\n`,
+      't',
+    );
+    const allowed = read(`${base}exec: true\nplatform: linux/arm64\n`);
+    const { release } = mapRelease(roles, read(base), allowed);
+    const of = (from: Template, id: string) => from.resources().get(id)?.properties;
+    const names = (from: Template) => JSON.stringify(of(from, 'TaskRole')?.Policies).match(/(?<="PolicyName":")\w+/g);
+    expect(names(release.template)).to.deep.equal(['DenyIAM', 'ExecuteCommand', 'Last']);
+    expect(of(release.template, 'Service')).to.include({ EnableExecuteCommand: true });
+    expect(of(release.template, 'TaskDefinition')?.RuntimePlatform).to.deep.equal({
+      OperatingSystemFamily: 'LINUX',
+      CpuArchitecture: 'ARM64',
+    });
+    const { release: back } = mapRelease(release.template, allowed, read(base));
+    expect(back.template.value()).to.deep.equal(roles.value());
+    expect(mapped(`${base}platform: windows/amd64\n`).lines[0]).to.contain('Windows is not mapped');
+  });
+
   it('moves the path of the listener rule, but not from or to the root', () => {
     const rule = `  HTTPListenerRule:
     Type: AWS::ElasticLoadBalancingV2::ListenerRule
@@ -262,6 +298,120 @@ describe('a release', () => {
     expect([...imagesOf(copy)]).to.deep.equal([
       [undefined, { Ref: 'ContainerImage' }],
       ['proxy', 'proxy:3'],
+    ]);
+  });
+});
+
+describe('a release of a job', () => {
+  const job = `name: report\ntype: Scheduled Job\nimage: { build: Dockerfile }\non: { schedule: '@daily' }\nretries: 1\n`;
+  const definition = {
+    StartAt: 'Run Fargate Task',
+    States: { 'Run Fargate Task': { Type: 'Task', Retry: [1], End: true } },
+  };
+  const scheduled = new Template(
+    `Resources:
+  Rule: {Type: AWS::Events::Rule, Properties: {ScheduleExpression: !Ref Schedule, State: ENABLED}}
+  StateMachine: {Type: AWS::StepFunctions::StateMachine, Properties: {DefinitionString: '${JSON.stringify(definition)}'}}
+`,
+    'shop-test-report',
+  );
+  const edited = (from: string, to: string) => mapRelease(scheduled, read(job), read(job.replace(from, to)));
+
+  it('changes the rule, which is disabled without a schedule', () => {
+    const { release } = edited("'@daily'", "'0 9 * * 1-5'");
+    expect(release.parameters).to.deep.equal({ Schedule: 'cron(0 9 ? * 2-6 *)' });
+    expect(release.template.value()).to.deep.equal(scheduled.value());
+    const { release: off } = edited("'@daily'", 'none');
+    const rule = off.template.resources().get('Rule')?.properties;
+    expect(rule).to.deep.equal({ ScheduleExpression: 'rate(5 minutes)', State: 'DISABLED' });
+  });
+
+  it('changes retries and timeout in the state machine, and nothing else there', () => {
+    const { release, unmapped } = edited('retries: 1', 'retries: 3\ntimeout: 1h');
+    expect(unmapped).to.deep.equal([]);
+    const text = release.template.resources().get('StateMachine')?.properties.DefinitionString;
+    const retry = { ErrorEquals: ['States.ALL'], IntervalSeconds: 10, MaxAttempts: 3, BackoffRate: 1.5 };
+    expect(JSON.parse(String(text))).to.deep.equal({
+      StartAt: 'Run Fargate Task',
+      TimeoutSeconds: 3600,
+      States: { 'Run Fargate Task': { Type: 'Task', Retry: [retry], End: true } },
+    });
+    const { release: once } = edited('retries: 1', 'retries: 0');
+    expect(once.template.text()).to.not.contain('Retry');
+  });
+
+  it('refuses a state machine that an override changed', () => {
+    const other = new Template(scheduled.text().replaceAll('Run Fargate Task', 'Run'), 't');
+    const { unmapped } = mapRelease(other, read(job), read(job.replace('retries: 1', 'retries: 2')));
+    expect(unmapped[0]?.reason).to.contain('no StateMachine with the state "Run Fargate Task" (an override?)');
+  });
+});
+
+describe('a release of a worker', () => {
+  const worker = `name: mail
+type: Worker Service
+image: { build: Dockerfile }
+count: { range: 1-3, queue_delay: { acceptable_latency: 10s, msg_processing_time: 1s } }
+subscribe:
+  topics:
+    - { name: orders, service: web }
+    - { name: returns, service: web, queue: { timeout: 1s } }
+  queue: { delay: 1s, dead_letter: { tries: 3 } }
+`;
+  const resources = ['EventsQueue', 'webreturnsEventsQueue'].map(
+    (id) => `  ${id}: {Type: AWS::SQS::Queue, Properties: {RedrivePolicy: {maxReceiveCount: 3}}}
+  AutoScalingPolicy${id}: {Type: AWS::ApplicationAutoScaling::ScalingPolicy, Properties: {}}\n`,
+  );
+  const subscribed = new Template(
+    `Resources:\n${resources.join('')}  AutoScalingTarget: {Type: AWS::ApplicationAutoScaling::ScalableTarget}
+  webordersSNSTopicSubscription: {Type: AWS::SNS::Subscription, Properties: {Protocol: sqs}}\n`,
+    'shop-test-mail',
+  );
+  const edited = (from: string, to: string) => mapRelease(subscribed, read(worker), read(worker.replace(from, to)));
+
+  it('changes the settings of its queues and the filters of its topics', () => {
+    const { release, unmapped } = edited(
+      'delay: 1s, dead_letter: { tries: 3 }',
+      'retention: 1h, dead_letter: { tries: 9 }',
+    );
+    expect(unmapped).to.deep.equal([]);
+    expect(release.touched).to.deep.equal(['EventsQueue']);
+    expect(release.template.resources().get('EventsQueue')?.properties).to.deep.equal({
+      MessageRetentionPeriod: 3600,
+      RedrivePolicy: { maxReceiveCount: 9 },
+    });
+    expect(edited('timeout: 1s', 'timeout: 2s').release.touched).to.deep.equal(['webreturnsEventsQueue']);
+    const { release: filtered } = edited('service: web }', 'service: web, filter_policy: { store: [one] } }');
+    const { properties } = filtered.template.resources().get('webordersSNSTopicSubscription') ?? {};
+    expect(properties).to.deep.equal({ Protocol: 'sqs', FilterPolicy: { store: ['one'] } });
+  });
+
+  it('scales each queue by the messages that a task may have', () => {
+    const { release, unmapped } = edited('msg_processing_time: 1s', 'msg_processing_time: 3s');
+    expect(unmapped).to.deep.equal([]);
+    for (const id of ['AutoScalingPolicyEventsQueue', 'AutoScalingPolicywebreturnsEventsQueue'])
+      expect(release.template.resources().get(id)?.properties.TargetTrackingScalingPolicyConfiguration).to.deep.equal({
+        TargetValue: 4,
+        ScaleInCooldown: 120,
+        ScaleOutCooldown: 60,
+      });
+  });
+
+  it('refuses what makes other queues, and filters whose numbers it would write as texts', () => {
+    const reason = (from: string, to: string) => edited(from, to).unmapped[0]?.reason;
+    expect(reason('name: orders', 'name: sales')).to.contain('topics that come or go');
+    expect(reason(', dead_letter: { tries: 3 }', '')).to.contain('a dead-letter queue that comes or goes');
+    expect(reason('delay: 1s', 'delay: 1s, fifo: true')).to.contain('fifo');
+    expect(reason('service: web }', 'service: web, filter_policy: { price: [5] } }')).to.contain('numbers');
+  });
+});
+
+describe('the schedule of a job', () => {
+  it('is what Copilot gives to EventBridge', () => {
+    const given = ['@every 1h30m', '@every 1m', '@annually', '0 9 1 * *', '0 9 * * 0,6', '* * * * *', 'rate(2 days)'];
+    expect(given.map(eventBridgeSchedule)).to.deep.equal([
+      ...['rate(90 minutes)', 'rate(1 minute)', 'cron(0 0 1 1 ? *)', 'cron(0 9 1 * ? *)', 'cron(0 9 ? * 1,7 *)'],
+      ...['cron(* * * * ? *)', 'rate(2 days)'],
     ]);
   });
 });

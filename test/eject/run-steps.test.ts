@@ -103,6 +103,51 @@ describe('a step that is applied', function () {
     );
   });
 
+  it('refuses a stack in a failed state', async () => {
+    const stack = cloud.stacks.get('shop-test');
+    if (stack) cloud.stacks.set('shop-test', { ...stack, status: 'UPDATE_ROLLBACK_FAILED' });
+    expect(await refusal(apply('retain'))).to.equal(
+      'shop-test is UPDATE_ROLLBACK_FAILED: bring it to a complete state first',
+    );
+  });
+
+  it('leaves no denying policy when another deployment begins after the check', async () => {
+    answer = () => {
+      const stack = cloud.stacks.get('shop-test');
+      if (stack) cloud.stacks.set('shop-test', { ...stack, status: 'UPDATE_IN_PROGRESS' });
+    };
+    expect(await refusal(apply('retain'))).to.contain('shop-test is in UPDATE_IN_PROGRESS state');
+    expect(cloud.policies.get('shop-test')).to.not.contain('Deny');
+  });
+
+  describe('with a template of more than 51,200 bytes', () => {
+    const padding = `# ${'x'.repeat(51_200)}\n`;
+
+    function withPadding(template: (original: string) => string): void {
+      const planned = inventory('web');
+      const stacks = planned.stacks.map((stack) => ({ ...stack, template: template(stack.template) }));
+      cloud = new FakeCloudFormation(stacks);
+      session = { ...session, clients: cloud.clients(), inventory: { ...planned, stacks } };
+      all = changes(session.inventory);
+    }
+
+    it("goes by way of Copilot's bucket", async () => {
+      withPadding((template) => `${template}${padding}`);
+      expect(await refusal(apply('retain'))).to.contain('its bucket is not known');
+      withPadding((template) =>
+        template.replace(
+          'Resources:\n',
+          `Resources:\n  Code:\n    Type: X::Y::Z\n    Properties:\n      S3Bucket: stackset-bucket\n  ${padding}`,
+        ),
+      );
+      await apply('retain');
+      expect([...cloud.uploads.keys()][0]).to.match(
+        /^https:\/\/stackset-bucket\.s3\.us-west-2\.amazonaws\.com\/plusone-eject\/shop-test\/\d+\.yml$/,
+      );
+      expect(cloud.stacks.get('shop-test')?.template).to.contain('plusone:eject: retain');
+    });
+  });
+
   it('refuses a stack that was deployed by another tool, has lost its tags, or was created again', async () => {
     const stack = cloud.stacks.get('shop-test');
     if (!stack) return expect.fail('no stack');

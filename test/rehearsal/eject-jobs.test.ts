@@ -1,6 +1,6 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { setGlobalProxyFromEnv } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -10,6 +10,7 @@ import { expect } from 'chai';
 import { clients, describeStack, readInventory } from '../../eject/aws.ts';
 import { isEmulator } from '../../tools/aws/endpoint.ts';
 import { cleanEnvironment } from '../../tools/process/clean-environment.ts';
+import { type Edit, expectSameAsCopilot } from '../eject/differential.ts';
 import { skip, skipWithout } from '../skip.ts';
 
 // A second workspace of all types: two Load Balanced Web Services, of which one has two rules and the other EFS, a Backend
@@ -116,6 +117,18 @@ describe('a workspace with a worker and a job, out of Copilot', function () {
     planned = await physicalIds();
   });
 
+  // Before the steps: without the parameters of the environment Copilot doesn't package.
+  it('maps edits of a worker and of a job to what Copilot itself makes of them', () => {
+    const workspace = { folder, application, environment, copilot };
+    const manifest = (name: string) => readFileSync(join(folder, 'copilot', name, 'manifest.yml'), 'utf8');
+    expectSameAsCopilot(workspace, 'job', 'report', manifest('report'), jobEdits);
+    expectSameAsCopilot(workspace, 'svc', 'mail', manifest('mail'), workerEdits);
+    const own = manifest('mail').replace('service: web\n', 'service: web\n      queue:\n        timeout: 30s\n');
+    expectSameAsCopilot(workspace, 'svc', 'mail', own, [
+      { 'subscribe.topics.0.queue': { timeout: '1m', retention: '2h' }, 'count.queue_delay.msg_processing_time': '2s' },
+    ]);
+  });
+
   it('takes all steps, killed after every call where custom resources are removed from the worker', async () => {
     let kills = 0;
     for (const step of steps) {
@@ -148,3 +161,28 @@ describe('a workspace with a worker and a job, out of Copilot', function () {
     expect(changed).to.deep.equal([`${application}-${environment}-report TaskDefinition`]);
   });
 });
+
+/** What is edited in the manifest of the job, by paths. */
+const jobEdits: readonly Edit[] = [
+  { retries: 3, timeout: '1h30m' },
+  { retries: undefined, timeout: undefined },
+  { retries: 0 },
+  ...['rate(10 minutes)', 'cron(0 9 ? * MON-FRI *)', '@every 1h30m', '@every 1m', '@weekly', 'none'].map(scheduled),
+  ...['0 9 * * 1-5', '*/5 * 1,15 * *', '0 0 * * sun', '30 6 */2 * ?', '0 9 ? jan *'].map(scheduled),
+  { cpu: 512, memory: 1024, variables: { READERS: 'some' }, secrets: { KEY: '/copilot/x/KEY' }, exec: true },
+  { platform: 'linux/arm64', 'storage.ephemeral': 30, 'logging.retention': 7, command: 'report.js --all' },
+  { 'sidecars.adot': { image: 'adot:1', essential: false, variables: { LEVEL: 'debug' } } },
+];
+
+function scheduled(schedule: string): Edit {
+  return { 'on.schedule': schedule };
+}
+
+/** What is edited in the manifest of the worker, by paths. */
+const workerEdits: readonly Edit[] = [
+  { 'subscribe.queue': { retention: '4h', delay: '10s', timeout: '45s', dead_letter: { tries: 5 } } },
+  { 'subscribe.topics.0.filter_policy': { store: ['example_corp'], event: [{ 'anything-but': 'cancelled' }] } },
+  { 'count.queue_delay': { acceptable_latency: '5m', msg_processing_time: '250ms', cooldown: { in: '30s' } } },
+  { 'count.range': '2-6', 'count.cooldown': { out: '15s' }, 'count.cpu_percentage': 70 },
+  { exec: true, variables: { GREETING: 'hello' } },
+];

@@ -13,15 +13,14 @@ import { expect } from 'chai';
 import { parseDocument } from 'yaml';
 import { z } from 'zod';
 import { clients, describeStack, handler, readInventory } from '../../eject/aws.ts';
-import { type Inventory, parseInventory } from '../../eject/inventory.ts';
-import { mapRelease } from '../../eject/release.ts';
+import { parseInventory } from '../../eject/inventory.ts';
 import { contextOf } from '../../eject/steps.ts';
 import { isSame, Template } from '../../eject/template.ts';
-import { detach, drop, retain } from '../../eject/transform.ts';
-import { readManifest } from '../../manifest/manifest.ts';
+import { detach, drop } from '../../eject/transform.ts';
 import { aws } from '../../tools/aws/cloud.ts';
 import { isEmulator } from '../../tools/aws/endpoint.ts';
 import { cleanEnvironment } from '../../tools/process/clean-environment.ts';
+import { type Edit, expectSameAsCopilot, exportsOf } from '../eject/differential.ts';
 import { skip, skipWithout } from '../skip.ts';
 
 // Two services of one environment, deployed by the real copilot, are taken out of it while they are under load. Only an
@@ -260,35 +259,13 @@ describe('the way out of Copilot', function () {
 
   // Before the steps: without the parameters of the environment Copilot doesn't package.
   it('maps edits of the manifest to what Copilot itself makes of them', () => {
-    const inventory = parseInventory(readFileSync(join(folder, 'ejected/test/inventory.json'), 'utf8'));
-    const { priorities } =
-      inventory.stacks.find(({ workload }) => workload === 'web') ?? expect.fail('no stack of web');
-    const facts = { application, environment, environmentExports: exportsOf(inventory), priorities };
-    const file = join(folder, 'copilot/web/manifest.yml');
-    const original = readFileSync(file, 'utf8');
     // The root has a priority of its own.
-    const base = original.replace('path: /\n', 'path: shop\n');
-    const read = (text: string) => readManifest(text, file, { application, environment, shell: {} }).fields;
-    const packaged = (text: string) => {
-      writeFileSync(file, text);
-      const output = mkdtempSync(join(folder, 'package-'));
-      copilot('svc', 'package', '--name', 'web', '--env', environment, '--tag', 'v1', '--output-dir', output);
-      const template = new Template(readFileSync(join(output, 'web-test.stack.yml'), 'utf8'), 'packaged');
-      const { Parameters } = JSON.parse(readFileSync(join(output, 'web-test.params.json'), 'utf8'));
-      return { template: drop(detach(retain(template), facts)), parameters: Parameters };
-    };
-    const from = packaged(base);
-    for (const values of edits) {
-      const document = parseDocument(base);
-      for (const [path, value] of Object.entries(values)) document.setIn(path.split('.'), value);
-      const theirs = packaged(document.toString());
-      const { release, unmapped } = mapRelease(from.template, read(base), read(document.toString()));
-      const mine = { ...release.template.value(), Metadata: '' };
-      expect(unmapped, JSON.stringify(values)).to.deep.equal([]);
-      expect(isSame(mine, { ...theirs.template.value(), Metadata: '' }), JSON.stringify(values)).to.equal(true);
-      expect({ ...from.parameters, ...release.parameters }, JSON.stringify(values)).to.deep.equal(theirs.parameters);
-    }
-    writeFileSync(file, original);
+    const base = readFileSync(join(folder, 'copilot/web/manifest.yml'), 'utf8').replace('path: /\n', 'path: shop\n');
+    const workspace = { folder, application, environment, copilot };
+    expectSameAsCopilot(workspace, 'svc', 'web', base, edits);
+    const fixed = base.replace(/count:\n.*\n.*\n/, 'count: 2\n');
+    const ranges = { range: '1-4', cpu_percentage: 60, memory_percentage: 70, requests: 100, response_time: '1.5s' };
+    expectSameAsCopilot(workspace, 'svc', 'web', fixed, [{ count: ranges }, { count: 3 }]);
   });
 
   it('asks before it changes anything, and keeps the order of the steps', () => {
@@ -469,13 +446,8 @@ describe('the way out of Copilot', function () {
   });
 });
 
-function exportsOf({ stacks: [main] }: Inventory): Record<string, string> {
-  const outputs = Object.entries(main?.outputs ?? {});
-  return Object.fromEntries(outputs.flatMap(([id, { exportName }]) => (exportName ? [[id, exportName]] : [])));
-}
-
 /** What is edited in the manifest of web, by paths. */
-const edits: readonly Readonly<Record<string, unknown>>[] = [
+const edits: readonly Edit[] = [
   { cpu: 1024, memory: 2048 },
   { count: { range: { min: 1, max: 3 }, cpu_percentage: { value: 50, cooldown: { in: '30s', out: '90s' } } } },
   { 'count.cooldown': { in: '3m' } },
@@ -505,6 +477,10 @@ const edits: readonly Readonly<Record<string, unknown>>[] = [
   { 'http.healthcheck': '/y', 'http.deregistration_delay': '30s', 'http.stickiness': true },
   { deployment: { rolling: 'recreate' }, logging: { retention: 7 } },
   { 'http.path': 'cart' },
+  { count: 2 },
+  { count: { range: '2-4', memory_percentage: 80 } },
+  { 'count.requests': 30, 'count.response_time': { value: '250ms', cooldown: { out: '5s' } } },
+  { exec: true, platform: 'linux/arm64' },
   {
     'sidecars.adot': {
       ...{ image: 'adot:1', port: 4318, essential: false, command: ['--config', 'a b'], depends_on: { web: 'start' } },

@@ -1,0 +1,82 @@
+import { Scalar } from 'yaml';
+import { z } from 'zod';
+import { seconds } from '../manifest/fields.ts';
+import { put, setParameter, type Work } from './edit.ts';
+import { textOf } from './template.ts';
+
+const presets: Readonly<Record<string, string>> = {
+  '@hourly': '0 * * * ? *',
+  '@daily': '0 0 * * ? *',
+  '@midnight': '0 0 * * ? *',
+  '@weekly': '0 0 ? * 1 *',
+  '@monthly': '0 0 1 * ? *',
+  '@yearly': '0 0 1 1 ? *',
+  '@annually': '0 0 1 1 ? *',
+};
+
+/**
+ * The schedule of a job's manifest as Copilot gives it to EventBridge: five fields of cron get a year, a `?` for the kind
+ * of day that is free, and weekdays that begin with 1. It must be one that Copilot takes.
+ * https://github.com/aws/copilot-cli/blob/v1.34.1/internal/pkg/deploy/cloudformation/stack/scheduled_job.go
+ */
+export function eventBridgeSchedule(schedule: string): string {
+  if (/(rate|cron)\(.*\)|none/.test(schedule)) return schedule;
+  const preset = presets[schedule];
+  if (preset !== undefined) return `cron(${preset})`;
+  const every = /^@every (.+)$/.exec(schedule)?.[1];
+  if (every !== undefined) {
+    const minutes = Math.trunc((seconds(every) ?? 0) / 60);
+    return `rate(${minutes} ${minutes === 1 ? 'minute' : 'minutes'})`;
+  }
+  const [minute = '', hour = '', day = '', month = '', weekday = ''] = schedule.trim().split(/\s+/);
+  const isFree = (field: string) => /[*?]/.test(field);
+  const days = isFree(weekday) ? [isFree(day) ? '*' : day, '?'] : ['?', weekday];
+  const counted = days[1]?.replaceAll(/\d/g, (digit) => String(Number(digit) + 1)) ?? '';
+  return `cron(${[minute, hour, days[0], month, counted, '*'].join(' ')})`;
+}
+
+/** A rule without a schedule is disabled, and has one that EventBridge takes. */
+export function setSchedule(work: Work): string | undefined {
+  const { template, touched, parameters, fields } = work;
+  const id = 'Rule';
+  if (!template.node(['Resources', id])) return `the template has no ${id}`;
+  touched.add(id);
+  const schedule = eventBridgeSchedule(fields.on?.schedule ?? '');
+  const isOff = schedule === 'none';
+  put(work, [id, 'ScheduleExpression'], isOff ? 'rate(5 minutes)' : { Ref: 'Schedule' });
+  put(work, [id, 'State'], isOff ? 'DISABLED' : 'ENABLED');
+  return setParameter(parameters, 'Schedule', schedule);
+}
+
+const taskState = 'Run Fargate Task';
+const definitionSchema = z.looseObject({ States: z.looseObject({ [taskState]: z.looseObject({}) }) });
+
+/** The retries and the timeout of a job. */
+export function setStateMachine({ template, touched, fields }: Work): string | undefined {
+  const path = ['Resources', 'StateMachine', 'Properties', 'DefinitionString'];
+  const properties = template.resources().get('StateMachine')?.properties;
+  const definition = read(textOf(properties?.DefinitionString) ?? '');
+  if (!definition) return `the template has no StateMachine with the state "${taskState}" (an override?)`;
+  const { TimeoutSeconds: _, ...rest } = definition;
+  const { Retry: __, ...task } = definition.States[taskState] ?? {};
+  const { timeout, retries } = fields;
+  const retry = { ErrorEquals: ['States.ALL'], IntervalSeconds: 10, MaxAttempts: retries, BackoffRate: 1.5 };
+  const next = {
+    ...rest,
+    ...(timeout === undefined ? {} : { TimeoutSeconds: timeout }),
+    States: { ...definition.States, [taskState]: { ...task, ...(retries ? { Retry: [retry] } : {}) } },
+  };
+  const scalar = new Scalar(JSON.stringify(next, null, 2));
+  scalar.type = Scalar.BLOCK_LITERAL;
+  template.set(path, scalar);
+  touched.add('StateMachine');
+  return undefined;
+}
+
+function read(text: string): z.output<typeof definitionSchema> | undefined {
+  try {
+    return definitionSchema.parse(JSON.parse(text));
+  } catch {
+    return undefined;
+  }
+}
