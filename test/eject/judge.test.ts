@@ -1,9 +1,10 @@
 import type { Change } from '@aws-sdk/client-cloudformation';
 import { expect } from 'chai';
+import { refusals } from '../../eject/inventory.ts';
 import { difference, judge } from '../../eject/judge.ts';
 import { changes, contextOf, nothing, reversed } from '../../eject/steps.ts';
 import { Template } from '../../eject/template.ts';
-import { inventory } from './stacks.ts';
+import { inventory, manifest } from './stacks.ts';
 
 const deployed = inventory('api', 'web');
 const all = changes(deployed);
@@ -28,6 +29,46 @@ describe('the judge', () => {
       const { problems } = judge(change, { before: contextOf(deployed, change.stack) }, undefined);
       expect(problems, `${change.step} of ${change.stack.name}`).to.deep.equal([]);
     }
+  });
+
+  it('allows every step of a service behind HTTPS with an imported certificate', () => {
+    const https = inventory('web');
+    const arn = 'arn:aws:elasticloadbalancing:us-west-2:123456789012:listener/app/balancer/1/3';
+    const name = 'shop-test-HTTPSListenerArn';
+    const stacks = https.stacks.map((stack) => {
+      if (stack.kind === 'environment')
+        return {
+          ...stack,
+          template: stack.template
+            .replace(
+              / {2}FileSystem:/,
+              '  HTTPSListener:\n    Type: AWS::ElasticLoadBalancingV2::Listener\n    Condition: ExportHTTPSListener\n    Properties:\n      LoadBalancerArn: !Ref PublicLoadBalancer\n      Certificates: [{CertificateArn: arn:aws:acm:us-west-2:123456789012:certificate/1}]\n  FileSystem:',
+            )
+            .replace(
+              /Outputs:\n/,
+              `Outputs:\n  HTTPSListenerArn:\n    Condition: ExportHTTPSListener\n    Value: !Ref HTTPSListener\n    Export: { Name: !Sub '\${AWS::StackName}-HTTPSListenerArn' }\n`,
+            ),
+          parameters: { ...stack.parameters, CreateHTTPSListener: 'true' },
+          outputs: { ...stack.outputs, HTTPSListenerArn: { value: arn, exportName: name } },
+          resources: {
+            ...stack.resources,
+            HTTPSListener: { type: 'AWS::ElasticLoadBalancingV2::Listener', physicalId: arn },
+          },
+        };
+      const template = stack.template
+        .replaceAll('HTTPRulePriorityAction', 'HTTPSRulePriorityAction')
+        .replaceAll('HTTPListener', 'HTTPSListener');
+      return { ...stack, template, priorities: { HTTPSListenerRule: '100' } };
+    });
+    const behind = { ...https, stacks, exports: { ...https.exports, [name]: arn } };
+    expect(refusals(behind, new Map([['web', manifest]]))).to.deep.equal([]);
+    const steps = changes(behind);
+    for (const change of steps) {
+      const before = contextOf(behind, change.stack);
+      expect(judge(change, { before }, undefined).problems, change.step).to.deep.equal([]);
+    }
+    const last = steps.at(-1)?.to.resources().get('HTTPSListener');
+    expect(last).to.include({ condition: undefined, deletionPolicy: 'Retain' });
   });
 
   it('knows that an import has the value that the attribute had', () => {
