@@ -92,7 +92,12 @@ export function alarms(maximum: number): readonly Alarm[] {
         periods: 2,
         missing: 'breaching',
       },
-      prometheus: { expression: '(sum(up{job="plusone"}) or vector(0)) == 0', forSeconds: 5, pages: true },
+      // No pod is as bad as none that answers, except before the first: Prometheus has to find them as it starts.
+      prometheus: {
+        expression: '(sum(up{job="plusone"}) or 0 * count(present_over_time(up{job="plusone"}[1d]))) == 0',
+        forSeconds: 4,
+        pages: true,
+      },
     },
     {
       name: 'Errors',

@@ -34,7 +34,7 @@ export function prometheusRules(alarms: readonly Alarm[], minuteSeconds = 60): s
           },
         ],
   );
-  const interval = `${Math.max(1, Math.round(minuteSeconds / 12))}s`;
+  const interval = `${Math.max(1, Math.round(minuteSeconds / 30))}s`;
   const groups = [
     { name: 'plusone', interval, rules },
     { name: 'scaler', interval, rules: [slowAnswers(minuteSeconds)] },

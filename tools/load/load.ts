@@ -26,6 +26,8 @@ export interface Answer {
   readonly verdict: Verdict;
   /** The reason of a wrong answer, or the connection error. */
   readonly reason: string | undefined;
+  /** Its `x-request-id`; undefined without an answer. */
+  readonly requestId?: string | undefined;
 }
 
 export interface LoadSettings {
@@ -225,12 +227,12 @@ export class Load {
   }
 
   #add(method: 'GET' | 'PUT', sent: number, ended: number, answer: Received, mistake: string | undefined): void {
-    const { status, retryAfter, failure } = answer;
+    const { status, retryAfter, requestId, failure } = answer;
     let verdict: Verdict = mistake === undefined ? 'ok' : 'wrong';
     if (status === 0) verdict = 'aborted';
     if (status === 503 || status === 429) verdict = /^\d+$/.test(retryAfter ?? '') ? 'refused' : 'wrong';
     const reason = verdict === 'ok' ? undefined : (failure ?? mistake);
-    this.answers.push({ method, sent, ended, status, verdict, reason });
+    this.answers.push({ method, sent, ended, status, verdict, reason, requestId });
   }
 
   /** The error in the answer to a read; undefined if it is correct. */
@@ -265,7 +267,7 @@ export class Load {
     const isKept = !opensConnections || this.#sent % 4 < 2;
     return new Promise((resolve) => {
       const abort = (error: unknown) =>
-        resolve({ status: 0, body: '', retryAfter: undefined, days: [], failure: codeOf(error) });
+        resolve({ status: 0, body: '', retryAfter: undefined, requestId: undefined, days: [], failure: codeOf(error) });
       const outgoing = this.#connections.request(url, isKept, {
         method,
         timeout: timeoutSeconds * 1000,
@@ -310,6 +312,7 @@ interface Received {
   readonly status: number;
   readonly body: string;
   readonly retryAfter: string | undefined;
+  readonly requestId: string | undefined;
   /** The possible dates at the service: the date of its answer, plus or minus a second. */
   readonly days: readonly Date[];
   readonly failure: string | undefined;
@@ -323,6 +326,7 @@ async function receive(response: IncomingMessage): Promise<Received> {
     status: response.statusCode ?? 0,
     body,
     retryAfter: response.headers['retry-after'],
+    requestId: response.headers['x-request-id']?.toString(),
     days: [date, date - 1_000, date + 1_000].map((moment) => new Date(moment)),
     failure: undefined,
   };

@@ -13,6 +13,7 @@ import {
 } from '../assertions.ts';
 import type { Drill } from '../drill.ts';
 import type { KindFixture } from './fixture.ts';
+import { monitoringDrills } from './monitoring.ts';
 
 type KindDrill = Drill<KindFixture>;
 
@@ -223,4 +224,5 @@ export const kindDrills: readonly KindDrill[] = [
   nodeDrained,
   databasePodDeleted,
   databaseFrozen,
+  ...monitoringDrills,
 ];

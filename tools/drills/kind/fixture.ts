@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { type Cluster, ensureCluster, loadImage } from '../../../local-kind/cluster.ts';
-import { withImage } from '../../../local-kind/objects.ts';
+import { type KubernetesObject, withImage } from '../../../local-kind/objects.ts';
 import { lastRelease, type Release, release } from '../../../local-kind/release.ts';
 import { output } from '../../terminal/programs.ts';
 import { Refusal } from '../../terminal/refusal.ts';
@@ -32,6 +32,15 @@ export class KindFixture implements Fixture {
     this.#before = before;
     this.#restartsBefore = restarts;
     this.urls = [`http://127.0.0.1:${cluster.port}`];
+  }
+
+  get cluster(): Cluster {
+    return this.#cluster;
+  }
+
+  /** The image of the service from before the drill. */
+  get image(): string {
+    return this.#before.image;
   }
 
   /** The nodes that run the service. */
@@ -76,6 +85,12 @@ export class KindFixture implements Fixture {
     this.defer(() => this.restore());
     const { image: from, manifests } = this.#before;
     await release(this.#cluster, TARGET, { image, manifests: withImage(manifests, from, image) });
+  }
+
+  /** Releases other objects with the image from before the drill, as `make up` does after a change of the manifest. */
+  async releaseObjects(manifests: readonly KubernetesObject[]): Promise<void> {
+    this.defer(() => this.restore());
+    await release(this.#cluster, TARGET, { image: this.image, manifests: [...manifests] });
   }
 
   /** Starts the release of an image, without waiting for it. */
@@ -141,13 +156,36 @@ export class KindFixture implements Fixture {
     return [...counts.values()];
   }
 
-  /** Sends a signal to the first process of a pod's container, from the node, where SIGKILL works too. */
+  /** Sends a signal to the first process of a pod's first container. */
   async signal(pod: string, signal: string): Promise<void> {
     this.#mayRestart.add(pod);
-    const path = 'jsonpath={.spec.nodeName} {.status.containerStatuses[0].containerID}';
-    const [node = '', id = ''] = (await this.kubectl(['get', 'pod', pod, '-o', path])).split(' ');
+    await this.signalContainer(NAMESPACE, pod, '.status.containerStatuses[0]', signal);
+  }
+
+  /**
+   * Sends a signal to the first process of a container, from the node, where SIGKILL works too. `status` is the path of its
+   * status in the pod. Throws when it does not run.
+   */
+  async signalContainer(namespace: string, pod: string, status: string, signal: string): Promise<void> {
+    const path = `jsonpath={.spec.nodeName} {${status}.containerID}`;
+    const [node = '', id = ''] = (await this.#cluster.kubectl(['get', 'pod', pod, '-n', namespace, '-o', path])).split(
+      ' ',
+    );
     const task = ['ctr', '-n', 'k8s.io', 'tasks', 'kill', '--signal', signal, id.replace('containerd://', '')];
     await output('docker', ['exec', node, ...task]);
+  }
+
+  /** The resident memory of a container of the service's pods, the largest of them in MiB; 0 when none runs. */
+  async memoryOf(status: string): Promise<number> {
+    const path = `{range .items[*]}{.spec.nodeName} {${status}.containerID}{"\\n"}{end}`;
+    const lines = await this.kubectl(['get', 'pods', '-l', SELECTOR, '-o', `jsonpath=${path}`]);
+    const sizes = lines.split('\n').map(async (line) => {
+      const [node = '', id = ''] = line.split(' ');
+      const script = `sed -n 's/^VmRSS:[^0-9]*\\([0-9]*\\).*/\\1/p' /proc/$(ctr -n k8s.io tasks ls | awk -v id="$0" '$1 == id { print $2 }')/status`;
+      const read = output('docker', ['exec', node, 'sh', '-c', script, id.replace('containerd://', '')]);
+      return Number(await read.catch(() => '0')) / 1024;
+    });
+    return Math.max(0, ...(await Promise.all(sizes)));
   }
 
   /** Runs one statement as the root user of MySQL. */
