@@ -75,14 +75,15 @@ export interface Stack {
   outputs: Record<string, string>;
 }
 
-/** The CloudFormation stack with this name, or undefined. */
-export async function stack(name: string): Promise<Stack | undefined> {
+/** The CloudFormation stack with this name, or undefined; in the region of the environment unless another is named. */
+export async function stack(name: string, region?: string): Promise<Stack | undefined> {
   const output = z.object({ OutputKey: z.string(), OutputValue: z.string().optional() });
   const answer = z.object({
     Stacks: z.array(z.object({ StackStatus: z.string(), Outputs: z.array(output).optional() })),
   });
+  const where = region === undefined ? [] : ['--region', region];
   try {
-    const [found] = (await aws(answer, 'cloudformation', 'describe-stacks', '--stack-name', name)).Stacks;
+    const [found] = (await aws(answer, 'cloudformation', 'describe-stacks', '--stack-name', name, ...where)).Stacks;
     if (!found) return undefined;
     const outputs = (found.Outputs ?? []).map(({ OutputKey, OutputValue = '' }) => [OutputKey, OutputValue]);
     return { status: found.StackStatus, outputs: Object.fromEntries(outputs) };
@@ -98,6 +99,11 @@ export function environmentStack({ application, environment }: Target): string {
 
 export function serviceStack({ application, environment, service }: Target): string {
   return `${application}-${environment}-${service}`;
+}
+
+/** The stack of `make uptime`, in {@link UPTIME_REGION}. */
+export function uptimeStack(target: Target): string {
+  return `${serviceStack(target)}-uptime`;
 }
 
 /**

@@ -15,6 +15,8 @@ import {
   requireSettled,
   serviceStack,
   stack,
+  UPTIME_REGION,
+  uptimeStack,
 } from './cloud.ts';
 import { command, confirm, type Target } from './command.ts';
 import { copilot } from './copilot.ts';
@@ -52,6 +54,15 @@ await command('infra-destroy', ['copilot', 'aws'], async (target) => {
       const snapshot = ['--db-snapshot-identifier', name];
       await output('aws', ['rds', 'create-db-snapshot', '--db-instance-identifier', database, ...snapshot]);
       await output('aws', ['rds', 'wait', 'db-snapshot-available', ...snapshot]);
+    });
+  }
+  // First, or they would page.
+  const checks = uptimeStack(target);
+  if (await stack(checks, UPTIME_REGION)) {
+    await step(`the uptime checks, ${checks} in ${UPTIME_REGION}`, async () => {
+      const words = ['--stack-name', checks, '--region', UPTIME_REGION];
+      await output('aws', ['cloudformation', 'delete-stack', ...words]);
+      await output('aws', ['cloudformation', 'wait', 'stack-delete-complete', ...words]);
     });
   }
   if (await stack(serviceStack(target))) {

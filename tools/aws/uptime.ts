@@ -3,13 +3,9 @@ import { CHECKS, PROBE, putProbe } from '../alerts/probe.ts';
 import { output } from '../terminal/programs.ts';
 import { say, step } from '../terminal/progress.ts';
 import { Refusal } from '../terminal/refusal.ts';
-import { loadBalancer, serviceStack, UPTIME_REGION } from './cloud.ts';
+import { loadBalancer, serviceStack, UPTIME_REGION, uptimeStack } from './cloud.ts';
 import { command, confirm, type Target } from './command.ts';
 import { PINGDOM, updatePingdom } from './pingdom.ts';
-
-function uptimeStack(target: Target): string {
-  return `${serviceStack(target)}-uptime`;
-}
 
 // Creates external uptime checks: by Pingdom if PINGDOM_TOKEN is set, else by Route 53.
 await command('uptime', ['aws'], async (target) => {
