@@ -402,25 +402,12 @@ describe('the rehearsal', function () {
     before(async function () {
       if (isBroken) skip(this, 'a step before it failed');
       if (!isEmulated) skip(this, 'the drills of monitoring need an emulator');
-      for (const file of ['copilot/environments/addons', 'copilot/plusone/addons'])
-        workspace.edit(`${file}/addons.parameters.yml`, (text) =>
-          text.replace('LogsTo: none', 'LogsTo: opensearch').replace('LogsIn: prod', 'LogsIn: test'),
-        );
-      await succeeds('tools/aws/infra-create.ts', { YES: '1' });
-      await succeeds('tools/aws/publish.ts', { AWS_ACCOUNT: account });
     });
 
-    for (const drill of ['nobody-answers', 'logs-arrive']) {
-      it(`passes the drill ${drill}`, async function () {
-        this.timeout('20m');
-        process.stdout.write(
-          await succeeds('tools/drills/main.ts', { YES: '1' }, [drill, '--target', 'aws', '--quick']),
-        );
-      });
-    }
-
-    it('finds the lines of the service with make search', async () => {
-      expect(await succeeds('tools/aws/search.ts', { QUERY: 'msg:listening' })).to.match(/"msg":"listening"/);
+    it('passes the drill nobody-answers', async function () {
+      this.timeout('20m');
+      const words = ['nobody-answers', '--target', 'aws', '--quick'];
+      process.stdout.write(await succeeds('tools/drills/main.ts', { YES: '1' }, words));
     });
 
     it('checks the page and a birthday from outside, pages when one fails, and resolves', async function () {

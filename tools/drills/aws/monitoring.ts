@@ -1,19 +1,16 @@
-/** The drills of monitoring on an emulator of AWS: a page when nobody answers, and logs that arrive in OpenSearch. */
+/** The drills of monitoring on an emulator of AWS. */
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { json } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
-import { aws, environmentExport, environmentStack, serviceStack } from '../../aws/cloud.ts';
+import { aws, serviceStack } from '../../aws/cloud.ts';
 import { readTarget } from '../../aws/command.ts';
 import { currentScale } from '../../aws/scaling.ts';
 import { output } from '../../terminal/programs.ts';
-import { nothingFails, nothingLost, observed } from '../assertions.ts';
-import type { Drill, Run } from '../drill.ts';
+import { nothingLost, observed } from '../assertions.ts';
+import type { Drill } from '../drill.ts';
 import type { AwsFixture } from './fixture.ts';
 
 type AwsDrill = Drill<AwsFixture>;
@@ -23,7 +20,6 @@ const RATE = 10;
 const MINUTE_SECONDS = Number(process.env.CLOUDWATCH_MINUTE || 60);
 const PAGE_MINUTES = 3;
 const WAIT_MINUTES = 10;
-const ARRIVAL_SECONDS = 60;
 
 const message = z.object({ Type: z.string(), Message: z.string() });
 /** https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Notify_Users_Alarm_Changes.html */
@@ -125,69 +121,5 @@ async function unsubscribe(endpoint: string): Promise<void> {
     if (Endpoint === endpoint) await output('aws', ['sns', 'unsubscribe', '--subscription-arn', arn]);
 }
 
-/** The most lines that the function returns. */
-const MOST_LINES = 1_000;
-
-const logsArrive: AwsDrill = {
-  name: 'logs-arrive',
-  fault: 'The log shipper loses its domain: OpenSearch is stopped (SIGSTOP) while the service writes its log',
-  assertions: [
-    observed('arrived', `The line of every request is found, within ${ARRIVAL_SECONDS} s of the last`, (value) =>
-      /^(\d+) of \1 after/.test(String(value)),
-    ),
-    observed('twice', 'No line is stored twice', (value) => value === 0),
-    nothingFails,
-  ],
-  duration: { full: 30, quick: 10 },
-  rate: RATE,
-  async prepare(fixture) {
-    const target = readTarget(process.env);
-    if (!fixture.isEmulated) return 'it stops the domain, which only an emulator lets it';
-    if ((await environmentExport(target, 'LogShipper')) === undefined)
-      return 'LogsTo in addons.parameters.yml is none; it must be opensearch';
-    const words = ['ps', '--filter', 'ancestor=opensearchproject/opensearch:2.19.6', '--format', '{{.Names}}'];
-    const [domain] = (await output('docker', words)).split('\n').filter(Boolean);
-    if (domain === undefined) return 'the container of the domain was not found';
-    const signal = (name: string) => output('docker', ['kill', '--signal', name, domain]);
-    let current: Run | undefined;
-    return {
-      async begin(run) {
-        current = run;
-        await signal('STOP');
-      },
-      end: () => signal('CONT'),
-      async settle() {
-        if (current === undefined) return;
-        const { load, observations } = current;
-        const ids = new Set(load.answers.flatMap(({ requestId }) => requestId ?? []));
-        const from = Date.now();
-        for (;;) {
-          const lines = await search(`${environmentStack(target)}-log-shipper`);
-          const found = lines.flatMap(({ requestId }) => (ids.has(`${requestId}`) ? `${requestId}` : []));
-          const seconds = (Date.now() - from) / 1000;
-          observations.arrived = `${new Set(found).size} of ${ids.size} after ${seconds.toFixed(1)} s`;
-          observations.twice = found.length - new Set(found).size;
-          if (new Set(found).size === ids.size || seconds > ARRIVAL_SECONDS) return;
-          await sleep(1_000);
-        }
-      },
-    };
-  },
-};
-
-/** The lines of requests of the last minutes, as `make search` finds them. */
-async function search(name: string): Promise<readonly Readonly<Record<string, unknown>>[]> {
-  const folder = mkdtempSync(join(tmpdir(), 'plusone-drill-'));
-  try {
-    const [payload, file] = [join(folder, 'search.json'), join(folder, 'found.json')];
-    writeFileSync(payload, JSON.stringify({ search: { query: 'msg:request', minutes: 5, size: MOST_LINES } }));
-    await output('aws', ['lambda', 'invoke', '--function-name', name, '--payload', `fileb://${payload}`, file]);
-    const found = z.object({ lines: z.array(z.record(z.string(), z.unknown())) });
-    return found.parse(JSON.parse(readFileSync(file, 'utf8'))).lines;
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
-}
-
 /** The monitoring drills of `--target aws`, in this order. */
-export const monitoringDrills: readonly AwsDrill[] = [nobodyAnswers, logsArrive];
+export const monitoringDrills: readonly AwsDrill[] = [nobodyAnswers];
