@@ -5,14 +5,17 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
+import { readOptions } from '../k8s/options.ts';
+import { readWorkloads } from '../k8s/read.ts';
 import { secretName } from '../manifest/names.ts';
+import { openWorkspace } from '../manifest/workspace.ts';
 import { makeTarget } from '../tools/terminal/make-target.ts';
 import { Failed, output } from '../tools/terminal/programs.ts';
 import { duration, say, step } from '../tools/terminal/progress.ts';
 import { Refusal } from '../tools/terminal/refusal.ts';
 import { requireTools } from '../tools/terminal/requirements.ts';
 import { type Cluster, ensureCluster, type Image, loadImage, loadImages } from './cluster.ts';
-import { makeImage } from './images.ts';
+import { makeImage, wantedImages } from './images.ts';
 import { withLikelyCause } from './likely-cause.ts';
 import { startMetricsServer } from './metrics-server.ts';
 import { allContainers, imagesOf, type KubernetesObject, list, parseObjects, withImage } from './objects.ts';
@@ -45,7 +48,7 @@ async function up(): Promise<void> {
   );
   const standIns = cluster.then((cluster) => step('stand-ins', (tell) => startStandIns(cluster, manifests, tell)));
   const [image] = await Promise.all([loaded, standIns]);
-  const ours = withImage(manifests, name, image);
+  const ours = await loadSidecars(await cluster, withImage(manifests, name, image), name);
   const variables = secretVariables(ours);
   const objects = variables.length === 0 ? ours : await step('secrets', withValues);
   const { port } = await cluster;
@@ -117,6 +120,25 @@ async function buildImage(name: string, tell: (what: string) => void): Promise<I
   const size = await output('docker', ['inspect', '--format', '{{.Size}}', name]);
   tell(`${name}, ${Math.round(Number(size) / 1e6)} MB`);
   return image;
+}
+
+/** Builds and loads the images of sidecars with a build of their own; gives back the objects with what they are called there. */
+async function loadSidecars(
+  cluster: Cluster,
+  manifests: KubernetesObject[],
+  name: string,
+): Promise<KubernetesObject[]> {
+  const workspace = openWorkspace();
+  const workloads = readWorkloads(workspace, readOptions({ service: SERVICE, image: name }));
+  let objects = manifests;
+  for (const wanted of workloads.flatMap((workload) => wantedImages(workload, workspace.root))) {
+    if (wanted.name === name || wanted.build === undefined) continue;
+    const loaded = await step(`image ${wanted.name}`, async (tell) =>
+      loadImage(cluster, await makeImage(wanted), tell),
+    );
+    objects = withImage(objects, wanted.name, loaded);
+  }
+  return objects;
 }
 
 async function revision(): Promise<string> {
