@@ -22,16 +22,18 @@ const NAMESPACE = 'monitoring';
 const LOGS = 'plusone-local';
 const SOURCES = ['pod-logs', 'destinations', 'log-events', 'search-index', 'delivery'];
 const FIRST_LINES_SECONDS = 60;
+/** How often the reader stores what it has read: functions/pod-logs.ts. */
+const READ_MILLISECONDS = 1_000;
 
 async function logsSearch(): Promise<void> {
   const asked = readSearch(process.env);
   const name = process.env.CLUSTER || DEFAULT_CLUSTER;
   await step('tools', () => requireTools(['docker', 'kind', 'kubectl']));
   const cluster = await step('cluster', (tell) => ensureCluster(name, {}, tell));
-  await step('OpenSearch and the log reader', () => install(cluster));
+  const isNew = await step('OpenSearch and the log reader', () => install(cluster));
   const { url, end } = await portForward(cluster.connection, NAMESPACE, 'service/opensearch', 9200);
   try {
-    const { total, lines } = await search(url, asked);
+    const { total, lines } = await search(url, asked, isNew);
     // As in a log, the newest line is the last.
     for (const line of lines.toReversed()) say(JSON.stringify(line));
     remark(`${lines.length} of ${total} lines of the last ${asked.minutes} minutes`);
@@ -40,12 +42,13 @@ async function logsSearch(): Promise<void> {
   }
 }
 
-/** Applies the manifests, and waits until both run. */
-async function install(cluster: Cluster): Promise<void> {
+/** Applies the manifests, and waits until both run. Gives back whether OpenSearch was not there before. */
+async function install(cluster: Cluster): Promise<boolean> {
   const namespace = readFileSync('tools/dashboard/kubernetes/namespace.yaml', 'utf8');
   const manifests = `${namespace}\n---\n${await withFunctions(cluster, 'logs', SOURCES)}`;
   const there = await cluster.kubectl(['get', 'deployments', '-n', NAMESPACE, '-o', 'name']);
-  if (!there.includes('deployment.apps/opensearch')) {
+  const isNew = !there.includes('deployment.apps/opensearch');
+  if (isNew) {
     const [, openSearch = ''] = /image: (opensearchproject\S+)/.exec(manifests) ?? [];
     await loadImages(cluster, [openSearch]);
   }
@@ -53,19 +56,28 @@ async function install(cluster: Cluster): Promise<void> {
   for (const workload of ['opensearch', 'log-reader']) {
     await rolledOut(cluster.kubectl, NAMESPACE, `deployment/${workload}`);
   }
+  return isNew;
 }
 
-/** Searches what is stored by now; after an installation, once the first lines are. */
-async function search(url: string, { query, minutes }: { query: string; minutes: number }): Promise<Found> {
+/** Searches what is stored by now; after an installation, once the lines that there were are. */
+async function search(
+  url: string,
+  { query, minutes }: { query: string; minutes: number },
+  isNew: boolean,
+): Promise<Found> {
   const send = async ({ method, url, headers, body }: DestinationRequest): Promise<Answer> => {
     const response = await fetch(url, { method, headers, body, signal: AbortSignal.timeout(20_000) });
     return { status: response.status, body: await response.text() };
   };
-  for (const end = Date.now() + FIRST_LINES_SECONDS * 1000; ; await sleep(500)) {
+  let before = 0;
+  for (const end = Date.now() + FIRST_LINES_SECONDS * 1000; ; await sleep(2 * READ_MILLISECONDS)) {
     const refresh = await send({ method: 'POST', url: `${url}/logs-${LOGS}-*/_refresh`, headers: {}, body: '' });
     const all = readFound(await send(searchRequest(url, LOGS, { query: '*', minutes: 525_600, size: 1 })));
-    if (refresh.status === 200 && all.total > 0) break;
-    if (Date.now() > end) {
+    if (refresh.status === 200 && all.total > 0) {
+      // The reader takes the lines of some containers before those of others; a busy service writes without end.
+      if (!isNew || all.total === before || Date.now() > end) break;
+      before = all.total;
+    } else if (Date.now() > end) {
       throw new Refusal(
         `no line is stored yet: kubectl --kubeconfig .local/kubeconfig -n ${NAMESPACE} logs deployment/log-reader`,
       );
