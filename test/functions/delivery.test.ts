@@ -201,6 +201,17 @@ describe('the destinations of the vendors', () => {
     }
   });
 
+  it('take lines again after a status of 429, and say so when the time is over', async () => {
+    for (const create of [datadog, newRelic]) {
+      const destination = create('https://destination.example', 'plusone-test', 'k');
+      const once = world([{ status: 429, body: 'slow down' }, accepted]);
+      expect(await ship(event ? [event] : [], destination, once.it)).to.include({ stored: 1, retries: 1 });
+      const always = world([{ status: 429, body: 'slow down' }], 3_000);
+      const { failed } = await ship(event ? [event] : [], destination, always.it);
+      expect(failed[0]?.reason).to.equal(`${destination.name} answered 429: slow down`);
+    }
+  });
+
   it('name an endpoint that is not a destination', async () => {
     const { it } = world([{ status: 404, body: '' }]);
     const { failed } = await ship(

@@ -126,6 +126,28 @@ describe('the function that ships logs', () => {
       expect(`${error}${lines}`).not.to.include(secret);
   });
 
+  for (const [what, answer, words] of [
+    ['missing', { status: 400, body: { __type: 'ParameterNotFound', message: '' } }, 'ParameterNotFound'],
+    ['empty', { status: 200, body: { Parameter: { Value: ' ' } } }, 'it is empty'],
+  ] as const) {
+    it(`names the parameter of a key that is ${what}, and sends nothing`, async () => {
+      server = await listen(() => answer);
+      const variables = {
+        ...CREDENTIALS,
+        AWS_ENDPOINT_URL: server.url,
+        LOGS_TO: 'newrelic',
+        LOGS_NAME: 'plusone-test',
+        LOGS_ENDPOINT: server.url,
+        LOGS_KEY_PARAMETER: '/copilot/plusone/test/secrets/LOGS_KEY',
+      };
+      const { error } = await invoke(variables, delivery([requestLine('r-1')]));
+      expect(error)
+        .to.include('the key at the SSM parameter /copilot/plusone/test/secrets/LOGS_KEY cannot be read')
+        .and.include(words);
+      expect(server.seen.filter(({ url }) => url === '/log/v1')).to.deep.equal([]);
+    });
+  }
+
   it('names each wrong variable', async () => {
     const wrong: [Record<string, string>, string][] = [
       [{ LOGS_TO: 'splunk', LOGS_NAME: 'a' }, 'LOGS_TO must be opensearch, datadog or newrelic'],
