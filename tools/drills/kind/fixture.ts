@@ -3,7 +3,8 @@ import { cpus, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { type Cluster, ensureCluster, loadImage } from '../../../local-kind/cluster.ts';
 import { type KubernetesObject, withImage } from '../../../local-kind/objects.ts';
-import { lastRelease, type Release, release } from '../../../local-kind/release.ts';
+import { lastRelease, type Release, release, releaseSecret } from '../../../local-kind/release.ts';
+import { secretName } from '../../../manifest/names.ts';
 import { output } from '../../terminal/programs.ts';
 import { Refusal } from '../../terminal/refusal.ts';
 import type { Environment, Fixture } from '../drill.ts';
@@ -87,10 +88,17 @@ export class KindFixture implements Fixture {
     await release(this.#cluster, TARGET, { image, manifests: withImage(manifests, from, image) });
   }
 
-  /** Releases other objects with the image from before the drill, as `make up` does after a change of the manifest. */
-  async releaseObjects(manifests: readonly KubernetesObject[]): Promise<void> {
+  /**
+   * Releases other objects with the image from before the drill, as `make up` does after a change of the manifest; `secrets`
+   * are the values of the variables that they take from the Secret of the service.
+   */
+  async releaseObjects(
+    manifests: readonly KubernetesObject[],
+    secrets: Readonly<Record<string, string>>,
+  ): Promise<void> {
     this.defer(() => this.restore());
-    await release(this.#cluster, TARGET, { image: this.image, manifests: [...manifests] });
+    const objects = await releaseSecret(this.#cluster, TARGET, secretName(SERVICE), secrets, manifests);
+    await release(this.#cluster, TARGET, { image: this.image, manifests: objects });
   }
 
   /** Starts the release of an image, without waiting for it. */

@@ -1,4 +1,5 @@
 /** What the drills of monitoring need in the cluster: a receiver of pages and spans, and the monitoring of `make dashboard`. */
+import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parse, stringify } from 'yaml';
 import { z } from 'zod';
@@ -10,17 +11,19 @@ import { CHECKS, putProbe } from '../../alerts/probe.ts';
 import { output } from '../../terminal/programs.ts';
 import type { KindFixture } from './fixture.ts';
 
-const NAMESPACE = 'drill';
+export const NAMESPACE = 'drill';
+export const MONITORING_NAMESPACE = `${NAMESPACE}-monitoring`;
 /** Alertmanager's network policy lets it reach this port of any address. */
 const PORT = 443;
 const READY_SECONDS = 60;
-const KEY = 'routing-key-of-the-drill';
+/** The key of PagerDuty. */
+export const PAGER_KEY = randomBytes(16).toString('hex');
 const INSTALLED = ['prometheus', 'alertmanager', 'blackbox'];
 const LEFT_OUT = ['grafana', 'kube-state-metrics'];
 
 /** What Alertmanager sends to PagerDuty: https://developer.pagerduty.com/docs/events-api-v2-overview */
 const pagerEvent = z.object({
-  routing_key: z.literal(KEY),
+  routing_key: z.literal(PAGER_KEY),
   event_action: z.enum(['trigger', 'resolve']),
   dedup_key: z.string(),
   payload: z
@@ -44,8 +47,8 @@ export interface Sink {
   readonly url: string;
   /** The events that Alertmanager sent, oldest first. */
   pagerEvents(): Promise<PagerEvent[]>;
-  /** The number of exports by OTLP. */
-  exports(): Promise<number>;
+  /** The header `authorization` of each export of spans by OTLP. */
+  exports(): Promise<readonly (string | undefined)[]>;
   /** Whether requests stay without an answer from now on. */
   setSilent(isSilent: boolean): Promise<void>;
 }
@@ -111,7 +114,8 @@ export async function startSink(fixture: KindFixture): Promise<Sink> {
       return pages.map(({ at, body }) => ({ at, ...pagerEvent.parse(JSON.parse(body)) }));
     },
     async exports() {
-      return (await all()).filter((request) => request.url === '/v1/traces').length;
+      const exported = (await all()).filter((request) => request.url === '/v1/traces');
+      return exported.map(({ headers }) => headers.authorization);
     },
     async setSilent(isSilent) {
       await fetch(url, { method: 'PUT', body: isSilent ? 'silent' : 'answering' });
@@ -126,21 +130,20 @@ export async function startSink(fixture: KindFixture): Promise<Sink> {
 export async function startMonitoring(fixture: KindFixture, sink: Sink): Promise<string | undefined> {
   const { cluster } = fixture;
   const { kubectl, connection, port } = cluster;
-  const namespace = `${NAMESPACE}-monitoring`;
-  const objects = await monitoringObjects(sink, namespace);
+  const objects = await monitoringObjects(sink);
   const missing = await useLocalImages(objects);
   if (missing !== undefined) return missing;
   fixture.defer(async () => {
     const ours = ['-l', `app.kubernetes.io/part-of=${NAMESPACE}`];
-    await kubectl(['delete', 'namespace', namespace, '--ignore-not-found']);
+    await kubectl(['delete', 'namespace', MONITORING_NAMESPACE, '--ignore-not-found']);
     await kubectl(['delete', 'role,rolebinding,networkpolicy', '-n', 'plusone', ...ours]);
   });
   await loadImages(cluster, imagesOf(objects));
   await kubectl(['apply', '-f', '-'], list(objects));
   const status = await putProbe(new URL(`http://localhost:${port}`), fixture.writeToken);
   if (status >= 300) throw new Error(`PUT ${CHECKS.birthday.path} was answered with ${status}`);
-  await Promise.all(INSTALLED.map((workload) => rolledOut(kubectl, namespace, `deployment/${workload}`)));
-  const { url, end } = await portForward(connection, namespace, 'service/prometheus', 9090);
+  await Promise.all(INSTALLED.map((workload) => rolledOut(kubectl, MONITORING_NAMESPACE, `deployment/${workload}`)));
+  const { url, end } = await portForward(connection, MONITORING_NAMESPACE, 'service/prometheus', 9090);
   try {
     const query = 'count(up{job="plusone"} == 1) > 0 and on() sum(probe_success) == 2';
     const answer = z.object({ data: z.object({ result: z.array(z.unknown()) }) });
@@ -155,10 +158,10 @@ export async function startMonitoring(fixture: KindFixture, sink: Sink): Promise
 }
 
 /** The objects of `make dashboard` without what only shows them, under other names, and with the sink for PagerDuty. */
-async function monitoringObjects(sink: Sink, namespace: string): Promise<KubernetesObject[]> {
+async function monitoringObjects(sink: Sink): Promise<KubernetesObject[]> {
   const text = await output('kubectl', ['kustomize', 'tools/dashboard']);
   const names = new Map([
-    ['monitoring', namespace],
+    ['monitoring', MONITORING_NAMESPACE],
     ['dashboard', NAMESPACE],
   ]);
   const objects = parseObjects(text)
@@ -182,8 +185,8 @@ async function monitoringObjects(sink: Sink, namespace: string): Promise<Kuberne
       object.data = { ...data, 'alertmanager.yml': stringify({ global, ...settings }) };
     }
   }
-  const metadata = { name: 'pagerduty', namespace };
-  return [...objects, { apiVersion: 'v1', kind: 'Secret', metadata, stringData: { key: KEY } }];
+  const metadata = { name: 'pagerduty', namespace: MONITORING_NAMESPACE };
+  return [...objects, { apiVersion: 'v1', kind: 'Secret', metadata, stringData: { key: PAGER_KEY } }];
 }
 
 /** Replaces images that this machine does not have by another version that it has. Returns the reason if there is none. */

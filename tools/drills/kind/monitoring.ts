@@ -1,4 +1,5 @@
 /** The drills of monitoring in the kind cluster: what pages, which logs arrive, and what the telemetry sidecar costs. */
+import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -13,7 +14,15 @@ import { Failed, output } from '../../terminal/programs.ts';
 import { type Assertion, noRestart, nothingFails, nothingLost, observed } from '../assertions.ts';
 import type { Drill, Run } from '../drill.ts';
 import type { KindFixture } from './fixture.ts';
-import { type PagerEvent, type Sink, startMonitoring, startSink } from './monitoring-fixture.ts';
+import {
+  MONITORING_NAMESPACE,
+  NAMESPACE,
+  PAGER_KEY,
+  type PagerEvent,
+  type Sink,
+  startMonitoring,
+  startSink,
+} from './monitoring-fixture.ts';
 
 type KindDrill = Drill<KindFixture>;
 
@@ -247,8 +256,12 @@ async function countsByRequest(url: string): Promise<Map<string, number>> {
 }
 
 const COLLECTOR = 'otel-collector';
+const SIDECAR_IMAGE = `plusone-${COLLECTOR}:drill`;
+/** The key of the vendor. */
+const TELEMETRY_KEY = randomBytes(16).toString('hex');
 const STATUS = `.status.initContainerStatuses[?(@.name=="${COLLECTOR}")]`;
 const SERVICE_STATUS = '.status.containerStatuses[0]';
+const SETTLE_SECONDS = 15;
 /** The sampler of memory costs CPU, too. */
 const SAMPLE_SECONDS = 3;
 /** Of each p99 before the fault. */
@@ -290,7 +303,7 @@ function collectorDrill(
     fault,
     assertions: costsNothing,
     duration: { full: 0, quick: 0 },
-    rate: 100,
+    rate: 50,
     async prepare(fixture) {
       const sink = await startSink(fixture);
       const missing = await releaseWithCollector(fixture, sink);
@@ -301,9 +314,10 @@ function collectorDrill(
         async begin({ load, observations, quick }) {
           const seconds = quick ? 10 : 30;
           const memory = watchMemory(fixture);
-          await sleep(seconds * 1000);
+          // New processes are slower at first.
+          await sleep((SETTLE_SECONDS + seconds) * 1000);
           const began = load.now();
-          const exportsBefore = await sink.exports();
+          const exportsBefore = (await sink.exports()).length;
           const memoryBefore = memory.service;
           await injection.begin();
           for (const deadline = Date.now() + seconds * 1000; Date.now() < deadline; await sleep(1_000)) {
@@ -311,9 +325,13 @@ function collectorDrill(
           }
           const ended = load.now();
           await injection.end();
-          const exportsDuring = await sink.exports();
-          await sleep(seconds * 1000);
-          const exportsAfter = await sink.exports();
+          const exportsDuring = (await sink.exports()).length;
+          // Kubernetes starts a container that ends again and again after longer and longer pauses.
+          let exportsAfter = exportsDuring;
+          for (const end = Date.now() + WAIT_SECONDS * 1000; exportsAfter === exportsDuring && Date.now() < end; ) {
+            await sleep(1_000);
+            exportsAfter = (await sink.exports()).length;
+          }
           await memory.stop();
           const p99 = (from: number, to: number) => {
             const times = load.answers
@@ -391,6 +409,7 @@ async function releaseWithCollector(fixture: KindFixture, sink: Sink): Promise<s
         image: { build },
         essential: false,
         variables: { TELEMETRY_ENDPOINT: sink.url },
+        secrets: { TELEMETRY_KEY: '/copilot/plusone/local/secrets/TELEMETRY_KEY' },
       },
     });
     const name = 'plusone:drill';
@@ -398,37 +417,41 @@ async function releaseWithCollector(fixture: KindFixture, sink: Sink): Promise<s
     const { code, output: said } = await workspace.run('tools/cli.ts', synth);
     if (code !== 0) throw new Error(said);
     const objects = parseObjects(readFileSync(join(workspace.folder, 'k8s/dist/plusone.k8s.yaml'), 'utf8'));
-    const sidecar = `plusone-${COLLECTOR}:drill`;
     const words = ['--build-arg', 'TELEMETRY=otlp', '--file', build.dockerfile, context];
-    const image = await loadImage(fixture.cluster, await makeImage({ name: sidecar, build: words }));
-    await fixture.releaseObjects(withImage(withImage(objects, name, fixture.image), sidecar, image));
+    const image = await loadImage(fixture.cluster, await makeImage({ name: SIDECAR_IMAGE, build: words }));
+    const released = withImage(withImage(objects, name, fixture.image), SIDECAR_IMAGE, image);
+    await fixture.releaseObjects(released, { TELEMETRY_KEY });
     return undefined;
   } finally {
     workspace.remove();
   }
 }
 
-const eachCollector = async (fixture: KindFixture, signal: string) => {
-  for (const pod of await fixture.pods()) await fixture.signalContainer('plusone', pod, STATUS, signal);
-};
+async function signalCollectors(fixture: KindFixture, pods: readonly string[], signal: string): Promise<void> {
+  for (const pod of pods) await fixture.signalContainer('plusone', pod, STATUS, signal);
+}
 
 const collectorKilled = collectorDrill(
   'collector-killed',
-  'The telemetry sidecar is killed (-9) as often as it starts',
-  (fixture) => ({
-    begin: () => eachCollector(fixture, 'SIGKILL'),
-    // It may not run yet.
-    during: () => eachCollector(fixture, 'SIGKILL').catch(() => undefined),
-    end: async () => {},
-  }),
+  'The telemetry sidecar of a pod is killed (-9) as often as it starts',
+  (fixture) => {
+    // One pod's: Kubernetes takes a pod out of the Service while a sidecar of it does not run, which ECS does not.
+    const kill = async () => signalCollectors(fixture, (await fixture.pods()).toSorted().slice(0, 1), 'SIGKILL');
+    return {
+      begin: kill,
+      // It may not run yet.
+      during: () => kill().catch(() => undefined),
+      end: async () => {},
+    };
+  },
 );
 
 const collectorFrozen = collectorDrill(
   'collector-frozen',
   'The telemetry sidecar is stopped (SIGSTOP): it takes connections and never answers',
   (fixture) => ({
-    begin: () => eachCollector(fixture, 'SIGSTOP'),
-    end: () => eachCollector(fixture, 'SIGCONT'),
+    begin: async () => signalCollectors(fixture, await fixture.pods(), 'SIGSTOP'),
+    end: async () => signalCollectors(fixture, await fixture.pods(), 'SIGCONT'),
   }),
 );
 
@@ -437,6 +460,83 @@ const collectorSlow = collectorDrill(
   'The vendor of the telemetry sidecar does not answer',
   (_, sink) => ({ begin: () => sink.setSilent(true), end: () => sink.setSilent(false) }),
 );
+
+const secretHygiene: KindDrill = {
+  name: 'secret-hygiene',
+  fault: 'The keys of a vendor of telemetry and of PagerDuty are in use',
+  assertions: [
+    observed('used', 'Both keys arrive where they are for', (value) => value === 'both'),
+    ...['objects', 'logs', 'process lists', 'images'].map((place) =>
+      observed(place, `No key is in the ${place} of the cluster`, (value) => value === 'none'),
+    ),
+  ],
+  duration: { full: 0, quick: 0 },
+  async prepare(fixture) {
+    const sink = await startPaging(fixture);
+    if (typeof sink === 'string') return sink;
+    const missing = await releaseWithCollector(fixture, sink);
+    if (missing !== undefined) return missing;
+    const pods = await fixture.pods();
+    fixture.defer(() => Promise.all(pods.map((pod) => fixture.signal(pod, 'SIGCONT'))).catch(() => undefined));
+    return {
+      async begin({ observations }) {
+        for (const end = Date.now() + WAIT_SECONDS * 1000; Date.now() < end; await sleep(1_000)) {
+          if ((await sink.exports()).includes(TELEMETRY_KEY)) break;
+        }
+        for (const pod of pods) await fixture.signal(pod, 'SIGSTOP');
+        const page = await awaitEvent(sink, isTrigger);
+        for (const pod of pods) await fixture.signal(pod, 'SIGCONT');
+        const isUsed = { telemetry: (await sink.exports()).includes(TELEMETRY_KEY), pager: page !== undefined };
+        observations.used = Object.values(isUsed).every(Boolean) ? 'both' : JSON.stringify(isUsed);
+        const texts = {
+          objects: await objectsOf(fixture),
+          logs: await logsOf(fixture),
+          'process lists': await processesOf(fixture),
+          images: await imagesOf(fixture),
+        };
+        for (const [place, text] of Object.entries(texts)) observations[place] = keysIn(text);
+      },
+      end: () => fixture.rolledOut(),
+    };
+  },
+};
+
+/** The names of the keys that a text has, as they are or in Base64. */
+function keysIn(text: string): string {
+  const keys = { TELEMETRY_KEY, PAGER_KEY };
+  const found = Object.entries(keys).filter(([, key]) => text.includes(key) || text.includes(btoa(key)));
+  return text === '' ? 'nothing to look at' : found.map(([name]) => name).join(', ') || 'none';
+}
+
+/** All objects but the Secrets, which are for keys. */
+async function objectsOf({ cluster }: KindFixture): Promise<string> {
+  const kinds = 'pods,deployments,replicasets,statefulsets,jobs,configmaps,services,events';
+  return await cluster.kubectl(['get', kinds, '--all-namespaces', '-o', 'json']);
+}
+
+async function logsOf({ cluster }: KindFixture): Promise<string> {
+  const logs = ['plusone', NAMESPACE, MONITORING_NAMESPACE].map(async (namespace) => {
+    const pods = (await cluster.kubectl(['get', 'pods', '-n', namespace, '-o', 'name'])).split('\n').filter(Boolean);
+    return await Promise.all(pods.map((pod) => cluster.kubectl(['logs', pod, '-n', namespace, '--all-containers'])));
+  });
+  return (await Promise.all(logs)).flat().join('\n');
+}
+
+/** The command lines of all processes of the nodes. */
+async function processesOf({ nodes }: KindFixture): Promise<string> {
+  const script = 'cat /proc/[0-9]*/cmdline 2>/dev/null | tr "\\0" " "';
+  return (await Promise.all(nodes.map((node) => output('docker', ['exec', node, 'sh', '-c', script])))).join('\n');
+}
+
+/** How the images of the service and of the sidecar were built, and with what configuration. */
+async function imagesOf({ image }: KindFixture): Promise<string> {
+  const names = [image.split('-').at(-1) ?? '', SIDECAR_IMAGE];
+  const texts = names.flatMap((name) => [
+    output('docker', ['image', 'inspect', name]),
+    output('docker', ['history', '--no-trunc', name]),
+  ]);
+  return (await Promise.all(texts)).join('\n');
+}
 
 /** The drills of monitoring, in the order in which they run. */
 export const monitoringDrills: readonly KindDrill[] = [
@@ -447,4 +547,5 @@ export const monitoringDrills: readonly KindDrill[] = [
   collectorKilled,
   collectorFrozen,
   collectorSlow,
+  secretHygiene,
 ];
