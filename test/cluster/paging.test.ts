@@ -26,17 +26,13 @@ const pagerEvent = z.object({
   routing_key: z.string(),
   event_action: z.enum(['trigger', 'resolve']),
   dedup_key: z.string(),
-  payload: z
-    .object({
-      summary: z.string(),
-      custom_details: z.object({ alerts: z.string(), since: z.string(), runbook: z.string() }),
-    })
-    .optional(),
-  links: z.array(z.object({ href: z.string() })).nullish(),
 });
-type PagerEvent = z.output<typeof pagerEvent> & { readonly at: number };
+type PagerEvent = z.output<typeof pagerEvent>;
 
-/** Real Prometheus and Alertmanager beside a real service and MySQL; PagerDuty is a stand-in that keeps what it gets. */
+/**
+ * Real Prometheus and Alertmanager beside a real service and MySQL; PagerDuty is a stand-in that keeps what it gets. It is the
+ * drill alarm-storm in short, with rules at twenty times their speed.
+ */
 describe('paging', function () {
   this.timeout('3m');
   const folder = mkdtempSync(join(tmpdir(), 'plusone-paging-'));
@@ -48,7 +44,7 @@ describe('paging', function () {
   let isOver = false;
 
   const pager = createServer(async (request, response) => {
-    events.push({ ...pagerEvent.parse(await json(request)), at: Date.now() });
+    events.push(pagerEvent.parse(await json(request)));
     response.writeHead(202, { 'content-type': 'application/json' });
     response.end('{"status":"success"}');
   });
@@ -145,10 +141,6 @@ describe('paging', function () {
     await sleep(2 * MINUTE_SECONDS * 1000);
   });
 
-  beforeEach(() => {
-    events.length = 0;
-  });
-
   after(async () => {
     isOver = true;
     for (const name of containers) docker('rm', '--force', name);
@@ -158,21 +150,6 @@ describe('paging', function () {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  it('does not page while the service works', async () => {
-    await sleep(8_000);
-    expect(events).to.deep.equal([]);
-  });
-
-  it('pages within 15 s when nothing answers, and resolves under the same key', async () => {
-    const began = Date.now();
-    service?.child.kill('SIGKILL');
-    const page = await until('the page', 15, trigger);
-    console.log(`      paged after ${((page.at - began) / 1000).toFixed(1)} s`);
-    expect(page.routing_key).to.equal(KEY);
-    await serve();
-    expect((await until('the resolve', 30, resolve)).dedup_key).to.equal(page.dedup_key);
-  });
-
   it('pages once if MySQL is unavailable and errors and slow responses occur together', async () => {
     await database?.kill();
     await until('the page', 60, trigger);
@@ -180,17 +157,8 @@ describe('paging', function () {
     await sleep(10 * MINUTE_SECONDS * 1000);
     await database?.start();
     await until('the resolve', 60, resolve);
+    expect(events.map(({ routing_key: key }) => key)).to.deep.equal(events.map(() => KEY));
     expect(new Set(events.map(({ dedup_key: key }) => key)).size, JSON.stringify(events)).to.equal(1);
-  });
-
-  it('includes in a page what is wrong, since when, and the links to dashboard and runbook', async () => {
-    service?.child.kill('SIGKILL');
-    const { payload, links } = await until('the page', 15, trigger);
-    expect(payload?.summary).to.include('plusone has no healthy task');
-    expect(payload?.custom_details).to.include({ alerts: 'NoHealthyTask', runbook: 'docs/runbook.md#nohealthytask' });
-    expect(Date.now() - Date.parse(payload?.custom_details.since ?? '')).to.be.within(0, 30_000);
-    expect(links?.map(({ href }) => href)).to.deep.equal(['http://localhost:3000/d/plusone']);
-    await serve();
   });
 });
 

@@ -261,7 +261,6 @@ const SIDECAR_IMAGE = `plusone-${COLLECTOR}:drill`;
 const TELEMETRY_KEY = randomBytes(16).toString('hex');
 const STATUS = `.status.initContainerStatuses[?(@.name=="${COLLECTOR}")]`;
 const SERVICE_STATUS = '.status.containerStatuses[0]';
-const SETTLE_SECONDS = 15;
 /** The sampler of memory costs CPU, too. */
 const SAMPLE_SECONDS = 3;
 /** Of each p99 before the fault. */
@@ -312,10 +311,10 @@ function collectorDrill(
       fixture.defer(() => injection.end().catch(() => undefined));
       return {
         async begin({ load, observations, quick }) {
-          const seconds = quick ? 10 : 30;
+          const [settle, seconds] = quick ? [5, 5] : [15, 30];
           const memory = watchMemory(fixture);
           // New processes are slower at first.
-          await sleep((SETTLE_SECONDS + seconds) * 1000);
+          await sleep((settle + seconds) * 1000);
           const began = load.now();
           const exportsBefore = (await sink.exports()).length;
           const memoryBefore = memory.service;
