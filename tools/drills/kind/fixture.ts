@@ -90,7 +90,7 @@ export class KindFixture implements Fixture {
 
   /**
    * Releases other objects with the image from before the drill, as `make up` does after a change of the manifest; `secrets`
-   * are the values of the variables that they take from the Secret of the service.
+   * are the values in the Secret of the service, by their keys in the objects.
    */
   async releaseObjects(
     manifests: readonly KubernetesObject[],

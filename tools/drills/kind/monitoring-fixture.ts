@@ -60,10 +60,11 @@ let isSilent = false;
 createServer(async (request, response) => {
   const { method, url, headers } = request;
   const body = Buffer.concat(await request.toArray());
-  if (method === 'GET') return response.end(JSON.stringify(received));
-  if (method === 'PUT') {
-    isSilent = body.toString() === 'silent';
-    return response.end();
+  if (method !== 'POST') {
+    // A forwarded connection learns late that it was closed.
+    response.setHeader('connection', 'close');
+    if (method === 'PUT') isSilent = body.toString() === 'silent';
+    return response.end(JSON.stringify(received));
   }
   const text = headers['content-type'] === 'application/json' ? body.toString() : '';
   received.push({ at: Date.now(), url, headers, body: text });

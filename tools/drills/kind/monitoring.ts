@@ -419,7 +419,7 @@ async function releaseWithCollector(fixture: KindFixture, sink: Sink): Promise<s
     const words = ['--build-arg', 'TELEMETRY=otlp', '--file', build.dockerfile, context];
     const image = await loadImage(fixture.cluster, await makeImage({ name: SIDECAR_IMAGE, build: words }));
     const released = withImage(withImage(objects, name, fixture.image), SIDECAR_IMAGE, image);
-    await fixture.releaseObjects(released, { TELEMETRY_KEY });
+    await fixture.releaseObjects(released, { [`${COLLECTOR}.TELEMETRY_KEY`]: TELEMETRY_KEY });
     return undefined;
   } finally {
     workspace.remove();
