@@ -5,7 +5,10 @@ import { CLUSTER, type Ended, ended } from './cluster.ts';
 
 const ATTEMPTS = 2;
 
-/** The drills of monitoring with short faults, in the cluster of the tests; `make drill TARGET=kind` runs the long ones. */
+/**
+ * The drills of monitoring with short faults, in the cluster of the tests; `make drill TARGET=kind` runs the long ones, and
+ * those whose p99 says something on a quiet machine only.
+ */
 describe('monitoring, in a quick drill', function () {
   this.timeout('10m');
 
@@ -22,7 +25,7 @@ describe('monitoring, in a quick drill', function () {
       ];
       const result = await ended('env', words);
       const [load = 0] = loadavg();
-      // A busy machine is slow with and without the fault.
+      // On a busy machine a page may be late.
       if (result.code === 0 || attempt === ATTEMPTS || load < 2 * availableParallelism()) return result;
     }
   }
@@ -31,9 +34,6 @@ describe('monitoring, in a quick drill', function () {
     ['logs-arrive', 'finds the line of each request once, also of those while OpenSearch did not answer'],
     ['nobody-answers', 'pages when no pod answers, with what a person needs, and resolves'],
     ['quiet-day', 'pages nobody for a release or a pod that moves'],
-    ['collector-killed', 'costs no request when the telemetry sidecar of a pod is killed'],
-    ['collector-frozen', 'costs no request when the telemetry sidecar is suspended'],
-    ['collector-slow', 'costs no request when the vendor does not answer'],
     ['secret-hygiene', 'shows no key in objects, logs, process lists or images'],
   ] as const) {
     it(`${what} (${name})`, async function () {

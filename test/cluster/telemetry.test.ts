@@ -46,8 +46,16 @@ describe('the telemetry sidecar', function () {
     containers.delete(container);
   }
 
-  async function call(times: number): Promise<void> {
-    for (let at = 0; at < times; at++) await (await fetch(`${service?.url}/hello/Persephone`)).arrayBuffer();
+  /** Calls the service one time after the other; gives back how many calls failed. */
+  async function call(times: number): Promise<number> {
+    let failures = 0;
+    for (let at = 0; at < times; at++) {
+      const signal = AbortSignal.timeout(5_000);
+      const answer = await fetch(`${service?.url}/hello/Persephone`, { signal }).catch(() => undefined);
+      await answer?.arrayBuffer();
+      if (answer?.status !== 200) failures += 1;
+    }
+    return failures;
   }
 
   before(async function () {
@@ -133,6 +141,19 @@ describe('the telemetry sidecar', function () {
       expect(log()).to.not.include(KEY);
     });
   }
+
+  // The drills of kind measure p99 and memory as well.
+  it('fails no request if it is killed or suspended, or the vendor does not answer', async () => {
+    const container = await start('otlp', { TELEMETRY_KEY: KEY, TELEMETRY_ENDPOINT: vendor?.endpoint ?? '' });
+    vendor?.answer('never');
+    const slow = await call(500);
+    docker('pause', container);
+    const frozen = await call(500);
+    docker('unpause', container);
+    docker('kill', container);
+    const killed = await call(500);
+    expect({ slow, frozen, killed }).to.deep.equal({ slow: 0, frozen: 0, killed: 0 });
+  });
 
   it('fails to build with the name of an unknown vendor', () => {
     const words = ['build', '--build-arg', 'TELEMETRY=splunk', FOLDER];
