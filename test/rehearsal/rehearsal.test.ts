@@ -5,14 +5,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
-import { parse } from 'yaml';
 import { z } from 'zod';
-import { PROBE } from '../../tools/alerts/probe.ts';
 import * as cloud from '../../tools/aws/cloud.ts';
 import { readTarget } from '../../tools/aws/command.ts';
 import { isEmulator } from '../../tools/aws/endpoint.ts';
 import { Workspace } from '../../tools/aws/workspace-copy.ts';
-import { startPagerEndpoint } from '../../tools/drills/aws/monitoring.ts';
 import { output } from '../../tools/terminal/programs.ts';
 import { commandsTypedBy, programOf } from '../readme/readme.ts';
 import { skip, skipWithout } from '../skip.ts';
@@ -398,57 +395,6 @@ describe('the rehearsal', function () {
     });
   });
 
-  describe('monitoring', () => {
-    before(async function () {
-      if (isBroken) skip(this, 'a step before it failed');
-      if (!isEmulated) skip(this, 'the drills of monitoring need an emulator');
-    });
-
-    it('passes the drill nobody-answers', async function () {
-      this.timeout('20m');
-      const words = ['nobody-answers', '--target', 'aws', '--quick'];
-      process.stdout.write(await succeeds('tools/drills/main.ts', { YES: '1' }, words));
-    });
-
-    it('checks the page and a birthday from outside, pages when one fails, and resolves', async function () {
-      this.timeout('10m');
-      const said = await succeeds('tools/aws/uptime.ts', { YES: '1' });
-      expect(said).to.include('make pager');
-      const endpoint = await startPagerEndpoint();
-      try {
-        await succeeds('tools/aws/pager.ts', { PAGER_ENDPOINT: endpoint.url });
-        const checks = await healthChecks();
-        expect(checks.map(({ path }) => path)).to.have.members(['/', `/hello/${PROBE.user}`]);
-        // No emulator asks as Route 53 does: this does it, and reports under the same names.
-        let isReachable = true;
-        const report = async () => {
-          for (const { id, path, text } of checks) {
-            const answer = await fetch(`${await url()}${path}`).then((response) => response.text());
-            const isHealthy = isReachable && answer.includes(text);
-            await output('aws', [
-              ...['cloudwatch', 'put-metric-data', '--region', cloud.UPTIME_REGION, '--namespace', 'AWS/Route53'],
-              ...['--metric-name', 'HealthCheckStatus', '--dimensions', `HealthCheckId=${id}`],
-              ...['--value', isHealthy ? '1' : '0'],
-            ]);
-          }
-        };
-        const until = async (state: string) => {
-          for (const end = Date.now() + 120_000; Date.now() < end; await report())
-            if (await endpoint.receives('plusone-test-plusone-Unreachable', state, 2)) return;
-          expect.fail(`no notification of ${state}: ${JSON.stringify(endpoint.notifications)}`);
-        };
-        await until('OK');
-        endpoint.notifications.length = 0;
-        isReachable = false;
-        await until('ALARM');
-        isReachable = true;
-        await until('OK');
-      } finally {
-        endpoint.close();
-      }
-    });
-  });
-
   describe('infra-destroy', () => {
     it('changes nothing without confirmation', async () => {
       expect(await refuses('tools/aws/infra-destroy.ts')).to.contain('Are you sure? Not a terminal');
@@ -470,7 +416,6 @@ describe('the rehearsal', function () {
       for (const name of ['plusone-test', 'plusone-test-plusone', 'plusone-prod', 'plusone-infrastructure-roles']) {
         expect(await cloud.stack(name), name).to.equal(undefined);
       }
-      expect(await cloud.stack(cloud.uptimeStack(target), cloud.UPTIME_REGION)).to.equal(undefined);
       // Others may have applications of their own in the account.
       const parameters = z.object({ Parameters: z.array(z.object({ Name: z.string() })) });
       const all = await cloud.aws(parameters, 'ssm', 'get-parameters-by-path', '--recursive', '--path', '/copilot');
@@ -494,25 +439,6 @@ describe('the rehearsal', function () {
       expect(programs.filter((program) => !workspace.started.includes(program))).to.deep.equal([]);
     });
   });
-
-  /** The health checks of the stack of make uptime: their ids, and what they ask. */
-  async function healthChecks(): Promise<{ id: string; path: string; text: string }[]> {
-    const resources = z.object({
-      StackResourceSummaries: z.array(
-        z.object({ ResourceType: z.string(), LogicalResourceId: z.string(), PhysicalResourceId: z.string() }),
-      ),
-    });
-    const stack = ['--stack-name', cloud.uptimeStack(target), '--region', cloud.UPTIME_REGION];
-    const answer = await cloud.aws(resources, 'cloudformation', 'list-stack-resources', ...stack);
-    const settings = z.object({ ResourcePath: z.string(), SearchString: z.string() });
-    const template = parse(readFileSync(join(workspace.folder, 'tools/aws/uptime.yml'), 'utf8'));
-    return answer.StackResourceSummaries.filter(({ ResourceType }) => ResourceType === 'AWS::Route53::HealthCheck').map(
-      ({ LogicalResourceId: name, PhysicalResourceId: id }) => {
-        const asked = settings.parse(template.Resources[name].Properties.HealthCheckConfig);
-        return { id, path: asked.ResourcePath, text: asked.SearchString };
-      },
-    );
-  }
 
   /**
    * Has the service and its migrations trust this CA (the path of a PEM file) instead of Amazon's, the way that README has

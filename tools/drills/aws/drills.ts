@@ -2,7 +2,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { nothingFails, nothingLost, observed } from '../assertions.ts';
 import type { Drill } from '../drill.ts';
 import type { AwsFixture } from './fixture.ts';
-import { monitoringDrills } from './monitoring.ts';
 import { scalingDrills } from './scaling.ts';
 
 type AwsDrill = Drill<AwsFixture>;
@@ -77,4 +76,4 @@ const badRelease: AwsDrill = {
 };
 
 /** The drills of `--target aws`, in the order in which they run. */
-export const awsDrills: readonly AwsDrill[] = [rollingRelease, badRelease, ...monitoringDrills, ...scalingDrills];
+export const awsDrills: readonly AwsDrill[] = [rollingRelease, badRelease, ...scalingDrills];
