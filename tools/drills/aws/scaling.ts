@@ -1,5 +1,3 @@
-import { randomInt } from 'node:crypto';
-import { Agent, request } from 'node:http';
 import { cpus } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
@@ -8,61 +6,14 @@ import { aws } from '../../aws/cloud.ts';
 import { readTarget, type Target } from '../../aws/command.ts';
 import { currentScale, type Scale, scalerFunction, scalerRuns } from '../../aws/scaling.ts';
 import { output } from '../../terminal/programs.ts';
-import { nothingFails, nothingLost, observed } from '../assertions.ts';
 import type { Drill, Fault } from '../drill.ts';
+import { ASSERTIONS, GROWTH_SECONDS, Pressure, RATE, SHRINKING_SECONDS } from '../scaling.ts';
 import type { AwsFixture } from './fixture.ts';
 
 type ScalingDrill = Drill<AwsFixture>;
 
-/** A few requests with checked answers, in addition to the load of the drill. */
-const RATE = 10;
 /** An emulator can shorten CloudWatch's minute; the seconds are in CLOUDWATCH_MINUTE. */
 const MINUTE_MILLISECONDS = Number(process.env.CLOUDWATCH_MINUTE || 60) * 1000;
-const GROWTH_SECONDS = 240;
-const SHRINKING_SECONDS = 600;
-
-/** Clients that delete unused names without a pause: statements that cannot be coalesced. */
-class Pressure {
-  readonly #agent: Agent;
-  readonly #headers: Readonly<Record<string, string>>;
-  #pressing = true;
-  readonly #clients: Promise<void>[];
-  answered = 0;
-  failed = 0;
-
-  constructor(fixture: AwsFixture, clients: number) {
-    this.#agent = new Agent({ keepAlive: true, proxyEnv: fixture.proxyEnv });
-    this.#headers = fixture.writeToken === undefined ? {} : { authorization: `Bearer ${fixture.writeToken}` };
-    const [url = ''] = fixture.urls;
-    this.#clients = Array.from({ length: clients }, async () => {
-      while (this.#pressing) {
-        const status = await this.#delete(url);
-        this.answered += 1;
-        if (status !== 404 && status !== 204) this.failed += 1;
-      }
-    });
-  }
-
-  async stop(): Promise<void> {
-    this.#pressing = false;
-    await Promise.all(this.#clients);
-    this.#agent.destroy();
-  }
-
-  #delete(url: string): Promise<number | undefined> {
-    const name = Array.from({ length: 64 }, () => String.fromCharCode(97 + randomInt(26))).join('');
-    return new Promise((resolve) => {
-      const sent = request(
-        `${url}/hello/${name}`,
-        { method: 'DELETE', agent: this.#agent, headers: this.#headers },
-        (response) => {
-          response.resume().once('end', () => resolve(response.statusCode));
-        },
-      );
-      sent.once('error', () => resolve(undefined)).end();
-    });
-  }
-}
 
 /** The environment's service, as an emulator runs it: its tasks and its database are containers of this machine. */
 class Emulated {
@@ -256,7 +207,7 @@ async function onEmulator(
     return `the count must range from 1 to ${needs.max} at least`;
   if (desired !== 1) await service.untilCount(1, SHRINKING_SECONDS);
   // Opens the connections to the database, which takes long on a busy machine.
-  const warmUp = new Pressure(fixture, 12);
+  const warmUp = new Pressure(fixture);
   await sleep(5_000);
   await warmUp.stop();
   // What the scaler did before does not count, nor what it reads of the warm-up: a value may be of the minute before.
@@ -266,27 +217,16 @@ async function onEmulator(
 
 /** More deletions than a task with a tenth of a CPU can handle. Its database connections are open by then. */
 async function press(fixture: AwsFixture, service: Emulated): Promise<Pressure> {
-  const pressure = new Pressure(fixture, 12);
+  const pressure = new Pressure(fixture);
   await sleep(3_000);
   service.narrow(0.1);
   return pressure;
 }
 
-const within = (limit: number) => (value: number | string | undefined) => typeof value === 'number' && value <= limit;
-const isZero = (value: number | string | undefined) => value === 0;
-const isNone = (value: number | string | undefined) => value === 'none';
-
 const queueGrows: ScalingDrill = {
   name: 'queue-grows',
   fault: '12 clients delete without pause, and a task has 0.1 CPU, so that requests wait',
-  assertions: [
-    nothingFails,
-    observed('failed', 'No request of these clients fails', isZero),
-    observed('grown', `From 1 to 3 tasks within ${GROWTH_SECONDS} s of the load`, within(GROWTH_SECONDS)),
-    observed('shrunk', `Back to 1 within ${SHRINKING_SECONDS} s after it`, within(SHRINKING_SECONDS)),
-    observed('paged', 'No page is sent', isNone),
-    nothingLost,
-  ],
+  assertions: ASSERTIONS['queue-grows'],
   duration: { full: 10, quick: 0 },
   rate: RATE,
   prepare: (fixture) =>
@@ -318,11 +258,7 @@ const queueGrows: ScalingDrill = {
 const slowAnswers: ScalingDrill = {
   name: 'slow-answers',
   fault: '12 clients delete without pause, and a task has 0.1 CPU, so that answers are slow',
-  assertions: [
-    observed('added', 'A task is added within 5 s of the alarm', within(5)),
-    observed('back', `The alarm ends within ${GROWTH_SECONDS} s of the last task`, within(GROWTH_SECONDS)),
-    nothingLost,
-  ],
+  assertions: ASSERTIONS['slow-answers'],
   duration: { full: 0, quick: 0 },
   rate: RATE,
   prepare: (fixture) =>
@@ -361,13 +297,7 @@ const slowAnswers: ScalingDrill = {
 const slowDatabase: ScalingDrill = {
   name: 'slow-database',
   fault: 'MySQL answers twice a second only, for eight minutes of CloudWatch, while 5 clients delete',
-  assertions: [
-    observed('alarm', 'The alarm on slow answers invokes the scaler', (value) => value === 'yes'),
-    observed('changes', 'No task is added', isZero),
-    observed('reason', 'Its reason is the database', (value) =>
-      String(value).includes('the database is the bottleneck'),
-    ),
-  ],
+  assertions: ASSERTIONS['slow-database'],
   duration: { full: 0, quick: 0 },
   rate: RATE,
   prepare: (fixture) =>
@@ -399,12 +329,7 @@ const slowDatabase: ScalingDrill = {
 const atTheMaximum: ScalingDrill = {
   name: 'at-the-maximum',
   fault: 'The load of queue-grows, with a maximum of one task',
-  assertions: [
-    observed('most', 'Never more tasks than the maximum', (value) => value === 1),
-    observed('paged', 'It pages that the maximum is too low', (value) => typeof value === 'number'),
-    observed('resolved', 'It resolves after the load', (value) => typeof value === 'number'),
-    nothingLost,
-  ],
+  assertions: ASSERTIONS['at-the-maximum'],
   duration: { full: 0, quick: 0 },
   rate: RATE,
   prepare: (fixture) =>
@@ -435,14 +360,7 @@ const atTheMaximum: ScalingDrill = {
 const scalerBroken: ScalingDrill = {
   name: 'scaler-broken',
   fault: 'Lambda refuses to run the scaler (throttled), and later runs it again',
-  assertions: [
-    nothingFails,
-    observed('paged', 'Its alarm pages', (value) => typeof value === 'number'),
-    observed('kept', 'The service runs on at its size', (value) => value === 1),
-    observed('resolved', 'The alarm resolves when it runs again', (value) => typeof value === 'number'),
-    observed('changes', 'It changes nothing on its return', isZero),
-    nothingLost,
-  ],
+  assertions: ASSERTIONS['scaler-broken'],
   duration: { full: 0, quick: 0 },
   rate: RATE,
   prepare: (fixture) =>

@@ -14,6 +14,7 @@ import {
 import type { Drill } from '../drill.ts';
 import type { KindFixture } from './fixture.ts';
 import { monitoringDrills } from './monitoring.ts';
+import { scalingDrills } from './scaling.ts';
 
 type KindDrill = Drill<KindFixture>;
 
@@ -225,4 +226,5 @@ export const kindDrills: readonly KindDrill[] = [
   databasePodDeleted,
   databaseFrozen,
   ...monitoringDrills,
+  ...scalingDrills,
 ];

@@ -3,6 +3,7 @@ import { cpus, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { type Cluster, ensureCluster, loadImage } from '../../../local-kind/cluster.ts';
 import { type KubernetesObject, withImage } from '../../../local-kind/objects.ts';
+import { portForward } from '../../../local-kind/port-forward.ts';
 import { lastRelease, type Release, release, releaseSecret } from '../../../local-kind/release.ts';
 import { secretName } from '../../../manifest/names.ts';
 import { output } from '../../terminal/programs.ts';
@@ -52,6 +53,23 @@ export class KindFixture implements Fixture {
   /** Runs kubectl in the namespace of the service; returns its stdout. */
   async kubectl(args: readonly string[], input = ''): Promise<string> {
     return await this.#cluster.kubectl(['-n', NAMESPACE, ...args], input);
+  }
+
+  /** Forwards a port of this machine to one of a Service, until `end`. */
+  async forward(namespace: string, service: string, port: number): Promise<{ url: string; end(): void }> {
+    return await portForward(this.#cluster.connection, namespace, `service/${service}`, port);
+  }
+
+  /** Runs a script in the shell of a node. */
+  async onNode(node: string, script: string): Promise<string> {
+    return await output('docker', ['exec', node, 'sh', '-c', script]);
+  }
+
+  /** The node of a pod, and the id of its first container there. */
+  async placeOf(pod: string): Promise<{ node: string; id: string }> {
+    const path = 'jsonpath={.spec.nodeName} {.status.containerStatuses[0].containerID}';
+    const [node = '', id = ''] = (await this.kubectl(['get', 'pod', pod, '-o', path])).split(' ');
+    return { node, id: id.replace('containerd://', '') };
   }
 
   /** The pods of the service that are not being deleted. */

@@ -1,0 +1,462 @@
+import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { z } from 'zod';
+import { DEFAULT_THRESHOLDS } from '../../../functions/decide.ts';
+import { readRun, type Run as ScalerRun } from '../../../functions/scaler-runs.ts';
+import { nothingFails, nothingLost, observed } from '../assertions.ts';
+import type { Drill, Fault } from '../drill.ts';
+import { ASSERTIONS, GROWTH_SECONDS, Pressure, RATE, SHRINKING_SECONDS } from '../scaling.ts';
+import type { KindFixture } from './fixture.ts';
+
+type ScalingDrill = Drill<KindFixture>;
+
+const MONITORING = ['-n', 'monitoring'];
+const HPA = 'horizontalpodautoscaler/plusone';
+/** Of a pod under load; with less, requests wait longer than the 1.8 s after which they get 503. */
+const NARROW_CPUS = 0.2;
+/** The period of a CPU limit in the kernel, in microseconds. */
+const PERIOD = 100_000;
+
+const autoscaler = z.object({
+  spec: z.object({ minReplicas: z.number(), maxReplicas: z.number() }),
+  status: z.object({ desiredReplicas: z.number().default(0) }),
+});
+const deployment = z.object({
+  spec: z.object({ replicas: z.number() }),
+  status: z.object({ readyReplicas: z.number().default(0) }),
+});
+const answer = z.object({
+  data: z.object({ result: z.array(z.object({ value: z.tuple([z.number(), z.string()]) })) }),
+});
+const alerts = z.object({
+  data: z.object({
+    alerts: z.array(z.object({ labels: z.object({ alertname: z.string() }), state: z.string(), activeAt: z.string() })),
+  }),
+});
+
+/** The service with its autoscaler, the scaler and Prometheus, as `make dashboard` installs them. */
+class Scaled {
+  readonly #fixture: KindFixture;
+  readonly #prometheus: string;
+  readonly minuteMilliseconds: number;
+  readonly began = Date.now();
+  #narrowing: Promise<void> | undefined;
+  #narrow = false;
+
+  constructor(fixture: KindFixture, prometheus: string, minuteMilliseconds: number) {
+    this.#fixture = fixture;
+    this.#prometheus = prometheus;
+    this.minuteMilliseconds = minuteMilliseconds;
+  }
+
+  /** Desired is the count of the Deployment, which the autoscaler sets; running are its ready pods. */
+  async scale(): Promise<{ desired: number; running: number }> {
+    const json = await this.#fixture.kubectl(['get', 'deployment', 'plusone', '-o', 'json']);
+    const { spec, status } = deployment.parse(JSON.parse(json));
+    return { desired: spec.replicas, running: status.readyReplicas };
+  }
+
+  async setBounds(minReplicas: number, maxReplicas: number): Promise<void> {
+    // As the jobs of the schedule do.
+    const metadata = { annotations: { 'scaler/minimum': String(minReplicas) } };
+    const patch = JSON.stringify({ metadata, spec: { minReplicas, maxReplicas } });
+    await this.#fixture.kubectl(['patch', HPA, '--type', 'merge', '--patch', patch]);
+  }
+
+  /** The runs of the scaler since the drill began, oldest first. */
+  async runs(): Promise<ScalerRun[]> {
+    const since = `--since-time=${new Date(this.began).toISOString()}`;
+    const log = await this.#fixture.kubectl(['logs', 'deployment/scaler', ...MONITORING, since]);
+    return log.split('\n').flatMap((line) => readRun(line) ?? []);
+  }
+
+  /** Waits until as many pods run as are desired, and that is `count`; the seconds it took, or what there is instead. */
+  async untilCount(count: number, seconds: number): Promise<number | string> {
+    const began = performance.now();
+    for (;;) {
+      const { desired, running } = await this.scale();
+      const took = Math.round((performance.now() - began) / 1000);
+      if (desired === count && running === count) return took;
+      if (took > seconds) return `desired ${desired}, running ${running} after ${took} s`;
+      await sleep(1_000);
+    }
+  }
+
+  /** When an alert began to fire, in milliseconds since the Unix epoch; undefined if it does not. */
+  async firingSince(name: string): Promise<number | undefined> {
+    const response = await fetch(`${this.#prometheus}/api/v1/alerts`);
+    const found = alerts.parse(await response.json()).data.alerts;
+    const firing = found.find(({ labels, state }) => labels.alertname === name && state === 'firing');
+    return firing && Date.parse(firing.activeAt);
+  }
+
+  /** Waits until an alert fires, or no longer does; the seconds it took, or 'never'. */
+  async untilFiring(name: string, fires: boolean, seconds: number): Promise<number | string> {
+    const began = performance.now();
+    for (;;) {
+      const took = Math.round((performance.now() - began) / 1000);
+      if (((await this.firingSince(name)) !== undefined) === fires) return took;
+      if (took > seconds) return 'never';
+      await sleep(500);
+    }
+  }
+
+  /** How often the alerts that these labels select began to fire since the drill began. */
+  async fired(labels: string): Promise<number> {
+    const seconds = Math.ceil((Date.now() - this.began) / 1000);
+    // A series of an alert is there while it fires: it began where it is there and was not a moment before.
+    const began = `(max(ALERTS{alertstate="firing",${labels}}) unless max(ALERTS{alertstate="firing",${labels}} offset 5s))`;
+    const query = `count_over_time(${began}[${seconds}s:5s])`;
+    const response = await fetch(`${this.#prometheus}/api/v1/query?${new URLSearchParams({ query })}`);
+    return Number(answer.parse(await response.json()).data.result[0]?.value[1] ?? 0);
+  }
+
+  /** Limits the CPU of every ready pod, including new ones. */
+  narrow(cpus: number): void {
+    this.#narrow = true;
+    this.#narrowing = (async () => {
+      const done = new Set<string>();
+      while (this.#narrow) {
+        for (const pod of await this.#readyPods()) {
+          // A pod that is still starting would need minutes for it.
+          if (done.has(pod)) continue;
+          done.add(pod);
+          await this.#limit(pod, cpus);
+        }
+        await sleep(2_000);
+      }
+    })();
+    // Awaited by widen().
+    this.#narrowing.catch(() => {});
+  }
+
+  async widen(): Promise<void> {
+    this.#narrow = false;
+    await this.#narrowing;
+    for (const pod of await this.#readyPods()) await this.#limit(pod, 1);
+  }
+
+  async #readyPods(): Promise<string[]> {
+    const path =
+      '{range .items[*]}{.metadata.name} {.status.containerStatuses[0].ready} {.metadata.deletionTimestamp}{"\\n"}{end}';
+    const words = ['get', 'pods', '-l', 'app.kubernetes.io/name=plusone', '-o', `jsonpath=${path}`];
+    return (await this.#fixture.kubectl(words)).split('\n').flatMap((line) => {
+      const [pod = '', ready, deleted = ''] = line.split(' ');
+      return ready === 'true' && deleted === '' ? [pod] : [];
+    });
+  }
+
+  /** Sets the CPU limit of a container in the kernel, version 1 or 2 of its control groups, unless it has ended. */
+  async #limit(pod: string, cpus: number): Promise<void> {
+    try {
+      const { node, id } = await this.#fixture.placeOf(pod);
+      const quota = Math.round(cpus * PERIOD);
+      const find = `find /sys/fs/cgroup -path '*${id}*'`;
+      await this.#fixture.onNode(
+        node,
+        `for f in $(${find} -name cpu.cfs_quota_us); do echo ${quota} > $f; done
+         for f in $(${find} -name cpu.max); do echo "${quota} ${PERIOD}" > $f; done`,
+      );
+    } catch (error) {
+      if ((await this.#fixture.pods()).includes(pod)) throw error;
+    }
+  }
+
+  /** Suspends MySQL again and again, 600 ms each, for this many seconds. */
+  async pauseDatabase(seconds: number): Promise<void> {
+    const { node, id } = await this.#fixture.placeOf('mysql-0');
+    await this.#fixture.onNode(
+      node,
+      `pid=$(ctr -n k8s.io tasks ls | awk '$1 == "${id}" { print $2 }'); end=$(($(date +%s) + ${seconds}))
+       while [ $(date +%s) -lt $end ]; do kill -STOP $pid; sleep 0.6; kill -CONT $pid; sleep 0.02; done`,
+    );
+  }
+}
+
+/** A fault for a cluster that has the scaler, or the reason why it cannot be injected. Its bounds are 1 and `max` meanwhile. */
+async function withScaler(
+  fixture: KindFixture,
+  max: number,
+  fault: (service: Scaled) => Fault,
+): Promise<Fault | string> {
+  const container = 'jsonpath={.spec.template.spec.containers[0].env[?(@.name=="SCALER_MINUTE_SECONDS")].value}';
+  const seconds = await fixture.kubectl([
+    'get',
+    'deployment/scaler',
+    ...MONITORING,
+    '--ignore-not-found',
+    '-o',
+    container,
+  ]);
+  if (seconds === '') return 'it needs the scaler: make dashboard';
+  const { spec } = autoscaler.parse(JSON.parse(await fixture.kubectl(['get', HPA, '-o', 'json'])));
+  const { url, end } = await fixture.forward('monitoring', 'prometheus', 9090);
+  const minute = Number(seconds) * 1000;
+  const service = new Scaled(fixture, url, minute);
+  fixture.defer(end);
+  fixture.defer(() => service.setBounds(Math.min(2, spec.maxReplicas), spec.maxReplicas));
+  fixture.defer(() => service.widen());
+  await service.setBounds(1, max);
+  const began = await service.untilCount(1, SHRINKING_SECONDS);
+  if (typeof began === 'string') return `one pod must run at its beginning: ${began}`;
+  // Opens the connections to the database.
+  const warmUp = new Pressure(fixture);
+  await sleep(3_000);
+  await warmUp.stop();
+  // What the scaler did before does not count, nor what it reads of the warm-up.
+  await sleep(minute);
+  const fresh = new Scaled(fixture, url, minute);
+  fixture.defer(() => fresh.widen());
+  return fault(fresh);
+}
+
+function press(fixture: KindFixture, service: Scaled): Pressure {
+  service.narrow(NARROW_CPUS);
+  return new Pressure(fixture);
+}
+
+const queueGrows: ScalingDrill = {
+  name: 'queue-grows',
+  fault: '12 clients delete without pause, and a pod has 0.2 CPU, so that requests wait',
+  assertions: ASSERTIONS['queue-grows'],
+  duration: { full: 10, quick: 0 },
+  rate: RATE,
+  prepare: (fixture) =>
+    withScaler(fixture, 3, (service) => {
+      let pressure: Pressure | undefined;
+      return {
+        async begin({ observations }) {
+          pressure = press(fixture, service);
+          observations.grown = await service.untilCount(3, GROWTH_SECONDS);
+        },
+        async end({ observations }) {
+          await pressure?.stop();
+          await service.widen();
+          observations.failed = pressure?.failed ?? 'no request was sent';
+          observations.shrunk = await service.untilCount(1, SHRINKING_SECONDS);
+          observations.paged = (await service.fired('severity="page"')) || 'none';
+        },
+      };
+    }),
+};
+
+const slowAnswers: ScalingDrill = {
+  name: 'slow-answers',
+  fault: '12 clients delete without pause, and a pod has 0.2 CPU, so that answers are slow',
+  assertions: ASSERTIONS['slow-answers'],
+  duration: { full: 0, quick: 0 },
+  rate: RATE,
+  prepare: (fixture) =>
+    withScaler(fixture, 3, (service) => {
+      let pressure: Pressure | undefined;
+      return {
+        async begin({ observations }) {
+          pressure = press(fixture, service);
+          let alarm: number | undefined;
+          let change: ScalerRun | undefined;
+          for (const end = Date.now() + GROWTH_SECONDS * 1000; Date.now() < end; await sleep(500)) {
+            alarm ??= await service.firingSince('SlowAnswers');
+            change = (await service.runs()).find(({ changed, reason }) => changed && reason.startsWith('p99 is'));
+            if (alarm !== undefined && change !== undefined) break;
+          }
+          observations.added =
+            alarm === undefined || change === undefined
+              ? 'never'
+              : Math.max(0, Math.round((Date.parse(change.time) - alarm) / 100) / 10);
+          await service.untilCount(3, GROWTH_SECONDS);
+          observations.back = await service.untilFiring('SlowAnswers', false, GROWTH_SECONDS);
+        },
+        async end() {
+          await pressure?.stop();
+        },
+      };
+    }),
+};
+
+const slowDatabase: ScalingDrill = {
+  name: 'slow-database',
+  fault: 'MySQL answers twice a second only, for eight minutes of the scaler, while 5 clients delete',
+  assertions: ASSERTIONS['slow-database'],
+  duration: { full: 0, quick: 0 },
+  rate: RATE,
+  prepare: (fixture) =>
+    withScaler(fixture, 3, (service) => ({
+      async begin({ observations }) {
+        const pressure = new Pressure(fixture, 5);
+        await service.pauseDatabase((8 * service.minuteMilliseconds) / 1000);
+        await pressure.stop();
+        observations.alarm = (await service.fired('alertname="SlowAnswers"')) > 0 ? 'yes' : 'no';
+        const runs = await service.runs();
+        observations.changes = runs.filter(({ changed }) => changed).length;
+        observations.reason = runs.findLast(({ reason }) => reason.includes('p99'))?.reason ?? 'it saw nothing of it';
+      },
+      end() {},
+    })),
+};
+
+const atTheMaximum: ScalingDrill = {
+  name: 'at-the-maximum',
+  fault: 'The load of queue-grows, with a maximum of one pod',
+  assertions: [...ASSERTIONS['at-the-maximum'], observed('times', 'It pages once', (value) => value === 1)],
+  duration: { full: 0, quick: 0 },
+  rate: RATE,
+  prepare: (fixture) =>
+    withScaler(fixture, 1, (service) => ({
+      async begin({ observations }) {
+        const minutes = (20 * service.minuteMilliseconds) / 1000;
+        const pressure = press(fixture, service);
+        observations.paged = await service.untilFiring('AtMaximum', true, minutes);
+        observations.most = (await service.scale()).desired;
+        await pressure.stop();
+        await service.widen();
+        observations.resolved = await service.untilFiring('AtMaximum', false, minutes);
+        observations.times = await service.fired('alertname="AtMaximum"');
+      },
+      end() {},
+    })),
+};
+
+const flapping: ScalingDrill = {
+  name: 'flapping',
+  fault: 'The load of queue-grows comes and goes with the period of the cooldown, ten times',
+  assertions: [
+    observed('early', 'No change comes before its cooldown has passed', (value) => value === 0),
+    observed('changes', 'It changes something', (value) => Number(value) > 0),
+    nothingLost,
+  ],
+  duration: { full: 0, quick: 0 },
+  rate: RATE,
+  prepare: (fixture) =>
+    withScaler(fixture, 3, (service) => ({
+      async begin({ observations }) {
+        const factor = service.minuteMilliseconds / 60_000;
+        const cooldown = DEFAULT_THRESHOLDS.cooldownMilliseconds;
+        service.narrow(NARROW_CPUS);
+        for (let periods = 0; periods < 10; periods += 1) {
+          const pressure = new Pressure(fixture);
+          await sleep((cooldown.out * factor) / 2);
+          await pressure.stop();
+          await sleep((cooldown.out * factor) / 2);
+        }
+        const changes = (await service.runs()).filter(({ changed }) => changed);
+        observations.changes = changes.length;
+        observations.early = changes.filter(({ time, reason }, at) => {
+          const before = changes[at - 1]?.time;
+          const least = reason.includes('below') ? cooldown.in : cooldown.out;
+          // The scaler's clock is read before its line is written, so that two lines may be nearer than two changes.
+          return before !== undefined && Date.parse(time) - Date.parse(before) < least * factor - 1_000;
+        }).length;
+      },
+      end() {},
+    })),
+};
+
+const scalerBroken: ScalingDrill = {
+  name: 'scaler-broken',
+  fault: 'The scaler loses its permission and gets it back; then its pod is gone, and comes back',
+  assertions: [
+    ...ASSERTIONS['scaler-broken'],
+    observed('refused', 'Without permission its alarm pages, too, and resolves', (value) => typeof value === 'number'),
+  ],
+  duration: { full: 0, quick: 0 },
+  rate: RATE,
+  prepare: (fixture) =>
+    withScaler(fixture, 3, (service) => {
+      const minutes = (10 * service.minuteMilliseconds) / 1000;
+      const replicas = (count: number) =>
+        fixture.kubectl(['scale', 'deployment/scaler', ...MONITORING, `--replicas=${count}`]);
+      return {
+        async begin({ observations }) {
+          const verbs = async (...words: string[]) => {
+            const patch = [{ op: 'replace', path: '/rules/0/verbs', value: words }];
+            await fixture.kubectl(['patch', 'role', 'scaler', '--type', 'json', '--patch', JSON.stringify(patch)]);
+          };
+          const allow = () => verbs('get', 'patch', 'watch');
+          fixture.defer(allow);
+          await verbs('watch');
+          const refused = await service.untilFiring('ScalerFails', true, minutes);
+          await allow();
+          const allowed = await service.untilFiring('ScalerFails', false, minutes);
+          observations.refused = typeof allowed === 'number' ? refused : 'it did not resolve';
+
+          fixture.defer(() => replicas(1));
+          await replicas(0);
+          observations.paged = await service.untilFiring('ScalerFails', true, minutes);
+          observations.kept = (await service.scale()).running;
+        },
+        async end({ observations }) {
+          await replicas(1);
+          observations.resolved = await service.untilFiring('ScalerFails', false, minutes);
+          observations.changes = (await service.runs()).filter(({ changed }) => changed).length;
+        },
+      };
+    }),
+};
+
+const releaseWhileScaled: ScalingDrill = {
+  name: 'release-while-scaled',
+  fault: 'With 3 pods by load, a release by `make up` whose manifest has 2 as its least, then one that cannot start',
+  assertions: [
+    nothingFails,
+    observed('grown', '3 pods run before the release', (value) => typeof value === 'number'),
+    observed('release', 'No fewer pods are desired while it is released', (value) => value === 3),
+    observed('rollback', 'No fewer pods are desired while the next one is rolled back', (value) => value === 3),
+    nothingLost,
+  ],
+  duration: { full: 5, quick: 0 },
+  rate: RATE,
+  async prepare(fixture) {
+    const source = readFileSync(new URL('../../../src/server.ts', import.meta.url), 'utf8');
+    const next = await fixture.imageWith('drill-scaled', { 'src/server.ts': `${source}\n// drill\n` });
+    const broken = await fixture.imageWith('drill-broken', {
+      'src/server.ts': `throw new Error('a release that cannot start');\n${source}`,
+    });
+    return await withScaler(fixture, 3, (service) => {
+      /** The fewest pods that were desired until it ended. */
+      const fewestDuring = async (work: Promise<unknown>): Promise<number> => {
+        let isOver = false;
+        const end = work
+          .catch(() => {})
+          .finally(() => {
+            isOver = true;
+          });
+        let fewest = Number.POSITIVE_INFINITY;
+        // The autoscaler acts every 15 seconds, so it has acted after 20.
+        for (let extra = 0; extra < 20; await sleep(500)) {
+          fewest = Math.min(fewest, (await service.scale()).desired);
+          if (isOver) extra += 0.5;
+        }
+        await end;
+        return fewest;
+      };
+      return {
+        async begin({ observations }) {
+          // Until the drill ends, no pod is removed because the load is over.
+          const restart = (thresholds: string) =>
+            fixture.kubectl(['set', 'env', 'deployment/scaler', ...MONITORING, `SCALER_THRESHOLDS=${thresholds}`]);
+          fixture.defer(() => restart('{}'));
+          await restart('{"cooldownMilliseconds":{"in":86400000}}');
+          await fixture.kubectl(['rollout', 'status', 'deployment/scaler', ...MONITORING, '--timeout=120s']);
+          const pressure = press(fixture, service);
+          observations.grown = await service.untilCount(3, GROWTH_SECONDS);
+          await pressure.stop();
+          await service.widen();
+          observations.release = await fewestDuring(fixture.release(next));
+          observations.rollback = await fewestDuring(fixture.release(broken));
+        },
+        end() {},
+      };
+    });
+  },
+};
+
+/** The scaling drills of `--target kind`, which run after the others, in this order. */
+export const scalingDrills: readonly ScalingDrill[] = [
+  queueGrows,
+  slowAnswers,
+  slowDatabase,
+  atTheMaximum,
+  flapping,
+  scalerBroken,
+  releaseWhileScaled,
+];

@@ -1,0 +1,98 @@
+/** What the scaling drills on AWS and in kind have in common: the load that makes requests wait, and what must hold. */
+import { randomInt } from 'node:crypto';
+import { Agent, request } from 'node:http';
+import { type Assertion, nothingFails, nothingLost, observed } from './assertions.ts';
+import type { Fixture } from './drill.ts';
+
+/** A few requests with checked answers, in addition to the load of the drill. */
+export const RATE = 10;
+export const GROWTH_SECONDS = 240;
+export const SHRINKING_SECONDS = 600;
+/** More than a task with a small share of a CPU can handle without delay. */
+export const CLIENTS = 12;
+
+/** Clients that delete unused names without a pause: statements that cannot be coalesced. */
+export class Pressure {
+  readonly #agent: Agent;
+  readonly #headers: Readonly<Record<string, string>>;
+  #pressing = true;
+  readonly #clients: Promise<void>[];
+  answered = 0;
+  failed = 0;
+
+  constructor({ urls, proxyEnv, writeToken }: Fixture, clients = CLIENTS) {
+    this.#agent = new Agent({ keepAlive: true, ...(proxyEnv === undefined ? {} : { proxyEnv }) });
+    this.#headers = writeToken === undefined ? {} : { authorization: `Bearer ${writeToken}` };
+    const [url = ''] = urls;
+    this.#clients = Array.from({ length: clients }, async () => {
+      while (this.#pressing) {
+        const status = await this.#delete(url);
+        this.answered += 1;
+        if (status !== 404 && status !== 204) this.failed += 1;
+      }
+    });
+  }
+
+  async stop(): Promise<void> {
+    this.#pressing = false;
+    await Promise.all(this.#clients);
+    this.#agent.destroy();
+  }
+
+  #delete(url: string): Promise<number | undefined> {
+    const name = Array.from({ length: 64 }, () => String.fromCharCode(97 + randomInt(26))).join('');
+    return new Promise((resolve) => {
+      const sent = request(
+        `${url}/hello/${name}`,
+        { method: 'DELETE', agent: this.#agent, headers: this.#headers },
+        (response) => {
+          response.resume().once('end', () => resolve(response.statusCode));
+        },
+      );
+      sent.once('error', () => resolve(undefined)).end();
+    });
+  }
+}
+
+const within = (limit: number) => (value: number | string | undefined) => typeof value === 'number' && value <= limit;
+const isNumber = (value: number | string | undefined) => typeof value === 'number';
+const isZero = (value: number | string | undefined) => value === 0;
+const isNone = (value: number | string | undefined) => value === 'none';
+
+/** By the names of the drills; the names of the observations are those that a fault sets. */
+export const ASSERTIONS = {
+  'queue-grows': [
+    nothingFails,
+    observed('failed', 'No request of these clients fails', isZero),
+    observed('grown', `From 1 to 3 tasks within ${GROWTH_SECONDS} s of the load`, within(GROWTH_SECONDS)),
+    observed('shrunk', `Back to 1 within ${SHRINKING_SECONDS} s after it`, within(SHRINKING_SECONDS)),
+    observed('paged', 'No page is sent', isNone),
+    nothingLost,
+  ],
+  'slow-answers': [
+    observed('added', 'A task is added within 5 s of the alarm', within(5)),
+    observed('back', `The alarm ends within ${GROWTH_SECONDS} s of the last task`, within(GROWTH_SECONDS)),
+    nothingLost,
+  ],
+  'slow-database': [
+    observed('alarm', 'The alarm on slow answers invokes the scaler', (value) => value === 'yes'),
+    observed('changes', 'No task is added', isZero),
+    observed('reason', 'Its reason is the database', (value) =>
+      String(value).includes('the database is the bottleneck'),
+    ),
+  ],
+  'at-the-maximum': [
+    observed('most', 'Never more tasks than the maximum', (value) => value === 1),
+    observed('paged', 'It pages that the maximum is too low', isNumber),
+    observed('resolved', 'It resolves after the load', isNumber),
+    nothingLost,
+  ],
+  'scaler-broken': [
+    nothingFails,
+    observed('paged', 'Its alarm pages', isNumber),
+    observed('kept', 'The service runs on at its size', (value) => value === 1),
+    observed('resolved', 'The alarm resolves when it runs again', isNumber),
+    observed('changes', 'It changes nothing on its return', isZero),
+    nothingLost,
+  ],
+} as const satisfies Readonly<Record<string, readonly Assertion[]>>;
