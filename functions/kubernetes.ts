@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import * as z from 'zod';
 import type { Tracked } from './decide.ts';
-import { readPrometheus } from './prometheus.ts';
+import { readPrometheus, reasonOf } from './prometheus.ts';
 import type { Cloud } from './scale.ts';
 import type { PodSettings } from './settings.ts';
 
@@ -92,6 +92,10 @@ export function kubernetesCloud(settings: PodSettings): KubernetesCloud {
       headers: { authorization: `Bearer ${token.trim()}`, 'content-type': 'application/merge-patch+json' },
       ...(patch === undefined ? {} : { body: JSON.stringify(patch) }),
       signal: AbortSignal.timeout(milliseconds),
+    }).catch((error: unknown) => {
+      throw new Error(`the API server cannot be reached at ${settings.kubernetes}: ${reasonOf(error)}`, {
+        cause: error,
+      });
     });
     if (response.ok) return response;
     const text = (await response.text()).slice(0, 300);

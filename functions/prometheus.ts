@@ -72,7 +72,8 @@ function number(text: string): number {
   return Number(text.replace('Inf', 'Infinity'));
 }
 
-function reasonOf(error: unknown): string {
+/** Why a fetch failed: its error alone says only that it did. */
+export function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   return error.cause instanceof Error ? `${error.message}: ${error.cause.message}` : error.message;
 }

@@ -178,7 +178,7 @@ describe('the scaler in Kubernetes', () => {
         .to.include('answered 503')
         .and.include('the API server is down');
       settings = { ...settings, kubernetes: 'http://127.0.0.1:1' };
-      expect(await refusal()).to.include('fetch failed');
+      expect(await refusal()).to.include('the API server cannot be reached at http://127.0.0.1:1: fetch failed');
     });
 
     it('keeps a change that others make during a run', async () => {
