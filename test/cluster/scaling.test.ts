@@ -76,6 +76,6 @@ describe('the scaler in the cluster', function () {
     const status = await ended('make', ['--no-print-directory', 'scale-status', 'TARGET=kind', `CLUSTER=${CLUSTER}`]);
     expect(status.stdout)
       .to.match(/^desired \d, running \d, from 2 to 3$/m)
-      .and.match(/waiting per executing/);
+      .and.match(/^\d{4}-.*\n {4}\S/m);
   });
 });
