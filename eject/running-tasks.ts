@@ -27,27 +27,41 @@ export async function status(running: Running): Promise<void> {
     console.log(`${createdAt?.toISOString() ?? ''}  ${message}`);
 }
 
-/** Prints the log of a service or job from a time on. Throws Failed. */
+/** Prints the log of a service or job from a time on. Throws Refusal and Failed. */
 export async function logs(
   { workspace, environment, service }: Running,
   since: string,
   follow: boolean,
 ): Promise<void> {
   const group = `/copilot/${openWorkspace(workspace).application}-${environment}-${service}`;
-  await attached('aws', ['logs', 'tail', group, '--since', since, ...(follow ? ['--follow'] : [])]);
+  await runAws(['logs', 'tail', group, '--since', since, ...(follow ? ['--follow'] : [])]);
 }
 
-/** Runs a command in a container of a running task. Throws Refusal when no task runs, and Failed. */
+/** Runs a command in a container of a running task. Throws Refusal and Failed. */
 export async function exec(running: Running, container: string, command: string): Promise<void> {
   const { ecs, cluster, arn } = await find(running);
+  const { services: [found] = [] } = await ecs.send(new DescribeServicesCommand({ cluster, services: [arn] }));
+  if (!found?.enableExecuteCommand)
+    throw new Refusal(`${running.service} allows no commands: set exec: true in its manifest, and deploy it`);
   const { taskArns: [task] = [] } = await ecs.send(
     new ListTasksCommand({ cluster, serviceName: arn, desiredStatus: 'RUNNING' }),
   );
   if (task === undefined) throw new Refusal(`no task of ${running.service} runs`);
-  await attached('aws', [
+  await runAws([
     ...['ecs', 'execute-command', '--cluster', cluster, '--task', task],
     ...['--container', container, '--interactive', '--command', command],
   ]);
+}
+
+/** Runs the AWS CLI attached to this terminal. Throws Refusal and Failed. */
+async function runAws(words: readonly string[]): Promise<void> {
+  try {
+    await attached('aws', words);
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT')
+      throw new Refusal('the AWS CLI is not installed: https://aws.amazon.com/cli/');
+    throw error;
+  }
 }
 
 async function find({
