@@ -1,7 +1,7 @@
 import { backlogFunction } from './backlog.ts';
 import { type DeployedStack, environmentStack, type Inventory, workloadStacks } from './inventory.ts';
 import type { Context } from './resolve.ts';
-import { isSame, mapOf, Template, type Value, type ValueMap } from './template.ts';
+import { isSame, Template, type ValueMap } from './template.ts';
 import { clean, detach, drop, type Facts, pin, removable, retain } from './transform.ts';
 
 export const stepNames = ['retain', 'pin', 'detach', 'drop', 'environment'] as const;
@@ -149,15 +149,12 @@ export function isSameTemplate(a: Template, b: Template): boolean {
   return isSame(withoutUpdateId(a), withoutUpdateId(b));
 }
 
+/** Of a copy, since a template that was edited has other nodes than the same one read from its text. */
 function withoutUpdateId(template: Template): ValueMap {
-  const value = template.value();
-  const resources = Object.entries(mapOf(value.Resources)).map(([id, resource]): [string, Value] => {
-    const { Properties, ...rest } = mapOf(resource);
-    if (rest.Type !== 'Custom::DynamicDesiredCountFunction' || Properties === undefined) return [id, resource];
-    const { UpdateID, ...others } = mapOf(Properties);
-    return [id, { ...rest, Properties: others }];
-  });
-  return { ...value, Resources: Object.fromEntries(resources) };
+  const copy = template.copy();
+  for (const [id, { type }] of copy.resources())
+    if (type === 'Custom::DynamicDesiredCountFunction') copy.delete(['Resources', id, 'Properties', 'UpdateID']);
+  return copy.value();
 }
 
 /** Whether a change may be made only after another one. */
