@@ -76,6 +76,8 @@ export interface SecretInput {
   source: string;
   /** The same for a program; undefined if only CloudFormation knows it. */
   remote: RemoteSecret | undefined;
+  /** The name of the CloudFormation export that has the value, if it comes from one. */
+  exported?: string;
 }
 
 /** A value in Systems Manager, or in Secrets Manager: a whole secret, or a property of its JSON. */
@@ -93,6 +95,7 @@ function secretsOf({ manifest, addons }: Workload, container: Container): Secret
     key: keyOf(container, name),
     source: sourceText(source),
     remote: remoteSecret(source),
+    ...(typeof source === 'object' && 'from_cfn' in source ? { exported: source.from_cfn } : {}),
   }));
   const resolved = Object.entries(container.variables ?? {}).flatMap(([name, value]) => {
     const remote = typeof value === 'string' ? wholeReference(value) : undefined;

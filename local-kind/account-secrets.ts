@@ -25,12 +25,13 @@ export interface AccountSecrets {
 
 /**
  * Reads the values of the `secrets` in the manifests that `given` does not have, with the credentials and the region of
- * the shell, as the AWS CLI does.
+ * the shell, as the AWS CLI does. The keys in `created`, such as `web.TOKEN`, have values of this machine.
  * @throws {Refusal} when AWS refuses to answer, for example without credentials
  */
 export async function readAccountSecrets(
   workloads: readonly Workload[],
   given: ReadonlyMap<string, string>,
+  created: ReadonlySet<string>,
   clients: Clients = { ssm: new SSMClient(), secretsManager: new SecretsManagerClient() },
 ): Promise<AccountSecrets> {
   const found: AccountSecrets = { values: new Map(), missing: [] };
@@ -39,7 +40,7 @@ export async function readAccountSecrets(
     const wanted = secretInputs(workload).filter(({ remote }) => remote !== undefined);
     const open = new Set(inputValues(manifest, inputs(wanted), given).missing);
     return wanted
-      .filter(({ key }) => open.has(key))
+      .filter(({ key }) => open.has(key) && !created.has(qualified(manifest, key)))
       .map(async (input) => {
         const value = await read(clients, input);
         if (value === undefined) found.missing.push(`${manifest.name}: AWS has no ${input.source} for ${input.name}`);
@@ -79,7 +80,8 @@ async function read({ ssm, secretsManager }: Clients, { source, remote }: Secret
   }
 }
 
-function propertyOf(text: string | undefined, property: string): string | undefined {
+/** The property of an object in JSON as text; undefined if there is none. */
+export function propertyOf(text: string | undefined, property: string): string | undefined {
   try {
     const value = z.record(z.string(), z.unknown()).parse(JSON.parse(text ?? ''))[property];
     return value === undefined || typeof value === 'string' ? value : JSON.stringify(value);

@@ -30,6 +30,8 @@ export interface Addons {
   variables: Map<string, string>;
   /** The variables that hold a secret, whole. */
   secrets: Map<string, string>;
+  /** The values of exported secrets by the name of the export, and of SSM parameters and secrets by their own name. */
+  secretSources: Record<'cloudformation' | 'ssm' | 'secretsmanager', ReadonlyMap<string, string>>;
   exports: Map<string, string>;
   /** The exports whose values are outputs of the stack: the name of the output, by that of the export. */
   stackExports: Map<string, string>;
@@ -178,8 +180,10 @@ export function planAddons(template: Template, given: Record<string, unknown>, o
     const target = z.object({ Ref: z.string() }).safeParse(properties.TargetId);
     const database = target.success ? ofServer.get(target.data.Ref) : undefined;
     const text = secrets.get(secret);
-    if (!database || text === undefined) continue;
-    secrets.set(secret, attached(text, database, `${database.name}.${namespace}.svc.cluster.local`));
+    if (!target.success || !database || text === undefined) continue;
+    const isCluster = template.Resources[target.data.Ref]?.Type === 'AWS::RDS::DBCluster';
+    const identifier = isCluster ? 'dbClusterIdentifier' : 'dbInstanceIdentifier';
+    secrets.set(secret, attached(text, database, `${database.name}.${namespace}.svc.cluster.local`, identifier));
   }
   for (const [id, text] of secrets) {
     const { GenerateSecretString: _generated, ...others } = kept[id]?.Properties ?? {};
@@ -193,6 +197,7 @@ export function planAddons(template: Template, given: Record<string, unknown>, o
 
   const variables = new Map<string, string>();
   const secretVariables = new Map<string, string>();
+  const secretExports = new Map<string, string>();
   const ownExports = new Map<string, string>();
   const ownStackExports = new Map<string, string>();
   const outputs: Template['Outputs'] = {};
@@ -201,12 +206,13 @@ export function planAddons(template: Template, given: Record<string, unknown>, o
     const type = id.success ? template.Resources[id.data.Ref]?.Type : undefined;
     if (type === 'AWS::IAM::ManagedPolicy' || type === 'AWS::EC2::SecurityGroup') continue;
     const secret = id.success ? secrets.get(id.data.Ref) : undefined;
+    const exported = output.Export && textOf(output.Export.Name, known);
     if (secret !== undefined) {
       secretVariables.set(variableName(name), secret);
+      if (exported !== undefined) secretExports.set(exported, secret);
       continue;
     }
     const value = textOf(output.Value, known);
-    const exported = output.Export && textOf(output.Export.Name, known);
     if (value !== undefined && !value.startsWith('secret:')) {
       variables.set(variableName(name), value);
       if (exported !== undefined) ownExports.set(exported, value);
@@ -231,10 +237,27 @@ export function planAddons(template: Template, given: Record<string, unknown>, o
     databases,
     variables,
     secrets: secretVariables,
+    secretSources: {
+      cloudformation: secretExports,
+      ssm: new Map([...named('AWS::SSM::Parameter', ({ Value }) => textOf(Value, known)), ...resolved]),
+      secretsmanager: new Map(named('AWS::SecretsManager::Secret', (_properties, id) => secrets.get(id))),
+    },
     exports: ownExports,
     stackExports: ownStackExports,
     unavailable,
   };
+
+  /** The values of the resources of a type that have a name and a known value, by that name. */
+  function named(
+    type: string,
+    valueIn: (properties: Record<string, unknown>, id: string) => string | undefined,
+  ): [string, string][] {
+    return Object.entries(template.Resources).flatMap(([id, resource]) => {
+      const name = resource.Type === type ? textOf(resource.Properties.Name, known) : undefined;
+      const value = name === undefined ? undefined : valueIn(resource.Properties, id);
+      return name === undefined || value === undefined ? [] : [[name, value]];
+    });
+  }
 
   function localResource({ DependsOn: needs, ...resource }: Resource): Resource {
     const all = (Array.isArray(needs) ? needs : needs === undefined ? [] : [needs]).map(String);
@@ -293,7 +316,7 @@ export function planAddons(template: Template, given: Record<string, unknown>, o
     const text = textOf(value, known);
     return text
       ?.replaceAll(
-        /\{\{resolve:secretsmanager:secret:(\w+)(?::SecretString:?(\w*))?:*\}\}/g,
+        /\{\{resolve:secretsmanager:secret:(\w+)(?::(?:SecretString)?(?::(\w*)[^}]*)?)?\}\}/g,
         (_match, id: string, key?: string) => {
           const whole = secrets.get(id) ?? '';
           const parsed = z.record(z.string(), z.unknown()).safeParse(key ? parseJson(whole) : undefined);
@@ -333,7 +356,7 @@ function secretText(
   return key === undefined ? password : JSON.stringify({ ...(object.success ? object.data : {}), [key]: password });
 }
 
-function attached(text: string, { engine, name, database, user }: Database, host: string): string {
+function attached(text: string, { engine, name, database, user }: Database, host: string, identifier: string): string {
   const parsed = z.record(z.string(), z.unknown()).safeParse(parseJson(text));
   if (!parsed.success) return text;
   return JSON.stringify({
@@ -342,7 +365,7 @@ function attached(text: string, { engine, name, database, user }: Database, host
     engine,
     host,
     port: databasePort[engine],
-    dbInstanceIdentifier: name,
+    [identifier]: name,
     ...(database === undefined ? {} : { dbname: database }),
   });
 }

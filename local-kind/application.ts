@@ -7,21 +7,22 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { synthesize } from '../k8s/chart.ts';
 import { UsageError } from '../k8s/errors.ts';
-import { inputs, inputValues } from '../k8s/inputs.ts';
+import { inputs, inputValues, qualified } from '../k8s/inputs.ts';
 import { readOptions } from '../k8s/options.ts';
 import { type BrokenWorkload, readWhatCanBe } from '../k8s/read.ts';
 import { type Route, routesOf } from '../k8s/routes.ts';
 import { securityLevel } from '../k8s/security.ts';
-import { secretInputs, valueInputs } from '../k8s/variables.ts';
+import { type SecretInput, secretInputs, valueInputs } from '../k8s/variables.ts';
 import type { Workload } from '../k8s/workload.ts';
 import { variableName } from '../manifest/addons.ts';
 import { located } from '../manifest/document.ts';
+import type { Manifest } from '../manifest/manifest.ts';
 import { objectName, secretName } from '../manifest/names.ts';
 import { MissingInput, type Workspace } from '../manifest/workspace.ts';
 import { output } from '../tools/terminal/programs.ts';
 import { remark, step } from '../tools/terminal/progress.ts';
 import { Refusal } from '../tools/terminal/refusal.ts';
-import { readAccountSecrets } from './account-secrets.ts';
+import { propertyOf, readAccountSecrets } from './account-secrets.ts';
 import { type Addons, readAddons, stackName } from './addons.ts';
 import {
   applyServerSide,
@@ -32,10 +33,11 @@ import {
   kubectlOf,
   loadImage,
   nodesOf,
+  rewriteNames,
   type Typed,
 } from './cluster.ts';
 import { databaseObjects } from './databases.ts';
-import { EMULATOR_IMAGE, emulatorObjects, emulatorVariables, resolveBuckets, Stacks } from './emulator.ts';
+import { bucketNames, EMULATOR_IMAGE, emulatorObjects, emulatorVariables, Stacks } from './emulator.ts';
 import { type Events, eventsOf } from './events.ts';
 import { makeImage, type WantedImage, wantedImages } from './images.ts';
 import { likelyCause } from './likely-cause.ts';
@@ -51,7 +53,9 @@ import { rolledOut } from './wait-for-rollout.ts';
 export const AWS_NAMESPACE = 'local-aws';
 const NODE_PORT = 30500;
 /** Of what a tool or a pod said before it failed. */
-const FAILURE_LINES = 10;
+const FAILURE_LINES = 30;
+/** The router looks up the pods of a service every two seconds. */
+const DRAIN_SECONDS = 5;
 /** The default environment, which no manifest needs a section for. */
 const LOCAL = 'local';
 /** How long a cluster may take to say whose it is. */
@@ -131,6 +135,7 @@ export async function up(workspace: Workspace, wanted: Wanted): Promise<Outcome>
   const read = workloads.map((workload) => ({
     ...workload,
     image: `${objectName(workspace.application)}-${workload.image}`,
+    manifest: withShortDrain(workload.manifest),
   }));
   if (read.length + broken.length === 0)
     throw new MissingInput(`no workload in ${workspace.folder}: none of its folders has a manifest.yml`);
@@ -140,7 +145,17 @@ export async function up(workspace: Workspace, wanted: Wanted): Promise<Outcome>
     remark(`warning: no manifest has a section for "${wanted.environment}": only the common fields apply`);
   const plan = planOf(workspace, wanted.environment, read);
   for (const { what, remedy } of plan.unavailable) remark(`not available locally: ${what}: ${remedy}`);
-  const secretValues = await readSecretFile(workspace.root, read, wanted.secretsFromAws ? fromAccount : undefined);
+  const created = new Set(
+    read.flatMap((workload) =>
+      [...createdSecrets(workload, plan).keys()].map((key) => qualified(workload.manifest, key)),
+    ),
+  );
+  const secretValues = await readSecretFile(
+    workspace.root,
+    read,
+    created,
+    wanted.secretsFromAws ? fromAccount : undefined,
+  );
 
   for (const workload of read) {
     const { missing } = secretsOf(workload, plan, secretValues);
@@ -148,8 +163,8 @@ export async function up(workspace: Workspace, wanted: Wanted): Promise<Outcome>
   }
 
   /** Their values are never printed, and no file has them. */
-  async function fromAccount(given: ReadonlyMap<string, string>): Promise<ReadonlyMap<string, string>> {
-    const { values, missing } = await step('secrets from AWS', () => readAccountSecrets(read, given));
+  async function fromAccount(given: Given): Promise<Given> {
+    const { values, missing } = await step('secrets from AWS', () => readAccountSecrets(read, given, created));
     for (const message of missing) remark(`${message} (environment "${wanted.environment}")`);
     return values;
   }
@@ -157,7 +172,7 @@ export async function up(workspace: Workspace, wanted: Wanted): Promise<Outcome>
   // All that is slow at once: the cluster, each image, and then what each of them is for.
   const cluster = step('cluster', async (tell) => {
     const ready = await ensureCluster(name, { PORT: wanted.port }, tell, undefined, kubeconfigOf(name), typedFor(name));
-    await claimCluster(ready, workspace);
+    await claimCluster(ready, workspace, wanted.environment);
     return ready;
   });
   const prepared = cluster.then((ready) =>
@@ -206,6 +221,14 @@ export async function up(workspace: Workspace, wanted: Wanted): Promise<Outcome>
   };
 }
 
+/** A release need not wait here until a load balancer has noticed it. */
+function withShortDrain(manifest: Manifest): Manifest {
+  const { http } = manifest.fields;
+  if (typeof http !== 'object') return manifest;
+  const delay = Math.min(DRAIN_SECONDS, http.deregistration_delay ?? DRAIN_SECONDS);
+  return { ...manifest, fields: { ...manifest.fields, http: { ...http, deregistration_delay: delay } } };
+}
+
 async function giveImage(image: WantedImage, service: string, cluster: Promise<Cluster>): Promise<string> {
   const made = await step(`${service}: ${image.build || image.site ? 'build' : 'pull'} ${image.name}`, () =>
     makeImage(image),
@@ -220,6 +243,9 @@ interface LoadedImage {
   to: string;
   isBuilt: boolean;
 }
+
+/** The values of plusone.env, by their keys. */
+type Given = ReadonlyMap<string, string>;
 
 interface Plan {
   environmentAddons: Addons | undefined;
@@ -268,9 +294,14 @@ function typedFor(cluster: string): Typed {
 }
 
 /** The folder of the workspace that a cluster runs; empty if it runs none yet. */
-async function ownerOf({ kubectl }: Pick<Cluster, 'kubectl'>): Promise<string> {
+async function ownerOf(cluster: Pick<Cluster, 'kubectl'>): Promise<string> {
+  return await recordOf(cluster, 'root');
+}
+
+/** What claimCluster recorded; empty without a record. */
+async function recordOf({ kubectl }: Pick<Cluster, 'kubectl'>, key: 'root' | 'environment'): Promise<string> {
   const record = ['get', 'configmap', 'workspace', '-n', AWS_NAMESPACE, '--ignore-not-found'];
-  return await kubectl([...record, '-o', 'jsonpath={.data.root}', `--request-timeout=${ANSWER_SECONDS}s`]);
+  return await kubectl([...record, '-o', `jsonpath={.data.${key}}`, `--request-timeout=${ANSWER_SECONDS}s`]);
 }
 
 /**
@@ -302,17 +333,31 @@ export async function down(
   return { name, existed };
 }
 
-/** Two workspaces of one application name must not replace each other's workloads. */
-async function claimCluster({ name, kubectl }: Cluster, { root, application }: Workspace): Promise<void> {
+/**
+ * Two workspaces of one application name must not replace each other's workloads. Nor must two environments: the passwords
+ * in the data of the first one's databases are not those of the second.
+ */
+async function claimCluster(
+  { name, kubectl }: Cluster,
+  { root, application }: Workspace,
+  environment: string,
+): Promise<void> {
   const owner = await ownerOf({ kubectl });
   if (owner !== '' && owner !== root)
     throw new Refusal(
       `the cluster ${name} runs the workspace ${owner}, and this one is ${root}\n` +
         `plusone up --cluster ${objectName(application)}-2 --port 5001 takes another cluster; plusone down in that folder deletes the other one`,
     );
+  const known = owner === '' ? environment : (await recordOf({ kubectl }, 'environment')) || environment;
+  if (known !== environment)
+    throw new Refusal(
+      `the cluster ${name} runs the environment "${known}", not "${environment}": plusone up -e ${known} updates it, ` +
+        `plusone down deletes it, and plusone up -e ${environment} --cluster ${name}-${environment} --port 5001 runs both`,
+    );
+  const metadata = { name: 'workspace', namespace: AWS_NAMESPACE };
   const objects = [
     { apiVersion: 'v1', kind: 'Namespace', metadata: { name: AWS_NAMESPACE } },
-    { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'workspace', namespace: AWS_NAMESPACE }, data: { root } },
+    { apiVersion: 'v1', kind: 'ConfigMap', metadata, data: { root, environment } },
   ];
   if (owner === '')
     await applyServerSide(
@@ -341,6 +386,10 @@ async function startAws(
   const all = [...(environmentAddons ? [environmentAddons] : []), ...addons.values()];
   const databases = all.flatMap((one) => one.databases);
   const needsEmulator = all.length > 0 || events !== undefined;
+  await rewriteNames(kubectl, [
+    discoveryNames(application, environment),
+    ...(needsEmulator ? [bucketNames(AWS_NAMESPACE)] : []),
+  ]);
   const images = [
     ...(routes.length > 0 ? [ROUTER_IMAGE] : []),
     ...(needsEmulator ? [EMULATOR_IMAGE] : []),
@@ -378,7 +427,7 @@ async function startAws(
   return values;
 
   async function deployStacks(): Promise<StackValues> {
-    await Promise.all([resolveBuckets(kubectl, AWS_NAMESPACE), rolledOut(kubectl, AWS_NAMESPACE, 'deployment/aws')]);
+    await rolledOut(kubectl, AWS_NAMESPACE, 'deployment/aws');
     const forward = await portForward(cluster.connection, AWS_NAMESPACE, 'service/aws', 4566);
     const stacks = new Stacks(forward.url);
     try {
@@ -409,12 +458,18 @@ async function startAws(
   }
 }
 
+/** The rule of CoreDNS for the names of service discovery, such as api.test.shop.local. */
+function discoveryNames(application: string, environment: string): string {
+  const domain = `${environment}.${application}.local`.replaceAll('.', '\\.');
+  return `rewrite stop name regex (.+)\\.${domain} {1}.${objectName(application)}.svc.cluster.local answer auto`;
+}
+
 /** The workload with what it gets of AWS here. */
 function withValues(
   workload: Workload,
   { addons, environmentAddons, events }: Plan,
   aws: StackValues,
-  given: ReadonlyMap<string, string>,
+  given: Given,
 ): Workload {
   const own = addons.get(workload.manifest.name);
   const needsEmulator = addons.size > 0 || environmentAddons !== undefined || events !== undefined;
@@ -435,7 +490,7 @@ function withValues(
           : (environmentAddons?.exports.get(value.from_cfn) ?? aws.exports.get(value.from_cfn));
       if (found !== undefined && !known.has(name)) known.set(name, found);
     }
-  const { values, missing } = secretsOf(placed, { addons }, given);
+  const { values, missing } = secretsOf(placed, { addons, environmentAddons }, given);
   if (missing.length > 0) throw new MissingSecrets(missing);
   return {
     ...placed,
@@ -445,10 +500,31 @@ function withValues(
 }
 
 /** The values of the secrets of a workload, and the keys that have none. */
-function secretsOf(workload: Workload, { addons }: Pick<Plan, 'addons'>, given: ReadonlyMap<string, string>) {
+function secretsOf(workload: Workload, plan: Pick<Plan, 'addons' | 'environmentAddons'>, given: Given) {
   const { manifest } = workload;
-  const secrets = new Map([...(addons.get(manifest.name)?.secrets ?? []), ...given]);
+  const stated = [...given].filter(([, value]) => value !== '');
+  const secrets = new Map([...createdSecrets(workload, plan), ...stated]);
   return inputValues(manifest, inputs(secretInputs(workload)), secrets);
+}
+
+/** The secrets of a workload that its addons or those of the environment create here, by key. */
+function createdSecrets(
+  workload: Workload,
+  { addons, environmentAddons }: Pick<Plan, 'addons' | 'environmentAddons'>,
+): Map<string, string> {
+  const own = addons.get(workload.manifest.name);
+  const found = secretInputs(workload).flatMap((input) => {
+    const value = own?.secrets.get(input.key) ?? createdSecret(input, own) ?? createdSecret(input, environmentAddons);
+    return value === undefined ? [] : [[input.key, value] as const];
+  });
+  return new Map(found);
+}
+
+function createdSecret({ remote, exported }: SecretInput, addons: Addons | undefined): string | undefined {
+  if (addons === undefined) return undefined;
+  if (exported !== undefined) return addons.secretSources.cloudformation.get(exported) ?? addons.exports.get(exported);
+  const value = remote && addons.secretSources[remote.store].get(remote.key);
+  return value === undefined || remote?.property === undefined ? value : propertyOf(value, remote.property);
 }
 
 /** An output's name as the variable that it becomes; the variables of topics and queues have their names already. */

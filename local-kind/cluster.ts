@@ -6,7 +6,7 @@ import { parse, stringify } from 'yaml';
 import { z } from 'zod';
 import { isRunning, output, run } from '../tools/terminal/programs.ts';
 import { Refusal } from '../tools/terminal/refusal.ts';
-import { type KubernetesObject, list } from './objects.ts';
+import { type KubernetesObject, kubernetesObject, list } from './objects.ts';
 import { requireFreePort } from './port-holder.ts';
 
 /** kind writes its clusters to this file; the user's own kubeconfig and context stay unchanged. */
@@ -194,6 +194,25 @@ export async function applyServerSide(
 export async function dnsAddress(kubectl: Cluster['kubectl']): Promise<string> {
   await kubectl(['rollout', 'status', 'deployment/coredns', '-n', 'kube-system', `--timeout=${ANSWER_SECONDS}s`]);
   return await kubectl(['get', 'service', 'kube-dns', '-n', 'kube-system', '-o', 'jsonpath={.spec.clusterIP}']);
+}
+
+/**
+ * Gives CoreDNS these `rewrite` rules, unless it has them.
+ * https://coredns.io/plugins/rewrite/
+ */
+export async function rewriteNames(kubectl: Cluster['kubectl'], rules: readonly string[]): Promise<void> {
+  const coredns = ['-n', 'kube-system', '-o', 'jsonpath={.data.Corefile}'];
+  const corefile = await kubectl(['get', 'configmap', 'coredns', ...coredns]);
+  const missing = rules.filter((rule) => !corefile.includes(rule));
+  if (missing.length === 0) return;
+  const changed = corefile.replace(/^( *)kubernetes /m, (line, indent: string) =>
+    [...missing.map((rule) => `${indent}${rule}`), line].join('\n'),
+  );
+  const metadata = { name: 'coredns', namespace: 'kube-system' };
+  await applyServerSide(kubectl, [
+    kubernetesObject.parse({ apiVersion: 'v1', kind: 'ConfigMap', metadata, data: { Corefile: changed } }),
+  ]);
+  await kubectl(['rollout', 'restart', 'deployment/coredns', '-n', 'kube-system']);
 }
 
 /** The nodes of a cluster; none if there is no such cluster. */

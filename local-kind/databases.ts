@@ -52,6 +52,7 @@ export function databaseObjects(namespace: string, database: Database): Kubernet
   const server = servers[engine](database);
   const env = Object.keys(server.secrets).map((key) => ({ name: key, valueFrom: { secretKeyRef: { name, key } } }));
   const hasData = server.data !== undefined;
+  const settings = createHash('sha256').update(JSON.stringify(server)).digest('hex').slice(0, 16);
   return [
     { apiVersion: 'v1', kind: 'Secret', metadata, stringData: { ...server.secrets, ...server.files } },
     ...(hasData
@@ -79,7 +80,8 @@ export function databaseObjects(namespace: string, database: Database): Kubernet
         strategy: { type: 'Recreate' },
         selector: { matchLabels: { 'app.kubernetes.io/name': name } },
         template: {
-          metadata: { labels },
+          // A pod that failed by its settings is replaced when they change.
+          metadata: { labels, annotations: { settings } },
           spec: {
             automountServiceAccountToken: false,
             enableServiceLinks: false,

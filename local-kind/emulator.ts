@@ -2,15 +2,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   CloudFormationClient,
-  CloudFormationServiceException,
   CreateStackCommand,
   DeleteStackCommand,
   DescribeStackEventsCommand,
   DescribeStacksCommand,
   UpdateStackCommand,
 } from '@aws-sdk/client-cloudformation';
+import { z } from 'zod';
 import { AWS_REGION } from './addons.ts';
-import { applyServerSide, type Cluster } from './cluster.ts';
 import { type KubernetesObject, kubernetesObject } from './objects.ts';
 import type { Template } from './template.ts';
 import { NotReady } from './wait-for-rollout.ts';
@@ -116,27 +115,12 @@ export function emulatorObjects(namespace: string): KubernetesObject[] {
 }
 
 /**
- * Resolves the host names of buckets to the emulator: SDKs use `pictures.aws.local-aws…` for the bucket `pictures`.
- * https://coredns.io/plugins/rewrite/
+ * The rule of CoreDNS that resolves the host names of buckets to the emulator: SDKs use `pictures.aws.local-aws…` for the
+ * bucket `pictures`.
  */
-export async function resolveBuckets(kubectl: Cluster['kubectl'], namespace: string): Promise<void> {
-  const corefile = await kubectl([
-    'get',
-    'configmap',
-    'coredns',
-    '-n',
-    'kube-system',
-    '-o',
-    'jsonpath={.data.Corefile}',
-  ]);
+export function bucketNames(namespace: string): string {
   const host = hostOf(namespace);
-  if (corefile.includes(host)) return;
-  const rule = `rewrite stop name regex (.+)\\.${host.replaceAll('.', '\\.')} ${host} answer auto`;
-  const changed = corefile.replace(/^( *)kubernetes /m, (line, indent: string) => `${indent}${rule}\n${line}`);
-  const metadata = { name: 'coredns', namespace: 'kube-system' };
-  const map = { apiVersion: 'v1', kind: 'ConfigMap', metadata, data: { Corefile: changed } };
-  await applyServerSide(kubectl, [map]);
-  await kubectl(['rollout', 'restart', 'deployment/coredns', '-n', 'kube-system']);
+  return `rewrite stop name regex (.+)\\.${host.replaceAll('.', '\\.')} ${host} answer auto`;
 }
 
 /** A client of the emulator's CloudFormation at that address. */
@@ -155,8 +139,8 @@ export class Stacks {
     try {
       return await this.createOrUpdate(name, template, parameters);
     } catch (error) {
-      if (!(error instanceof CloudFormationServiceException)) throw error;
-      throw new NotReady(`the stack ${name} is refused: ${error.message}`, { cause: error });
+      if (error instanceof NotReady) throw error;
+      throw new NotReady(`the emulator refuses the stack ${name}: ${refusalOf(error)}`, { cause: error });
     }
   }
 
@@ -220,6 +204,13 @@ export class Stacks {
     const failed = events.filter(({ ResourceStatus }) => ResourceStatus?.endsWith('_FAILED')).at(-1);
     return failed ? `${failed.LogicalResourceId}: ${failed.ResourceStatusReason}` : 'no reason given';
   }
+}
+
+/** What the emulator answered; the SDK keeps an answer that it cannot read in a hidden field. */
+function refusalOf(error: unknown): string {
+  const answer = z.object({ $response: z.object({ statusCode: z.number(), body: z.string() }) }).safeParse(error);
+  if (answer.success) return `status ${answer.data.$response.statusCode}, ${answer.data.$response.body.slice(0, 500)}`;
+  return error instanceof Error ? error.message : String(error);
 }
 
 /** The template without empty sections, with its original numbers and lists. */

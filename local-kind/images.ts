@@ -8,6 +8,7 @@ import { siteFiles, writeSite } from '../k8s/static-site.ts';
 import type { Workload } from '../k8s/workload.ts';
 import { Failed, output, run } from '../tools/terminal/programs.ts';
 import type { Image } from './cluster.ts';
+import { NotReady } from './wait-for-rollout.ts';
 
 /** An image in the objects of a workload, and how it is built. */
 export interface WantedImage {
@@ -70,7 +71,7 @@ export async function makeImage({ name, build, site }: WantedImage): Promise<Ima
     return { name, id: await idOf(name) };
   } catch {
     await run('docker', ['pull', name]).catch((error: unknown) => {
-      throw error instanceof Failed ? new Error(`${error.message}\n\n${pullRemedy(name)}`) : error;
+      throw error instanceof Failed ? new NotReady(`${error.message}\n\n${pullRemedy(name)}`) : error;
     });
     return { name, id: await idOf(name) };
   }
@@ -113,5 +114,5 @@ function pullRemedy(name: string): string {
   const [, account, region] = /^(\d{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com$/.exec(registry) ?? [];
   if (account)
     return `it is in a private registry: aws ecr get-login-password --region ${region} | docker login --username AWS --password-stdin ${registry}`;
-  return `if its registry is private: docker login ${registry || 'docker.io'}`;
+  return `check the name and the network; if its registry is private: docker login ${registry || 'docker.io'}`;
 }

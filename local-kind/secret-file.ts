@@ -12,11 +12,13 @@ export const SECRET_FILE = 'plusone.env';
 
 /**
  * The values in plusone.env of the workspace, and those that `lookUp` finds for other keys. Keys without a value are
- * added to the file, each with its AWS source, and Git ignores the file. Throws a DocumentError.
+ * added to the file, each with its AWS source, unless `created` has them (`web.TOKEN`); Git ignores the file. Throws a
+ * DocumentError.
  */
 export async function readSecretFile(
   root: string,
   workloads: readonly Workload[],
+  created: ReadonlySet<string>,
   lookUp: (given: ReadonlyMap<string, string>) => Promise<ReadonlyMap<string, string>> = async () => new Map(),
 ): Promise<Map<string, string>> {
   const file = join(root, SECRET_FILE);
@@ -24,11 +26,12 @@ export async function readSecretFile(
   const given = readEnvironmentFile(text, displayed(file));
   const found = await lookUp(given);
   const values = new Map([...given, ...found]);
+  const isKnown = (key: string) => found.has(key) || created.has(key);
   const wanted = workloads.map((workload) => {
     const { manifest } = workload;
     // Secrets of addons are generated.
     const stated = secretInputs(workload).filter(({ remote, source }) => remote !== undefined || /export/.test(source));
-    return { manifest, wanted: inputs(stated.filter(({ key }) => !found.has(qualified(manifest, key)))) };
+    return { manifest, wanted: inputs(stated.filter(({ key }) => !isKnown(qualified(manifest, key)))) };
   });
   const [, ...lines] = skeleton(wanted, '')?.trimEnd().split('\n') ?? [];
   const missing = lines.filter((line, i) => {

@@ -25,7 +25,7 @@ export function openWorkspace(path?: string): Workspace {
   const folder = path === undefined ? folderAround(process.cwd()) : folderIn(path);
   if (!folder && path === undefined)
     throw new MissingInput(
-      `no Copilot workspace in ${process.cwd()} or a folder around it: looked for copilot/.workspace, which \`copilot app init\` makes`,
+      `no Copilot workspace in ${process.cwd()} or a folder around it: looked for copilot/.workspace, which has the line "application: NAME" (\`copilot app init\` makes it)`,
     );
   if (!folder)
     throw new MissingInput(

@@ -17,6 +17,12 @@ describe('plusone up with a web server, an API and a worker with a queue', funct
     expect(await application.ask('/')).to.equal('orders');
   });
 
+  it('resolves the names of service discovery, also those that a program composes', async () => {
+    const lookUp = "require('dns').lookup('api.local.orders.local', (error) => process.exit(error ? 1 : 0))";
+    const { code, stderr } = await application.plusone(['exec', 'worker', '--', 'node', '-e', lookUp]);
+    expect(code, stderr).to.equal(0);
+  });
+
   it('carries a message through the topic and the queue to the worker', async () => {
     expect(await application.ask('/orders/o1', 'POST')).to.equal('placed');
     await application.answers('/orders/o1', 'packed');

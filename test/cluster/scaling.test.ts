@@ -54,14 +54,13 @@ describe('the scaler in the cluster', function () {
     await kubectl('delete', ...dashboard, '--ignore-not-found');
   });
 
-  for (const drill of ['queue-grows', 'release-while-scaled']) {
-    it(`passes the drill ${drill}`, async () => {
-      const words = ['tools/drills/main.ts', drill, '--target', 'kind', '--quick'];
-      const { code, stdout, stderr } = await ended('env', [`CLUSTER=${CLUSTER}`, process.execPath, ...words]);
-      console.log(stdout.replaceAll(/^/gm, '      '));
-      expect(code, `${stdout}${stderr}`).to.equal(0);
-    });
-  }
+  // The other drills of the scaler take too long for every run: make drill.
+  it('adds pods for requests that wait, and removes them afterwards (queue-grows)', async () => {
+    const words = ['tools/drills/main.ts', 'queue-grows', '--target', 'kind', '--quick'];
+    const { code, stdout, stderr } = await ended('env', [`CLUSTER=${CLUSTER}`, process.execPath, ...words]);
+    console.log(stdout.replaceAll(/^/gm, '      '));
+    expect(code, `${stdout}${stderr}`).to.equal(0);
+  });
 
   it('may change one autoscaler, and neither others nor the Deployment', async () => {
     const as = '--as=system:serviceaccount:monitoring:scaler';

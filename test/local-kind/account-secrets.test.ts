@@ -58,7 +58,7 @@ describe('readAccountSecrets', () => {
     const credentials = { accessKeyId: 'test', secretAccessKey: 'test' };
     const settings = { endpoint: `http://127.0.0.1:${port}`, region: 'us-east-1', credentials, maxAttempts: 1 };
     const clients = { ssm: new SSMClient(settings), secretsManager: new SecretsManagerClient(settings) };
-    return await readAccountSecrets(workloads(), new Map(Object.entries(given)), clients);
+    return await readAccountSecrets(workloads(), new Map(Object.entries(given)), new Set(), clients);
   }
 
   it('reads parameters, and properties of secrets', async () => {
@@ -94,7 +94,7 @@ describe('readAccountSecrets', () => {
   it('leaves the values out of plusone.env, which gets only the keys without one', async () => {
     const root = mkdtempSync(join(tmpdir(), 'secrets-'));
     const found = new Map([['web.TOKEN', 'never in a file']]);
-    const values = await readSecretFile(root, workloads(), async () => found);
+    const values = await readSecretFile(root, workloads(), new Set(), async () => found);
     const text = readFileSync(join(root, 'plusone.env'), 'utf8');
     rmSync(root, { recursive: true });
     expect(values.get('web.TOKEN')).to.equal('never in a file');

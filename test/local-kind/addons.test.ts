@@ -53,8 +53,30 @@ describe('planAddons', () => {
       engine: 'postgres',
       host: 'web-cluster.local-aws.svc.cluster.local',
       port: 5432,
-      dbInstanceIdentifier: 'web-cluster',
+      dbClusterIdentifier: 'web-cluster',
       dbname: 'orders',
+    });
+  });
+
+  for (const reference of [':SecretString:password', '::password', '::password:AWSCURRENT', ':SecretString:password::'])
+    it(`takes the password of a database from a secret named with ${reference}`, () => {
+      const { databases } = plan(postgres.replace("':SecretString:password}}'", `'${reference}}}'`));
+      expect(databases[0]?.password).to.match(/^local-[0-9a-f]{20}$/);
+    });
+
+  it('knows secrets by their name and export, and SSM parameters by their name', () => {
+    const named = postgres.replace('Properties:\n      Generate', 'Properties:\n      Name: shop/db\n      Generate');
+    const name = '!Join ["/", ["", !Ref App, HOST]]';
+    const parameter = `Type: AWS::SSM::Parameter\n    Properties: { Name: ${name}, Value: !GetAtt Cluster.Endpoint.Address }`;
+    const { secretSources, databases } = plan(
+      `${named}\n  Host:\n    ${parameter}`,
+      '  Secret: { Value: !Ref DbSecret, Export: { Name: !Join ["-", [!Ref App, !Ref Env, secret]] } }',
+    );
+    const password = databases[0]?.password ?? '';
+    expect(secretSources.cloudformation.get('shop-test-secret')).to.contain(password);
+    expect(secretSources.secretsmanager.get('shop/db')).to.contain(password);
+    expect(Object.fromEntries(secretSources.ssm)).to.deep.equal({
+      '/shop/HOST': 'web-cluster.local-aws.svc.cluster.local',
     });
   });
 

@@ -179,7 +179,10 @@ describe('the way out of Copilot', function () {
   function load(): () => Promise<{ requests: number; failures: string[] }> {
     // A thread of its own: the commands are run synchronously here.
     const worker = new Worker(new URL('../eject/load.ts', import.meta.url), { workerData: address });
+    // A test that fails before it stops the load must not keep Mocha from ending.
+    worker.unref();
     return async () => {
+      worker.ref();
       worker.postMessage('stop');
       const [result] = await once(worker, 'message');
       const { requests, failures } = z.object({ requests: z.number(), failures: z.array(z.string()) }).parse(result);

@@ -92,7 +92,10 @@ function summary({ application }: Workspace, { environment }: Wanted, outcome: O
     const isLast = i === workloads.length - 1;
     const ways = routes
       .filter(({ service }) => service === name)
-      .map(({ host, path }) => (host ? `${url.replace('localhost', `${host}.localhost`)}${path}` : `${url}${path}`));
+      // A name with * is none for a browser; localhost serves the routes of all hosts.
+      .map(({ host, path }) =>
+        host && !host.includes('*') ? `${url.replace('localhost', `${host}.localhost`)}${path}` : `${url}${path}`,
+      );
     const state =
       failure === undefined ? (type === 'Scheduled Job' ? `plusone job run ${name}` : ways.join('  ')) : 'failed';
     const head = `${isLast ? '└─' : '├─'} ${failure === undefined ? '✓' : '✗'} ${name.padEnd(width)}  ${state || type}`;
