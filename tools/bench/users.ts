@@ -1,4 +1,4 @@
-/** The users that the load asks for. A user's name is "user" and the six digits of a number in the letters a to j. */
+/** The users that the load asks for. A user's name is "user" and the digits of a number, six or more, in the letters a to j. */
 import type { RowDataPacket } from 'mysql2';
 import type { PrivateDatabase } from '../process/database.ts';
 import { migrate } from '../process/service.ts';
@@ -6,7 +6,7 @@ import { migrate } from '../process/service.ts';
 const DIGITS = 6;
 const LETTERS = 'abcdefghij';
 
-/** The name of a user, 0 to 999,999; wrk.lua makes the same. */
+/** The name of a user; wrk.lua makes the same. */
 export function username(number: number): string {
   return `user${[...String(number).padStart(DIGITS, '0')].map((digit) => LETTERS[Number(digit)]).join('')}`;
 }
@@ -26,7 +26,7 @@ export async function createUsers(
   await migrate(env);
 
   const places = Array.from({ length: magnitude }, (_, place) => place);
-  const zeros = LETTERS.charAt(0).repeat(DIGITS - magnitude);
+  const zeros = LETTERS.charAt(0).repeat(Math.max(0, DIGITS - magnitude));
   const letters = places.map((place) => `digit${place}.letter`).join(', ');
   await database.query(`
     INSERT INTO ${name}.users (username, date_of_birth)

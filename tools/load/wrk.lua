@@ -1,17 +1,18 @@
 -- The load, as wrk runs it: requests for random users, and the result as one line of JSON.
 -- Arguments: the method (GET or PUT), the number of users, a seed for their order.
 
-local method, users
+local method, users, digits
 
 function init(arguments)
   method, users = arguments[1], tonumber(arguments[2])
+  digits = math.max(6, #tostring(users - 1))
   math.randomseed(tonumber(arguments[3]))
 end
 
--- As in users.ts: the number's six digits, written with the letters a to j.
+-- As in users.ts: the number's digits, six or more, written with the letters a to j.
 local function username(number)
   local letters = {}
-  for place = 6, 1, -1 do
+  for place = digits, 1, -1 do
     letters[place] = string.char(97 + number % 10)
     number = math.floor(number / 10)
   end
