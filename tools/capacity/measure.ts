@@ -7,6 +7,7 @@ import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { parseArgs } from 'node:util';
 import type { RowDataPacket } from 'mysql2';
+import { median } from '../bench/results.ts';
 import { createUsers, username } from '../bench/users.ts';
 import { type Load, measure, requireWrk } from '../load/wrk.ts';
 import { type PrivateDatabase, startPrivateDatabase } from '../process/database.ts';
@@ -67,11 +68,10 @@ async function costOf(method: Load['method'], service: Service, database: Privat
     });
   }
   const [, ...counted] = rounds;
-  const middle = (values: number[]) => values.toSorted((one, other) => one - other)[Math.floor(values.length / 2)] ?? 0;
   return {
-    service: Math.round(middle(counted.map((round) => round.service))),
-    database: Math.round(middle(counted.map((round) => round.database))),
-    bytesPerLine: middle(counted.map((round) => round.bytesPerLine)),
+    service: Math.round(median(counted.map((round) => round.service))),
+    database: Math.round(median(counted.map((round) => round.database))),
+    bytesPerLine: median(counted.map((round) => round.bytesPerLine)),
   };
 }
 

@@ -1,6 +1,7 @@
 /** What the scaling drills on AWS and in kind have in common: the load that makes requests wait, and what must hold. */
 import { randomInt } from 'node:crypto';
 import { Agent, request } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type Assertion, nothingFails, nothingLost, observed } from './assertions.ts';
 import type { Fixture } from './drill.ts';
 
@@ -51,6 +52,25 @@ export class Pressure {
       );
       sent.once('error', () => resolve(undefined)).end();
     });
+  }
+}
+
+/**
+ * Waits until as many tasks run as are desired, and that is `count`; the seconds it took, or what there is instead after
+ * `seconds`.
+ */
+export async function untilCount(
+  scale: () => Promise<{ readonly desired: number; readonly running: number }>,
+  count: number,
+  seconds: number,
+): Promise<number | string> {
+  const began = performance.now();
+  for (;;) {
+    const { desired, running } = await scale();
+    const took = Math.round((performance.now() - began) / 1000);
+    if (desired === count && running === count) return took;
+    if (took > seconds) return `desired ${desired}, running ${running} after ${took} s`;
+    await sleep(1_000);
   }
 }
 

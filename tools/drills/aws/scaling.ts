@@ -7,7 +7,7 @@ import { readTarget, type Target } from '../../aws/command.ts';
 import { currentScale, type Scale, scalerFunction, scalerRuns } from '../../aws/scaling.ts';
 import { output } from '../../terminal/programs.ts';
 import type { Drill, Fault } from '../drill.ts';
-import { ASSERTIONS, GROWTH_SECONDS, Pressure, RATE, SHRINKING_SECONDS } from '../scaling.ts';
+import { ASSERTIONS, GROWTH_SECONDS, Pressure, RATE, SHRINKING_SECONDS, untilCount } from '../scaling.ts';
 import type { AwsFixture } from './fixture.ts';
 
 type ScalingDrill = Drill<AwsFixture>;
@@ -32,18 +32,8 @@ class Emulated {
     return scalerRuns(this.#target, this.began);
   }
 
-  /**
-   * Waits until as many tasks run as are desired, and that is `count`; the seconds it took, or what there is instead.
-   */
-  async untilCount(count: number, seconds: number): Promise<number | string> {
-    const began = performance.now();
-    for (;;) {
-      const { desired, running } = await this.scale();
-      const took = Math.round((performance.now() - began) / 1000);
-      if (desired === count && running === count) return took;
-      if (took > seconds) return `desired ${desired}, running ${running} after ${took} s`;
-      await sleep(1_000);
-    }
+  untilCount(count: number, seconds: number): Promise<number | string> {
+    return untilCount(() => this.scale(), count, seconds);
   }
 
   /** The service's alarms that notify people and are in the state ALARM, by the suffixes of their names. */

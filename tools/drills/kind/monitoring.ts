@@ -150,7 +150,7 @@ const alarmStorm: KindDrill = {
 const quietDay: KindDrill = {
   name: 'quiet-day',
   fault: 'Nothing out of the ordinary: a release, and a node that is drained or, with one node, a pod that moves',
-  assertions: [observed('pages', 'Nobody is paged', (value) => value === 0), nothingFails, nothingLost],
+  assertions: [observed('pages', 'No page is sent', (value) => value === 0), nothingFails, nothingLost],
   duration: { full: 600, quick: 30 },
   rate: 50,
   async prepare(fixture) {

@@ -5,7 +5,7 @@ import { DEFAULT_THRESHOLDS } from '../../../functions/decide.ts';
 import { readRun, type Run as ScalerRun } from '../../../functions/scaler-runs.ts';
 import { nothingFails, nothingLost, observed } from '../assertions.ts';
 import type { Drill, Fault } from '../drill.ts';
-import { ASSERTIONS, GROWTH_SECONDS, Pressure, RATE, SHRINKING_SECONDS } from '../scaling.ts';
+import { ASSERTIONS, GROWTH_SECONDS, Pressure, RATE, SHRINKING_SECONDS, untilCount } from '../scaling.ts';
 import type { KindFixture } from './fixture.ts';
 
 type ScalingDrill = Drill<KindFixture>;
@@ -70,16 +70,8 @@ class Scaled {
     return log.split('\n').flatMap((line) => readRun(line) ?? []);
   }
 
-  /** Waits until as many pods run as are desired, and that is `count`; the seconds it took, or what there is instead. */
-  async untilCount(count: number, seconds: number): Promise<number | string> {
-    const began = performance.now();
-    for (;;) {
-      const { desired, running } = await this.scale();
-      const took = Math.round((performance.now() - began) / 1000);
-      if (desired === count && running === count) return took;
-      if (took > seconds) return `desired ${desired}, running ${running} after ${took} s`;
-      await sleep(1_000);
-    }
+  untilCount(count: number, seconds: number): Promise<number | string> {
+    return untilCount(() => this.scale(), count, seconds);
   }
 
   /** When an alert began to fire, in milliseconds since the Unix epoch; undefined if it does not. */
