@@ -2,6 +2,7 @@
 import { randomInt } from 'node:crypto';
 import { Agent, request } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Run } from '../../functions/scaler-runs.ts';
 import { type Assertion, nothingFails, nothingLost, observed } from './assertions.ts';
 import type { Fixture } from './drill.ts';
 
@@ -72,6 +73,12 @@ export async function untilCount(
     if (took > seconds) return `desired ${desired}, running ${running} after ${took} s`;
     await sleep(1_000);
   }
+}
+
+/** What a scaler changed in these runs, with its reasons; 0 if nothing. */
+export function changesOf(runs: readonly Run[]): number | string {
+  const changes = runs.filter(({ changed }) => changed);
+  return changes.map(({ time, reason }) => `${time} ${reason}`).join('; ') || 0;
 }
 
 const within = (limit: number) => (value: number | string | undefined) => typeof value === 'number' && value <= limit;

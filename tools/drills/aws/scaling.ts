@@ -7,7 +7,7 @@ import { readTarget, type Target } from '../../aws/command.ts';
 import { currentScale, type Scale, scalerFunction, scalerRuns } from '../../aws/scaling.ts';
 import { output } from '../../terminal/programs.ts';
 import type { Drill, Fault } from '../drill.ts';
-import { ASSERTIONS, GROWTH_SECONDS, Pressure, RATE, SHRINKING_SECONDS, untilCount } from '../scaling.ts';
+import { ASSERTIONS, changesOf, GROWTH_SECONDS, Pressure, RATE, SHRINKING_SECONDS, untilCount } from '../scaling.ts';
 import type { AwsFixture } from './fixture.ts';
 
 type ScalingDrill = Drill<AwsFixture>;
@@ -307,7 +307,7 @@ const slowDatabase: ScalingDrill = {
             await pressure.stop();
           }
           const runs = await service.runs();
-          observations.changes = runs.filter(({ changed }) => changed).length;
+          observations.changes = changesOf(runs);
           observations.reason = runs.findLast(({ reason }) => reason.includes('p99'))?.reason ?? 'it saw nothing of it';
         },
         end() {},
@@ -365,7 +365,7 @@ const scalerBroken: ScalingDrill = {
         async end({ observations }) {
           await service.throttle(false);
           observations.resolved = await service.untilPaging('ScalerFails', false, 10 * (MINUTE_MILLISECONDS / 1000));
-          observations.changes = (await service.runs()).filter(({ changed }) => changed).length;
+          observations.changes = changesOf(await service.runs());
         },
       }),
       { max: 1 },

@@ -5,7 +5,7 @@ import { DEFAULT_THRESHOLDS } from '../../../functions/decide.ts';
 import { readRun, type Run as ScalerRun } from '../../../functions/scaler-runs.ts';
 import { nothingFails, nothingLost, observed } from '../assertions.ts';
 import type { Drill, Fault } from '../drill.ts';
-import { ASSERTIONS, GROWTH_SECONDS, Pressure, RATE, SHRINKING_SECONDS, untilCount } from '../scaling.ts';
+import { ASSERTIONS, changesOf, GROWTH_SECONDS, Pressure, RATE, SHRINKING_SECONDS, untilCount } from '../scaling.ts';
 import type { KindFixture } from './fixture.ts';
 
 type ScalingDrill = Drill<KindFixture>;
@@ -280,7 +280,7 @@ const slowDatabase: ScalingDrill = {
         await pressure.stop();
         observations.alarm = (await service.fired('alertname="SlowAnswers"')) > 0 ? 'yes' : 'no';
         const runs = await service.runs();
-        observations.changes = runs.filter(({ changed }) => changed).length;
+        observations.changes = changesOf(runs);
         observations.reason = runs.findLast(({ reason }) => reason.includes('p99'))?.reason ?? 'it saw nothing of it';
       },
       end() {},
@@ -380,7 +380,7 @@ const scalerBroken: ScalingDrill = {
         async end({ observations }) {
           await replicas(1);
           observations.resolved = await service.untilFiring('ScalerFails', false, minutes);
-          observations.changes = (await service.runs()).filter(({ changed }) => changed).length;
+          observations.changes = changesOf(await service.runs());
         },
       };
     }),
