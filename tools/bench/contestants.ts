@@ -42,18 +42,22 @@ export const SERVICE: Contestant = {
 export const RAW: Contestant = { name: 'node:http + mysql2', command: [process.execPath, join(PEERS, 'raw.ts')] };
 
 export const GO = 'Go net/http + database/sql';
+export const RUST = 'Rust axum + mysql_async';
 
 /**
  * The servers that can run on this machine, the service first and the raw server second. Installs the dependencies of
- * the other Node servers, and builds the Go server into `directory`; without Go, prints why and omits it.
+ * the other Node servers, and builds the Go and the Rust server into `directory`; without a compiler, prints why and omits it.
  */
 export async function prepareContestants(directory: string): Promise<Contestant[]> {
   await installPeers();
-  const go = await buildGo(directory);
+  const go = join(directory, 'go-peer');
+  // Kept between runs, since its build takes two minutes.
+  const rust = join(PEERS, 'rust/target/release/rust-peer');
   return [
     SERVICE,
     RAW,
-    ...(go === undefined ? [] : [go]),
+    ...(await built(RUST, rust, 'cargo', ['build', '--release', '--quiet', '--locked'], 'rust')),
+    ...(await built(GO, go, 'go', ['build', '-o', go, '.'], 'go')),
     { name: 'Fastify + Knex', command: [process.execPath, join(PEERS, 'fastify.ts')] },
     { name: 'Express + Knex', command: [process.execPath, join(PEERS, 'express.ts')] },
   ];
@@ -68,17 +72,23 @@ async function installPeers(): Promise<void> {
   );
 }
 
-async function buildGo(directory: string): Promise<Contestant | undefined> {
-  const program = join(directory, 'go-peer');
+/** The server that a compiler makes of `folder`, as a list of one; an empty list, with a remark, if it cannot. */
+async function built(
+  name: string,
+  program: string,
+  compiler: string,
+  args: readonly string[],
+  folder: string,
+): Promise<Contestant[]> {
   try {
-    const way = { cwd: join(PEERS, 'go'), env: { ...process.env, CGO_ENABLED: '0' } };
-    await step('building the Go server', () => run('go', ['build', '-o', program, '.'], way));
+    const way = { cwd: join(PEERS, folder), env: { ...process.env, CGO_ENABLED: '0' } };
+    await step(`building ${name}`, () => run(compiler, args, way));
   } catch (error) {
     if (!(error instanceof Failed)) throw error;
-    remark(`the Go server is left out: ${error.message}`);
-    return undefined;
+    remark(`${name} is left out: ${error.message}`);
+    return [];
   }
-  return { name: GO, command: [program] };
+  return [{ name, command: [program] }];
 }
 
 /**

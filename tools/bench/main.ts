@@ -212,13 +212,17 @@ async function describeMachine(database: PrivateDatabase, wrk: string, loadBefor
     (version) => `, Go ${version.replace('go', '')}`,
     () => '',
   );
+  const rust = await output('rustc', ['--version']).then(
+    (version) => `, Rust ${version.split(' ')[1]}`,
+    () => '',
+  );
   return {
     date: new Date().toISOString().slice(0, 10),
     commit: changes === '' ? commit : `${commit} with changes`,
     hardware:
       `${processors.length} processors (${processors[0]?.model.trim()}), ` +
       `${Math.round(totalmem() / 2 ** 30)} GiB of memory, ${type()} ${release()}`,
-    software: `Node ${process.versions.node}${go}, wrk ${wrk}, ${database.description}`,
+    software: `Node ${process.versions.node}${go}${rust}, wrk ${wrk}, ${database.description}`,
     durability:
       `innodb_flush_log_at_trx_commit is ${variables?.flush}, and the binary log ` +
       `${variables?.binlog === 1 ? `on with sync_binlog ${variables.sync}` : 'off'}.`,
