@@ -11,9 +11,11 @@ FROM node:24-bookworm-slim AS base
 FROM base AS dependencies
 WORKDIR /app
 COPY package.json package-lock.json ./
-# Types, source maps and manuals are a third of what packages bring, and nothing reads them at run time.
+# Types, source maps, manuals, tests, and builds for browsers are more than half of what packages bring, and nothing reads them at run time.
 RUN --mount=type=cache,target=/root/.npm npm ci --omit=dev --ignore-scripts --no-audit --no-fund --loglevel=error \
     && find node_modules -type f \( -name '*.ts' -o -name '*.mts' -o -name '*.cts' -o -name '*.map' -o -name '*.md' \) -delete \
+    && find node_modules -type d \( -name test -o -name tests -o -name benchmarks -o -name dist-es \
+        -o -path '*/dist/esm' -o -path '*/dist/umd' -o -path '*/dist/iife' \) -prune -exec rm -r {} + \
     && npm sbom --package-lock-only --sbom-format cyclonedx --omit dev > plusone.cdx.json
 
 FROM base
