@@ -366,10 +366,10 @@ describe('the rehearsal', function () {
     }
   });
 
-  describe('scaling', () => {
+  describe('paging and scaling', () => {
     before(async function () {
       if (isBroken) skip(this, 'a step before it failed');
-      if (!isEmulated) skip(this, 'the drills of scaling need an emulator');
+      if (!isEmulated) skip(this, 'these drills need an emulator');
       // From one task, and without the schedule, which a fast clock could reach at any moment.
       workspace.declare({ 'environments.test.count.range': '1-3' });
       workspace.edit(
@@ -379,7 +379,7 @@ describe('the rehearsal', function () {
       await succeeds('tools/aws/publish.ts', { AWS_ACCOUNT: account });
     });
 
-    for (const drill of ['slow-database', 'scaler-broken']) {
+    for (const drill of ['nobody-answers', 'slow-database', 'scaler-broken']) {
       it(`passes the drill ${drill}`, async function () {
         this.timeout('20m');
         process.stdout.write(

@@ -22,8 +22,9 @@ export class Pressure {
   answered = 0;
   failed = 0;
 
-  constructor({ urls, proxyEnv, writeToken }: Fixture, clients = CLIENTS) {
-    this.#agent = new Agent({ keepAlive: true, ...(proxyEnv === undefined ? {} : { proxyEnv }) });
+  /** Without `keepAlive` each request has its own connection. */
+  constructor({ urls, proxyEnv, writeToken }: Fixture, { clients = CLIENTS, keepAlive = true } = {}) {
+    this.#agent = new Agent({ keepAlive, ...(proxyEnv === undefined ? {} : { proxyEnv }) });
     this.#headers = writeToken === undefined ? {} : { authorization: `Bearer ${writeToken}` };
     const [url = ''] = urls;
     this.#clients = Array.from({ length: clients }, async () => {

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { nothingFails, nothingLost, observed } from '../assertions.ts';
 import type { Drill } from '../drill.ts';
 import type { AwsFixture } from './fixture.ts';
+import { nobodyAnswers } from './paging.ts';
 import { scalingDrills } from './scaling.ts';
 
 type AwsDrill = Drill<AwsFixture>;
@@ -76,4 +77,4 @@ const badRelease: AwsDrill = {
 };
 
 /** The drills of `--target aws`, in the order in which they run. */
-export const awsDrills: readonly AwsDrill[] = [rollingRelease, badRelease, ...scalingDrills];
+export const awsDrills: readonly AwsDrill[] = [rollingRelease, badRelease, nobodyAnswers, ...scalingDrills];

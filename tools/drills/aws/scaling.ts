@@ -295,7 +295,7 @@ const slowDatabase: ScalingDrill = {
       fixture,
       (service) => ({
         async begin({ observations }) {
-          const pressure = new Pressure(fixture, 5);
+          const pressure = new Pressure(fixture, { clients: 5 });
           const resume = await service.pauseDatabase(600);
           observations.alarm = 'no';
           try {

@@ -14,6 +14,8 @@ const MONITORING = ['-n', 'monitoring'];
 const HPA = 'horizontalpodautoscaler/plusone';
 /** Of a pod under load; with less, requests wait longer than the 1.8 s after which they get 503. */
 const NARROW_CPUS = 0.2;
+/** So many wait longer than 500 ms for one pod, and less for three. */
+const SLOW_CLIENTS = 90;
 /** The period of a CPU limit in the kernel, in microseconds. */
 const PERIOD = 100_000;
 
@@ -192,7 +194,7 @@ async function withScaler(
   const began = await service.untilCount(1, SHRINKING_SECONDS);
   if (typeof began === 'string') return `one pod must run at its beginning: ${began}`;
   // Opens the connections to the database.
-  const warmUp = new Pressure(fixture);
+  const warmUp = pressureOn(fixture);
   await sleep(3_000);
   await warmUp.stop();
   // What the scaler did before does not count, nor what it reads of the warm-up.
@@ -202,9 +204,14 @@ async function withScaler(
   return fault(fresh);
 }
 
-function press(fixture: KindFixture, service: Scaled, cpus = NARROW_CPUS): Pressure {
-  service.narrow(cpus);
-  return new Pressure(fixture);
+function press(fixture: KindFixture, service: Scaled, clients?: number): Pressure {
+  service.narrow(NARROW_CPUS);
+  return pressureOn(fixture, clients);
+}
+
+/** Kubernetes spreads connections over the pods, and not requests as a load balancer does. */
+function pressureOn(fixture: KindFixture, clients?: number): Pressure {
+  return new Pressure(fixture, { clients, keepAlive: false });
 }
 
 const queueGrows: ScalingDrill = {
@@ -234,7 +241,7 @@ const queueGrows: ScalingDrill = {
 
 const slowAnswers: ScalingDrill = {
   name: 'slow-answers',
-  fault: '12 clients delete without pause, and a pod has 0.1 CPU, so that answers are slow',
+  fault: `${SLOW_CLIENTS} clients delete without pause, and a pod has 0.2 CPU, so that answers are slow`,
   assertions: ASSERTIONS['slow-answers'],
   duration: { full: 0, quick: 0 },
   rate: RATE,
@@ -243,8 +250,7 @@ const slowAnswers: ScalingDrill = {
       let pressure: Pressure | undefined;
       return {
         async begin({ observations }) {
-          // With 0.2 CPU requests wait, but their p99 stays below 500 ms.
-          pressure = press(fixture, service, 0.1);
+          pressure = press(fixture, service, SLOW_CLIENTS);
           let alarm: number | undefined;
           let change: ScalerRun | undefined;
           for (const end = Date.now() + GROWTH_SECONDS * 1000; Date.now() < end; await sleep(500)) {
@@ -275,9 +281,9 @@ const slowDatabase: ScalingDrill = {
   prepare: (fixture) =>
     withScaler(fixture, 3, (service) => ({
       async begin({ observations }) {
-        const pressure = new Pressure(fixture, 5);
+        const five = pressureOn(fixture, 5);
         await service.pauseDatabase((8 * service.minuteMilliseconds) / 1000);
-        await pressure.stop();
+        await five.stop();
         observations.alarm = (await service.fired('alertname="SlowAnswers"')) > 0 ? 'yes' : 'no';
         const runs = await service.runs();
         observations.changes = changesOf(runs);
@@ -326,7 +332,7 @@ const flapping: ScalingDrill = {
         const cooldown = DEFAULT_THRESHOLDS.cooldownMilliseconds;
         service.narrow(NARROW_CPUS);
         for (let periods = 0; periods < 10; periods += 1) {
-          const pressure = new Pressure(fixture);
+          const pressure = pressureOn(fixture);
           await sleep((cooldown.out * factor) / 2);
           await pressure.stop();
           await sleep((cooldown.out * factor) / 2);
