@@ -17,7 +17,7 @@ export interface Observation {
   readonly databasePercent: Reading | 'none' | undefined;
   /** The 99th percentile of the duration of statements, in milliseconds; 'none' if it is not measured. */
   readonly databaseMilliseconds: Reading | 'none' | undefined;
-  /** The metrics of the service's target tracking policies. */
+  /** The metrics of the service's target tracking policies, and those that the scaler tracks itself. */
   readonly tracked: readonly Tracked[];
   /** The desired count of the service. */
   readonly desired: number;
@@ -31,10 +31,12 @@ export interface Observation {
   readonly sinceChangeMilliseconds: number | undefined;
 }
 
-/** A metric per task that a target tracking policy keeps at a target. */
+/** A metric per task that is to be kept at a target. */
 export interface Tracked {
   readonly name: string;
   readonly target: number;
+  /** No policy of the platform adds tasks for it, so the scaler does. */
+  readonly isOurs?: boolean;
   /** 0 for a count without a value. */
   readonly reading: Reading | undefined;
 }
@@ -126,6 +128,11 @@ function indicate(seen: Observation, thresholds: Thresholds): Indication {
 
   if (response !== undefined && response > responseMilliseconds.out) {
     return { indicated: 'out', reason: `p99 is ${round(response)} ms, above ${responseMilliseconds.out}` };
+  }
+  for (const { name, target, reading, isOurs = false } of seen.tracked) {
+    const value = fresh(reading, limit);
+    if (isOurs && value !== undefined && value > target)
+      return { indicated: 'out', reason: `${name}: ${round(value)}, above the target of ${target}` };
   }
   if (waiting === undefined || executing === undefined) {
     const missing = waiting === undefined ? 'waiting' : 'executing';

@@ -15,6 +15,12 @@ export const ANNOTATIONS = {
   lastChange: 'scaler/last-change',
 } as const;
 
+/** The annotations with the targets of the manifest that no autoscaler measures (`count.requests`, `count.response_time`). */
+const TARGETS = [
+  { query: 'requests', annotation: 'scaler/requests', name: 'requests a minute and task' },
+  { query: 'responseSeconds', annotation: 'scaler/response-seconds', name: 'response time in seconds' },
+] as const;
+
 const REQUEST_MILLISECONDS = 10_000;
 /** The API server ends a watch after this time, and the next one begins. */
 const WATCH_SECONDS = 240;
@@ -157,7 +163,16 @@ export function kubernetesCloud(settings: PodSettings): KubernetesCloud {
     },
 
     async tracked() {
-      return current === undefined ? [] : trackedBy(current).map((one) => ({ ...one, metric: undefined }));
+      if (current === undefined) return [];
+      const { annotations } = current.metadata;
+      const ours = TARGETS.flatMap(({ query, annotation, name }) => {
+        const target = quantity(annotations[annotation] ?? '');
+        const metric = settings.tracked[query];
+        return target === undefined || metric === undefined
+          ? []
+          : [{ name, target, metric, reading: undefined, isOurs: true }];
+      });
+      return [...trackedBy(current).map((one) => ({ ...one, metric: undefined })), ...ours];
     },
 
     read: (queries, now, minuteSeconds) => readPrometheus(settings.prometheus, queries, now, minuteSeconds),

@@ -26,7 +26,7 @@ export interface Cloud<M> {
   findServices(cluster: string, prefix: string): Promise<Service[]>;
   /** The limits of the service's desired count; undefined if it has none, because its count is fixed. */
   bounds(cluster: string, service: string): Promise<{ min: number; max: number } | undefined>;
-  /** The metrics that the platform's own autoscaling keeps at a target, except those with metric math. */
+  /** The metrics that the platform's own autoscaling keeps at a target, except those with metric math, and those of `isOurs`. */
   tracked(cluster: string, service: string): Promise<TrackedMetric<M>[]>;
   /** The newest value of each metric; metrics without a value are absent. A minute lasts `minuteSeconds`. */
   read(metrics: Readonly<Record<string, M>>, now: Date, minuteSeconds: number): Promise<Record<string, Reading>>;
@@ -88,9 +88,10 @@ export async function scale<M>(cloud: Cloud<M>, settings: Settings<M>, now: Date
     responseMilliseconds: response && { ...response, value: response.value * 1000 },
     databasePercent: ofDatabase('databasePercent'),
     databaseMilliseconds: ofDatabase('databaseMilliseconds'),
-    tracked: tracking.map(({ name, target, reading }, at) => ({
+    tracked: tracking.map(({ name, target, reading, isOurs = false }, at) => ({
       name,
       target,
+      isOurs,
       reading: readings[`tracked${at}`] ?? reading,
     })),
     desired: service.desired,

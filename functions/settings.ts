@@ -37,6 +37,8 @@ export interface Settings<M> {
 /** The settings of the scaler as a pod: its metrics are PromQL, in which `MINUTE` stands for a minute as a range. */
 export interface PodSettings extends Settings<string> {
   readonly prometheus: string;
+  /** PromQL of what no autoscaler measures, for the targets that the manifest has: per minute and pod, and in seconds. */
+  readonly tracked: { readonly requests?: string | undefined; readonly responseSeconds?: string | undefined };
   /** The address of the API server, and the file with the token for it. */
   readonly kubernetes: string;
   readonly tokenFile: string;
@@ -118,6 +120,9 @@ const podVariables = z.object({
   SCALER_NAMESPACE: z.string().min(1),
   SCALER_AUTOSCALER: z.string().min(1),
   SCALER_METRICS: json.pipe(metricsOf(z.string().min(1))),
+  SCALER_TRACKED: json
+    .pipe(z.strictObject({ requests: z.string().optional(), responseSeconds: z.string().optional() }))
+    .prefault('{}'),
   ...common,
   PROMETHEUS_URL: z.url({ protocol: /^https?$/ }),
   KUBERNETES_URL: z.url({ protocol: /^https?$/ }).default('https://kubernetes.default.svc'),
@@ -137,7 +142,7 @@ export function readSettings(environment: Readonly<Record<string, string | undef
 
 /**
  * The settings of the scaler as a pod in `environment`: SCALER_NAMESPACE and SCALER_AUTOSCALER name the
- * HorizontalPodAutoscaler, SCALER_METRICS has PromQL, and the others are as for `readSettings`.
+ * HorizontalPodAutoscaler, SCALER_METRICS and SCALER_TRACKED have PromQL, and the others are as for `readSettings`.
  * @throws {SettingsError} with each variable or field that is missing or invalid
  */
 export function readPodSettings(environment: Readonly<Record<string, string | undefined>>): PodSettings {
@@ -146,6 +151,7 @@ export function readPodSettings(environment: Readonly<Record<string, string | un
     cluster: data.SCALER_NAMESPACE,
     servicePrefix: data.SCALER_AUTOSCALER,
     ...commonOf(data),
+    tracked: data.SCALER_TRACKED,
     prometheus: data.PROMETHEUS_URL.replace(/\/$/, ''),
     kubernetes: data.KUBERNETES_URL.replace(/\/$/, ''),
     tokenFile: data.KUBERNETES_TOKEN_FILE,

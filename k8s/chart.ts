@@ -291,12 +291,13 @@ class WorkloadChart extends Chart {
     };
   }
 
-  private autoscale({ min, max, metrics, cooldown }: Scaling) {
+  private autoscale({ min, max, metrics, annotations: targets, cooldown }: Scaling) {
     const { manifest, overrides, kubectlImage } = this.workload;
     const { name } = manifest;
     if (overrides.scheduledActions.length > 0) scheduleScaling(this, name, overrides.scheduledActions, kubectlImage);
+    const annotations = { ...targets, ...(min < 2 ? exceptions(fromOnePod) : {}) };
     new k8s.KubeHorizontalPodAutoscalerV2(this, 'autoscaler', {
-      metadata: { name, ...(min < 2 ? { annotations: exceptions(fromOnePod) } : {}) },
+      metadata: { name, ...(Object.keys(annotations).length > 0 ? { annotations } : {}) },
       spec: {
         scaleTargetRef: { apiVersion: 'apps/v1', kind: 'Deployment', name },
         minReplicas: min,

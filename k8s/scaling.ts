@@ -12,6 +12,8 @@ export interface Scaling {
   min: number;
   max: number;
   metrics: k8s.MetricSpecV2[];
+  /** The targets that an autoscaler cannot measure, as annotations for a scaler that can: functions/kubernetes.ts. */
+  annotations: Record<string, string>;
   cooldown: { in: number; out: number };
 }
 
@@ -22,8 +24,8 @@ export interface Scaling {
 export function scalingOf(fields: Fields): Scaling {
   const { count } = fields;
   if (!count || 'replicas' in count)
-    return { min: count?.replicas ?? 1, max: count?.replicas ?? 1, metrics: [], cooldown: COOLDOWN };
-  const { range, spot, cpu_percentage, memory_percentage } = count;
+    return { min: count?.replicas ?? 1, max: count?.replicas ?? 1, metrics: [], annotations: {}, cooldown: COOLDOWN };
+  const { range, spot, cpu_percentage, memory_percentage, requests, response_time } = count;
   const { min: least = spot ?? 1, max: most = least } = range ?? {};
   // 0 needs the feature gate HPAScaleToZero, which is off by default. A fixed 0 would never scale up.
   const min = range ? Math.max(1, least) : least;
@@ -52,6 +54,10 @@ export function scalingOf(fields: Fields): Scaling {
       type: 'Resource',
       resource: { name, target: { type: 'AverageValue', averageValue } },
     })),
+    annotations: {
+      ...(requests?.value ? { 'scaler/requests': String(requests.value) } : {}),
+      ...(response_time?.value ? { 'scaler/response-seconds': String(response_time.value) } : {}),
+    },
     // The maximum of an autoscaler: https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/horizontal-pod-autoscaler-v2/
     cooldown: { in: longest('in', 1800), out: longest('out', 1800) },
   };

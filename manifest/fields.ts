@@ -325,8 +325,14 @@ const count = either(
       'HorizontalPodAutoscaler: target for memory, that share of the task',
       target(percentage),
     ),
-    requests: absent('the cluster measures no requests: it scales by cpu and memory', target(integer)),
-    response_time: absent('the cluster measures no response times: it scales by cpu and memory', target(duration)),
+    requests: absent(
+      'the autoscaler measures no requests: annotation scaler/requests, for a scaler that does (functions/README.md)',
+      target(integer),
+    ),
+    response_time: absent(
+      'the autoscaler measures no response times: annotation scaler/response-seconds, for a scaler that does',
+      target(duration),
+    ),
     queue_delay: absent(
       'no SQS queue here to measure',
       map({

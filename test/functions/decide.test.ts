@@ -36,6 +36,19 @@ describe('decide', () => {
     });
   });
 
+  it('adds a task for a metric above its target only if the platform does not', () => {
+    const requests = { name: 'requests', target: 100, reading: fresh(101) };
+    expect(decide({ ...IDLE, tracked: [{ ...requests, isOurs: true }] })).to.include({
+      desired: IDLE.desired + 1,
+      reason: 'requests: 101, above the target of 100',
+    });
+    expect(step({ ...IDLE, tracked: [requests] })).to.not.equal(1);
+    expect(step({ ...IDLE, tracked: [{ ...requests, isOurs: true, reading: fresh(100) }] })).to.not.equal(1);
+    expect(
+      step({ ...IDLE, tracked: [{ ...requests, isOurs: true, reading: { value: 101, ageMilliseconds: 180_001 } }] }),
+    ).to.not.equal(1);
+  });
+
   it('removes a task below one waiting per executing', () => {
     expect(decide(IDLE)).to.deep.equal({
       desired: 2,
@@ -261,9 +274,12 @@ describe('decide, for any observation', () => {
   const count = fc.integer({ min: 0, max: 12 });
   const since = fc.option(fc.oneof(number, fc.integer({ min: -200_000, max: 400_000 })), { nil: undefined });
   const rest = { desired: count, running: count, min: count, max: count, sinceChangeMilliseconds: since };
-  const tracked = fc.array(fc.record({ name: fc.constant('CPUUtilization'), target: fc.constant(70), reading }), {
-    maxLength: 1,
-  });
+  const tracked = fc.array(
+    fc.record({ name: fc.constant('CPUUtilization'), target: fc.constant(70), isOurs: fc.boolean(), reading }),
+    {
+      maxLength: 1,
+    },
+  );
   const anything: fc.Arbitrary<Observation> = fc.oneof(
     fc.record({
       waiting: reading,

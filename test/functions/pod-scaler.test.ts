@@ -29,6 +29,7 @@ describe('the scaler in Kubernetes', () => {
       thresholds: DEFAULT_THRESHOLDS,
       minuteSeconds: 60,
       prometheus: world.url,
+      tracked: { requests: 'requests', responseSeconds: 'response' },
       kubernetes: world.url,
       tokenFile: world.tokenFile,
       port: 1,
@@ -118,6 +119,28 @@ describe('the scaler in Kubernetes', () => {
       world.state.metrics = { waiting: [[[0, '0']]], executing: [[[0, '10']]] };
       expect((await run()).reason).to.include('the autoscaler itself still keeps 3');
       expect(hpa().spec.minReplicas).to.equal(1);
+    });
+
+    it('gets a pod above a target of the manifest that no autoscaler measures, and keeps one that would exceed it', async () => {
+      const queue: typeof world.state.metrics = { waiting: [[[0, '0']]], executing: [[[0, '10']]] };
+      world.state.metrics = { ...queue, requests: [[[0, '30001']]], response: [[[0, '0.1']]] };
+      annotate({ 'scaler/requests': '30000', 'scaler/response-seconds': '0.5' });
+      expect(await run()).to.include({
+        changed: true,
+        reason: 'requests a minute and task: 30001, above the target of 30000',
+      });
+      expect(hpa().spec.minReplicas).to.equal(3);
+
+      Object.assign(world.state, calm());
+      hpa().spec.minReplicas = 2;
+      annotate({ 'scaler/requests': '30000', 'scaler/minimum': '1', 'scaler/desired': '2' });
+      world.state.metrics = { ...queue, requests: [[[0, '20000']]] };
+      expect((await run()).reason).to.include('requests a minute and task would rise from 20000 to 40000 per task');
+    });
+
+    it('does not ask for what the manifest has no target for', async () => {
+      await run();
+      expect(world.queries.join()).to.not.include('requests');
     });
 
     const cpu = (averageValue: string) => ({ type: 'Resource', resource: { name: 'cpu', current: { averageValue } } });
@@ -395,6 +418,7 @@ describe('readPodSettings', () => {
       metrics: { waiting: 'sum(a)', executing: 'sum(b)' },
       thresholds: DEFAULT_THRESHOLDS,
       minuteSeconds: 60,
+      tracked: {},
       prometheus: 'http://prometheus:9090',
       kubernetes: 'https://kubernetes.default.svc',
       tokenFile: '/var/run/secrets/kubernetes.io/serviceaccount/token',

@@ -554,6 +554,15 @@ describe('count', () => {
     expect(behavior.scaleUp.policies[0].periodSeconds).to.equal(60);
   });
 
+  it('notes targets that an autoscaler cannot measure as its annotations, for a scaler that can, and reports that', () => {
+    const text = webService('count: { range: 1-4, cpu_percentage: 70, requests: 3000, response_time: 500ms }');
+    const { objects, unsupported } = synthesisOf(text);
+    const { metadata, spec } = only(objects, 'HorizontalPodAutoscaler');
+    expect(metadata.annotations).to.include({ 'scaler/requests': '3000', 'scaler/response-seconds': '0.5' });
+    expect(spec.metrics).to.have.length(1);
+    expect(unsupported.map(({ path }) => path)).to.include.members(['count.requests', 'count.response_time']);
+  });
+
   it('stays at the minimum if no metric can scale it, and reports that', () => {
     const { objects, unsupported } = synthesisOf(webService('count: { range: 2-6, requests: 100 }'));
     expect(only(objects, 'Deployment').spec.replicas).to.equal(2);
