@@ -14,7 +14,7 @@ const addons = [
   'plusone/addons/scaler.yml',
 ]
   .map((file) => `copilot/${file}`)
-  .concat('tools/aws/uptime.yml');
+  .concat('tools/aws/uptime.yml', 'tools/aws/certificate.yml');
 
 describe('the addons of the environment and of the service', function () {
   this.timeout('5m');

@@ -5,7 +5,7 @@
 
 /** A CloudWatch metric compared with a threshold, for some consecutive periods. */
 export interface MetricCondition {
-  readonly of: 'loadBalancer' | 'database' | 'deadLetters' | 'scaler' | 'pageCheck' | 'birthdayCheck';
+  readonly of: 'loadBalancer' | 'database' | 'deadLetters' | 'scaler' | 'pageCheck' | 'birthdayCheck' | 'certificate';
   readonly name: string;
   /** Sum, Average, Minimum, or a percentile such as p99. */
   readonly statistic: string;
@@ -46,8 +46,11 @@ export interface Alarm {
    * part: has no action on AWS, and is part of a combination.
    */
   readonly urgency: 'page' | 'inform' | 'part';
-  /** Where it is on AWS: in the stack of `make uptime`, in another region; without it in that of the service. */
-  readonly stack?: 'uptime';
+  /**
+   * Where it is on AWS: in a stack of `make uptime`, of which that of the health checks is in another region; without it in
+   * that of the service.
+   */
+  readonly stack?: 'uptime' | 'certificate';
   readonly cloudwatch: MetricCondition | Combination | Missing;
   readonly prometheus: Rule | Missing;
 }
@@ -262,6 +265,24 @@ export function alarms(maximum: number): readonly Alarm[] {
       stack: 'uptime',
       cloudwatch: { of: 'birthdayCheck', ...failedCheck },
       prometheus: { missing: 'As PageUnreachable' },
+    },
+    {
+      name: 'CertificateExpires',
+      what: 'has a certificate that expires in less than 14 days',
+      urgency: 'inform',
+      stack: 'certificate',
+      // ACM reports it twice a day: https://docs.aws.amazon.com/acm/latest/userguide/cloudwatch-metrics.html
+      cloudwatch: {
+        of: 'certificate',
+        name: 'DaysToExpiry',
+        statistic: 'Minimum',
+        comparison: 'LessThanThreshold',
+        threshold: 14,
+        periodSeconds: 86_400,
+        periods: 1,
+        missing: 'notBreaching',
+      },
+      prometheus: { missing: 'The kind cluster has no certificate' },
     },
   ];
 }

@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { type Alarm, alarms } from './alarms.ts';
-import { cloudWatchAddon, uptimeTemplate } from './cloudwatch.ts';
+import { certificateTemplate, cloudWatchAddon, uptimeTemplate } from './cloudwatch.ts';
 import { prometheusRules } from './prometheus.ts';
 
 const MANIFEST = 'copilot/plusone/manifest.yml';
@@ -26,6 +26,7 @@ export function alertFiles(): Readonly<Record<string, string>> {
   return {
     'copilot/plusone/addons/alarms.yml': cloudWatchAddon(all),
     'tools/aws/uptime.yml': uptimeTemplate(all),
+    'tools/aws/certificate.yml': certificateTemplate(all),
     'tools/dashboard/kubernetes/alerts.yml': prometheusRules(all),
   };
 }

@@ -28,6 +28,12 @@ const OF_UPTIME: StackNames = {
   topics: { page: [{ Ref: 'PageTopic' }], inform: [], part: [] },
 };
 
+const OF_THE_CERTIFICATE: StackNames = {
+  service: `\${Service}`,
+  region: `\${AWS::Region}`,
+  topics: { page: [], inform: [{ Ref: 'AlarmTopic' }], part: [] },
+};
+
 const OWNERS: Readonly<
   Record<MetricCondition['of'], { namespace: string; dimensions: Readonly<Record<string, object>> }>
 > = {
@@ -42,6 +48,7 @@ const OWNERS: Readonly<
   scaler: { namespace: 'Scaler', dimensions: { ServicePrefix: { 'Fn::Sub': `\${App}-\${Env}-\${Name}-Service` } } },
   pageCheck: { namespace: 'AWS/Route53', dimensions: { HealthCheckId: { Ref: 'PageCheck' } } },
   birthdayCheck: { namespace: 'AWS/Route53', dimensions: { HealthCheckId: { Ref: 'BirthdayCheck' } } },
+  certificate: { namespace: 'AWS/CertificateManager', dimensions: { CertificateArn: { Ref: 'Certificate' } } },
 };
 
 /**
@@ -117,6 +124,21 @@ export function uptimeTemplate(alarms: readonly Alarm[]): string {
       },
     },
     Outputs: { PageTopic: { Value: { Ref: 'PageTopic' } } },
+  });
+}
+
+/** The other stack of `make uptime`, for a service with HTTPS: its certificate's metrics are in its own region. */
+export function certificateTemplate(alarms: readonly Alarm[]): string {
+  return text({
+    Parameters: {
+      Service: { Type: 'String', Description: 'Application, environment and name, such as plusone-prod-plusone' },
+      Certificate: { Type: 'String', Description: 'The ARN of the certificate in ACM' },
+      AlarmTopic: { Type: 'String', Description: 'The ARN of the topic that informs' },
+    },
+    Resources: resources(
+      alarms.filter(({ stack }) => stack === 'certificate'),
+      OF_THE_CERTIFICATE,
+    ),
   });
 }
 

@@ -101,6 +101,28 @@ export function serviceStack({ application, environment, service }: Target): str
   return `${application}-${environment}-${service}`;
 }
 
+/** The stack of `make uptime` with the alarm on the certificate, in the region of the service. */
+export function certificateStack(target: Target): string {
+  return `${serviceStack(target)}-certificate`;
+}
+
+/** The ARN of the certificate in ACM that the environment's load balancer has for this host; undefined if it has none. */
+export async function certificateOf(target: Target, host: string): Promise<string | undefined> {
+  const listener = (await stack(environmentStack(target)))?.outputs.HTTPSListenerArn;
+  if (listener === undefined) return undefined;
+  const list = z.object({ Certificates: z.array(z.object({ CertificateArn: z.string() })) });
+  const described = z.object({ Certificate: z.object({ SubjectAlternativeNames: z.array(z.string()) }) });
+  const words = ['elbv2', 'describe-listener-certificates', '--listener-arn', listener];
+  for (const { CertificateArn: arn } of (await aws(list, ...words)).Certificates) {
+    // IAM has certificates too, which have no metric.
+    if (!arn.includes(':acm:')) continue;
+    const { Certificate } = await aws(described, 'acm', 'describe-certificate', '--certificate-arn', arn);
+    const parent = host.replace(/^[^.]+/, '*');
+    if (Certificate.SubjectAlternativeNames.some((name) => name === host || name === parent)) return arn;
+  }
+  return undefined;
+}
+
 /** The stack of `make uptime`, in {@link UPTIME_REGION}. */
 export function uptimeStack(target: Target): string {
   return `${serviceStack(target)}-uptime`;

@@ -5,6 +5,7 @@ import { say, step } from '../terminal/progress.ts';
 import {
   applicationTags,
   aws,
+  certificateStack,
   databaseIdentifier,
   environmentNames,
   environmentStack,
@@ -57,10 +58,13 @@ await command('infra-destroy', ['copilot', 'aws'], async (target) => {
     });
   }
   // First, or they would page.
-  const checks = uptimeStack(target);
-  if (await stack(checks, UPTIME_REGION)) {
-    await step(`the uptime checks, ${checks} in ${UPTIME_REGION}`, async () => {
-      const words = ['--stack-name', checks, '--region', UPTIME_REGION];
+  for (const [name, where] of [
+    [uptimeStack(target), UPTIME_REGION],
+    [certificateStack(target), target.region],
+  ] as const) {
+    if (!(await stack(name, where))) continue;
+    await step(`the stack ${name} of make uptime, in ${where}`, async () => {
+      const words = ['--stack-name', name, '--region', where];
       await output('aws', ['cloudformation', 'delete-stack', ...words]);
       await output('aws', ['cloudformation', 'wait', 'stack-delete-complete', ...words]);
     });

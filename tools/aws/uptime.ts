@@ -3,7 +3,15 @@ import { CHECKS, PROBE, putProbe } from '../alerts/probe.ts';
 import { output } from '../terminal/programs.ts';
 import { say, step } from '../terminal/progress.ts';
 import { Refusal } from '../terminal/refusal.ts';
-import { loadBalancer, serviceStack, UPTIME_REGION, uptimeStack } from './cloud.ts';
+import {
+  certificateOf,
+  certificateStack,
+  environmentExport,
+  loadBalancer,
+  serviceStack,
+  UPTIME_REGION,
+  uptimeStack,
+} from './cloud.ts';
 import { command, confirm, type Target } from './command.ts';
 import { PINGDOM, updatePingdom } from './pingdom.ts';
 
@@ -23,6 +31,7 @@ await command('uptime', ['aws'], async (target) => {
   await step(token ? 'checks of Pingdom' : `the stack ${uptimeStack(target)} in ${UPTIME_REGION}`, () =>
     token ? updatePingdom(process.env.PINGDOM_URL || PINGDOM, token, serviceStack(target), url) : route53(target, url),
   );
+  if (!token && url.protocol === 'https:') await watchCertificate(target, url.hostname);
   say(token ? '' : `\nNext: ENV=${target.environment} make pager, to be paged by these checks`);
 });
 
@@ -46,18 +55,35 @@ async function route53(target: Target, url: URL): Promise<void> {
     Host: url.hostname,
     Port: url.port || (url.protocol === 'https:' ? '443' : '80'),
   };
-  const parameters = Object.entries(values).map(([name, value]) => `${name}=${value}`);
-  const words = [
-    '--template-file',
-    'tools/aws/uptime.yml',
-    '--stack-name',
-    uptimeStack(target),
-    '--no-fail-on-empty-changeset',
-  ];
+  await deploy('uptime', uptimeStack(target), UPTIME_REGION, values);
+}
+
+/** Pingdom warns by itself; Route 53 does not look at certificates. */
+async function watchCertificate(target: Target, host: string): Promise<void> {
+  const Certificate = await certificateOf(target, host);
+  const AlarmTopic = await environmentExport(target, 'AlarmTopic');
+  if (Certificate === undefined || AlarmTopic === undefined) {
+    say(`\nNo alarm on the certificate of ${host}: it is not in ACM, or not at the load balancer of this environment`);
+    return;
+  }
+  await step(`the stack ${certificateStack(target)}`, () =>
+    deploy('certificate', certificateStack(target), target.region, {
+      Service: serviceStack(target),
+      Certificate,
+      AlarmTopic,
+    }),
+  );
+}
+
+async function deploy(
+  template: 'uptime' | 'certificate',
+  stack: string,
+  region: string,
+  values: Readonly<Record<string, string>>,
+): Promise<void> {
   await output('aws', [
-    ...['cloudformation', 'deploy', '--region', UPTIME_REGION],
-    ...words,
-    '--parameter-overrides',
-    ...parameters,
+    ...['cloudformation', 'deploy', '--region', region, '--stack-name', stack],
+    ...['--template-file', `tools/aws/${template}.yml`, '--no-fail-on-empty-changeset', '--parameter-overrides'],
+    ...Object.entries(values).map(([name, value]) => `${name}=${value}`),
   ]);
 }

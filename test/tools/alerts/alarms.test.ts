@@ -10,7 +10,8 @@ const files = alertFiles();
 const addonTemplate = parse(files['copilot/plusone/addons/alarms.yml'] ?? '');
 const addon = addonTemplate.Resources;
 const uptime = parse(files['tools/aws/uptime.yml'] ?? '').Resources;
-const onAws = { ...addon, ...uptime };
+const certificate = parse(files['tools/aws/certificate.yml'] ?? '').Resources;
+const onAws = { ...addon, ...uptime, ...certificate };
 const [{ rules }] = parse(files['tools/dashboard/kubernetes/alerts.yml'] ?? '').groups;
 
 describe('the alarms', () => {
