@@ -96,15 +96,15 @@ describe('The imports of the repository', () => {
       ({ from, to }) =>
         (from.startsWith('src/users/') && from !== 'src/users/routes.ts' && to.startsWith('src/http/')) ||
         (/^src\/(http|database)\//.test(from) && to.startsWith('src/users/')) ||
-        (from === 'src/main.ts' && to.startsWith('src/http/')) ||
-        (from === 'src/server.ts' && to === 'src/operations/shutdown.ts'),
+        (/^src\/(main|run).ts$/.test(from) && to.startsWith('src/http/')) ||
+        (/^src\/(http-)?server.ts$/.test(from) && to === 'src/operations/shutdown.ts'),
     );
     expect(wrong).to.deep.equal([]);
   });
 
-  it('use Objection only in the repository of users and its model', () => {
+  it('use Objection only in the store and in models', () => {
     const naming = files.filter((file) => file.startsWith('src/') && /'objection'/.test(readFileSync(file, 'utf8')));
-    expect(naming.toSorted()).to.deep.equal(['src/users/user.ts']);
+    expect(naming.toSorted()).to.deep.equal(['src/database/store.ts', 'src/users/user.ts']);
   });
 });
 

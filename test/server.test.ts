@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { Overloaded, Unavailable } from '../src/unavailable.ts';
-import type { OpenApi } from '../src/web/openapi.ts';
+import type { OpenApi } from '../src/web/contract.ts';
 import { serving } from './serving.ts';
 
 describe('the HTTP server', () => {

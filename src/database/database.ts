@@ -28,6 +28,9 @@ export interface StatementTracing {
   endStatement(span: Span, failure: unknown): void;
 }
 
+/** A value of a statement. */
+export type SqlValue = string | number | boolean | null;
+
 /** MySQL as the service uses it: every statement has a result or an error within about two seconds. */
 export interface Database {
   /** Builds statements; to run them within the time limits, use `execute`. */
@@ -39,7 +42,7 @@ export interface Database {
    * @throws {Unavailable} when MySQL cannot be reached, does not answer in time or cannot serve at the moment
    * @throws mysql2's own error when MySQL refuses the statement itself
    */
-  execute<Result extends QueryResult>(sql: string, values: readonly string[]): Promise<Result>;
+  execute<Result extends QueryResult>(sql: string, values: readonly SqlValue[]): Promise<Result>;
   /** The durations of statements in milliseconds, at least 1 each, since it was last reset. */
   readonly durations: RecordableHistogram;
   statistics(): DatabaseStatistics;
@@ -82,7 +85,7 @@ export function openDatabase(
   async function run<Result extends QueryResult>(
     session: Connection,
     sql: string,
-    values: readonly string[],
+    values: readonly SqlValue[],
   ): Promise<Result> {
     try {
       return await runWithin<Result>(STATEMENT_MILLISECONDS, (done) => session.execute<Result>(sql, [...values], done));
@@ -99,7 +102,7 @@ export function openDatabase(
     poolSize: settings.poolSize,
     durations,
 
-    async execute<Result extends QueryResult>(sql: string, values: readonly string[]): Promise<Result> {
+    async execute<Result extends QueryResult>(sql: string, values: readonly SqlValue[]): Promise<Result> {
       const began = performance.now();
       statements += 1;
       const span = tracing?.beginStatement(sql);

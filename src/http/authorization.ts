@@ -12,7 +12,7 @@ export function requireToken(request: IncomingMessage, token: string | undefined
   if (sent !== undefined && isSame(sent, token)) return;
   const why = sent === undefined ? '' : ', error="invalid_token"';
   throw new Problem(401, 'Changes need the header Authorization: Bearer, with the token of this service.', {
-    headers: { 'WWW-Authenticate': `Bearer realm="plusone"${why}` },
+    headers: { 'WWW-Authenticate': `Bearer realm="changes"${why}` },
   });
 }
 

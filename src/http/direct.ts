@@ -2,8 +2,19 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Request } from 'restify';
 import { respondWithProblem } from './problems.ts';
 
-/** Answers a request for the resource with that name; `toProblem` converts what it throws. */
-type Handler = (request: Request, response: ServerResponse, name: string) => Promise<void>;
+/** Answers a request for the resource with that key; `toProblem` converts what it throws. */
+export type Handler = (request: Request, response: ServerResponse, key: string) => Promise<void>;
+
+/** Resources of one kind, each with a key that is the end of its path. */
+export interface Resource {
+  /** The path as a pattern of the router, such as `/hello/:username`. */
+  readonly path: string;
+  /** The parameter in it. */
+  readonly parameter: string;
+  /** The usual form of the path, with the key as its group: nothing to decode, no query, no invalid key. */
+  readonly plainPath: RegExp;
+  readonly handlers: Readonly<Record<'GET' | 'PUT' | 'DELETE', Handler>>;
+}
 
 /** Records how a request was answered: one log line, one count and the end of its span. */
 export type RecordResponse = (

@@ -2,7 +2,7 @@ import { createServer, type Server } from 'node:http';
 import { performance } from 'node:perf_hooks';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { type DatabaseStatistics, STATEMENT_BOUNDS } from '../database/database.ts';
-import type { UserStatistics } from '../users/repository.ts';
+import type { StoreStatistics } from '../database/store.ts';
 import type { Logger } from './logging.ts';
 
 /** The metrics of the service. */
@@ -12,7 +12,7 @@ export interface Metrics {
   observe(method: string, route: string, status: number, seconds: number): void;
 }
 
-type Statistics = DatabaseStatistics & UserStatistics;
+type Statistics = DatabaseStatistics & StoreStatistics;
 
 /** Requests with the same labels. */
 interface Kind {

@@ -1,6 +1,6 @@
 import { performance, type RecordableHistogram } from 'node:perf_hooks';
 import type { PulseSettings } from '../config.ts';
-import type { UserStatistics } from '../users/repository.ts';
+import type { StoreStatistics } from '../database/store.ts';
 import type { Logger } from './logging.ts';
 
 const NAMESPACE = 'Plusone';
@@ -24,7 +24,7 @@ const SAMPLE_MILLISECONDS = 1_000;
  */
 export function startPulse(
   settings: PulseSettings,
-  statistics: () => UserStatistics,
+  statistics: () => StoreStatistics,
   durations: RecordableHistogram,
   log: Logger,
 ): () => void {

@@ -48,7 +48,7 @@ declare module 'node:http' {
   }
 }
 
-/** The maximum number of requests that share a statement (users/repository.ts); the SDK's default is 128. */
+/** The maximum number of requests that share a statement (database/store.ts); the SDK's default is 128. */
 const MOST_LINKS = 256;
 /** How long the process waits for a collector at its end. */
 const FLUSH_MILLISECONDS = 2_000;
@@ -201,7 +201,7 @@ export class Tracing {
 /** Starts tracing; the `OTEL_…` variables say where spans are sent. */
 export function startTracing(
   settings: TracingSettings,
-  version: string,
+  service: { name: string; version: string },
   database: Pick<DatabaseSettings, 'host' | 'port' | 'name'>,
   log: Logger,
 ): Tracing {
@@ -210,7 +210,7 @@ export function startTracing(
   const exporter = loggingFailures(new OTLPTraceExporter(), log);
   const provider = new TracerProvider({
     resource: defaultResource()
-      .merge(resourceFromAttributes({ 'service.name': 'plusone', 'service.version': version }))
+      .merge(resourceFromAttributes({ 'service.name': service.name, 'service.version': service.version }))
       .merge(
         detectResources({
           detectors: [serviceInstanceIdDetector, resourceAttributesEnvDetector, serviceNameEnvDetector],

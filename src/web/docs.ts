@@ -1,6 +1,6 @@
 import { STATUS_CODES } from 'node:http';
+import type { MediaType, Method, OpenApi, Operation, Parameter, Reference, Response, Schema } from './contract.ts';
 import { escapeHtml } from './html.ts';
-import type { MediaType, Method, OpenApi, Operation, Parameter, Reference, Response, Schema } from './openapi.ts';
 
 const text = (plain: string) => escapeHtml(plain);
 const code = (plain: string) => `<code>${escapeHtml(plain)}</code>`;
@@ -9,16 +9,17 @@ const json = (value: unknown) => `<pre>${escapeHtml(JSON.stringify(value, null, 
 /**
  * The OpenAPI document as an HTML page that needs no script to be read; `/assets/docs.js` runs its "Try it" forms.
  *
+ * @param port What the examples for the command line have: the port of the service on this machine.
  * @throws Error if a reference in the document cannot be resolved
  */
-export function docs(contract: OpenApi): string {
+export function docs(contract: OpenApi, port = 5000): string {
   const operations = Object.entries(contract.paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, operation]) => ({ path, method: method as Method, operation })),
   );
   const sections = contract.tags.map(({ name, description }) => {
     const own = operations.filter(({ operation }) => operation.tags.includes(name));
     return `<h2 id="${name.toLowerCase()}">${text(name)}</h2><p class="lead">${text(description)}</p>
-      ${own.map(({ path, method, operation }) => section(contract, path, method, operation)).join('\n')}`;
+      ${own.map(({ path, method, operation }) => section(contract, port, path, method, operation)).join('\n')}`;
   });
   const contents = operations.map(
     ({ path, method, operation }) =>
@@ -50,7 +51,7 @@ export function docs(contract: OpenApi): string {
   </head>
   <body class="docs">
     <header>
-      <a href="/"><img src="/assets/icon.svg" alt="" width="40" height="40"> <span>Plusone</span></a>
+      <a href="/"><img src="/assets/icon.svg" alt="" width="40" height="40"> <span>${text(contract.info.title)}</span></a>
     </header>
     <main>
       <h1>${text(contract.info.title)} API <small>${text(contract.info.version)}</small></h1>
@@ -72,7 +73,7 @@ export function docs(contract: OpenApi): string {
 
 const verb = (method: Method) => `<span class="verb">${method.toUpperCase()}</span>`;
 
-function section(contract: OpenApi, path: string, method: Method, operation: Operation): string {
+function section(contract: OpenApi, port: number, path: string, method: Method, operation: Operation): string {
   const id = operation.operationId;
   const parameters = (operation.parameters ?? []).map((parameter) => resolve<Parameter>(contract, parameter));
   const body = operation.requestBody && Object.entries(operation.requestBody.content)[0];
@@ -88,7 +89,7 @@ function section(contract: OpenApi, path: string, method: Method, operation: Ope
     ${parameters.length > 0 ? `<h4>Parameters</h4><dl>${parameters.map(parameterRow).join('')}</dl>` : ''}
     ${body ? `<h4>Body</h4><p>${code(body[0])} ${schemaLink(body[1])} ${text(operation.requestBody?.description ?? '')}</p>` : ''}
     <h4>Answers</h4><dl>${answers.join('')}<dt>Errors</dt><dd>${errors.join(' ')}</dd></dl>
-    <h4>With curl</h4><pre>${escapeHtml(curl(path, method, parameters, body))}</pre>
+    <h4>With curl</h4><pre>${escapeHtml(curl(port, path, method, parameters, body))}</pre>
     ${tryIt(path, method, operation, parameters, body)}
   </section>`;
 }
@@ -129,14 +130,20 @@ function schemaLink({ schema }: MediaType): string {
   return `<a href="#schema-${name}">${name}</a>`;
 }
 
-function curl(path: string, method: Method, parameters: Parameter[], body: [string, MediaType] | undefined): string {
+function curl(
+  port: number,
+  path: string,
+  method: Method,
+  parameters: Parameter[],
+  body: [string, MediaType] | undefined,
+): string {
   const url = parameters
     .filter((parameter) => parameter.in === 'path')
     .reduce((url, { name, example }) => url.replace(`{${name}}`, example ?? ''), path);
   return [
     `curl -i${method === 'get' ? '' : ` -X ${method.toUpperCase()}`}`,
     ...(body ? [`-H 'content-type: ${body[0]}' -d '${JSON.stringify(body[1].example)}'`] : []),
-    `http://localhost:5000${url}`,
+    `http://localhost:${port}${url}`,
   ].join(' ');
 }
 

@@ -1,20 +1,8 @@
-import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { USERNAME, USERNAME_RULE } from '../users/schemas.ts';
-import { docs } from './docs.ts';
 import { escapeHtml } from './html.ts';
 import { index, openapi } from './openapi.ts';
-
-/** One representation of one path, complete and in memory. */
-export interface Page {
-  readonly path: string;
-  /** With charset where it has one; the part before `;` is what Accept is matched with. */
-  readonly contentType: string;
-  readonly body: Buffer;
-  /** A strong validator (RFC 9110, 8.8.3), quotes included. */
-  readonly etag: string;
-  readonly headers: Readonly<Record<string, string>>;
-}
+import { commonPages, type Page, page, TYPES } from './static.ts';
 
 /** The result of a lookup without script: the greeting, or why there is none. */
 export type Lookup =
@@ -24,13 +12,6 @@ export type Lookup =
   | { readonly username: string; readonly invalid: string };
 
 const asset = (name: string) => readFileSync(new URL(`./assets/${name}`, import.meta.url), 'utf8');
-
-/** `no-cache` means "revalidate first" (RFC 9111, 5.2.2.4): a new version is used immediately, an old one costs a 304. */
-function page(path: string, contentType: string, text: string): Page {
-  const body = Buffer.from(text);
-  const etag = `"${createHash('sha256').update(body).digest('base64url').slice(0, 22)}"`;
-  return { path, contentType, body, etag, headers: { 'cache-control': 'no-cache' } };
-}
 
 const usernameHint = `${USERNAME_RULE}. Capitals count: ann is not Ann.`;
 const home = asset('page.html')
@@ -71,26 +52,17 @@ function fill(html: string, from: string, to: string): string {
 }
 
 /**
- * The static resources of the public port. Pages with the same path are alternatives: the first is the default (no
- * Accept, or any type), the others are for clients that request their type.
+ * The static resources of the public port.
  *
  * @param version The service's own version, as in package.json.
  * @param closed Whether changes require a token, for the OpenAPI document.
  */
 export function pages(version: string, { closed }: { closed: boolean } = { closed: false }): readonly Page[] {
-  const html = 'text/html; charset=utf-8';
-  const css = 'text/css; charset=utf-8';
-  const js = 'text/javascript; charset=utf-8';
-  const contract = openapi(version, { closed });
   return [
-    page('/', 'application/json', JSON.stringify(index(version))),
-    page('/', html, emptyHomePage(closed)),
-    page('/docs', html, docs(contract)),
-    page('/openapi.json', 'application/json', JSON.stringify(contract)),
-    page('/assets/page.css', css, asset('page.css')),
-    page('/assets/page.js', js, asset('page.js')),
-    page('/assets/docs.css', css, asset('docs.css')),
-    page('/assets/docs.js', js, asset('docs.js')),
-    page('/assets/icon.svg', 'image/svg+xml', asset('icon.svg')),
+    page('/', TYPES.json, JSON.stringify(index(version))),
+    page('/', TYPES.html, emptyHomePage(closed)),
+    ...commonPages(openapi(version, { closed })),
+    page('/assets/page.js', TYPES.js, asset('page.js')),
+    page('/assets/icon.svg', TYPES.svg, asset('icon.svg')),
   ];
 }

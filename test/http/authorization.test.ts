@@ -24,13 +24,13 @@ describe('a token for changes', () => {
   it('is requested with 401 and WWW-Authenticate if it is missing', () => {
     expect(refusal()).to.deep.include({
       status: 401,
-      headers: { 'WWW-Authenticate': 'Bearer realm="plusone"' },
+      headers: { 'WWW-Authenticate': 'Bearer realm="changes"' },
     });
   });
 
   for (const wrong of [`Bearer ${TOKEN}x`, `Bearer ${TOKEN.slice(0, -1)}`, 'Bearer x']) {
     it(`is refused as invalid if it is another one: ${wrong}`, () => {
-      expect(refusal(wrong)?.headers['WWW-Authenticate']).to.equal('Bearer realm="plusone", error="invalid_token"');
+      expect(refusal(wrong)?.headers['WWW-Authenticate']).to.equal('Bearer realm="changes", error="invalid_token"');
     });
   }
 

@@ -1,7 +1,7 @@
 import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
 import { expect } from 'chai';
-import type { Response as Documented, OpenApi, Operation } from '../../src/web/openapi.ts';
+import type { Response as Documented, OpenApi, Operation } from '../../src/web/contract.ts';
 import { authorization, serviceUnderTest } from './service.ts';
 
 /** A complete response. */

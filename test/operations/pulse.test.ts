@@ -3,14 +3,14 @@ import { mock } from 'node:test';
 import { expect } from 'chai';
 import { pino } from 'pino';
 import type { PulseSettings } from '../../src/config.ts';
+import type { StoreStatistics } from '../../src/database/store.ts';
 import { startPulse } from '../../src/operations/pulse.ts';
-import type { UserStatistics } from '../../src/users/repository.ts';
 import { idle } from '../idle.ts';
 
 const DIMENSIONS = { Application: 'plusone', Environment: 'test', Service: 'plusone' };
 
 describe('the pulse', () => {
-  let now: UserStatistics;
+  let now: StoreStatistics;
   let durations: RecordableHistogram;
   let lines: Record<string, unknown>[];
   let stop: () => void;

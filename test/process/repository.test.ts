@@ -2,7 +2,8 @@ import { expect } from 'chai';
 import { pino } from 'pino';
 import { readConfig } from '../../src/config.ts';
 import { type Database, openDatabase } from '../../src/database/database.ts';
-import { migrate } from '../../src/database/migrations/index.ts';
+import { migrate } from '../../src/database/migrate.ts';
+import { MIGRATIONS } from '../../src/database/migrations/index.ts';
 import { createUserRepository, type UserRepository } from '../../src/users/repository.ts';
 import { type PrivateDatabase, startPrivateDatabase } from '../../tools/process/database.ts';
 
@@ -31,7 +32,7 @@ describe('users in a real database', () => {
   before(async function () {
     this.timeout(60_000);
     server = await startPrivateDatabase();
-    await migrate(readConfig(server.env).database, log);
+    await migrate(readConfig(server.env).database, MIGRATIONS, log);
   });
   afterEach(async () => {
     for (const database of open.splice(0)) await database.close();

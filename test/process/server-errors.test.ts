@@ -2,7 +2,8 @@ import { expect } from 'chai';
 import { pino } from 'pino';
 import { readConfig } from '../../src/config.ts';
 import { type Database, openDatabase } from '../../src/database/database.ts';
-import { migrate } from '../../src/database/migrations/index.ts';
+import { migrate } from '../../src/database/migrate.ts';
+import { MIGRATIONS } from '../../src/database/migrations/index.ts';
 import { Unavailable } from '../../src/unavailable.ts';
 import { createUserRepository } from '../../src/users/repository.ts';
 import { type PrivateDatabase, startPrivateDatabase } from '../../tools/process/database.ts';
@@ -20,7 +21,7 @@ describe('a server that cannot serve at the moment', function () {
     server = await startPrivateDatabase();
     const settings = readConfig(server.env).database;
     user = `'${settings.username}'@'%'`;
-    await migrate(settings, log);
+    await migrate(settings, MIGRATIONS, log);
   });
   beforeEach(() => {
     const settings = readConfig(server.env).database;

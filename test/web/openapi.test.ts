@@ -3,8 +3,9 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
 import { expect } from 'chai';
 import { birthdaySchema, usernameSchema } from '../../src/users/schemas.ts';
+import type { MediaType, OpenApi } from '../../src/web/contract.ts';
 import { docs } from '../../src/web/docs.ts';
-import { type MediaType, type OpenApi, openapi } from '../../src/web/openapi.ts';
+import { openapi } from '../../src/web/openapi.ts';
 
 const document = openapi('1.2.3');
 const operations = Object.values(document.paths).flatMap((methods) => Object.values(methods));

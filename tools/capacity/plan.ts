@@ -78,7 +78,7 @@ const DATABASE_UTILIZATION = 0.5;
 const LEAST_TASKS = 2;
 /** Targets of a target group, and tasks of an ECS service: https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-limits.html */
 const MOST_TASKS = 1_000;
-/** Two statements that read and one that writes, at once: src/users/repository.ts. */
+/** Two statements that read and one that writes, at once: src/database/store.ts. */
 const CONNECTIONS_PER_TASK = 3;
 /** One for each power of two up to 256 users, reading and writing, and two for single users; on each connection. */
 const STATEMENTS_PER_CONNECTION = 20;

@@ -1,9 +1,9 @@
 import { checkWorkspace } from '../../manifest/check.ts';
 import { openWorkspace } from '../../manifest/workspace.ts';
+import { version } from '../terminal/version.ts';
 import { command, oneOf, workspaceOptions } from './command.ts';
 import { exitCodes } from './exit.ts';
 import { formatFindings, formats } from './findings.ts';
-import { version } from './version.ts';
 
 const { workspace, help } = workspaceOptions;
 

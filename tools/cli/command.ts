@@ -7,6 +7,8 @@ export { oneOf, wholeNumber } from '../../k8s/usage.ts';
 export interface Option {
   readonly type: 'string' | 'boolean';
   readonly short?: string;
+  /** Whether it may be given several times. */
+  readonly multiple?: boolean;
   /** What stands for the value in the help, such as DIR. */
   readonly value?: string;
   /** The values that there are. */

@@ -1,22 +1,25 @@
 import { nearest } from '../../manifest/nearest.ts';
 import { stopAll } from '../terminal/programs.ts';
+import { version } from '../terminal/version.ts';
 import { checkCommand } from './check.ts';
 import { type Command, helpOf, table } from './command.ts';
 import { completionCommand, completionsOf } from './completion.ts';
+import { devCommand } from './dev.ts';
 import { downCommand } from './down.ts';
 import { ejectCommands } from './eject.ts';
 import { execCommand } from './exec.ts';
 import { exitCodeOf, exitCodes, exitCodeTable } from './exit.ts';
 import { jobRunCommand } from './job-run.ts';
 import { logsCommand } from './logs.ts';
+import { newCommand } from './new.ts';
 import { schemaCommand } from './schema.ts';
 import { statusCommand } from './status.ts';
 import { synthCommand } from './synth.ts';
 import { upCommand } from './up.ts';
-import { version } from './version.ts';
 
 /** The commands as the help groups them. */
 const groups: readonly (readonly [title: string, commands: readonly Command[]])[] = [
+  ['A service of your own', [newCommand, devCommand]],
   ['Run on this machine', [upCommand, statusCommand, logsCommand, execCommand, jobRunCommand, downCommand]],
   ['Check and translate', [checkCommand, synthCommand, schemaCommand]],
   ['Leave Copilot, and stay on AWS', ejectCommands],

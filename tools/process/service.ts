@@ -48,9 +48,12 @@ export interface Service extends ServiceProcess {
   readonly metricsUrl: string;
 }
 
-/** The destination of a process's output: kept for the caller, or inherited from this process. */
-interface Output {
+/** How a process is started. */
+interface Start {
+  /** The destination of its output: kept for the caller, or inherited from this process. */
   readonly output?: 'pipe' | 'inherit';
+  /** The program; by default that of this repository. */
+  readonly main?: string;
 }
 
 /**
@@ -59,9 +62,9 @@ interface Output {
 export function startProcess(
   command: string,
   env: NodeJS.ProcessEnv,
-  { output = 'pipe' }: Output = {},
+  { output = 'pipe', main = MAIN }: Start = {},
 ): ServiceProcess {
-  const child = spawn(process.execPath, [MAIN, command], {
+  const child = spawn(process.execPath, [main, command], {
     env: { PATH: process.env.PATH, HOME: process.env.HOME, ...env },
     stdio: ['ignore', output, output],
     // Its own session, so that Ctrl-C reaches it once, from this process, and not from the terminal too.
@@ -127,8 +130,8 @@ export async function untilReady(serving: ServiceProcess, url: string): Promise<
 }
 
 /** Migrates the database with `migrate`. Throws a ServiceError if that fails. */
-export async function migrate(env: NodeJS.ProcessEnv, output: Output = {}): Promise<void> {
-  const migrating = startProcess('migrate', env, output);
+export async function migrate(env: NodeJS.ProcessEnv, start: Start = {}): Promise<void> {
+  const migrating = startProcess('migrate', env, start);
   const exit = await migrating.exited;
   if (exit.code !== 0) throw failure('migrate', migrating, exit);
 }

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
+import { Coalescer, type CoalescerOptions } from '../../src/database/coalescing.ts';
 import { Unavailable } from '../../src/unavailable.ts';
-import { Coalescer, type CoalescerOptions } from '../../src/users/coalescing.ts';
 
 /** A coalescer of numbers whose batches wait for `open`, so that a test decides when each one ends. */
 function observed(how: Partial<CoalescerOptions<number, string>> = {}) {

@@ -1,8 +1,8 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { expect } from 'chai';
 import fc from 'fast-check';
+import { Coalescer } from '../../src/database/coalescing.ts';
 import { Unavailable } from '../../src/unavailable.ts';
-import { Coalescer } from '../../src/users/coalescing.ts';
 
 const settings = fc.record({
   concurrency: fc.integer({ min: 1, max: 3 }),

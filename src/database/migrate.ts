@@ -1,0 +1,96 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Knex } from 'knex';
+import type { RowDataPacket } from 'mysql2';
+import type { Logger } from 'pino';
+import type { DatabaseSettings } from '../config.ts';
+import { createKnex } from './connection.ts';
+import type { Database } from './database.ts';
+import { unavailableReason } from './errors.ts';
+
+/** Migrations by their names, in the order in which they run; new ones are appended. */
+export type Migrations = Readonly<Record<string, Knex.Migration>>;
+
+const LOCK = 'plusone.migrations';
+const LOCK_WAIT_SECONDS = 300;
+const RETRY_MILLISECONDS = 500;
+const CONNECT_MILLISECONDS = 5_000;
+
+/**
+ * Updates the schema and returns the names of the migrations that ran.
+ *
+ * Everything happens in one session that holds the advisory lock `plusone.migrations`, so concurrent runs wait for each
+ * other. The lock ends with the session: a run that crashes leaves nothing locked.
+ * Waits up to `settings.waitSeconds` for the database.
+ * @throws if the database does not answer in that time, or a migration fails
+ */
+export async function migrate(settings: DatabaseSettings, migrations: Migrations, log: Logger): Promise<string[]> {
+  const knex = createKnex(settings, log, {
+    // One connection that is never closed: the session that holds the lock is the one that migrates.
+    min: 1,
+    max: 1,
+    acquireTimeoutMillis: LOCK_WAIT_SECONDS * 1000 + CONNECT_MILLISECONDS,
+    createTimeoutMillis: LOCK_WAIT_SECONDS * 1000 + CONNECT_MILLISECONDS,
+    afterCreate: takeLock,
+  });
+  try {
+    await waitForDatabase(knex, settings.waitSeconds, log);
+    const migrator = knex.migrate;
+    const config: Knex.MigratorConfig = {
+      migrationSource: sourceOf(migrations),
+      // After a rollback, the database has migrations that this release does not know; Knex would report corruption.
+      disableMigrationsListValidation: true,
+    };
+    // Knex's own lock is a row in a table, which outlives a crash; while we hold our lock, that row is stale.
+    await migrator.forceFreeMigrationsLock(config);
+    const [, names]: [number, string[]] = await migrator.latest(config);
+    return names;
+  } finally {
+    await knex.destroy();
+  }
+}
+
+/** Whether every migration of this release has run; those of a newer release don't matter. */
+export async function schemaIsCurrent(database: Database, migrations: Migrations): Promise<boolean> {
+  const rows = await database.execute<RowDataPacket[]>('SELECT name FROM knex_migrations', []);
+  const done = new Set(rows.map((row) => row.name));
+  return Object.keys(migrations).every((name) => done.has(name));
+}
+
+function sourceOf(migrations: Migrations): Knex.MigrationSource<string> {
+  return {
+    getMigrations: async () => Object.keys(migrations),
+    getMigrationName: (name) => name,
+    getMigration: async (name) => {
+      const migration = migrations[name];
+      if (migration === undefined) throw new Error(`unknown migration ${name}`);
+      return migration;
+    },
+  };
+}
+
+type Session = {
+  query(sql: string, values: unknown[], done: (error: Error | null, rows?: { taken: number | null }[]) => void): void;
+};
+
+function takeLock(session: Session, done: (error: Error | null, session: Session) => void): void {
+  session.query('SELECT GET_LOCK(?, ?) AS taken', [LOCK, LOCK_WAIT_SECONDS], (error, rows) => {
+    const taken = rows?.[0]?.taken === 1;
+    const refusal = new Error(`another migration has held the lock ${LOCK} for ${LOCK_WAIT_SECONDS} s`);
+    done(error ?? (taken ? null : refusal), session);
+  });
+}
+
+async function waitForDatabase(knex: Knex, seconds: number, log: Logger): Promise<void> {
+  const giveUpAt = Date.now() + seconds * 1000;
+  for (;;) {
+    try {
+      await knex.raw('SELECT 1');
+      return;
+    } catch (error) {
+      const reason = unavailableReason(error);
+      if (Date.now() >= giveUpAt) throw new Error(reason, { cause: error });
+      log.warn({ err: error }, `${reason}; trying again`);
+      await sleep(RETRY_MILLISECONDS);
+    }
+  }
+}

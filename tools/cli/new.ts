@@ -1,0 +1,94 @@
+import { createInterface } from 'node:readline/promises';
+import { UsageError } from '../../k8s/errors.ts';
+import { create } from '../new/create.ts';
+import { fieldTypes, parseFields } from '../new/fields.ts';
+import { pluralOf, resourceName, serviceName, singularOf } from '../new/names.ts';
+import { say } from '../terminal/progress.ts';
+import { requireTools } from '../terminal/requirements.ts';
+import { version } from '../terminal/version.ts';
+import { AFTER_INSTALLING, command, wholeNumber } from './command.ts';
+import { exitCodes } from './exit.ts';
+
+const DEFAULT_PORT = 5000;
+/** `/metrics` has it. */
+const METRICS_PORT = 9464;
+
+export const fieldOption = {
+  type: 'string',
+  short: 'f',
+  value: 'NAME:TYPE',
+  multiple: true,
+  help: `a field, and as many as there are fields; the types are ${fieldTypes.join(', ')}, and NAME:TYPE:optional may be left out by clients (default: label:text)`,
+} as const;
+
+/** The time as migrations have it in their names: YYYYMMDDhhmmss. */
+export const migrationTime = (now = new Date()) =>
+  now
+    .toISOString()
+    .replace(/[^0-9]/g, '')
+    .slice(0, 14);
+
+export const newCommand = command({
+  name: 'new',
+  summary: 'Write the repository of a new REST service on MySQL',
+  details:
+    'With routes, validation, OpenAPI, a migration, a page, tests, a Copilot manifest with a database, a workflow and a dev container. What services have in common is in the package plusone-service. On a terminal it asks for what no option states.',
+  operands: '[NAME]',
+  options: {
+    resource: {
+      type: 'string',
+      short: 'r',
+      value: 'NAME',
+      help: 'the first resource, in the singular, such as order (default: from NAME)',
+    },
+    field: fieldOption,
+    port: { type: 'string', short: 'p', value: 'PORT', help: `the port of the service (default: ${DEFAULT_PORT})` },
+    directory: { type: 'string', short: 'd', value: 'DIR', help: 'the folder, empty or not there (default: NAME)' },
+    help: { type: 'boolean', short: 'h', help: 'this text' },
+  },
+  examples: [
+    ['plusone new orders --field total:decimal', 'the service orders with the resource order'],
+    ['plusone new my-shop -r item -f name:text -f price:decimal -p 8080', 'another resource, two fields, port 8080'],
+  ],
+  async run(values, operands) {
+    const ask = process.stdin.isTTY && process.stdout.isTTY ? question : undefined;
+    const given = operands[0] ?? (await ask?.('Name of the service, such as orders'));
+    if (given === undefined || given === '')
+      throw new UsageError('NAME is missing: the name of the service, such as orders');
+    const name = serviceName(given);
+    const noun = singularOf(name.split('-').at(-1) ?? name).replace(/^[0-9]+/, '');
+    const resource = resourceName(
+      values.resource ?? ((await ask?.(`First resource, in the singular [${noun}]`)) || noun),
+    );
+    const fields =
+      values.field ??
+      (await ask?.('Its fields, such as total:decimal dueDate:date:optional [label:text]'))?.split(/[\s,]+/);
+    const texts = fields?.filter(Boolean) ?? [];
+    const stated = texts.length === 0 ? ['label:text'] : texts;
+    parseFields(stated);
+    const port = wholeNumber('--port', values.port ?? String(DEFAULT_PORT), 1024, 65535);
+    if (port === METRICS_PORT) throw new UsageError(`--port ${port}: /metrics has that port; choose another one`);
+    await requireTools(['git'], AFTER_INSTALLING);
+    const directory = values.directory ?? name;
+    await create(
+      { version, name, port, resources: [{ name: resource, fields: stated, created: migrationTime() }] },
+      directory,
+    );
+    say(`${directory}: the service ${name} with /${pluralOf(resource)}
+
+cd ${directory}
+make dev     http://localhost:${port}, with a private database
+make test    all tests
+make up      in a kind cluster`);
+    return exitCodes.done;
+  },
+});
+
+async function question(text: string): Promise<string> {
+  const terminal = createInterface({ input: process.stdin, output: process.stdout });
+  try {
+    return (await terminal.question(`${text}: `)).trim();
+  } finally {
+    terminal.close();
+  }
+}
