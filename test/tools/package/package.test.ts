@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -67,6 +67,25 @@ describe('the npm package', function () {
     });
   }
 
+  it('writes a service with the packages that it came from', function () {
+    if (!online) skipWithout(this, 'registry', 'the registry of npm does not answer');
+    const { status, stderr } = run(process.execPath, 'new', 'orders', '--field', 'total:decimal');
+    expect(status, stderr).to.equal(0);
+    const inside = (path: string) => join(folder, 'installed/orders', path);
+    const { dependencies, devDependencies } = JSON.parse(readFileSync(inside('package.json'), 'utf8'));
+    for (const file of [dependencies['plusone-service'], devDependencies.plusone])
+      expect(existsSync(inside(file.replace(/^file:/, ''))), file).to.equal(true);
+  });
+
+  it('writes no service into a folder that is not empty, and names what is in it', function () {
+    if (!online) skipWithout(this, 'registry', 'the registry of npm does not answer');
+    const { status, stderr } = run(process.execPath, 'new', 'orders', '--directory', 'copilot');
+    expect([status, /copilot is not empty \(it has .*\); choose another folder/.test(stderr)]).to.deep.equal([
+      69,
+      true,
+    ]);
+  });
+
   it('has types that a strict program compiles with', function () {
     if (!online) skipWithout(this, 'registry', 'the registry of npm does not answer');
     const program =
@@ -82,11 +101,13 @@ describe('the npm package', function () {
   });
 
   it('has the version of this repository, and the versions of its dependencies', () => {
-    const { version, dependencies } = read('tools/package/package.json');
     const root = read('package.json');
-    expect(version).to.equal(root.version);
     const all = { ...root.devDependencies, ...root.dependencies };
-    const stated = Object.entries(dependencies).filter(([name, range]) => all[name] !== range);
-    expect(stated).to.deep.equal([]);
+    for (const path of ['tools/package/package.json', 'tools/package/service/package.json']) {
+      const { version, dependencies } = read(path);
+      expect(version).to.equal(root.version);
+      const stated = Object.entries(dependencies).filter(([name, range]) => all[name] !== range);
+      expect(stated).to.deep.equal([]);
+    }
   });
 });

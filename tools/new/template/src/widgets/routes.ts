@@ -21,11 +21,16 @@ const PATH = '/widgets';
 
 /** The widgets on an open database: how the API description has them, their store, and what each request does. */
 export function widgets({ database, config, tracing }: ServiceParts): OpenResource {
-  const { queueLimit } = config.database;
-  const store = createStore(database, tableOf(WidgetModel, widgetSchema), queueLimit, tracing);
+  const table = tableOf(WidgetModel, widgetSchema);
+  const store = createStore(database, table, config.database.queueLimit, tracing);
 
   return {
-    api: { path: PATH, name: 'Widget', plural: 'Widgets', schema: widgetSchema },
+    api: {
+      path: PATH,
+      name: 'Widget',
+      plural: 'Widgets',
+      schema: widgetSchema,
+    },
     store,
 
     async list(request, response) {

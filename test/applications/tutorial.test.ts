@@ -1,0 +1,79 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { eventually } from '../../tools/process/eventually.ts';
+import { parseMarkdown } from '../readme/markdown.ts';
+import { needsCluster } from './application.ts';
+
+const URL_OF_IT = 'http://localhost:5080';
+const { blocks } = parseMarkdown(readFileSync('docs/tutorial.md', 'utf8'));
+
+describe('docs/tutorial.md', function () {
+  this.timeout(600_000);
+  let parent: string;
+  let folder: string;
+  let dev: ChildProcess | undefined;
+
+  before(() => {
+    parent = mkdtempSync(join(tmpdir(), 'tutorial-'));
+    folder = join(parent, 'orders');
+  });
+  after(() => {
+    if (dev?.pid !== undefined) process.kill(-dev.pid, 'SIGKILL');
+    rmSync(parent, { recursive: true, force: true });
+  });
+
+  /** Types the blocks of a section as they are, and gives back what they print. */
+  function type(heading: string, cwd = folder, from = 0): string {
+    const script = blocks
+      .filter((block) => block.language === 'sh' && block.heading === heading)
+      .slice(from)
+      .map(({ text }) => text.replaceAll('../orders', folder))
+      .join('\n');
+    expect(script, heading).not.to.equal('');
+    const { status, stdout, stderr } = spawnSync('bash', ['-e', '-c', script], { cwd, encoding: 'utf8' });
+    expect(status, stdout + stderr).to.equal(0);
+    return stdout;
+  }
+
+  it('writes the repository', () => {
+    expect(type('1. Write the repository', process.cwd())).to.contain('the service orders with /orders');
+  });
+
+  it('runs it on its own database, saves an order, and refuses a wrong one', async () => {
+    dev = spawn('make', ['dev'], { cwd: folder, detached: true, stdio: 'ignore' });
+    const isReady = async () => (await fetch(`${URL_OF_IT}/readyz`).catch(() => undefined))?.status === 200;
+    await eventually(isReady, 180);
+    const said = type('2. Run it', folder, 1);
+    expect(said).to.contain('HTTP/1.1 204');
+    expect(said).to.contain('{"id":"o-1","total":"12.50"}{"items":[{"id":"o-1","total":"12.50"}]}');
+    expect(said).to.contain('total must be a text with an amount and two decimals');
+    const exit = once(dev, 'exit');
+    if (dev.pid !== undefined) process.kill(-dev.pid, 'SIGINT');
+    await exit;
+    dev = undefined;
+  });
+
+  it('checks and tests it', () => {
+    const said = type('3. Check and test it');
+    expect(said).to.contain('nothing found');
+    expect(said.match(/\d+ passing/g)).to.have.length(2);
+  });
+
+  it('adds a field with a migration, and tests it', () => {
+    const said = type('4. Add a field');
+    expect(said).to.contain('accept a body without note');
+    expect(said.match(/\d+ passing/g)).to.have.length(2);
+  });
+
+  it('runs it in a cluster, tests it there, and deletes the cluster', async function () {
+    await needsCluster(this);
+    const said = type('5. Run it in a cluster');
+    expect(said)
+      .to.contain('{"id":"o-1","total":"12.50","note":"from the cluster"}')
+      .and.to.match(/\d+ passing/);
+  });
+});
