@@ -360,7 +360,8 @@ async function prepareContainer(settings: Settings): Promise<Server> {
   };
 }
 
-async function dockerAnswers(): Promise<boolean> {
+/** Whether Docker runs on this machine. */
+export async function dockerAnswers(): Promise<boolean> {
   return await output('docker', ['info'], { limitMilliseconds: 10_000 }).then(
     () => true,
     () => false,

@@ -32,6 +32,7 @@ import {
   refusesWithin,
 } from '../assertions.ts';
 import type { Drill, Run } from '../drill.ts';
+import { clusterDrills } from './cluster.ts';
 import type { ProcessFixture } from './fixture.ts';
 import { disconnect, type HostileClients, openIdle, sendEndlessBodies, sendEndlessHeads } from './hostile-clients.ts';
 
@@ -640,4 +641,5 @@ export const processDrills: readonly ProcessDrill[] = [
   clientsHangUp,
   clockSteps,
   stdoutBlocked,
+  ...clusterDrills,
 ];

@@ -1,5 +1,6 @@
 import { cpus, type } from 'node:os';
-import { type PrivateDatabase, startPrivateDatabase } from '../../process/database.ts';
+import { dockerAnswers, type PrivateDatabase, startPrivateDatabase } from '../../process/database.ts';
+import { type DatabaseCluster, startDatabaseCluster } from '../../process/database-cluster.ts';
 import { freePort } from '../../process/free-port.ts';
 import { NoProgram } from '../../process/pypi.ts';
 import { killAll, migrate, type Service, startServing } from '../../process/service.ts';
@@ -21,13 +22,20 @@ export class ProcessFixture implements Fixture {
   services: Service[] = [];
   #loadBalancer: LoadBalancer | undefined;
   readonly #store: () => Promise<ParameterStore>;
+  readonly #cluster: () => Promise<DatabaseCluster>;
   readonly #unexpected = new Set<Service>();
   readonly #deferred: (() => unknown)[] = [];
 
-  constructor(database: PrivateDatabase, proxy: FaultProxy, store: () => Promise<ParameterStore>) {
+  constructor(
+    database: PrivateDatabase,
+    proxy: FaultProxy,
+    store: () => Promise<ParameterStore>,
+    cluster: () => Promise<DatabaseCluster>,
+  ) {
     this.database = database;
     this.proxy = proxy;
     this.#store = store;
+    this.#cluster = cluster;
   }
 
   /** The variables that lead to the database through the proxy. */
@@ -105,6 +113,12 @@ export class ProcessFixture implements Fixture {
     }
   }
 
+  /** Starts a cluster of databases with the service's tables, once; returns the reason if that is not possible on this machine. */
+  async databaseCluster(): Promise<DatabaseCluster | string> {
+    if (process.getuid?.() !== 0) return 'root is needed to cut a container off from the others';
+    return (await dockerAnswers()) ? await this.#cluster() : 'it needs Docker';
+  }
+
   /** Registers an action to run after the drill, even if it fails; in reverse order. */
   defer(action: () => unknown): void {
     this.#deferred.push(action);
@@ -152,20 +166,36 @@ export async function openProcessEnvironment(): Promise<Environment<ProcessFixtu
   await migrate(database.env);
   const proxy = await startFaultProxy(database.port);
   let store: Promise<ParameterStore> | undefined;
+  let cluster: Promise<DatabaseCluster> | undefined;
   const [cpu] = cpus();
   return {
     target: 'process',
     description: `${cpus().length} × ${cpu?.model ?? 'CPU'}, ${type()}, Node ${process.version}, ${database.description}`,
     async open() {
-      return new ProcessFixture(database, proxy, () => {
-        store ??= startParameterStore();
-        return store;
-      });
+      return new ProcessFixture(
+        database,
+        proxy,
+        () => {
+          store ??= startParameterStore();
+          return store;
+        },
+        () => {
+          cluster ??= startMigratedCluster();
+          return cluster;
+        },
+      );
     },
     async close() {
       proxy.close();
       await (await store?.catch(() => undefined))?.stop();
+      await (await cluster?.catch(() => undefined))?.stop();
       await database.stop();
     },
   };
+}
+
+async function startMigratedCluster(): Promise<DatabaseCluster> {
+  const cluster = await startDatabaseCluster();
+  await migrate(cluster.env);
+  return cluster;
 }

@@ -1,0 +1,284 @@
+/** Three MySQL servers in containers that replicate as a group, for drills: one of them, the primary, takes writes. */
+import { randomBytes, randomUUID } from 'node:crypto';
+import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import mysql from 'mysql2/promise';
+import { output } from '../terminal/programs.ts';
+import { startCleanupWatchdog } from './cleanup-watchdog.ts';
+import { IMAGE } from './server-program.ts';
+
+const SIZE = 3;
+const DATABASE = 'plusone';
+const USER = 'plusone';
+/** The name under which the service knows the database, as the endpoint of an RDS or Aurora cluster. */
+const ENDPOINT = 'database.drill.test';
+const GROUP_PORT = 33_061;
+const START_SECONDS = 120;
+const WATCH_MILLISECONDS = 200;
+/** What a member that is frozen or cut off does not answer within counts as no answer. */
+const ANSWER_MILLISECONDS = 500;
+/** The service resolves names by {@link file://./moving-name.ts}, which Node loads first. */
+const PRELOAD = new URL('moving-name.ts', import.meta.url).href;
+
+/** One server of the cluster. */
+export interface Member {
+  /** Of its container, and in the group. */
+  readonly name: string;
+  readonly address: string;
+}
+
+/** A cluster and its endpoint: a name that leads to the primary, and to the new one after a failover. */
+export interface DatabaseCluster {
+  readonly description: string;
+  /** The DATABASE_* variables for the service, and what has it resolve the name of the endpoint. */
+  readonly env: Record<string, string>;
+  readonly members: readonly Member[];
+  /** The member to which the endpoint leads. */
+  primary(): Member;
+  /** Waits until another member is the primary, takes writes, and the endpoint leads to it. */
+  untilPrimaryIsNot(former: Member): Promise<Member>;
+  kill(member: Member): Promise<void>;
+  freeze(member: Member): Promise<void>;
+  thaw(member: Member): Promise<void>;
+  /** Cuts a member off from the others; clients still reach it. */
+  cutOff(member: Member): Promise<void>;
+  /** Makes a member the primary by command, as for maintenance. */
+  switchTo(member: Member): Promise<void>;
+  /** Restores the network, starts what was killed, and waits until all are members again. */
+  heal(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+interface MemberRow extends mysql.RowDataPacket {
+  readonly name: string;
+  readonly state: string;
+  readonly role: string;
+  readonly isOwn: number;
+  readonly readOnly: number;
+}
+
+/**
+ * Starts the cluster, which takes about a minute; it ends with this process at the latest. Rejects with the error of Docker
+ * if the image of MySQL is not available.
+ */
+export async function startDatabaseCluster(): Promise<DatabaseCluster> {
+  const id = `plusone-cluster-${process.pid}-${randomBytes(4).toString('hex')}`;
+  const names = Array.from({ length: SIZE }, (_, at) => `${id}-${at + 1}`);
+  const directory = mkdtempSync(join(tmpdir(), `${id}-`));
+  const [rootPassword, password] = [randomBytes(16).toString('hex'), randomBytes(16).toString('hex')];
+  const docker = (...words: string[]) =>
+    // The arguments have the names only and the environment the values: no password in the process list.
+    output('docker', words, {
+      env: {
+        ...process.env,
+        MYSQL_ROOT_PASSWORD: rootPassword,
+        MYSQL_DATABASE: DATABASE,
+        MYSQL_USER: USER,
+        MYSQL_PASSWORD: password,
+      },
+    });
+  startCleanupWatchdog(`docker rm -f -v ${names.join(' ')}; docker network rm "$1"; rm -rf "$2"`, id, directory);
+
+  async function query<Row extends mysql.RowDataPacket>({ address }: Member, sql: string, limit = 60_000) {
+    const connection = await mysql.createConnection({
+      host: address,
+      user: 'root',
+      password: rootPassword,
+      connectTimeout: limit,
+    });
+    // The server dies in drills.
+    connection.on('error', () => {});
+    try {
+      const [rows] = await connection.query<Row[]>({ sql, timeout: limit });
+      return rows;
+    } finally {
+      connection.destroy();
+    }
+  }
+
+  async function create(name: string, at: number): Promise<Member> {
+    const variables = ['MYSQL_ROOT_PASSWORD', 'MYSQL_DATABASE', 'MYSQL_USER', 'MYSQL_PASSWORD'];
+    await docker(
+      ...['run', '--detach', '--name', name, '--hostname', name, '--network', id],
+      ...variables.flatMap((variable) => ['--env', variable]),
+      IMAGE,
+      ...[`--server-id=${at + 1}`, `--report-host=${name}`, '--gtid-mode=ON', '--enforce-gtid-consistency=ON'],
+      ...['--plugin-load-add=group_replication.so', '--mysqlx=OFF', '--innodb-flush-log-at-trx-commit=1'],
+      ...Object.entries({
+        'group-name': group,
+        'start-on-boot': 'OFF',
+        'local-address': `${name}:${GROUP_PORT}`,
+        'group-seeds': names.map((one) => `${one}:${GROUP_PORT}`).join(','),
+        'recovery-get-public-key': 'ON',
+        // A member that does not answer for five seconds is out at once.
+        'member-expel-timeout': '0',
+        // A primary without a majority must not answer reads for ever with what is no longer true.
+        'unreachable-majority-timeout': '2',
+        'exit-state-action': 'OFFLINE_MODE',
+      }).map(([option, value]) => `--loose-group-replication-${option}=${value}`),
+    );
+    const format = '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}';
+    return { name, address: (await docker('inspect', '--format', format, name)).trim() };
+  }
+
+  async function untilAnswers(member: Member): Promise<void> {
+    for (const deadline = Date.now() + START_SECONDS * 1000; ; await sleep(250)) {
+      try {
+        // The server that initializes the data does not listen on the network.
+        await query(member, `USE ${DATABASE}`, 2_000);
+        return;
+      } catch (error) {
+        if (Date.now() > deadline) throw error;
+      }
+    }
+  }
+
+  async function run(member: Member, ...statements: string[]): Promise<void> {
+    for (const statement of statements) await query(member, statement);
+  }
+
+  /** What a member says about the group; undefined if it does not answer. */
+  async function view(member: Member): Promise<MemberRow[] | undefined> {
+    const sql =
+      'SELECT MEMBER_HOST AS name, MEMBER_STATE AS state, MEMBER_ROLE AS role, MEMBER_ID = @@server_uuid AS isOwn, ' +
+      '@@super_read_only AS readOnly FROM performance_schema.replication_group_members';
+    return await query<MemberRow>(member, sql, ANSWER_MILLISECONDS).catch(() => undefined);
+  }
+
+  /** A member that says that it is the primary of a majority, and takes writes. */
+  async function isPrimary(member: Member): Promise<boolean> {
+    const rows = await view(member);
+    if (rows === undefined) return false;
+    const online = rows.filter(({ state }) => state === 'ONLINE');
+    return online.length > SIZE / 2 && online.some((row) => row.isOwn && row.role === 'PRIMARY' && !row.readOnly);
+  }
+
+  const group = randomUUID();
+  const addresses = join(directory, 'addresses.json');
+  let current: Member | undefined;
+  let isOver = false;
+
+  /** Moves the endpoint's name, as the operator of a cluster does: with a new file in one step. */
+  function pointTo(member: Member): void {
+    current = member;
+    writeFileSync(`${addresses}.new`, JSON.stringify({ [ENDPOINT]: member.address }));
+    renameSync(`${addresses}.new`, addresses);
+  }
+
+  async function watch(): Promise<void> {
+    for (; !isOver; await sleep(WATCH_MILLISECONDS)) {
+      const claims = await Promise.all(members.map(isPrimary));
+      const primary = members.find((_, at) => claims[at]);
+      if (primary !== undefined && primary !== current) pointTo(primary);
+    }
+  }
+
+  async function enter(member: Member): Promise<void> {
+    await run(member, 'START GROUP_REPLICATION');
+  }
+
+  await docker('network', 'create', id);
+  const members = await Promise.all(names.map(create));
+  const [first] = members;
+  if (first === undefined) throw new Error('a cluster has members');
+  for (const member of members) {
+    await untilAnswers(member);
+    await run(
+      member,
+      // What the image created on each member is not to be replicated.
+      'SET GLOBAL super_read_only = OFF',
+      `CREATE USER IF NOT EXISTS 'replication'@'%' IDENTIFIED BY '${password}'`,
+      `GRANT REPLICATION SLAVE, CONNECTION_ADMIN, BACKUP_ADMIN, GROUP_REPLICATION_STREAM ON *.* TO 'replication'@'%'`,
+      'RESET BINARY LOGS AND GTIDS',
+      `CHANGE REPLICATION SOURCE TO SOURCE_USER = 'replication', SOURCE_PASSWORD = '${password}' FOR CHANNEL 'group_replication_recovery'`,
+    );
+  }
+  await run(first, 'SET GLOBAL group_replication_bootstrap_group = ON');
+  await enter(first);
+  await run(first, 'SET GLOBAL group_replication_bootstrap_group = OFF');
+  for (const member of members.slice(1)) await enter(member);
+
+  async function untilWhole(): Promise<void> {
+    for (const deadline = Date.now() + START_SECONDS * 1000; ; await sleep(500)) {
+      const views = await Promise.all(members.map(view));
+      if (views.every((rows) => rows?.filter(({ state }) => state === 'ONLINE').length === SIZE)) return;
+      if (Date.now() > deadline) throw new Error(`the cluster is not whole: ${JSON.stringify(views)}`);
+    }
+  }
+  await untilWhole();
+  pointTo(first);
+  const watching = watch();
+  const others = (member: Member) => members.filter((one) => one !== member);
+
+  return {
+    description: `${SIZE} × ${IMAGE} with Group Replication, in containers`,
+    members,
+    env: {
+      DATABASE_HOST: ENDPOINT,
+      DATABASE_PORT: '3306',
+      DATABASE_NAME: DATABASE,
+      DATABASE_USERNAME: USER,
+      DATABASE_PASSWORD: password,
+      DATABASE_TLS: 'off',
+      NODE_OPTIONS: `--import=${PRELOAD}`,
+      MOVING_NAMES: addresses,
+    },
+    primary: () => current ?? first,
+    async untilPrimaryIsNot(former) {
+      for (const deadline = Date.now() + START_SECONDS * 1000; Date.now() < deadline; await sleep(20)) {
+        if (current !== undefined && current !== former) return current;
+      }
+      throw new Error(`no other member than ${former.name} became the primary within ${START_SECONDS} s`);
+    },
+    async kill({ name }) {
+      await docker('kill', name);
+    },
+    async freeze({ name }) {
+      await docker('pause', name);
+    },
+    async thaw({ name }) {
+      await docker('unpause', name);
+    },
+    async cutOff(member) {
+      for (const { address } of others(member)) {
+        await drop('--append', member, address);
+      }
+    },
+    async switchTo(member) {
+      const rows = await query<mysql.RowDataPacket>(member, 'SELECT @@server_uuid AS id');
+      await run(member, `SELECT group_replication_set_as_primary('${rows[0]?.id}')`);
+    },
+    async heal() {
+      for (const member of members) {
+        const state = (await docker('inspect', '--format', '{{.State.Status}}', member.name)).trim();
+        if (state === 'paused') await docker('unpause', member.name);
+        if (state === 'exited') await docker('start', member.name);
+        for (const { address } of others(member)) await drop('--delete', member, address).catch(() => undefined);
+        await untilAnswers(member);
+      }
+      for (const member of members) {
+        const own = (await view(member))?.find(({ isOwn }) => isOwn);
+        if (own?.state === 'ONLINE' || own?.state === 'RECOVERING') continue;
+        await run(member, 'STOP GROUP_REPLICATION', 'SET GLOBAL offline_mode = OFF');
+        await enter(member);
+      }
+      await untilWhole();
+    },
+    async stop() {
+      isOver = true;
+      await watching;
+      await docker('rm', '--force', '--volumes', ...names);
+      await docker('network', 'rm', id);
+      rmSync(directory, { recursive: true, force: true });
+    },
+  };
+
+  /** Drops, or no longer drops, what a member sends to an address; the image has no tool for it, this machine has. */
+  async function drop(change: '--append' | '--delete', { name }: Member, address: string): Promise<void> {
+    const pid = (await docker('inspect', '--format', '{{.State.Pid}}', name)).trim();
+    const rule = ['OUTPUT', '--destination', address, '--jump', 'DROP'];
+    await output('nsenter', ['--target', pid, '--net', 'iptables', change, ...rule]);
+  }
+}
