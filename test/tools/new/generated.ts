@@ -3,9 +3,10 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { writeFiles } from '../../../tools/new/create.ts';
-import type { Files, Project } from '../../../tools/new/project.ts';
+import { hashesOf, writeFiles } from '../../../tools/new/create.ts';
+import { type Files, PROJECT_FILE, type Project, projectText } from '../../../tools/new/project.ts';
 import { render } from '../../../tools/new/render.ts';
+import { VENDORED } from '../../../tools/new/vendor.ts';
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 const modules = join(root, 'node_modules');
@@ -37,8 +38,9 @@ export class GeneratedService {
   readonly files: Files;
 
   constructor(project: Project) {
-    this.files = render(project, {});
+    this.files = render(project, VENDORED);
     writeFiles(this.folder, this.files);
+    writeFileSync(join(this.folder, PROJECT_FILE), projectText(project, hashesOf(this.files)));
     execFileSync('git', ['init', '--quiet', this.folder]);
     const own = join(this.folder, 'node_modules');
     mkdirSync(join(own, 'plusone-service'), { recursive: true });
