@@ -59,6 +59,19 @@ const databaseKilled: ProcessDrill = {
   },
 };
 
+const MANY = 30;
+
+const manyProcesses: ProcessDrill = {
+  name: 'many-processes',
+  fault: `MySQL is killed (-9), and started again later; ${MANY} processes of the service come back to it at once`,
+  assertions: outage,
+  duration: { full: 10 },
+  async prepare(fixture) {
+    for (let count = 0; count < MANY; count += 1) await fixture.serve();
+    return { begin: () => fixture.database.kill(), end: () => fixture.database.start() };
+  },
+};
+
 const databaseFrozen: ProcessDrill = {
   name: 'database-frozen',
   fault: 'MySQL is stopped (SIGSTOP): connections stay open and nothing answers',
@@ -622,6 +635,7 @@ const stdoutBlocked: ProcessDrill = {
 /** The drills of `--target process`, in the order in which they run. */
 export const processDrills: readonly ProcessDrill[] = [
   databaseKilled,
+  manyProcesses,
   databaseFrozen,
   networkDropped,
   databaseFailover,
