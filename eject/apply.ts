@@ -79,11 +79,11 @@ export async function settledStack(
 
 /** Waits until nothing is in progress in a stack. */
 export async function waitForStack(client: CloudFormationClient, name: string): Promise<Stack> {
-  for (;;) {
+  for (let pause = pollMilliseconds / 8; ; pause = Math.min(2 * pause, pollMilliseconds)) {
     const stack = await describeStack(client, name);
     if (!stack) throw new Refusal(`the stack ${name} does not exist any more`);
     if (!stack.StackStatus?.endsWith('_IN_PROGRESS')) return stack;
-    await sleep(pollMilliseconds);
+    await sleep(pause);
   }
 }
 
@@ -118,23 +118,29 @@ export function updateOf(change: Change, now: Inventory): Update {
   };
 }
 
+/** A change set by its ARN: another run may make one with the same name. */
+export interface MadeChangeSet {
+  readonly changeSet: string;
+  readonly changes: readonly SdkChange[];
+}
+
 /** Creates a change set and checks it; deletes it if there is a problem. */
 export async function check(
   { clients, say }: Pick<Session, 'clients' | 'say'>,
   stack: DeployedStack,
   description: Stack,
   update: Update,
-): Promise<Verdict & { changes: readonly SdkChange[] }> {
+): Promise<Verdict & MadeChangeSet> {
   const known = parametersOf(description);
   const after = { ...update.defaults, ...known, ...update.parameters };
   const contexts = { before: update.before, after: { ...update.before, parameters: after } };
   const early = judge(update, contexts, undefined, update.mayReplace);
-  if (early.problems.length > 0) return { ...early, changes: [] };
-  const changes = await createChangeSet(clients, stack, description, update);
+  if (early.problems.length > 0) return { ...early, changeSet: '', changes: [] };
+  const { changeSet, changes } = await createChangeSet(clients, stack, description, update);
   const verdict = judge(update, contexts, changes, update.mayReplace);
   for (const note of verdict.notes) say(`  ${stack.name}: ${note}`);
   if (verdict.problems.length > 0) await deleteChangeSet(clients.cloudFormation, stack.name, update.name);
-  return { ...verdict, changes };
+  return { ...verdict, changeSet, changes };
 }
 
 async function createChangeSet(
@@ -142,12 +148,12 @@ async function createChangeSet(
   stack: DeployedStack,
   description: Stack,
   update: Update,
-): Promise<readonly SdkChange[]> {
+): Promise<MadeChangeSet> {
   const text = update.to.text();
   const known = parametersOf(description);
   const wanted = Object.keys(update.to.section('Parameters'));
   await deleteChangeSet(cloudFormation, stack.name, update.name);
-  await cloudFormation.send(
+  const { Id: changeSet = update.name } = await cloudFormation.send(
     new CreateChangeSetCommand({
       StackName: stack.name,
       ChangeSetName: update.name,
@@ -165,11 +171,11 @@ async function createChangeSet(
       Capabilities: ['CAPABILITY_IAM', 'CAPABILITY_NAMED_IAM', 'CAPABILITY_AUTO_EXPAND'],
     }),
   );
-  return await changesOf(cloudFormation, stack.name, update.name);
+  return { changeSet, changes: await changesOf(cloudFormation, stack.name, changeSet) };
 }
 
 async function changesOf(client: CloudFormationClient, stack: string, name: string): Promise<readonly SdkChange[]> {
-  for (;;) {
+  for (let pause = pollMilliseconds / 8; ; pause = Math.min(2 * pause, pollMilliseconds)) {
     const changes: SdkChange[] = [];
     let NextToken: string | undefined;
     let status = '';
@@ -186,7 +192,7 @@ async function changesOf(client: CloudFormationClient, stack: string, name: stri
       await deleteChangeSet(client, stack, name);
       throw new Refusal(`${stack}: CloudFormation made no change set: ${reason || 'no reason given'}`);
     }
-    await sleep(pollMilliseconds / 2);
+    await sleep(pause);
   }
 }
 
@@ -239,13 +245,18 @@ export async function restorePolicy(client: CloudFormationClient, stack: Deploye
 }
 
 /** Executes a checked change set under a temporary stack policy, and waits for its end. */
-export async function execute(session: Session, stack: DeployedStack, update: Update): Promise<Stack> {
+export async function execute(
+  session: Session,
+  stack: DeployedStack,
+  update: Update,
+  changeSet: string,
+): Promise<Stack> {
   const { cloudFormation } = session.clients;
   const { journal } = session;
   journal.write({ event: 'execute', stack: stack.name, update: update.name });
   await cloudFormation.send(new SetStackPolicyCommand({ StackName: stack.name, StackPolicyBody: stackPolicy(update) }));
   try {
-    await cloudFormation.send(new ExecuteChangeSetCommand({ StackName: stack.name, ChangeSetName: update.name }));
+    await cloudFormation.send(new ExecuteChangeSetCommand({ StackName: stack.name, ChangeSetName: changeSet }));
   } catch (error) {
     // A denying policy would stay and block every other deployment.
     await restorePolicy(cloudFormation, stack);

@@ -50,22 +50,33 @@ export function handler(env: NodeJS.ProcessEnv): NodeHttpHandler {
   });
 }
 
+/** All stacks of the account and region that are not deleted. */
+export async function liveStacks(client: CloudFormationClient): Promise<Stack[]> {
+  const all: Stack[] = [];
+  for await (const page of paginateDescribeStacks({ client }, {})) all.push(...(page.Stacks ?? []));
+  return all.filter(({ StackStatus }) => StackStatus !== 'DELETE_COMPLETE');
+}
+
+/** Those of the services and jobs of an environment. */
+export function workloadsOf(stacks: readonly Stack[], application: string, environment: string): Stack[] {
+  return stacks.filter((stack) => {
+    const { AppName, EnvName, WorkloadName } = parametersOf(stack);
+    const name = `${application}-${environment}-${WorkloadName}`;
+    return AppName === application && EnvName === environment && stack.StackName === name;
+  });
+}
+
 /** Reads the stacks of an environment as they are deployed. Throws Refusal when there is none. */
 export async function readInventory(
   { cloudFormation, loadBalancing }: Clients,
   application: string,
   environment: string,
 ): Promise<Inventory> {
-  const all: Stack[] = [];
-  for await (const page of paginateDescribeStacks({ client: cloudFormation }, {})) all.push(...(page.Stacks ?? []));
-  const live = all.filter(({ StackStatus }) => StackStatus !== 'DELETE_COMPLETE');
+  const live = await liveStacks(cloudFormation);
   const name = `${application}-${environment}`;
   const main = live.find((stack) => stack.StackName === name && parametersOf(stack).EnvironmentName === environment);
   if (!main) throw new Refusal(`there is no stack ${name} of a Copilot environment in this account and region`);
-  const workloads = live.filter((stack) => {
-    const { AppName, EnvName, WorkloadName } = parametersOf(stack);
-    return AppName === application && EnvName === environment && stack.StackName === `${name}-${WorkloadName}`;
-  });
+  const workloads = workloadsOf(live, application, environment);
   const stacks: DeployedStack[] = [];
   for (const stack of [main, ...workloads])
     stacks.push(await readStack({ cloudFormation, loadBalancing }, stack, stack === main ? 'environment' : 'workload'));

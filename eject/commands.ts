@@ -1,18 +1,21 @@
-import { appendFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { z } from 'zod';
 import { UsageError } from '../k8s/errors.ts';
 import { displayed, MissingInput, openWorkspace, readText, type Workspace } from '../manifest/workspace.ts';
 import { Refusal } from '../tools/terminal/refusal.ts';
+import { addonEdits } from './addons.ts';
 import type { Journal, Session } from './apply.ts';
 import { clients, readInventory, withDrift } from './aws.ts';
 import { cdkFiles } from './cdk.ts';
 import { deploy } from './deploy.ts';
-import { type Inventory, parseInventory, refusals } from './inventory.ts';
+import { type DeployedStack, type Inventory, parseInventory, refusals } from './inventory.ts';
+import { exclusively } from './lock.ts';
 import { report } from './report.ts';
 import { applyStep, checkStep, undoStep } from './run-steps.ts';
 import { type Change, changes, type StepName } from './steps.ts';
+import { mapOf, Template } from './template.ts';
 import { buildspec, edited, type formats, stackFiles, stepFiles, writeText } from './write.ts';
 
 /** The options of every command. */
@@ -52,6 +55,10 @@ export async function runStep(
   step: StepName,
   options: StepOptions,
 ): Promise<void> {
+  await exclusively(outputOf(options), () => takeStep(command, step, options));
+}
+
+async function takeStep(command: 'check' | 'apply' | 'undo', step: StepName, options: StepOptions): Promise<void> {
   const session = openSession(options);
   const all = changes(session.inventory);
   const unexpected = edited(outputOf(options), stepFiles(all));
@@ -76,14 +83,31 @@ export async function plan(options: Options): Promise<void> {
   const connected = clients();
   const read = await readInventory(connected, workspace.application, environment);
   const inventory = await withDrift(connected, read);
-  const problems = refusals(inventory, manifestsOf(workspace));
+  const problems = refusals(inventory, manifestsOf(workspace), environmentManifest(workspace, environment));
   if (problems.length > 0) throw new Refusal(problems.join('\n'));
   const all = changes(inventory);
+  keepEarlier(output, inventory);
   writeText(join(output, 'inventory.json'), `${JSON.stringify(inventory, null, 2)}\n`);
-  writeText(join(output, 'REPORT.md'), report(inventory, all, notesOn(workspace)));
+  writeText(
+    join(output, 'REPORT.md'),
+    report(inventory, all, [...notesOn(workspace), ...editedAddons(workspace, inventory)]),
+  );
   console.log(
     `${displayed(join(output, 'REPORT.md'))}: what each step changes\n${displayed(join(output, 'inventory.json'))}: the stacks as they are deployed`,
   );
+}
+
+/** Keeps the inventory of an earlier plan if its steps have changed stacks since: without it they can't be undone. */
+function keepEarlier(output: string, now: Inventory): void {
+  const path = join(output, 'inventory.json');
+  if (!existsSync(path)) return;
+  const earlier = storedAt(path);
+  const isUnchanged = (stack: DeployedStack) =>
+    now.stacks.some(({ id, template }) => id === stack.id && template === stack.template);
+  if (earlier.stacks.every(isUnchanged)) return;
+  const kept = join(output, `inventory-${earlier.takenAt.replaceAll(':', '-')}.json`);
+  renameSync(path, kept);
+  console.log(`${displayed(kept)}: the earlier plan; its steps are undone with it in the place of inventory.json`);
 }
 
 /** Releases a service from its edited manifest, without Copilot. Throws Refusal and DocumentError. */
@@ -92,7 +116,10 @@ export async function release(options: ReleaseOptions): Promise<void> {
   const { workspace, yes, ...rest } = options;
   const journal = fileJournal(join(output, 'log.jsonl'));
   const session = { clients: clients(), journal, say, confirm: (question: string) => confirm(question, yes) };
-  await deploy(session, { ...rest, workspace: openWorkspace(workspace), output });
+  const inventory = join(output, 'inventory.json');
+  const planned = existsSync(inventory) ? storedAt(inventory) : undefined;
+  const wanted = { ...rest, workspace: openWorkspace(workspace), output, planned };
+  await exclusively(output, () => deploy(session, wanted));
 }
 
 function say(line: string): void {
@@ -101,6 +128,22 @@ function say(line: string): void {
 
 function manifestsOf({ folder, workloads }: Workspace): Map<string, string> {
   return new Map(workloads.map((name) => [name, readText(join(folder, name, 'manifest.yml')).text]));
+}
+
+function environmentManifest({ folder }: Workspace, environment: string): string | undefined {
+  const path = join(folder, 'environments', environment, 'manifest.yml');
+  return existsSync(path) ? readText(path).text : undefined;
+}
+
+/** Addons in the workspace that are not as deployed: no step changes them, and `eject deploy` will refuse them. */
+function editedAddons({ folder }: Workspace, { stacks }: Inventory): string[] {
+  return stacks.flatMap(({ kind, workload, name, template, resources }) => {
+    if (kind === 'nested') return [];
+    const addons = stacks.find(({ id }) => id === resources.AddonsStack?.physicalId)?.template;
+    const parameters = mapOf(new Template(template, name).resources().get('AddonsStack')?.properties.Parameters);
+    const edits = addonEdits(join(folder, workload ?? 'environments', 'addons'), addons, parameters);
+    return edits.map((edit) => `${edit}: not deployed; deploy it with Copilot, or take it back`);
+  });
 }
 
 function notesOn({ folder, workloads }: Workspace): string[] {
@@ -127,16 +170,20 @@ export function write(options: Options, to: (typeof formats)[number]): void {
 
 function storedInventory(options: Options): Inventory {
   const { environment } = options;
-  const { text, name } = readText(join(outputOf(options), 'inventory.json'));
-  let inventory: Inventory;
-  try {
-    inventory = parseInventory(text);
-  } catch {
-    throw new MissingInput(`${name} is not an inventory: run plan again`);
-  }
+  const path = join(outputOf(options), 'inventory.json');
+  const inventory = storedAt(path);
   if (inventory.environment !== environment)
-    throw new UsageError(`${name} is of the environment ${inventory.environment}, not ${environment}`);
+    throw new UsageError(`${displayed(path)} is of the environment ${inventory.environment}, not ${environment}`);
   return inventory;
+}
+
+function storedAt(path: string): Inventory {
+  const { text, name } = readText(path);
+  try {
+    return parseInventory(text);
+  } catch {
+    throw new MissingInput(`${name} is not an inventory: remove it, and run plan again`);
+  }
 }
 
 function openSession(options: StepOptions): Session {

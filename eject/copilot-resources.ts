@@ -8,7 +8,12 @@ export interface CustomResource {
   readonly onDelete: string;
   /** Its replacement; undefined if this version can't replace it. */
   readonly replacedBy: string | undefined;
+  /** What to do where it can't be replaced. */
+  readonly instead?: string;
 }
+
+const certificate = 'the ARN of the certificate, which stays with its validation records';
+const records = 'nothing: the records stay';
 
 export const customResources: Readonly<Record<string, CustomResource>> = {
   'Custom::EnvControllerFunction': {
@@ -26,23 +31,42 @@ export const customResources: Readonly<Record<string, CustomResource>> = {
   },
   'Custom::CertificateValidationFunction': {
     onDelete: 'deletes the validation records and the certificate',
-    replacedBy: undefined,
+    replacedBy: certificate,
   },
-  'Custom::DNSDelegationFunction': { onDelete: 'deletes the NS records of the subdomain', replacedBy: undefined },
-  'Custom::CustomDomainFunction': { onDelete: 'deletes the A records of the aliases', replacedBy: undefined },
+  'Custom::DNSDelegationFunction': { onDelete: 'deletes the NS records of the subdomain', replacedBy: records },
+  'Custom::CustomDomainFunction': { onDelete: 'deletes the A records of the aliases', replacedBy: records },
   'Custom::CertificateReplicatorFunction': {
     onDelete: 'deletes the certificate in us-east-1; each update requests another one',
-    replacedBy: undefined,
+    replacedBy: certificate,
   },
-  'Custom::BucketCleanerFunction': { onDelete: 'empties the bucket of the access logs', replacedBy: undefined },
-  'Custom::UniqueJSONValuesFunction': { onDelete: 'nothing', replacedBy: undefined },
-  'Custom::TriggerStateMachine': { onDelete: 'nothing', replacedBy: undefined },
+  'Custom::BucketCleanerFunction': {
+    onDelete: 'empties the bucket of the access logs',
+    replacedBy: 'nothing: the bucket and its logs stay',
+  },
+  'Custom::UniqueJSONValuesFunction': {
+    onDelete: 'nothing',
+    replacedBy: undefined,
+    instead:
+      'CloudFront takes its aliases from it; leave the environment with Copilot, or deploy it without `cdn`, which moves the traffic to the load balancer',
+  },
+  'Custom::TriggerStateMachine': {
+    onDelete: 'nothing',
+    replacedBy: undefined,
+    instead: 'it copies the files of a Static Site; leave that service in another environment',
+  },
   'Custom::NLBCertValidatorFunction': {
     onDelete: 'deletes the validation records and the certificate',
-    replacedBy: undefined,
+    replacedBy: certificate,
   },
-  'Custom::NLBCustomDomainFunction': { onDelete: 'deletes the A records of the aliases', replacedBy: undefined },
+  'Custom::NLBCustomDomainFunction': { onDelete: 'deletes the A records of the aliases', replacedBy: records },
 };
+
+/** Custom resources whose `Ref` is the ARN of a certificate. */
+export const certificateTypes: ReadonlySet<string> = new Set([
+  'Custom::CertificateValidationFunction',
+  'Custom::CertificateReplicatorFunction',
+  'Custom::NLBCertValidatorFunction',
+]);
 
 export function isCustomResource(type: string): boolean {
   return type.startsWith('Custom::') || type === 'AWS::CloudFormation::CustomResource';

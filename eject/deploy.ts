@@ -28,6 +28,8 @@ export interface Wanted {
   readonly image: string | undefined;
   /** Where `stacks/` is. */
   readonly output: string;
+  /** The inventory of the plan; undefined where its folder is not there, such as in a pipeline. */
+  readonly planned: Inventory | undefined;
 }
 
 /**
@@ -40,6 +42,11 @@ export async function deploy(session: Omit<Session, 'inventory'>, wanted: Wanted
   const { clients, say, journal } = session;
   const name = `${workspace.application}-${environment}-${service}`;
   const description = await settledStack(clients.cloudFormation, name, journal.last(name) === 'execute', say);
+  const ejected = wanted.planned?.stacks.find((stack) => stack.name === name);
+  if (ejected && description.StackId !== ejected.id)
+    throw new Refusal(
+      `${name} is ${description.StackId}, and the plan was made for ${ejected.id}: use its account and region, or run plan again`,
+    );
   const tags = tagsOf(description);
   const lost = tagRefusals(
     { application: workspace.application, environment },
@@ -110,12 +117,12 @@ export async function deploy(session: Omit<Session, 'inventory'>, wanted: Wanted
     defaults: {},
     before: context,
   };
-  const { problems } = await check(session, stack, description, update);
+  const { problems, changeSet } = await check(session, stack, description, update);
   if (problems.length > 0)
     throw new Refusal([`${name} is not released:`, ...problems.map((line) => `  ${line}`)].join('\n'));
   for (const [id, properties] of real.modified) say(`${name}: ${id}: ${properties.join(', ')}`);
   await session.confirm(`release ${service} to ${environment} in ${region}, account ${account}?`);
-  await execute({ ...session, inventory }, stack, update);
+  await execute({ ...session, inventory }, stack, update, changeSet);
   say(`${name}: released`);
   keep(wanted.output, name, template, after.parameters);
 }

@@ -73,9 +73,14 @@ const settled = /^(CREATE|UPDATE|IMPORT)_COMPLETE$|^UPDATE_ROLLBACK_COMPLETE$/;
 
 /**
  * The reasons why this version does not support these stacks, each with its stack and resource; empty if it does.
- * `manifests` are those of the workspace, by the names of the workloads.
+ * `manifests` are those of the workspace, by the names of the workloads; that of the environment is optional, since Copilot
+ * needs none.
  */
-export function refusals(inventory: Inventory, manifests: ReadonlyMap<string, string>): string[] {
+export function refusals(
+  inventory: Inventory,
+  manifests: ReadonlyMap<string, string>,
+  environmentManifest?: string,
+): string[] {
   return [
     ...inventory.stacks.flatMap((stack) => [
       ...statusRefusals(stack),
@@ -83,8 +88,16 @@ export function refusals(inventory: Inventory, manifests: ReadonlyMap<string, st
       ...templateRefusals(stack),
     ]),
     ...inventory.stacks.flatMap((stack) => tagRefusals(inventory, stack)),
-    ...workloadStacks(inventory).flatMap((stack) => manifestRefusals(inventory, stack, manifests)),
-    ...domainRefusals(environmentStack(inventory)),
+    ...workloadStacks(inventory).flatMap((stack) => {
+      const local = manifests.get(stack.workload ?? '');
+      if (local !== undefined) return manifestRefusals(inventory, stack, local, stack.workload ?? '');
+      return [
+        `${stack.name}: the workspace has no manifest for ${stack.workload}: use the workspace that was deployed`,
+      ];
+    }),
+    ...(environmentManifest === undefined
+      ? []
+      : manifestRefusals(inventory, environmentStack(inventory), environmentManifest, inventory.environment)),
   ];
 }
 
@@ -130,11 +143,13 @@ function templateRefusals(stack: DeployedStack): string[] {
     const known = customResources[type];
     if (!known) found.push(`${name}: ${id}: ${type} is not a custom resource of Copilot ${copilotVersion}`);
     else if (!known.replacedBy && id in stack.resources)
-      found.push(`${name}: ${id}: ${type} can't be replaced by this version (on delete it ${known.onDelete})`);
+      found.push(`${name}: ${id}: ${type} can't be replaced by this version: ${known.instead}`);
   }
   const type = workloadType(template);
   if (stack.kind === 'workload' && !supportedTypes.some((supported) => supported === type))
-    found.push(`${name}: the type ${type ?? '(unknown)'} is not supported; supported: ${supportedTypes.join(', ')}`);
+    found.push(
+      `${name}: the type ${type ?? '(unknown)'} is not supported (supported: ${supportedTypes.join(', ')}): leave it with Copilot in another environment, and delete it here with copilot svc delete`,
+    );
   return found;
 }
 
@@ -157,13 +172,11 @@ export function tagRefusals(
 function manifestRefusals(
   { application, environment }: Inventory,
   stack: DeployedStack,
-  manifests: ReadonlyMap<string, string>,
+  local: string,
+  of: string,
 ): string[] {
-  const { name, workload = '' } = stack;
-  const local = manifests.get(workload);
-  if (local === undefined)
-    return [`${name}: the workspace has no manifest for ${workload}: use the workspace that was deployed`];
-  const file = `${workload}/manifest.yml`;
+  const { name } = stack;
+  const file = `${of}/manifest.yml`;
   try {
     const kept = new Template(stack.template, name).metadata('Manifest');
     if (kept === undefined || isSameManifest(local, file, kept, { application, environment, shell: process.env }))
@@ -175,11 +188,6 @@ function manifestRefusals(
     throw error;
   }
   return [
-    `${name}: the manifest of ${workload} in the workspace is not the one that was deployed: deploy it with Copilot, or check out the one that was`,
+    `${name}: the manifest of ${of} in the workspace is not the one that was deployed: deploy it with Copilot, or check out the one that was`,
   ];
-}
-
-function domainRefusals({ name, parameters }: DeployedStack): string[] {
-  const domain = parameters.AppDNSName;
-  return domain ? [`${name}: the application has the domain ${domain}: domains are not supported by this version`] : [];
 }

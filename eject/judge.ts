@@ -37,6 +37,8 @@ const createOnly: Readonly<Record<string, readonly string[]>> = {
   'AWS::IAM::Role': ['Path', 'RoleName'],
   'AWS::Lambda::Function': ['FunctionName', 'PackageType'],
   'AWS::Logs::LogGroup': ['LogGroupName'],
+  'AWS::SNS::Subscription': ['Endpoint', 'Protocol', 'TopicArn'],
+  'AWS::SQS::Queue': ['FifoQueue', 'QueueName'],
   'AWS::StepFunctions::StateMachine': ['StateMachineName', 'StateMachineType'],
 };
 

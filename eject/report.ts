@@ -1,4 +1,4 @@
-import { customResources, isCustomResource } from './copilot-resources.ts';
+import { certificateTypes, customResources, isCustomResource } from './copilot-resources.ts';
 import { type DeployedStack, environmentStack, type Inventory, workloadStacks, workloadType } from './inventory.ts';
 import { difference } from './judge.ts';
 import { type Change, contextOf, stepNames } from './steps.ts';
@@ -41,9 +41,9 @@ const risks: Readonly<Record<(typeof stepNames)[number], { does: string; risk: s
     undo: 'the template before it: the functions are created again from the bucket of Copilot, which must still be there',
   },
   environment: {
-    does: 'removes the conditions, the parameters that only they used, and the output that the controller needed',
+    does: 'removes the conditions, the parameters that only they used, the output that the controller needed, and its custom resources with their functions and roles; certificates and records stay',
     risk: 'from here `copilot env deploy` must not be run: it would bring the parameters back empty',
-    undo: 'the template before it, with the values of the parameters from the inventory',
+    undo: 'the template before it, with the values of the parameters from the inventory; with a domain, another certificate is requested',
   },
 };
 
@@ -83,6 +83,7 @@ export function report(inventory: Inventory, changes: readonly Change[], notes: 
     '',
     `- The stack set ${application}-infrastructure with its repositories, the bucket of the artifacts and its key, and the stack ${application}-infrastructure-roles: releases need the repositories and the bucket.`,
     `- Parameters of SSM below /copilot/applications/${application} (records of Copilot) and /copilot/${application}/${environment}/secrets (secrets; the tasks read them).`,
+    ...madeByFunctions(inventory),
     ...logGroups(inventory),
     ...oldRuntimes(changes),
     '- What `DeletionPolicy: Retain` keeps when a stack is deleted later: the stack is gone, these resources are not.',
@@ -125,11 +126,15 @@ function naiveRemoval(inventory: Inventory): string[] {
       return [`- ${stack.name}, **${id}**: its function would delete ${removed.join(', ')} of ${environment.name}.`];
     });
   });
+  const own = Object.entries(environment.resources).flatMap(([id, { type }]) =>
+    isCustomResource(type) ? [`- ${environment.name}, ${id}: ${customResources[type]?.onDelete}.`] : [],
+  );
   const names = workloadStacks(inventory).map(({ workload = '' }) => workload);
   const parameters = names.reduce((rest, name) => without(rest, name), context.parameters);
   const all = difference(template, template, context, { ...context, parameters }).removed;
   return [
     ...lines,
+    ...own,
     '',
     all.length > 0 ? `After the last service these would be gone: ${all.join(', ')}.` : 'Nothing more.',
   ];
@@ -178,7 +183,7 @@ function summary({ step, from, to, expected }: Change): string {
     return `${removable(to).length} resources become unused${properties.length > 0 ? `; ${properties.join('; ')}` : ''}`;
   }
   const conditions = Object.keys(from.section('Conditions'));
-  return `${step === 'pin' ? 'pins' : 'removes'} ${conditions.join(', ')}`;
+  return `${step === 'pin' ? 'pins' : 'removes'} ${[...conditions, ...expected.removed].join(', ')}`;
 }
 
 function logGroups(inventory: Inventory): string[] {
@@ -221,6 +226,25 @@ function drifted({ stacks }: Inventory): string[] {
     Object.entries(drift).map(([id, found]) => {
       const what = found === 'deleted' ? 'deleted' : `changed in ${found.join(', ')}`;
       return `- ${name}: ${id} was ${what} outside the stack. No step restores it.`;
+    }),
+  );
+}
+
+/** The certificates and DNS records of custom resources, which stay when these are removed. */
+function madeByFunctions({ stacks }: Inventory): string[] {
+  return stacks.flatMap(({ name, resources, parameters }) =>
+    Object.entries(resources).flatMap(([id, { type, physicalId }]) => {
+      if (certificateTypes.has(type))
+        return [
+          `- ${name}, ${id}: the certificate ${physicalId} with its validation records, with which ACM renews it. Undoing its removal requests another one.`,
+        ];
+      if (type === 'Custom::DNSDelegationFunction')
+        return [`- ${name}, ${id}: the NS records of this environment in the hosted zone of ${parameters.AppDNSName}.`];
+      if (/^Custom::(NLB)?CustomDomainFunction$/.test(type))
+        return [
+          `- ${name}, ${id}: the A records of its aliases (${parameters.Aliases || parameters.NLBAliases || 'none'}). A new alias needs a record and a certificate that you make.`,
+        ];
+      return [];
     }),
   );
 }

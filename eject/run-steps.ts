@@ -10,7 +10,8 @@ import {
   updateOf,
   verify,
 } from './apply.ts';
-import { readAgain } from './aws.ts';
+import { liveStacks, readAgain, workloadsOf } from './aws.ts';
+import { workloadStacks } from './inventory.ts';
 import { type Change, depends, isSameTemplate, reversed, stepNames } from './steps.ts';
 import type { Template } from './template.ts';
 
@@ -19,7 +20,7 @@ export async function checkStep(session: Session, all: readonly Change[], chosen
   for (const change of chosen) {
     await requireEarlier(session, all, change);
     const ready = await prepare(session, all, change, `${change.step} of ${change.stack.name}`);
-    if (ready) await deleteChangeSet(session.clients.cloudFormation, change.stack.name, ready.name);
+    if (ready) await deleteChangeSet(session.clients.cloudFormation, change.stack.name, ready.update.name);
   }
 }
 
@@ -61,16 +62,27 @@ async function isMade(session: Session, all: readonly Change[], change: Change):
 
 /** Checks the other stacks; for the same stack, its template shows the position. */
 async function requireEarlier(session: Session, all: readonly Change[], change: Change): Promise<void> {
+  if (change.step === 'environment') await requireNoNewWorkloads(session);
   for (const earlier of all.filter((other) => other.stack.name !== change.stack.name && depends(change, other)))
     if (!(await isMade(session, all, earlier)))
       throw new Refusal(`${change.step} of ${change.stack.name} needs ${earlier.step} of ${earlier.stack.name} first`);
+}
+
+/** The controller of a service that came since the plan needs the parameters of the environment. */
+async function requireNoNewWorkloads({ clients: { cloudFormation }, inventory }: Session): Promise<void> {
+  const { application, environment, takenAt } = inventory;
+  const known = new Set(workloadStacks(inventory).map(({ name }) => name));
+  const stacks = workloadsOf(await liveStacks(cloudFormation), application, environment);
+  const others = stacks.flatMap(({ StackName = '' }) => (known.has(StackName) ? [] : [StackName]));
+  if (others.length > 0)
+    throw new Refusal(`${others.join(', ')}: deployed since ${takenAt}; run plan again, and take its steps first`);
 }
 
 async function carryOut(session: Session, all: readonly Change[], change: Change, what: string): Promise<void> {
   const ready = await prepare(session, all, change, what);
   if (!ready) return;
   await session.confirm(`${what}: carry out?`);
-  await execute(session, change.stack, ready);
+  await execute(session, change.stack, ready.update, ready.changeSet);
   await verify(session, change);
   session.journal.write({ event: 'done', stack: change.stack.name, what });
   session.say(`${what}: done; the physical resources are the same`);
@@ -82,7 +94,7 @@ async function prepare(
   all: readonly Change[],
   change: Change,
   what: string,
-): Promise<Update | undefined> {
+): Promise<{ update: Update; changeSet: string } | undefined> {
   const { stack } = change;
   const { say, journal, inventory, clients } = session;
   const { own, templates } = templatesOf(all, change);
@@ -112,7 +124,7 @@ async function prepare(
       `${what} is refused: the tags of the stack are not those of the inventory: ${lost.map(([key]) => key).join(', ')}`,
     );
   const update = updateOf(change, await readAgain(clients, inventory, stack));
-  const { problems, changes } = await check(session, stack, description, update);
+  const { problems, changeSet, changes } = await check(session, stack, description, update);
   if (problems.length > 0)
     throw new Refusal([`${what} is refused:`, ...problems.map((line) => `  ${line}`)].join('\n'));
   const { removed, added } = update.expected;
@@ -122,5 +134,5 @@ async function prepare(
       ...(added.length > 0 ? [`created: ${added.join(', ')}`] : []),
     ].join('; ')}`,
   );
-  return update;
+  return { update, changeSet };
 }

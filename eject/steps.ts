@@ -1,4 +1,5 @@
 import { backlogFunction } from './backlog.ts';
+import { certificateTypes, isCustomResource } from './copilot-resources.ts';
 import { type DeployedStack, environmentStack, type Inventory, workloadStacks } from './inventory.ts';
 import type { Context } from './resolve.ts';
 import { isSame, Template, type ValueMap } from './template.ts';
@@ -46,7 +47,8 @@ export function changes(inventory: Inventory): Change[] {
   const context = contextOf(inventory, environment);
   change('pin', environment, (template) => pin(template, context));
   for (const stack of workloads) {
-    const make = (template: Template) => detach(template, { ...facts, priorities: stack.priorities });
+    const own = { priorities: stack.priorities, physicalIds: contextOf(inventory, stack).physicalIds };
+    const make = (template: Template) => detach(template, { ...facts, ...own });
     change('detach', stack, make, { ...nothing, modified: uncounted(stack) });
   }
   for (const stack of workloads) {
@@ -54,7 +56,9 @@ export function changes(inventory: Inventory): Change[] {
     const modified = template?.resources().has(backlogFunction) ? { [backlogFunction]: ['Code', 'Runtime'] } : {};
     change('drop', stack, drop, { ...nothing, removed: template ? removable(template) : [], modified });
   }
-  change('environment', environment, (template) => clean(template, context));
+  const pinned = current.get(environment.name);
+  const removed = pinned ? removable(pinned).filter((id) => id in environment.resources) : [];
+  change('environment', environment, (template) => clean(template, context), { ...nothing, removed });
   return found;
 }
 
@@ -70,7 +74,7 @@ function uncounted(stack: DeployedStack): Record<string, string[]> {
   return Object.fromEntries(services.map(([id]) => [id, ['DesiredCount']]));
 }
 
-function environmentFacts(inventory: Inventory): Omit<Facts, 'priorities'> {
+function environmentFacts(inventory: Inventory): Omit<Facts, 'priorities' | 'physicalIds'> {
   const exports = Object.entries(environmentStack(inventory).outputs).flatMap(([output, { exportName }]) =>
     exportName === undefined ? [] : [[output, exportName] as const],
   );
@@ -136,12 +140,30 @@ export function reversed(change: Change, updateId: string): Change {
     to.set(['Resources', id, 'Properties', 'UpdateID'], updateId);
     again[id] = ['UpdateID'];
   }
+  // A custom resource that is made again requests another certificate.
+  if (change.step !== 'retain' && change.step !== 'pin') Object.assign(again, usersOfCertificates(to));
   return {
     ...change,
     from: change.to,
     to,
     expected: { added: removed, removed: added, modified: { ...modified, ...again } },
   };
+}
+
+/** The properties that have the certificate of a custom resource, by the logical ids of their resources. */
+function usersOfCertificates(template: Template): Record<string, readonly string[]> {
+  const resources = [...template.resources()];
+  const certificates = resources.filter(([, { type }]) => certificateTypes.has(type)).map(([id]) => id);
+  const found: Record<string, readonly string[]> = {};
+  for (const [id, { properties, type }] of resources) {
+    if (isCustomResource(type)) continue;
+    const names = Object.keys(properties).filter((name) => {
+      const used = template.references(['Resources', id, 'Properties', name]);
+      return certificates.some((certificate) => used.has(certificate));
+    });
+    if (names.length > 0) found[id] = names;
+  }
+  return found;
 }
 
 /** Whether two templates are equal, except for the UpdateID that each deployment by Copilot changes. */

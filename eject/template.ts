@@ -124,6 +124,13 @@ export class Template {
     });
   }
 
+  /** Replaces each `Ref` and `!Ref` of a resource by a text. */
+  replaceReferences(id: string, text: string): void {
+    visit(this.document, {
+      Node: (_key, node) => (textOf(mapOf(toValueOfCall(node)).Ref) === id ? this.nodeOf(text) : undefined),
+    });
+  }
+
   /** The replacement of a node with Fn::Sub, or undefined if it is changed in place or not at all. */
   private replaceInSub(
     node: Node,
@@ -193,6 +200,11 @@ function pathOf(key: unknown, ancestors: readonly unknown[]): (string | number)[
 function isGetAtt(node: Node): boolean {
   if (node.tag === '!GetAtt') return true;
   return isMap(node) && node.items.length === 1 && node.has('Fn::GetAtt');
+}
+
+/** The value of a node that may be a call of Ref; null for any other. */
+function toValueOfCall(node: Node): Value {
+  return node.tag === '!Ref' || (isMap(node) && node.items.length === 1 && node.has('Ref')) ? toValue(node) : null;
 }
 
 function isSub(node: Node): boolean {

@@ -1,6 +1,12 @@
 import { isMap, isSeq, Scalar } from 'yaml';
 import { backlogCode, backlogFunction } from './backlog.ts';
-import { featureParameters, isCustomResource, isRetained } from './copilot-resources.ts';
+import {
+  certificateTypes,
+  customResources,
+  featureParameters,
+  isCustomResource,
+  isRetained,
+} from './copilot-resources.ts';
 import { type Context, conditionsOf } from './resolve.ts';
 import { referencesOf, type Template, TemplateError, textOf, toValue, type Value } from './template.ts';
 
@@ -51,7 +57,9 @@ export function pin(template: Template, context: Context): Template {
   const copy = template.copy();
   for (const [name, holds] of Object.entries(conditionsOf(copy, context))) {
     if (holds === undefined)
-      throw new TemplateError(`${copy.name}: the condition ${name} depends on something that is not known`);
+      throw new TemplateError(
+        `${copy.name}: the condition ${name} depends on something that is not known: let it depend on parameters only`,
+      );
     const constant = copy.document.createNode(['true', String(holds)], { flow: true });
     constant.tag = '!Equals';
     copy.set(['Conditions', name], constant);
@@ -68,6 +76,8 @@ export interface Facts {
   readonly environmentExports: Readonly<Record<string, string>>;
   /** The priorities of the listener rules as deployed, by their logical ids. */
   readonly priorities: Readonly<Record<string, string>>;
+  /** The physical ids of the stack's resources, by their logical ids. */
+  readonly physicalIds: Readonly<Record<string, string>>;
 }
 
 /**
@@ -82,12 +92,16 @@ export function detach(template: Template, facts: Facts): Template {
     if (type === 'Custom::EnvControllerFunction') importAttributes(copy, id, facts, ids);
     else if (type === 'Custom::RulePriorityFunction') fixPriorities(copy, id, facts);
     else if (type === 'Custom::DynamicDesiredCountFunction') leaveCount(copy, id);
+    else if (customResources[type]?.replacedBy) fixCertificate(copy, id, type, facts.physicalIds);
     else throw new TemplateError(`${copy.name}: ${id}: ${type} can't be replaced by this version`);
   }
   for (const id of copy.resources().keys()) {
     if (ids.has(id)) continue;
     for (const reference of referencesOf(partOf(copy, id)))
-      if (ids.has(reference)) throw new TemplateError(`${copy.name}: ${id} still uses ${reference}`);
+      if (ids.has(reference))
+        throw new TemplateError(
+          `${copy.name}: ${id} uses ${reference} in a way that Copilot does not: take it out of the overrides, and deploy with Copilot`,
+        );
     dropDependencies(copy, id, ids);
   }
   note(copy, 'detach');
@@ -105,7 +119,9 @@ function importAttributes(template: Template, id: string, facts: Facts, untouche
     if (section === 'Resources' && untouched.has(String(user))) return undefined;
     const name = facts.environmentExports[attribute];
     if (name === undefined)
-      throw new TemplateError(`${template.name}: ${id}.${attribute}: the environment has no export for this`);
+      throw new TemplateError(
+        `${template.name}: ${id}.${attribute}: the environment has no export for this: take it out of the overrides, and deploy with Copilot`,
+      );
     const hasNames = template.node(['Parameters', 'AppName']) && template.node(['Parameters', 'EnvName']);
     if (!hasNames || !name.startsWith(prefix)) return { importValue: name.replaceAll('${', '${!') };
     return { importValue: `\${AppName}-\${EnvName}-${name.slice(prefix.length)}` };
@@ -127,6 +143,20 @@ function leaveCount(template: Template, id: string): void {
     const path = ['Resources', service, 'Properties', 'DesiredCount'];
     if (template.references(path).has(id)) template.delete(path);
   }
+}
+
+/** Replaces a certificate that a custom resource requested by its ARN. */
+function fixCertificate(
+  template: Template,
+  id: string,
+  type: string,
+  physicalIds: Readonly<Record<string, string>>,
+): void {
+  const arn = physicalIds[id];
+  // Without a physical id its condition is false.
+  if (!certificateTypes.has(type) || arn === undefined) return;
+  if (!arn.startsWith('arn:')) throw new TemplateError(`${template.name}: ${id} is ${arn}, not a certificate`);
+  template.replaceReferences(id, arn);
 }
 
 /** Removes resources that no longer exist from the DependsOn of another one. */
@@ -178,7 +208,8 @@ export function drop(template: Template): Template {
 
 /**
  * Removes the remaining parts of Copilot from an environment whose conditions are pinned: resources whose condition is
- * false, the conditions, the parameters that only they used, and the output that Copilot's controller needs.
+ * false, the conditions, the parameters that only they used, the output that Copilot's controller needs, and the custom
+ * resources with their functions and roles; the certificates and records that these made stay.
  */
 export function clean(template: Template, context: Context): Template {
   const copy = template.copy();
@@ -193,17 +224,24 @@ export function clean(template: Template, context: Context): Template {
   chooseBranches(copy, conditions);
   copy.delete(['Conditions']);
   copy.delete(['Outputs', 'EnabledFeatures']);
+  const gone = removable(copy);
+  for (const [id, { type }] of copy.resources()) {
+    if (!isCustomResource(type)) continue;
+    if (!customResources[type]?.replacedBy)
+      throw new TemplateError(`${copy.name}: ${id}: ${type} can't be replaced by this version`);
+    fixCertificate(copy, id, type, context.physicalIds);
+  }
+  for (const id of gone) copy.delete(['Resources', id]);
+  const left = referencesOf(copy.section('Resources'));
+  for (const id of gone) if (left.has(id)) throw new TemplateError(`${copy.name}: something still uses ${id}`);
   note(copy, 'environment');
   const used = referencesOf(copy.value());
   for (const name of featureParameters) {
     if (used.has(name)) throw new TemplateError(`${copy.name}: something still uses the parameter ${name}`);
     copy.delete(['Parameters', name]);
   }
-  for (const [id, { type, dependsOn }] of copy.resources()) {
-    if (isCustomResource(type))
-      throw new TemplateError(`${copy.name}: ${id}: ${type} can't be replaced by this version`);
+  for (const [id, { dependsOn }] of copy.resources())
     dropDependencies(copy, id, new Set(dependsOn.filter((other) => !copy.node(['Resources', other]))));
-  }
   return copy;
 }
 

@@ -21,7 +21,8 @@ export class FakeCloudFormation {
   /** Run before a call has its effect, and before its answer arrives: what they throw is what the caller gets. */
   onCall: () => void = () => {};
   onAnswer: () => void = () => {};
-  private readonly changeSets = new Map<string, { template: string; parameters: Record<string, string> }>();
+  private readonly changeSets = new Map<string, { id: string; template: string; parameters: Record<string, string> }>();
+  private made = 0;
   private readonly updates = new Map<string, { left: number; result: DeployedStack }>();
 
   constructor(stacks: Iterable<DeployedStack>, policies: ReadonlyMap<string, string> = new Map()) {
@@ -67,8 +68,8 @@ export class FakeCloudFormation {
             this.updates.delete(key);
           }
         }
-        const now = this.stacks.get(key);
-        return { Stacks: now ? [described(now)] : [] };
+        const now = input.StackName === undefined ? [...this.stacks.values()] : [this.stacks.get(key)];
+        return { Stacks: now.flatMap((stack) => (stack ? [described(stack)] : [])) };
       }
       case 'GetTemplateCommand':
         return { TemplateBody: stack?.template };
@@ -97,8 +98,10 @@ export class FakeCloudFormation {
           return [ParameterKey, UsePreviousValue ? stack?.parameters[ParameterKey] : ParameterValue];
         });
         const template = input.TemplateBody ?? this.uploads.get(String(input.TemplateURL));
-        this.changeSets.set(key, { template: String(template), parameters: Object.fromEntries(parameters) });
-        return {};
+        this.made += 1;
+        const id = `arn:changeSet/${this.made}`;
+        this.changeSets.set(key, { id, template: String(template), parameters: Object.fromEntries(parameters) });
+        return { Id: id };
       }
       case 'DeleteChangeSetCommand':
         this.changeSets.delete(key);
@@ -110,11 +113,13 @@ export class FakeCloudFormation {
         return { Status: 'CREATE_COMPLETE', Changes: [] };
       case 'ExecuteChangeSetCommand': {
         const made = this.changeSets.get(key);
-        if (!stack || !made) throw new Error(`no change set for ${key}`);
+        if (!stack || !made || made.id !== input.ChangeSetName)
+          throw new Error(`ChangeSetNotFound: ${input.ChangeSetName}`);
         if (stack.status.endsWith('_IN_PROGRESS')) throw new Error(`${key} is in ${stack.status} state`);
         this.changeSets.delete(key);
         const isDone = this.outcome === 'UPDATE_COMPLETE';
-        const result = { ...stack, status: this.outcome, ...(isDone ? made : {}) };
+        const { template, parameters } = isDone ? made : stack;
+        const result = { ...stack, status: this.outcome, template, parameters };
         this.stacks.set(key, this.polls > 0 ? { ...stack, status: 'UPDATE_IN_PROGRESS' } : result);
         if (this.polls > 0) this.updates.set(key, { left: this.polls, result });
         return {};

@@ -33,7 +33,14 @@ describe('a release that is refused', () => {
       say: () => {},
       confirm: async () => expect.fail('it asks'),
     };
-    const wanted = { environment: 'test', service: 'web', tag: 'v1', image: 'web:2', output: join(folder, 'ejected') };
+    const wanted = {
+      environment: 'test',
+      service: 'web',
+      tag: 'v1',
+      image: 'web:2',
+      output: join(folder, 'ejected'),
+      planned,
+    };
     const [result] = await Promise.allSettled([
       deploy(session, { ...wanted, workspace: openWorkspace(join(folder, 'copilot')) }),
     ]);
@@ -50,6 +57,11 @@ describe('a release that is refused', () => {
   it('says that another deployment is in progress, or that the stack failed', async () => {
     expect(await refusal({ status: 'UPDATE_IN_PROGRESS' })).to.contain('a deployment is in progress; wait for it');
     expect(await refusal({ status: 'UPDATE_ROLLBACK_FAILED' })).to.contain('bring it to a complete state first');
+  });
+
+  it('says that the stack is in another account than the one that was ejected', async () => {
+    const id = 'arn:aws:cloudformation:us-west-2:210987654321:stack/shop-test-web/0';
+    expect(await refusal({ id })).to.match(/^shop-test-web is \S+:210987654321:.*: use its account and region/);
   });
 
   it('names the tags that somebody has taken from the stack', async () => {

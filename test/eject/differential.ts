@@ -32,7 +32,7 @@ export function expectSameAsCopilot(
 ): void {
   const inventory = parseInventory(readFileSync(join(folder, 'ejected', environment, 'inventory.json'), 'utf8'));
   const { priorities } = inventory.stacks.find(({ workload }) => workload === name) ?? expect.fail(`no ${name}`);
-  const facts = { application, environment, environmentExports: exportsOf(inventory), priorities };
+  const facts = { application, environment, environmentExports: exportsOf(inventory), priorities, physicalIds: {} };
   const file = join(folder, 'copilot', name, 'manifest.yml');
   const original = readFileSync(file, 'utf8');
   const read = (text: string) => readManifest(text, file, { application, environment, shell: {} }).fields;

@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { customResources } from '../../eject/copilot-resources.ts';
 import { type DeployedStack, parseInventory, refusals } from '../../eject/inventory.ts';
 import { report } from '../../eject/report.ts';
 import { changes } from '../../eject/steps.ts';
@@ -56,16 +57,28 @@ describe('the inventory', () => {
     ]);
   });
 
-  it('refuses custom resources that exist and that nothing replaces yet', () => {
-    const resources = { HTTPSCert: { type: 'Custom::CertificateValidationFunction', physicalId: 'arn:certificate' } };
-    expect(refused({ resources }, 'shop-test')[0]).to.match(
-      /^shop-test: HTTPSCert: Custom::CertificateValidationFunction can't be replaced/,
+  it('refuses custom resources that exist and that nothing replaces, and says what to do', () => {
+    const text = inventory('web').stacks[0]?.template ?? '';
+    const template = text.replace('Custom::CertificateValidationFunction', 'Custom::UniqueJSONValuesFunction');
+    const resources = { HTTPSCert: { type: 'Custom::UniqueJSONValuesFunction', physicalId: 'aliases' } };
+    expect(refused({ template, resources }, 'shop-test')[0]).to.match(
+      /^shop-test: HTTPSCert: Custom::UniqueJSONValuesFunction can't be replaced by this version: CloudFront .*leave/,
     );
+    expect(refused({ template }, 'shop-test')).to.deep.equal([]);
   });
 
-  it('refuses other types of workloads', () => {
-    const template = serviceTemplate.replace('Load Balanced Web Service', 'Static Site');
-    expect(refused({ template }).join('\n')).to.contain('shop-test-web: the type Static Site is not supported');
+  it('says for each custom resource of Copilot what replaces it, or what to do instead', () => {
+    for (const [type, { replacedBy, instead }] of Object.entries(customResources))
+      expect(replacedBy ?? instead, type).to.be.a('string');
+  });
+
+  it('refuses other types of workloads, and says what to do', () => {
+    for (const type of ['Static Site', 'Request-Driven Web Service']) {
+      const template = serviceTemplate.replace('Load Balanced Web Service', type);
+      expect(refused({ template }).join('\n')).to.match(
+        new RegExp(`shop-test-web: the type ${type} is not supported .*: leave it with Copilot in another environment`),
+      );
+    }
   });
 
   it('refuses stacks whose tags are gone', () => {
@@ -82,17 +95,39 @@ describe('the inventory', () => {
     );
     expect(refusals(inventory('web'), new Map([['web', `${manifest.replaceAll('\n', '  \n')}\n`]]))).to.deep.equal([]);
   });
+});
 
-  it('refuses a domain', () => {
-    const [environment] = inventory('web').stacks;
-    const parameters = { ...environment?.parameters, AppDNSName: 'example.com' };
-    expect(refused({ parameters }, 'shop-test')).to.deep.equal([
-      'shop-test: the application has the domain example.com: domains are not supported by this version',
-    ]);
+describe('the manifest of the environment', () => {
+  const [environment, ...rest] = inventory('web').stacks;
+  const template = environment?.template.replace('Version:', "Manifest: 'name: test'\n  Version:") ?? '';
+  const deployed = { ...inventory('web'), stacks: environment ? [{ ...environment, template }, ...rest] : [] };
+
+  it('is the one that was deployed, or there is none', () => {
+    expect(refusals(deployed, manifests, 'name: test # as deployed\n')).to.deep.equal([]);
+    expect(refusals(deployed, manifests)).to.deep.equal([]);
+    expect(refusals(deployed, manifests, 'name: test\ncdn: true\n')[0]).to.match(
+      /^shop-test: the manifest of test in the workspace is not the one that was deployed: deploy it with Copilot/,
+    );
   });
 });
 
 describe('the report', () => {
+  it('names the certificates and records that no stack manages afterwards', () => {
+    const [environment, ...rest] = inventory('web').stacks;
+    if (!environment) return expect.fail('no environment');
+    const resources = {
+      HTTPSCert: { type: 'Custom::CertificateValidationFunction', physicalId: 'arn:certificate' },
+      DelegateDNSAction: { type: 'Custom::DNSDelegationFunction', physicalId: 'test.shop.example.com' },
+      CustomDomainAction: { type: 'Custom::CustomDomainFunction', physicalId: 'CustomDomainAction' },
+    };
+    const parameters = { ...environment.parameters, AppDNSName: 'example.com', Aliases: '{"web":["www.example.com"]}' };
+    const text = report({ ...inventory('web'), stacks: [{ ...environment, resources, parameters }, ...rest] }, [], []);
+    expect(text).to.contain('shop-test, HTTPSCert: deletes the validation records and the certificate.');
+    expect(text).to.contain('HTTPSCert: the certificate arn:certificate with its validation records');
+    expect(text).to.contain('the NS records of this environment in the hosted zone of example.com');
+    expect(text).to.contain('the A records of its aliases ({"web":["www.example.com"]})');
+  });
+
   it('names what the removal of the last user of the load balancer would destroy', () => {
     const one = inventory('web');
     expect(report(one, changes(one), [])).to.contain(

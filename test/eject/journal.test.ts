@@ -1,9 +1,11 @@
-import { appendFileSync, mkdtempSync, rmSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { stackPolicy } from '../../eject/apply.ts';
 import { fileJournal } from '../../eject/commands.ts';
+import { exclusively } from '../../eject/lock.ts';
 import { nothing } from '../../eject/steps.ts';
 
 describe('the journal', () => {
@@ -22,6 +24,26 @@ describe('the journal', () => {
     appendFileSync(file, '\n');
     journal.write({ event: 'end', stack: 'a' });
     expect(journal.last('a')).to.equal('end');
+  });
+});
+
+describe('the lock of a folder', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'lock-'));
+  after(() => rmSync(folder, { recursive: true }));
+
+  it('lets one process in, and names it to the other', async () => {
+    const message = await exclusively(folder, async () => {
+      const [result] = await Promise.allSettled([exclusively(folder, async () => 'both')]);
+      return result.status === 'rejected' ? String(result.reason.message) : result.value;
+    });
+    expect(message).to.equal(`plusone eject is running in ${folder} (process ${process.pid}): wait for its end`);
+    expect(await exclusively(folder, async () => 'again')).to.equal('again');
+  });
+
+  it('is taken over from a process that was killed', async () => {
+    const { pid } = spawnSync(process.execPath, ['--eval', '0']);
+    writeFileSync(join(folder, 'lock'), String(pid));
+    expect(await exclusively(folder, async () => 'again')).to.equal('again');
   });
 });
 

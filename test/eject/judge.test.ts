@@ -1,8 +1,8 @@
 import type { Change } from '@aws-sdk/client-cloudformation';
 import { expect } from 'chai';
-import { refusals } from '../../eject/inventory.ts';
+import { type DeployedStack, type Inventory, refusals } from '../../eject/inventory.ts';
 import { difference, judge } from '../../eject/judge.ts';
-import { changes, contextOf, nothing, reversed } from '../../eject/steps.ts';
+import { changes, contextOf, nothing, reversed, type Change as StepChange } from '../../eject/steps.ts';
 import { Template } from '../../eject/template.ts';
 import { inventory, manifest } from './stacks.ts';
 
@@ -23,6 +23,62 @@ const reported = (
 const template = (properties: string, type = 'AWS::ElasticLoadBalancingV2::TargetGroup') =>
   new Template(`Resources:\n  A:\n    Type: ${type}\n    Properties: ${properties}\n`, 't');
 
+const certificate = 'arn:aws:acm:us-west-2:123456789012:certificate/1';
+
+/** What makes the certificate of an application with a domain. */
+const requested = {
+  HTTPSCert: { type: 'Custom::CertificateValidationFunction', physicalId: certificate },
+  CertificateFunction: { type: 'AWS::Lambda::Function', physicalId: 'certificates' },
+};
+
+/** A service behind HTTPS; `of` is the listener's certificate as the template has it. */
+function behindHttps(
+  of: string,
+  parameters: Readonly<Record<string, string>> = {},
+  resources: DeployedStack['resources'] = {},
+): Inventory {
+  const https = inventory('web');
+  const arn = 'arn:aws:elasticloadbalancing:us-west-2:123456789012:listener/app/balancer/1/3';
+  const name = 'shop-test-HTTPSListenerArn';
+  const stacks = https.stacks.map((stack) => {
+    if (stack.kind === 'environment')
+      return {
+        ...stack,
+        template: stack.template
+          .replace(
+            / {2}FileSystem:/,
+            `  HTTPSListener:\n    Type: AWS::ElasticLoadBalancingV2::Listener\n    Condition: ExportHTTPSListener\n    Properties:\n      LoadBalancerArn: !Ref PublicLoadBalancer\n      Certificates: [{CertificateArn: ${of}}]\n  CertificateFunction:\n    Type: AWS::Lambda::Function\n    Condition: DelegateDNS\n  FileSystem:`,
+          )
+          .replace('arn:aws:lambda:us-west-2:123456789012:function:certificates', '!GetAtt CertificateFunction.Arn')
+          .replace(
+            /Outputs:\n/,
+            `Outputs:\n  HTTPSListenerArn:\n    Condition: ExportHTTPSListener\n    Value: !Ref HTTPSListener\n    Export: { Name: !Sub '\${AWS::StackName}-HTTPSListenerArn' }\n`,
+          ),
+        parameters: { ...stack.parameters, CreateHTTPSListener: 'true', ...parameters },
+        outputs: { ...stack.outputs, HTTPSListenerArn: { value: arn, exportName: name } },
+        resources: {
+          ...stack.resources,
+          HTTPSListener: { type: 'AWS::ElasticLoadBalancingV2::Listener', physicalId: arn },
+          ...resources,
+        },
+      };
+    const template = stack.template
+      .replaceAll('HTTPRulePriorityAction', 'HTTPSRulePriorityAction')
+      .replaceAll('HTTPListener', 'HTTPSListener');
+    return { ...stack, template, priorities: { HTTPSListenerRule: '100' } };
+  });
+  return { ...https, stacks, exports: { ...https.exports, [name]: arn } };
+}
+
+/** Expects that nothing is refused, neither by the plan nor in any step; gives back the steps. */
+function allowedSteps(deployed: Inventory): StepChange[] {
+  expect(refusals(deployed, new Map([['web', manifest]]))).to.deep.equal([]);
+  const steps = changes(deployed);
+  for (const change of steps)
+    expect(judge(change, { before: contextOf(deployed, change.stack) }, undefined).problems, change.step).to.be.empty;
+  return steps;
+}
+
 describe('the judge', () => {
   it('allows every step of two services', () => {
     for (const change of all) {
@@ -32,43 +88,30 @@ describe('the judge', () => {
   });
 
   it('allows every step of a service behind HTTPS with an imported certificate', () => {
-    const https = inventory('web');
-    const arn = 'arn:aws:elasticloadbalancing:us-west-2:123456789012:listener/app/balancer/1/3';
-    const name = 'shop-test-HTTPSListenerArn';
-    const stacks = https.stacks.map((stack) => {
-      if (stack.kind === 'environment')
-        return {
-          ...stack,
-          template: stack.template
-            .replace(
-              / {2}FileSystem:/,
-              '  HTTPSListener:\n    Type: AWS::ElasticLoadBalancingV2::Listener\n    Condition: ExportHTTPSListener\n    Properties:\n      LoadBalancerArn: !Ref PublicLoadBalancer\n      Certificates: [{CertificateArn: arn:aws:acm:us-west-2:123456789012:certificate/1}]\n  FileSystem:',
-            )
-            .replace(
-              /Outputs:\n/,
-              `Outputs:\n  HTTPSListenerArn:\n    Condition: ExportHTTPSListener\n    Value: !Ref HTTPSListener\n    Export: { Name: !Sub '\${AWS::StackName}-HTTPSListenerArn' }\n`,
-            ),
-          parameters: { ...stack.parameters, CreateHTTPSListener: 'true' },
-          outputs: { ...stack.outputs, HTTPSListenerArn: { value: arn, exportName: name } },
-          resources: {
-            ...stack.resources,
-            HTTPSListener: { type: 'AWS::ElasticLoadBalancingV2::Listener', physicalId: arn },
-          },
-        };
-      const template = stack.template
-        .replaceAll('HTTPRulePriorityAction', 'HTTPSRulePriorityAction')
-        .replaceAll('HTTPListener', 'HTTPSListener');
-      return { ...stack, template, priorities: { HTTPSListenerRule: '100' } };
-    });
-    const behind = { ...https, stacks, exports: { ...https.exports, [name]: arn } };
-    expect(refusals(behind, new Map([['web', manifest]]))).to.deep.equal([]);
-    const steps = changes(behind);
-    for (const change of steps) {
-      const before = contextOf(behind, change.stack);
-      expect(judge(change, { before }, undefined).problems, change.step).to.deep.equal([]);
-    }
+    const steps = allowedSteps(behindHttps(certificate));
     const last = steps.at(-1)?.to.resources().get('HTTPSListener');
     expect(last).to.include({ condition: undefined, deletionPolicy: 'Retain' });
+  });
+
+  it('allows every step of an application with a domain, whose certificate stays with its ARN', () => {
+    const behind = behindHttps('!Ref HTTPSCert', { AppDNSName: 'example.com' }, requested);
+    const steps = allowedSteps(behind);
+    const [last] = steps.slice(-1);
+    expect(last?.expected.removed).to.have.members(['HTTPSCert', 'CertificateFunction']);
+    const left = last?.to.resources();
+    expect([left?.has('HTTPSCert'), left?.has('CertificateFunction')]).to.deep.equal([false, false]);
+    expect(left?.get('HTTPSListener')?.properties.Certificates).to.deep.equal([{ CertificateArn: certificate }]);
+  });
+
+  it('allows another certificate only where the step that removed its custom resource is undone', () => {
+    const behind = behindHttps('!Ref HTTPSCert', { AppDNSName: 'example.com' }, requested);
+    const [last] = changes(behind).slice(-1);
+    if (!last) return expect.fail('no step');
+    const left = Object.fromEntries(Object.entries(last.stack.resources).filter(([id]) => !(id in requested)));
+    const before = contextOf(behind, { ...last.stack, resources: left });
+    const back = reversed(last, 'another');
+    expect(back.expected.modified).to.deep.equal({ HTTPSListener: ['Certificates'] });
+    expect(judge(back, { before }, undefined).problems).to.deep.equal([]);
   });
 
   it('knows that an import has the value that the attribute had', () => {
@@ -158,6 +201,10 @@ describe('the judge', () => {
     const replaced = (from: Template, to: Template) => [...difference(from, to, before).replaced];
     expect(replaced(template('{Port: 80}'), template('{Port: 81}'))).to.deep.equal(['A']);
     expect(replaced(template('{HealthCheckPath: /a}'), template('{HealthCheckPath: /b}'))).to.deep.equal([]);
+    const [queue, topic] = ['AWS::SQS::Queue', 'AWS::SNS::Subscription'];
+    expect(replaced(template('{VisibilityTimeout: 1}', queue), template('{VisibilityTimeout: 2}', queue))).to.be.empty;
+    expect(replaced(template('{QueueName: a}', queue), template('{QueueName: b}', queue))).to.deep.equal(['A']);
+    expect(replaced(template('{FilterPolicy: a}', topic), template('{FilterPolicy: b}', topic))).to.be.empty;
     expect(replaced(template('{X: 1}', 'AWS::New::Thing'), template('{X: 2}', 'AWS::New::Thing'))).to.deep.equal(['A']);
   });
 

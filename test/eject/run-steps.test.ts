@@ -1,3 +1,4 @@
+import { CreateChangeSetCommand } from '@aws-sdk/client-cloudformation';
 import { expect } from 'chai';
 import type { Session } from '../../eject/apply.ts';
 import { applyStep, checkStep, undoStep } from '../../eject/run-steps.ts';
@@ -118,6 +119,27 @@ describe('a step that is applied', function () {
     };
     expect(await refusal(apply('retain'))).to.contain('shop-test is in UPDATE_IN_PROGRESS state');
     expect(cloud.policies.get('shop-test')).to.not.contain('Deny');
+  });
+
+  it('never executes the change set of another run', async () => {
+    const { cloudFormation } = cloud.clients();
+    const calls: Promise<unknown>[] = [];
+    answer = () => {
+      const other = { StackName: 'shop-test', ChangeSetName: 'plusone-eject-retain', TemplateBody: 'Resources: {}' };
+      calls.push(cloudFormation.send(new CreateChangeSetCommand(other)));
+    };
+    const before = cloud.stacks.get('shop-test')?.template;
+    expect(await refusal(apply('retain'))).to.contain('ChangeSetNotFound');
+    expect(calls).to.have.length(1);
+    expect(cloud.stacks.get('shop-test')?.template).to.equal(before);
+    expect(cloud.policies.get('shop-test')).to.not.contain('Deny');
+  });
+
+  it('refuses to take the parameters from the environment while a service that came since needs them', async () => {
+    for (const step of ['retain', 'pin', 'detach', 'drop'] as const) await apply(step);
+    const [, late] = inventory('late').stacks;
+    if (late) cloud.stacks.set(late.name, late);
+    expect(await refusal(apply('environment'))).to.match(/^shop-test-late: deployed since 2026-.*run plan again/);
   });
 
   describe('with a template of more than 51,200 bytes', () => {

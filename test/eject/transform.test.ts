@@ -14,6 +14,7 @@ const facts = {
     PublicLoadBalancerDNSName: 'shop-test-PublicLoadBalancerDNS',
   },
   priorities: { HTTPListenerRule: '50000' },
+  physicalIds: {},
 };
 
 function context() {
@@ -115,10 +116,69 @@ describe('detach', () => {
     expect(() => detach(service(), { ...facts, priorities: {} })).to.throw(
       'HTTPListenerRule uses HTTPRulePriorityAction.Priority',
     );
-    const text = serviceTemplate.replace('Custom::RulePriorityFunction', 'Custom::NLBCustomDomainFunction');
+    const text = serviceTemplate.replace('Custom::RulePriorityFunction', 'Custom::TriggerStateMachine');
     expect(() => detach(new Template(text, 't'), facts)).to.throw(
-      't: HTTPRulePriorityAction: Custom::NLBCustomDomainFunction',
+      't: HTTPRulePriorityAction: Custom::TriggerStateMachine',
     );
+  });
+
+  describe('of a network load balancer with a domain', () => {
+    const text = serviceTemplate.replace(
+      '  AddonsStack:',
+      `  NLBListener:
+    Type: AWS::ElasticLoadBalancingV2::Listener
+    Properties:
+      Certificates: [{CertificateArn: !Ref NLBCertValidatorAction}]
+  NLBCertValidatorAction:
+    Type: Custom::NLBCertValidatorFunction
+    Properties: {ServiceToken: !GetAtt NLBCertValidatorFunction.Arn}
+  NLBCertValidatorFunction:
+    Type: AWS::Lambda::Function
+    Properties: {Role: !GetAtt NLBCertValidatorRole.Arn}
+  NLBCertValidatorRole:
+    Type: AWS::IAM::Role
+  AddonsStack:`,
+    );
+    const listener = (physicalId: string) => {
+      const template = detach(new Template(text, 't'), {
+        ...facts,
+        physicalIds: { NLBCertValidatorAction: physicalId },
+      });
+      return { template, properties: template.resources().get('NLBListener')?.properties };
+    };
+
+    it('keeps the certificate by its ARN, and drops what requested it', () => {
+      const arn = 'arn:aws:acm:us-west-2:123456789012:certificate/1';
+      const { template, properties } = listener(arn);
+      expect(properties?.Certificates).to.deep.equal([{ CertificateArn: arn }]);
+      const left = [...drop(template).resources().keys()].filter((id) => id.startsWith('NLB'));
+      expect(left).to.deep.equal(['NLBListener']);
+    });
+
+    it('refuses a physical id that is no certificate', () => {
+      expect(() => listener('log-stream')).to.throw('t: NLBCertValidatorAction is log-stream, not a certificate');
+    });
+  });
+});
+
+describe('a template that an override changed', () => {
+  const overridden = (more: string) => detach(new Template(serviceTemplate.replace('  TaskRole:', more), 'web'), facts);
+
+  it('is refused where it uses a custom resource in another way than Copilot, with what to do', () => {
+    const more =
+      '  Topic:\n    Type: AWS::SNS::Topic\n    Properties: {TopicName: !Ref EnvControllerAction}\n  TaskRole:';
+    expect(() => overridden(more)).to.throw(
+      'web: Topic uses EnvControllerAction in a way that Copilot does not: take it out of the overrides',
+    );
+    expect(() => overridden(more.replace('!Ref EnvControllerAction', '!GetAtt EnvControllerAction.Mine'))).to.throw(
+      'web: EnvControllerAction.Mine: the environment has no export for this: take it out of the overrides',
+    );
+  });
+
+  it('keeps what the override added, and what it made of a property', () => {
+    const more = '  Topic:\n    Type: AWS::SNS::Topic\n    Properties: {TopicName: mine}\n  TaskRole:';
+    const left = drop(overridden(more)).resources();
+    expect(left.get('Topic')?.properties).to.deep.equal({ TopicName: 'mine' });
   });
 });
 
@@ -185,10 +245,12 @@ describe('clean', () => {
     ]);
   });
 
-  it('refuses a custom resource that exists', () => {
-    const text = environmentTemplate.replace('Condition: DelegateDNS\n    DependsOn', 'DependsOn');
+  it('refuses a custom resource that exists and that nothing replaces', () => {
+    const text = environmentTemplate
+      .replace('Condition: DelegateDNS\n    DependsOn', 'DependsOn')
+      .replace('Custom::CertificateValidationFunction', 'Custom::UniqueJSONValuesFunction');
     expect(() => clean(pin(new Template(text, 'e'), context()), context())).to.throw(
-      'e: HTTPSCert: Custom::CertificateValidationFunction',
+      'e: HTTPSCert: Custom::UniqueJSONValuesFunction',
     );
   });
 });

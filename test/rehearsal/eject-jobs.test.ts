@@ -1,39 +1,24 @@
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { setGlobalProxyFromEnv } from 'node:http';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { DeleteStackCommand } from '@aws-sdk/client-cloudformation';
+import { join } from 'node:path';
 import { expect } from 'chai';
-import { clients, describeStack, readInventory } from '../../eject/aws.ts';
-import { isEmulator } from '../../tools/aws/endpoint.ts';
-import { cleanEnvironment } from '../../tools/process/clean-environment.ts';
 import { type Edit, expectSameAsCopilot } from '../eject/differential.ts';
 import { skip, skipWithout } from '../skip.ts';
+import { Ejection, missing } from './ejection.ts';
 
 // A second workspace of all types: two Load Balanced Web Services, of which one has two rules and the other EFS, a Backend
 // Service, a Worker Service with a queue and an addon that scales by queue delay, and a Scheduled Job.
 
 // What is retained stays in the emulator: another run needs another name.
 const application = `mail${randomBytes(2).toString('hex')}`;
-const environment = 'test';
-const services = ['web', 'admin', 'api', 'mail'] as const;
-const steps = ['retain', 'pin', 'detach', 'drop', 'environment'] as const;
-const [entry, killer] = [resolve('tools/cli.ts'), resolve('test/eject/kill-after.ts')];
-
-async function missing(): Promise<string | undefined> {
-  const tools = ['copilot', 'aws', 'docker', 'git'].filter(
-    (tool) => spawnSync(tool, [tool === 'docker' ? 'info' : '--version'], { stdio: 'ignore' }).status !== 0,
-  );
-  if (tools.length > 0) return `it needs ${tools.join(', ')}`;
-  return (await isEmulator()) ? undefined : 'it needs an AWS-compatible emulator';
-}
 
 describe('a workspace with a worker and a job, out of Copilot', function () {
-  this.timeout('30m');
+  this.timeout('120m');
   let folder: string;
+  let mail: Ejection;
   let isBroken = false;
 
   before(async function () {
@@ -44,13 +29,8 @@ describe('a workspace with a worker and a job, out of Copilot', function () {
     cpSync('test/eject/sample-jobs', folder, { recursive: true });
     writeFileSync(join(folder, 'copilot/.workspace'), `application: ${application}\n`);
     execFileSync('git', ['init', '--quiet'], { cwd: folder });
-    const app = ['--app', application];
-    copilot('app', 'init', application);
-    copilot('env', 'init', '--name', environment, '--profile', 'default', '--default-config', ...app);
-    copilot('env', 'deploy', '--name', environment);
-    for (const name of services) copilot('svc', 'init', '--name', name, ...app);
-    copilot('job', 'init', '--name', 'report', ...app);
-    release();
+    mail = new Ejection(folder, application, { services: ['web', 'admin', 'api', 'mail'], jobs: ['report'] });
+    mail.create();
   });
 
   // Each step stands on the one before.
@@ -61,104 +41,127 @@ describe('a workspace with a worker and a job, out of Copilot', function () {
     if (this.currentTest?.state === 'failed') isBroken = true;
   });
 
-  after(async () => {
-    if (!folder) return;
-    const { cloudFormation } = clients();
-    const left = await readInventory(clients(), application, environment).catch(() => undefined);
-    const order = ['workload', 'environment', 'nested'];
-    for (const { name } of left?.stacks.toSorted((a, b) => order.indexOf(a.kind) - order.indexOf(b.kind)) ?? []) {
-      await cloudFormation.send(new DeleteStackCommand({ StackName: name })).catch(() => {});
-      const isBusy = async () => (await describeStack(cloudFormation, name))?.StackStatus?.endsWith('_IN_PROGRESS');
-      for (let i = 0; i < 60 && (await isBusy()); i += 1) await sleep(500);
-    }
-    spawnSync('copilot', ['app', 'delete', '--name', application, '--yes'], { cwd: folder, timeout: 60_000 });
-    rmSync(folder, { recursive: true });
-  });
-
-  function copilot(...words: string[]): void {
-    const { status, stdout, stderr } = spawnSync('copilot', words, { cwd: folder, encoding: 'utf8' });
-    expect(status, `copilot ${words.join(' ')}\n${stdout}\n${stderr}`).to.equal(0);
-  }
-
-  function release(): void {
-    for (const name of services) copilot('svc', 'deploy', '--name', name, '--env', environment, '--tag', 'v1');
-    copilot('job', 'deploy', '--name', 'report', '--env', environment, '--tag', 'v1');
-  }
-
-  function eject(words: readonly string[], env: NodeJS.ProcessEnv = {}) {
-    const node = env.KILL_AFTER ? ['--import', killer, entry] : [entry];
-    const { status, signal, stdout, stderr } = spawnSync(
-      process.execPath,
-      [...node, 'eject', ...words, '--environment', environment],
-      { cwd: folder, encoding: 'utf8', env: { ...cleanEnvironment(), ...env } },
-    );
-    return { status, signal, output: `${stdout}${stderr}` };
-  }
-
-  function ejects(...words: string[]): void {
-    const { status, output } = eject(words);
-    expect(status, output).to.equal(0);
-  }
-
-  async function physicalIds(): Promise<Map<string, string>> {
-    const { stacks } = await readInventory(clients(), application, environment);
-    return new Map(
-      stacks.flatMap(({ name, resources }) =>
-        Object.entries(resources).map(([id, { physicalId }]) => [`${name} ${id}`, physicalId] as const),
-      ),
-    );
-  }
+  after(() => mail?.remove());
 
   let planned: Map<string, string>;
+  const main = `${application}-test`;
+
+  it('is needed: taking the controller out of the only service with files by hand deletes the file system', async () => {
+    mail.ejects('plan');
+    mail.removeController('admin');
+    const ids = await mail.physicalIds();
+    expect(ids.get(`${main} FileSystem`)).to.equal(undefined);
+    // Another service needs it.
+    expect(ids.get(`${main} PublicLoadBalancer`)).to.be.a('string');
+    mail.release('admin');
+  });
 
   it('is planned, and written', async () => {
-    ejects('plan');
-    ejects('write', '--to', 'cdk');
-    planned = await physicalIds();
+    mail.ejects('plan');
+    mail.ejects('write');
+    planned = await mail.physicalIds();
   });
 
   // Before the steps: without the parameters of the environment Copilot doesn't package.
   it('maps edits of a worker and of a job to what Copilot itself makes of them', () => {
-    const workspace = { folder, application, environment, copilot };
     const manifest = (name: string) => readFileSync(join(folder, 'copilot', name, 'manifest.yml'), 'utf8');
-    expectSameAsCopilot(workspace, 'job', 'report', manifest('report'), jobEdits);
-    expectSameAsCopilot(workspace, 'svc', 'mail', manifest('mail'), workerEdits);
+    expectSameAsCopilot(mail, 'job', 'report', manifest('report'), jobEdits);
+    expectSameAsCopilot(mail, 'svc', 'mail', manifest('mail'), workerEdits);
     const own = manifest('mail').replace('service: web\n', 'service: web\n      queue:\n        timeout: 30s\n');
-    expectSameAsCopilot(workspace, 'svc', 'mail', own, [
+    expectSameAsCopilot(mail, 'svc', 'mail', own, [
       { 'subscribe.topics.0.queue': { timeout: '1m', retention: '2h' }, 'count.queue_delay.msg_processing_time': '2s' },
     ]);
   });
 
-  it('takes all steps, killed after every call where custom resources are removed from the worker', async () => {
-    let kills = 0;
-    for (const step of steps) {
-      const words = ['apply', step, '--service', 'mail', '--yes'];
-      if (step === 'drop')
-        for (let answers = 1; eject(words, { KILL_AFTER: String(answers) }).signal === 'SIGKILL'; answers += 1)
-          kills += 1;
-      ejects('apply', step, '--yes');
-    }
-    process.stdout.write(`      killed ${kills} times\n`);
-    expect(kills).to.be.greaterThan(10);
-    const now = await physicalIds();
+  it('takes all steps under load, killed after every call where custom resources are removed from the worker', async () => {
+    const running = await mail.running();
+    const called = mail.calls(planned);
+    const stop = await mail.load();
+    expect(mail.takes('mail')).to.be.greaterThan(10);
+    await stop();
+    expect(await mail.running()).to.deep.equal(running);
+    expect(mail.calls(planned)).to.equal(called);
+    const now = await mail.physicalIds();
     for (const [id, physical] of now) expect(physical, id).to.equal(planned.get(id));
     const removed = [...planned.keys()].filter((id) => !now.has(id));
     for (const id of removed)
       expect(id).to.match(/(EnvController|RulePriority|DynamicDesiredCount)(Action|Function|Role|FunctionRole)$/);
-    expect(removed).to.include(`${application}-${environment}-report EnvControllerAction`);
+    expect(removed).to.include(`${application}-test-report EnvControllerAction`);
+    await mail.expectOpenPolicies();
   });
 
-  it('releases the job without Copilot, and refuses an edit of an addon', async () => {
+  it('is undone after the last step, and with EJECT_KILL=all after each, after which Copilot deploys again', async () => {
+    const before = await mail.physicalIds();
+    const stop = await mail.load();
+    mail.undoes();
+    mail.release();
+    mail.undoesAfterEach();
+    await stop();
+    const after = await mail.physicalIds();
+    for (const id of ['PublicLoadBalancer', 'HTTPListener', 'FileSystem', 'Cluster'])
+      expect(after.get(`${application}-test ${id}`), id).to.equal(before.get(`${application}-test ${id}`));
+    mail.ejects('plan');
+    mail.ejects('write');
+    mail.takes(undefined);
+  });
+
+  it('writes a CDK app that synthesizes what is deployed', () => mail.expectSameAsCdk());
+
+  it('releases the job with another schedule without Copilot, and refuses an edit of an addon', async () => {
     writeFileSync(join(folder, 'copilot/mail/addons/topic.yml'), 'Resources:\n  news: { Type: AWS::SNS::Topic }\n');
-    const refused = eject(['deploy', '--service', 'mail', '--tag', 'v2', '--yes']);
+    const refused = mail.deploys('mail', 'v2');
     rmSync(join(folder, 'copilot/mail/addons/topic.yml'));
     expect(refused.status, refused.output).to.equal(1);
     expect(refused.output).to.contain('copilot/mail/addons/topic.yml: Resources.news is new');
-    const earlier = await physicalIds();
-    ejects('deploy', '--service', 'report', '--tag', 'v2', '--yes');
-    const later = await physicalIds();
+    const earlier = await mail.physicalIds();
+    mail.edit('report', { 'on.schedule': '0 9 * * 1-5', retries: 3, timeout: '1h' });
+    const { status, output } = mail.deploys('report', 'v2');
+    expect(status, output).to.equal(0);
+    const later = await mail.physicalIds();
     const changed = [...later].filter(([id, physical]) => earlier.get(id) !== physical).map(([id]) => id);
-    expect(changed).to.deep.equal([`${application}-${environment}-report TaskDefinition`]);
+    expect(changed).to.deep.equal([`${application}-test-report TaskDefinition`]);
+    const rule = later.get(`${application}-test-report Rule`) ?? '';
+    const words = ['events', 'describe-rule', '--name', rule, '--query', 'ScheduleExpression', '--output', 'text'];
+    expect(execFileSync('aws', words, { encoding: 'utf8' }).trim()).to.equal('cron(0 9 ? * 2-6 *)');
+  });
+
+  it('releases a service without Copilot under load, and rolls a bad release back', async () => {
+    const version = async () => Object(await (await fetch(await mail.address())).json()).version;
+    const releases = (to: string) => {
+      writeFileSync(join(folder, 'VERSION'), `${to}\n`);
+      return mail.deploys('web', to);
+    };
+    const stop = await mail.load();
+    mail.edit('web', { 'variables.GREETING': 'welcome' });
+    const good = releases('v3');
+    expect(good.status, good.output).to.equal(0);
+    expect(await version()).to.equal('v3');
+    const bad = releases('broken');
+    expect(bad.status, bad.output).to.equal(1);
+    expect(bad.output).to.contain(`${main}-web is UPDATE_ROLLBACK_COMPLETE`);
+    await stop();
+    expect(await version()).to.equal('v3');
+  });
+
+  it('changes the count of a service without Copilot, and goes back to it after a bad release', async () => {
+    mail.edit('api', { count: 2 });
+    const { status, output } = mail.deploys('api', 'v3');
+    writeFileSync(join(folder, 'VERSION'), 'v3\n');
+    expect(status, output).to.equal(1);
+    expect(output).to.contain(`${main}-api is UPDATE_ROLLBACK_COMPLETE`);
+    const again = mail.deploys('api', 'v4');
+    expect(again.status, again.output).to.equal(0);
+    expect(await mail.running()).to.have.nested.property('[2][0]', 2);
+  });
+
+  it('releases the worker with other settings of its queue without Copilot', async () => {
+    mail.edit('mail', { 'subscribe.queue.timeout': '45s', 'count.queue_delay.acceptable_latency': '5m' });
+    const { status, output } = mail.deploys('mail', 'v2');
+    expect(status, output).to.equal(0);
+    const url = (await mail.physicalIds()).get(`${application}-test-mail EventsQueue`) ?? '';
+    const words = ['sqs', 'get-queue-attributes', '--queue-url', url, '--attribute-names', 'VisibilityTimeout'];
+    expect(execFileSync('aws', words, { encoding: 'utf8' })).to.contain('"45"');
+    expect(mail.wasCopilotCalled()).to.equal(false);
   });
 });
 

@@ -201,6 +201,7 @@ describe('the way out of Copilot', function () {
         application,
         environment,
         priorities: stack.priorities,
+        physicalIds: {},
         environmentExports: exportsOf(inventory),
       }),
     );

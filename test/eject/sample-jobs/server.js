@@ -1,5 +1,6 @@
 const { createServer } = require('node:http');
 const version = require('node:fs').readFileSync(`${__dirname}/VERSION`, 'utf8').trim();
+if (version === 'broken') process.exit(3);
 const { COPILOT_SERVICE_NAME, GREETING } = process.env;
 const server = createServer((_request, response) => {
   response.setHeader('content-type', 'application/json');

@@ -46,6 +46,13 @@ describe('plusone eject', function () {
     expect(folder.read('ejected/test/stacks/shop-test-web/template.yml')).to.contain('Fn::ImportValue');
   });
 
+  it('refuses the plan of another environment', () => {
+    folder.write({ 'ejected/test/inventory.json': JSON.stringify(inventory('web')) });
+    const { status, stderr } = folder.plusone(['eject', 'apply', 'retain', '-e', 'prod', '--output', 'ejected/test']);
+    expect(status, stderr).to.equal(64);
+    expect(stderr).to.contain('ejected/test/inventory.json is of the environment test, not prod');
+  });
+
   it('exits with 1 and no stack trace when AWS cannot be asked', () => {
     const env = { AWS_REGION: 'us-west-2', AWS_EC2_METADATA_DISABLED: 'true', HOME: folder.path };
     const { status, stderr } = folder.plusone(['eject', 'plan', '-e', 'test'], { env });
