@@ -83,7 +83,12 @@ const policies = z.object({
 const metricData = z.object({
   MetricDataResults: z
     .array(
-      z.object({ Id: z.string(), Timestamps: z.array(z.date()).default([]), Values: z.array(z.number()).default([]) }),
+      z.object({
+        Id: z.string(),
+        StatusCode: z.string().default('Complete'),
+        Timestamps: z.array(z.date()).default([]),
+        Values: z.array(z.number()).default([]),
+      }),
     )
     .default([]),
 });
@@ -188,7 +193,10 @@ export function awsCloud(clients: Clients = sdkClients()): Cloud<Metric> {
         }),
       );
       const readings: Record<string, Reading> = {};
-      for (const { Id, Timestamps, Values } of metricData.parse(answer).MetricDataResults) {
+      for (const { Id, StatusCode, Timestamps, Values } of metricData.parse(answer).MetricDataResults) {
+        // Not the same as a metric without values, which can mean that there is no load. PartialData has the newest ones.
+        if (StatusCode !== 'Complete' && StatusCode !== 'PartialData')
+          throw new Error(`CloudWatch could not read ${Id}: ${StatusCode}`);
         let newest = Number.NEGATIVE_INFINITY;
         for (const [at, timestamp] of Timestamps.entries()) {
           const value = Values[at];

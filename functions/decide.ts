@@ -110,15 +110,18 @@ const STEPS = { out: 1, in: -1, none: 0 };
 type Indication = Pick<Decision, 'indicated' | 'reason'>;
 
 function indicate(seen: Observation, thresholds: Thresholds): Indication {
-  const invalid = Object.entries({
-    waiting: seen.waiting,
-    executing: seen.executing,
-    'response time': seen.responseMilliseconds,
-    'database CPU': seen.databasePercent,
-    'statement duration': seen.databaseMilliseconds,
-    ...Object.fromEntries(seen.tracked.map(({ name, reading }) => [name, reading])),
-  }).find(([, reading]) => reading !== undefined && reading !== 'none' && !isValid(reading));
-  if (invalid) return { indicated: 'none', reason: `no change: invalid reading of ${invalid[0]}: ${show(invalid[1])}` };
+  // A list, since a metric of target tracking may have any name.
+  const invalid = [
+    { name: 'waiting', reading: seen.waiting },
+    { name: 'executing', reading: seen.executing },
+    { name: 'response time', reading: seen.responseMilliseconds },
+    { name: 'database CPU', reading: seen.databasePercent },
+    { name: 'statement duration', reading: seen.databaseMilliseconds },
+    ...seen.tracked,
+  ].find(({ reading }) => reading !== undefined && reading !== 'none' && !isValid(reading));
+  if (invalid) {
+    return { indicated: 'none', reason: `no change: invalid reading of ${invalid.name}: ${show(invalid.reading)}` };
+  }
 
   const limit = thresholds.maximumAgeMilliseconds;
   const waiting = fresh(seen.waiting, limit);

@@ -110,7 +110,13 @@ export async function ship(events: readonly LogEvent[], destination: Destination
   return { stored, again, plain, failed, retries };
 
   function pendingIn(form: Form, event: LogEvent): Pending {
-    return { event, form, entry: destination.entry(event, form) };
+    try {
+      return { event, form, entry: destination.entry(event, form) };
+    } catch (error) {
+      // Such as JSON that is nested too deeply to be written again.
+      if (form.kind === 'plain') throw error;
+      return pendingIn({ kind: 'plain', reason: describe(error) }, event);
+    }
   }
 
   function fail(batch: readonly Pending[], reason: string): void {

@@ -117,7 +117,7 @@ export function datadog(endpoint: string, name: string, key: string): Destinatio
     name: 'Datadog',
     limits: { events: 1_000, bytes: 4.5 * MEGABYTE },
     entry(event, form) {
-      const { traceId, spanId } = fieldsOf(event) ?? {};
+      const trace = traceOf(event);
       return JSON.stringify({
         ddsource: 'plusone',
         ddtags: `env:${name}`,
@@ -125,7 +125,7 @@ export function datadog(endpoint: string, name: string, key: string): Destinatio
         hostname: event.stream,
         timestamp: event.timestamp,
         message: textOf(event, form),
-        ...(typeof traceId === 'string' ? { dd: { trace_id: traceId, span_id: spanId } } : {}),
+        ...(trace && { dd: { trace_id: trace.traceId, span_id: trace.spanId } }),
         ...(form.kind === 'plain' ? { shipping: form.reason } : {}),
       });
     },
@@ -137,9 +137,7 @@ export function datadog(endpoint: string, name: string, key: string): Destinatio
         body: gzipSync(`[${entries.join(',')}]`),
       };
     },
-    judge(answer) {
-      return refusal('Datadog', answer, WRONG_KEY) ?? STORED;
-    },
+    judge: (answer) => judgeIntake('Datadog', answer, key),
   };
 }
 
@@ -152,7 +150,7 @@ export function newRelic(endpoint: string, name: string, key: string): Destinati
     name: 'New Relic',
     limits: { events: 5_000, bytes: 0.9 * MEGABYTE },
     entry(event, form) {
-      const { traceId, spanId } = fieldsOf(event) ?? {};
+      const trace = traceOf(event);
       return JSON.stringify({
         timestamp: event.timestamp,
         message: textOf(event, form),
@@ -162,7 +160,7 @@ export function newRelic(endpoint: string, name: string, key: string): Destinati
           'service.name': event.group.split('/').at(-1),
           group: event.group,
           stream: event.stream,
-          ...(typeof traceId === 'string' ? { 'trace.id': traceId, 'span.id': spanId } : {}),
+          ...(trace && { 'trace.id': trace.traceId, 'span.id': trace.spanId }),
           ...(form.kind === 'plain' ? { shipping: form.reason } : {}),
         },
       });
@@ -175,22 +173,42 @@ export function newRelic(endpoint: string, name: string, key: string): Destinati
         body: gzipSync(`[{"logs":[${entries.join(',')}]}]`),
       };
     },
-    judge(answer) {
-      return refusal('New Relic', answer, WRONG_KEY) ?? STORED;
-    },
+    judge: (answer) => judgeIntake('New Relic', answer, key),
   };
 }
 
 const WRONG_KEY = 'the key at LOGS_KEY_PARAMETER is not valid there, or not at LOGS_ENDPOINT, which is of one region';
 
+/**
+ * The verdict of a vendor's log intake, which answers 202 to what it takes: another 2xx is of something else, such as a
+ * login page. An answer may repeat the key, so it is removed.
+ */
+function judgeIntake(name: string, { status, body }: Answer, key: string): Verdict {
+  if (status === 202) return STORED;
+  const answer = { status, body: body.replaceAll(key, '…') };
+  return refusal(name, answer, WRONG_KEY) ?? notAnIntake(name, answer);
+}
+
+function notAnIntake(name: string, { status, body }: Answer): Verdict {
+  const reason = `${name} answered ${status}: ${summary(body)}; LOGS_ENDPOINT must be the address of ${name}'s log intake`;
+  return { kind: 'stop', reason };
+}
+
 /** The verdict on all events of a request that failed as a whole; undefined if it succeeded. */
-function refusal(name: string, { status, body }: Answer, whenForbidden: string): Verdict | undefined {
+function refusal(name: string, answer: Answer, whenForbidden: string): Verdict | undefined {
+  const { status, body } = answer;
   if (status >= 200 && status < 300) return undefined;
   const reason = `${name} answered ${status}: ${summary(body)}`;
   if (status === 401 || status === 403) return { kind: 'stop', reason: `${reason}; ${whenForbidden}` };
   if (status === 408 || status === 429 || status >= 500) return { kind: 'retry', reason };
   if (status === 400 || status === 413 || status === 422) return { kind: 'rejected', reason };
-  return { kind: 'stop', reason: `${reason}; LOGS_ENDPOINT must be the address of ${name}'s log intake` };
+  return notAnIntake(name, answer);
+}
+
+/** The trace that a line belongs to. */
+function traceOf(event: LogEvent): { traceId: string; spanId: string } | undefined {
+  const { traceId, spanId } = fieldsOf(event) ?? {};
+  return typeof traceId === 'string' && typeof spanId === 'string' ? { traceId, spanId } : undefined;
 }
 
 function textOf({ message }: LogEvent, form: Form): string {

@@ -166,11 +166,13 @@ export function kubernetesCloud(settings: PodSettings): KubernetesCloud {
       if (current === undefined) return [];
       const { annotations } = current.metadata;
       const ours = TARGETS.flatMap(({ query, annotation, name }) => {
-        const target = quantity(annotations[annotation] ?? '');
-        const metric = settings.tracked[query];
-        return target === undefined || metric === undefined
-          ? []
-          : [{ name, target, metric, reading: undefined, isOurs: true }];
+        const { [annotation]: text } = annotations;
+        const { [query]: metric } = settings.tracked;
+        if (text === undefined || metric === undefined) return [];
+        const target = quantity(text) ?? 0;
+        // At any load more than 0 would be above it.
+        if (target === 0) throw new Error(`the annotation ${annotation} is "${text}"; it must be a number above 0`);
+        return [{ name, target, metric, reading: undefined, isOurs: true }];
       });
       return [...trackedBy(current).map((one) => ({ ...one, metric: undefined })), ...ours];
     },

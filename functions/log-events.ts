@@ -24,12 +24,14 @@ const delivery = z.object({ awslogs: z.object({ data: z.string() }) });
 /** Messages of the dead-letter queue: the original event, or in the envelope of an on-failure destination. */
 const queued = z.object({ Records: z.array(z.object({ body: z.string() })) });
 const deadLetter = z.union([delivery, z.object({ requestPayload: delivery }).transform((body) => body.requestPayload)]);
+/** Within the range of Date: https://tc39.es/ecma262/#sec-time-values-and-time-range */
+const timestamp = z.number().min(0).max(8.64e15);
 const payload = z.discriminatedUnion('messageType', [
   z.object({
     messageType: z.literal('DATA_MESSAGE'),
     logGroup: z.string(),
     logStream: z.string(),
-    logEvents: z.array(z.object({ id: z.string().min(1), timestamp: z.number(), message: z.string() })),
+    logEvents: z.array(z.object({ id: z.string().min(1), timestamp, message: z.string() })),
   }),
   z.object({ messageType: z.literal('CONTROL_MESSAGE') }),
 ]);

@@ -13,6 +13,8 @@ import { type PodSettings, readPodSettings, SettingsError } from './settings.ts'
 /** As often a run is repeated at once, if the autoscaler was changed meanwhile. */
 const ATTEMPTS = 3;
 const WATCH_PAUSE_MILLISECONDS = 1_000;
+/** So that a flood of webhooks is not one of requests to the API server and Prometheus. */
+const RUN_PAUSE_MILLISECONDS = 1_000;
 const READINGS = ['waiting', 'executing', 'responseMilliseconds', 'databaseMilliseconds'] as const;
 /** As in sysexits.h. */
 const CONFIGURATION_ERROR = 78;
@@ -54,8 +56,8 @@ export function scalerMetrics() {
   };
 }
 
-/** Runs `run` at each call, one run at a time: calls during a run lead to one more run after it. */
-export function oneAtATime(run: () => Promise<void>): () => void {
+/** Runs `run` at each call, one run at a time: calls during a run and the pause after it lead to one more run then. */
+export function oneAtATime(run: () => Promise<void>, pauseMilliseconds: number): () => void {
   let isRunning = false;
   let again = false;
   async function start(): Promise<void> {
@@ -63,6 +65,7 @@ export function oneAtATime(run: () => Promise<void>): () => void {
     do {
       again = false;
       await run();
+      await sleep(pauseMilliseconds, undefined, { ref: false });
     } while (again);
     isRunning = false;
   }
@@ -74,7 +77,7 @@ export function oneAtATime(run: () => Promise<void>): () => void {
 
 /**
  * Starts the scaler; it listens on `settings.port`: POST /scale has it run, GET /metrics has its metrics, GET /healthz is 503
- * if it did not run for three minutes. Gives back a function that ends it.
+ * if it did not run for four minutes. Gives back a function that ends it.
  */
 export function startPodScaler(settings: PodSettings, write: (line: string) => void): () => void {
   const cloud = kubernetesCloud(settings);
@@ -122,7 +125,7 @@ export function startPodScaler(settings: PodSettings, write: (line: string) => v
     write(`${JSON.stringify({ level, time: new Date().toISOString(), ...line })}\n`);
   }
 
-  const request = oneAtATime(run);
+  const request = oneAtATime(run, RUN_PAUSE_MILLISECONDS);
   const timer = setInterval(request, minute);
   const server = createServer(async (incoming, response) => {
     incoming.resume();

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import type { Reading } from './decide.ts';
+import { json } from './settings.ts';
 
 /** The newest value is searched for in this many minutes, to distinguish a stale one from an absent one. */
 const LOOK_BACK_MINUTES = 10;
@@ -57,7 +58,9 @@ async function newest(
   });
   const text = await response.text();
   if (!response.ok) throw new Error(`Prometheus answers ${response.status} to ${name}: ${text.slice(0, 300)}`);
-  const { result } = answer.parse(JSON.parse(text)).data;
+  const { success, data: read } = json.pipe(answer).safeParse(text);
+  if (!success) throw new Error(`what answers at ${url} is no Prometheus: ${text.slice(0, 300)}`);
+  const { result } = read.data;
   if (result.length > 1) {
     throw new Error(`SCALER_METRICS.${name}: the query has ${result.length} series; make it one, with sum() or max()`);
   }

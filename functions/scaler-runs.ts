@@ -1,6 +1,8 @@
 import * as z from 'zod';
+import { parseJson } from './log-events.ts';
 
-const reading = z.union([z.object({ value: z.number() }), z.literal('none')]).optional();
+/** JSON has null for a value that is not finite, which is an invalid reading. */
+const reading = z.union([z.object({ value: z.number().nullable() }), z.literal('none')]).optional();
 const observation = z.object({
   waiting: reading,
   executing: reading,
@@ -20,15 +22,16 @@ export type Run = z.output<typeof run>;
 
 /** The run that a line of the scaler's log reports; undefined for a line of something else. */
 export function readRun(line: string): Run | undefined {
-  if (!line.startsWith('{')) return undefined;
-  const { success, data } = run.safeParse(JSON.parse(line));
+  const { success, data } = run.safeParse(parseJson(line));
   return success ? data : undefined;
 }
 
 /** What the scaler saw and did in a run, and why, as two lines. */
 export function describeRun({ time, changed, reason, seen }: Run): string {
-  const known = (value: z.output<typeof reading>) =>
-    typeof value === 'object' ? Math.round(value.value * 100) / 100 : '-';
+  const known = (reading: z.output<typeof observation>['waiting']) => {
+    if (typeof reading !== 'object') return '-';
+    return reading.value === null ? 'invalid' : Math.round(reading.value * 100) / 100;
+  };
   const saw =
     seen &&
     [

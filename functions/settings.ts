@@ -97,7 +97,8 @@ const thresholds = z.strictObject({
   maximumAgeMilliseconds: milliseconds.default(DEFAULT_THRESHOLDS.maximumAgeMilliseconds),
 });
 
-const json = z.string().transform((text, context): unknown => {
+/** The value of a JSON text. */
+export const json = z.string().transform((text, context): unknown => {
   try {
     return JSON.parse(text);
   } catch {
@@ -116,6 +117,8 @@ const variables = z.object({
   SCALER_METRICS: json.pipe(metricsOf(metric)),
   ...common,
 });
+/** The errors of fetch show a user and a password. */
+const address = z.url({ protocol: /^https?$/ }).regex(/^[^@]*$/, 'must have no user and no password');
 const podVariables = z.object({
   SCALER_NAMESPACE: z.string().min(1),
   SCALER_AUTOSCALER: z.string().min(1),
@@ -124,8 +127,8 @@ const podVariables = z.object({
     .pipe(z.strictObject({ requests: z.string().optional(), responseSeconds: z.string().optional() }))
     .prefault('{}'),
   ...common,
-  PROMETHEUS_URL: z.url({ protocol: /^https?$/ }),
-  KUBERNETES_URL: z.url({ protocol: /^https?$/ }).default('https://kubernetes.default.svc'),
+  PROMETHEUS_URL: address,
+  KUBERNETES_URL: address.default('https://kubernetes.default.svc'),
   KUBERNETES_TOKEN_FILE: z.string().default('/var/run/secrets/kubernetes.io/serviceaccount/token'),
   PORT: z.coerce.number().int().min(1).max(65535).default(8080),
 });

@@ -32,7 +32,10 @@ const VENDORS = {
   newrelic: { create: newRelic, endpoint: 'https://log-api.newrelic.com' },
 } as const;
 
-const url = z.url({ protocol: /^https?$/, error: 'must be a URL such as https://vpc-logs.us-west-2.es.amazonaws.com' });
+const url = z
+  .url({ protocol: /^https?$/, error: 'must be a URL such as https://vpc-logs.us-west-2.es.amazonaws.com' })
+  // The errors of fetch show them.
+  .regex(/^[^@]*$/, 'must have no user and no password');
 const variables = z.object({
   LOGS_TO: z.enum(['opensearch', 'datadog', 'newrelic'], { error: 'must be opensearch, datadog or newrelic' }),
   LOGS_NAME: z.string().regex(/^[a-z0-9][a-z0-9-]*$/, 'must be a name such as plusone-test, in lower case'),
@@ -127,8 +130,10 @@ async function readKey(parameter: string): Promise<string> {
   try {
     const answer = await new SSMClient().send(new GetParameterCommand({ Name: parameter, WithDecryption: true }));
     const key = answer.Parameter?.Value?.trim();
-    if (key) return key;
-    throw new Error('it is empty');
+    if (!key) throw new Error('it is empty');
+    // The error of a header that has others would show it.
+    if (!/^[!-~]+$/.test(key)) throw new Error('it has spaces, line breaks or other characters that no key has');
+    return key;
   } catch (error) {
     const { name, message } = error instanceof Error ? error : { name: 'Error', message: String(error) };
     throw new ShipSettingsError(`the key at the SSM parameter ${parameter} cannot be read: ${name}: ${message}`);
@@ -144,7 +149,8 @@ function createWorld(remaining: () => number): World {
       const { method, url, headers, body } =
         credentials === undefined ? request : await signed(request, credentials, process.env.AWS_REGION ?? '');
       const signal = AbortSignal.timeout(Math.max(1, Math.min(REQUEST_MILLISECONDS, remaining())));
-      const response = await fetch(url, { method, headers, body, signal });
+      // Elsewhere the key must not go, and what answers there stores nothing.
+      const response = await fetch(url, { method, headers, body, signal, redirect: 'manual' });
       return { status: response.status, body: await response.text() };
     },
   };

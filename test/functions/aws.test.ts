@@ -198,6 +198,30 @@ describe('awsCloud', () => {
   });
 });
 
+describe('a metric that CloudWatch could not read', () => {
+  it('fails the run, because without a value it could mean that there is no load', async () => {
+    const metric = { namespace: 'AWS/ApplicationELB', name: 'RequestCount', statistic: 'Sum', dimensions: {} };
+    for (const StatusCode of ['InternalError', 'Forbidden']) {
+      const { cloud, close } = await listen({ GetMetricData: { MetricDataResults: [{ Id: 'tracked0', StatusCode }] } });
+      const said = await cloud.read({ tracked0: metric }, new Date(), 60).then(String, ({ message }: Error) => message);
+      close();
+      expect(said).to.equal(`CloudWatch could not read tracked0: ${StatusCode}`);
+    }
+  });
+
+  it('still has its newest values if only some could be read', async () => {
+    const now = new Date('2026-03-01T12:00:20Z');
+    const metric = { namespace: 'AWS/SQS', name: 'Visible', statistic: 'Average', dimensions: {} };
+    const Timestamps = [Date.parse('2026-03-01T11:59Z') / 1000];
+    const { cloud, close } = await listen({
+      GetMetricData: { MetricDataResults: [{ Id: 'waiting', StatusCode: 'PartialData', Values: [7], Timestamps }] },
+    });
+    const read = await cloud.read({ waiting: metric }, now, 60);
+    close();
+    expect(read).to.deep.equal({ waiting: { value: 7, ageMilliseconds: 20_000 } });
+  });
+});
+
 describe('the scaler, run as a process', () => {
   const metric = (name: string) => ({ namespace: 'AWS/SQS', name, statistic: 'Average', dimensions: {} });
   const BUSY: Record<string, Answer> = {

@@ -201,6 +201,14 @@ describe('decide', () => {
     });
   }
 
+  it('changes nothing on an invalid reading, even if a metric of target tracking has the same name', () => {
+    const named = (name: string) => [{ name, target: 70, reading: { value: 1, ageMilliseconds: 0 } }];
+    for (const name of ['waiting', 'executing']) {
+      const odd = { ...CALM, [name]: { value: -1, ageMilliseconds: 0 }, tracked: named(name) };
+      expect(decide(odd).reason).to.equal(`no change: invalid reading of ${name}: -1, 0 ms old`);
+    }
+  });
+
   it('reports that minimum and maximum are equal', () => {
     const decision = decide({ ...BUSY, min: 3, max: 3 });
     expect(decision).to.include({ desired: 3, indicated: 'out' });

@@ -109,6 +109,16 @@ describe('ship', () => {
     expect(document.shipping).to.include('mapper_parsing_exception').and.not.include('secret');
   });
 
+  it('sends an event as plain text if its JSON is nested too deeply to be written again', async () => {
+    const { it, requests } = world([bulk(CREATED, CREATED)]);
+    const nested = `${'{"a":'.repeat(100_000)}1${'}'.repeat(100_000)}`;
+    const outcome = await ship(readLogEvents(delivery([nested, requestLine('r-1')])), search, it);
+    expect(outcome).to.include({ stored: 2, plain: 1 });
+    const document = JSON.parse(String(requests[0]?.body).split('\n')[1] ?? '');
+    expect(document.message).to.match(/^\{"a":.*the first 32000 of 600001 bytes/);
+    expect(document.shipping).to.include('call stack');
+  });
+
   it('drops only an event that the index rejects as plain text too', async () => {
     const bad = refused(400, 'mapper_parsing_exception');
     const { it } = world([bulk(CREATED, bad, CREATED), bulk(bad)]);
@@ -212,13 +222,46 @@ describe('the destinations of the vendors', () => {
     }
   });
 
-  it('name an endpoint that is not a destination', async () => {
-    const { it } = world([{ status: 404, body: '' }]);
-    const { failed } = await ship(
-      event ? [event] : [],
-      datadog('https://destination.example', 'plusone-test', 'k'),
-      it,
-    );
-    expect(failed[0]?.reason).to.include('LOGS_ENDPOINT');
+  for (const answer of [
+    { status: 404, body: '' },
+    { status: 302, body: '' },
+    { status: 200, body: '<html>Log in' },
+    { status: 204, body: '' },
+  ]) {
+    it(`name an endpoint that is not a destination: its answer is ${answer.status}`, async () => {
+      for (const create of [datadog, newRelic]) {
+        const { it } = world([answer]);
+        const destination = create('https://destination.example', 'plusone-test', 'k');
+        const { stored, failed } = await ship(event ? [event] : [], destination, it);
+        expect(stored).to.equal(0);
+        expect(failed[0]?.reason).to.include('LOGS_ENDPOINT');
+      }
+    });
+  }
+
+  it('show no key that the answer repeats', async () => {
+    for (const create of [datadog, newRelic]) {
+      for (const status of [200, 400, 403, 404, 429, 500]) {
+        const { it } = world([{ status, body: 'headers: dd-api-key=k-secret' }], 1_000);
+        const { failed } = await ship(
+          event ? [event] : [],
+          create('https://destination.example', 'plusone-test', 'k-secret'),
+          it,
+        );
+        expect(failed[0]?.reason).to.include('dd-api-key=…').and.not.include('k-secret');
+      }
+    }
+  });
+
+  it('take a line whose trace is no text', async () => {
+    const odd = [{ traceId: 'abc' }, { traceId: 'abc', spanId: { a: 1 } }, { traceId: 1, spanId: 'def' }];
+    const lines = readLogEvents(delivery(odd.map((fields) => JSON.stringify(fields))));
+    for (const create of [datadog, newRelic]) {
+      const { it, requests } = world([accepted]);
+      expect(await ship(lines, create('https://destination.example', 'plusone-test', 'k'), it)).to.include({
+        stored: 3,
+      });
+      expect(textIn(requests[0])).to.not.match(/trace.id|span.id/);
+    }
   });
 });

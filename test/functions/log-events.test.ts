@@ -31,13 +31,18 @@ describe('readLogEvents', () => {
     ]);
   });
 
+  const DELIVERY = { messageType: 'DATA_MESSAGE', logGroup: 'g', logStream: 's' };
   it('refuses an event without log events, with the reason', () => {
     const wrong: [unknown, string][] = [
       [{}, 'neither awslogs.data nor Records'],
       [undefined, 'neither awslogs.data nor Records'],
       [{ awslogs: { data: 'bm8=' } }, 'not gzip'],
       [packed('text'), 'no log delivery'],
-      [packed({ messageType: 'DATA_MESSAGE', logGroup: 'g', logStream: 's', logEvents: [{ id: 'x' }] }), 'timestamp'],
+      [packed({ ...DELIVERY, logEvents: [{ id: 'x' }] }), 'timestamp'],
+      ...[1e20, -1, null, '1'].map((timestamp): [unknown, string] => [
+        packed({ ...DELIVERY, logEvents: [{ id: 'x', timestamp, message: '' }] }),
+        'logEvents.0.timestamp',
+      ]),
       [{ Records: [{ body: 'text' }] }, 'dead-letter queue'],
     ];
     for (const [event, words] of wrong) expect(() => readLogEvents(event)).to.throw(UnreadableEvent, words);

@@ -1,3 +1,6 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { DEFAULT_THRESHOLDS } from '../../functions/decide.ts';
@@ -138,6 +141,16 @@ describe('the scaler in Kubernetes', () => {
       expect((await run()).reason).to.include('requests a minute and task would rise from 20000 to 40000 per task');
     });
 
+    for (const odd of ['', '0', '-1', '1e3', 'NaN', 'Infinity', 'many', '30000 ']) {
+      it(`fails the run, and names the annotation, if a target is "${odd}"`, async () => {
+        for (const annotation of ['scaler/requests', 'scaler/response-seconds']) {
+          annotate({ [annotation]: odd });
+          expect(await refusal()).to.equal(`the annotation ${annotation} is "${odd}"; it must be a number above 0`);
+          expect(world.patches).to.deep.equal([]);
+        }
+      });
+    }
+
     it('does not ask for what the manifest has no target for', async () => {
       await run();
       expect(world.queries.join()).to.not.include('requests');
@@ -263,6 +276,20 @@ describe('the scaler in Kubernetes', () => {
       );
     });
 
+    it('fails the run when something else than Prometheus answers', async () => {
+      for (const body of ['<html>Log in', '', '{}', '{"data":{"resultType":"vector","result":[]}}', 'null']) {
+        const other = createServer((_, response) => response.end(body)).listen(0, '127.0.0.1');
+        await once(other, 'listening');
+        const { port } = other.address() as AddressInfo;
+        settings = { ...settings, prometheus: `http://127.0.0.1:${port}` };
+        const said = await refusal();
+        other.close();
+        other.closeAllConnections();
+        expect(said).to.equal(`what answers at http://127.0.0.1:${port} is no Prometheus: ${body}`);
+      }
+      expect(world.patches).to.deep.equal([]);
+    });
+
     it('fails the run when Prometheus refuses it, or is not there', async () => {
       world.state.metrics.waiting = 400;
       expect(await refusal())
@@ -364,7 +391,7 @@ describe('the scaler in Kubernetes', () => {
       await sleep(20);
       running -= 1;
       runs += 1;
-    });
+    }, 0);
     const until = async (count: number) => {
       while (runs < count) await sleep(10);
       // One more would have begun.
@@ -377,6 +404,15 @@ describe('the scaler in Kubernetes', () => {
     await until(3);
     expect(runs).to.equal(3);
   });
+});
+
+it('pauses between runs, however often it is called', async () => {
+  let runs = 0;
+  const request = oneAtATime(async () => {
+    runs += 1;
+  }, 200);
+  for (const end = Date.now() + 300; Date.now() < end; await sleep(1)) request();
+  expect(runs).to.equal(2);
 });
 
 describe('a quantity of Kubernetes', () => {
@@ -439,5 +475,10 @@ describe('readPodSettings', () => {
       'SCALER_METRICS.waiting',
     );
     expect(messages({ ...COMPLETE, PROMETHEUS_URL: 'prometheus' })).to.match(/^PROMETHEUS_URL: /);
+    for (const name of ['PROMETHEUS_URL', 'KUBERNETES_URL']) {
+      expect(messages({ ...COMPLETE, [name]: 'https://me:pass-word@host' })).to.equal(
+        `${name}: must have no user and no password`,
+      );
+    }
   });
 });

@@ -13,14 +13,14 @@ interface Seen {
 }
 
 /** An HTTP server that answers as `reply` says, and keeps what it was sent. */
-async function listen(reply: (seen: Seen) => { status: number; body: object }) {
+async function listen(reply: (seen: Seen) => { status: number; body: object; location?: string }) {
   const seen: Seen[] = [];
   const server = createServer(async (request, response) => {
     const { method = '', url = '', headers } = request;
     const one = { method, url, headers, body: await text(request) };
     seen.push(one);
-    const { status, body } = reply(one);
-    response.writeHead(status, { 'content-type': 'application/x-amz-json-1.1' });
+    const { status, body, location } = reply(one);
+    response.writeHead(status, { 'content-type': 'application/x-amz-json-1.1', ...(location && { location }) });
     response.end(JSON.stringify(body));
   });
   await once(server.listen(0, '127.0.0.1'), 'listening');
@@ -126,7 +126,32 @@ describe('the function that ships logs', () => {
       expect(`${error}${lines}`).not.to.include(secret);
   });
 
+  it('sends a key nowhere else, and stores nothing there', async () => {
+    const elsewhere = await listen(() => ({ status: 202, body: {} }));
+    server = await listen(({ headers }) =>
+      headers['x-amz-target'] === 'AmazonSSM.GetParameter'
+        ? { status: 200, body: { Parameter: { Value: 'key-of-the-vendor' } } }
+        : { status: 307, body: {}, location: elsewhere.url },
+    );
+    const variables = {
+      ...CREDENTIALS,
+      AWS_ENDPOINT_URL: server.url,
+      LOGS_TO: 'newrelic',
+      LOGS_NAME: 'plusone-test',
+      LOGS_ENDPOINT: server.url,
+      LOGS_KEY_PARAMETER: '/copilot/plusone/test/secrets/LOGS_KEY',
+    };
+    const { error } = await invoke(variables, delivery([requestLine('r-1')]));
+    elsewhere.close();
+    expect(elsewhere.seen).to.deep.equal([]);
+    expect(error).to.include('New Relic answered 307').and.include('LOGS_ENDPOINT');
+  });
+
   for (const [what, answer, words] of [
+    ...['two\nlines', 'a space', 'caf\u00e9', 'dash\u2014', 'zero\u0000'].map(
+      (Value) =>
+        [`like ${JSON.stringify(Value)}`, { status: 200, body: { Parameter: { Value } } }, 'that no key has'] as const,
+    ),
     ['missing', { status: 400, body: { __type: 'ParameterNotFound', message: '' } }, 'ParameterNotFound'],
     ['empty', { status: 200, body: { Parameter: { Value: ' ' } } }, 'it is empty'],
   ] as const) {
@@ -140,10 +165,11 @@ describe('the function that ships logs', () => {
         LOGS_ENDPOINT: server.url,
         LOGS_KEY_PARAMETER: '/copilot/plusone/test/secrets/LOGS_KEY',
       };
-      const { error } = await invoke(variables, delivery([requestLine('r-1')]));
+      const { error, lines } = await invoke(variables, delivery([requestLine('r-1')]));
       expect(error)
         .to.include('the key at the SSM parameter /copilot/plusone/test/secrets/LOGS_KEY cannot be read')
         .and.include(words);
+      expect(`${error}${lines}`).to.not.match(/two|a space|caf|dash|zero/);
       expect(server.seen.filter(({ url }) => url === '/log/v1')).to.deep.equal([]);
     });
   }
@@ -153,12 +179,18 @@ describe('the function that ships logs', () => {
       [{ LOGS_TO: 'splunk', LOGS_NAME: 'a' }, 'LOGS_TO must be opensearch, datadog or newrelic'],
       [{ LOGS_TO: 'opensearch', LOGS_NAME: 'a' }, 'LOGS_ENDPOINT is missing'],
       [{ LOGS_TO: 'opensearch', LOGS_NAME: 'a', LOGS_ENDPOINT: 'somewhere' }, 'LOGS_ENDPOINT must be a URL'],
+      [
+        { LOGS_TO: 'opensearch', LOGS_NAME: 'a', LOGS_ENDPOINT: 'https://me:pass-word@logs' },
+        'LOGS_ENDPOINT must have no user and no password',
+      ],
       [{ LOGS_TO: 'newrelic', LOGS_NAME: 'a' }, 'LOGS_KEY_PARAMETER is missing'],
       [{ LOGS_TO: 'newrelic', LOGS_NAME: 'A B' }, 'LOGS_NAME must be a name'],
     ];
     for (const [variables, words] of wrong) {
       process.env = { ...before };
-      expect((await invoke(variables, delivery(['line']))).error).to.include(words);
+      expect((await invoke(variables, delivery(['line']))).error)
+        .to.include(words)
+        .and.not.include('pass-word');
     }
   });
 

@@ -1,4 +1,5 @@
 /** What is asked from outside: by Route 53 or Pingdom (`make uptime`), and by the blackbox exporter in the kind cluster. */
+import { Refusal } from '../terminal/refusal.ts';
 
 /** The user that is asked for, with the longest username, which no person has. The date says nothing of anybody. */
 export const PROBE = { user: 'plusoneuptimecheck'.padEnd(64, 'x'), dateOfBirth: '2000-01-01' } as const;
@@ -19,10 +20,21 @@ export const CHECKS = {
 export async function putProbe(url: URL, token: string | undefined): Promise<number> {
   const answer = await fetch(new URL(CHECKS.birthday.path, url), {
     method: 'PUT',
-    headers: { 'content-type': 'application/json', ...(token ? { authorization: `Bearer ${token}` } : {}) },
+    headers: { 'content-type': 'application/json', ...(token ? bearer('WRITE_TOKEN', token) : {}) },
     body: JSON.stringify({ dateOfBirth: PROBE.dateOfBirth }),
     signal: AbortSignal.timeout(10_000),
   });
   await answer.arrayBuffer();
   return answer.status;
+}
+
+/**
+ * The header for a token, which is the value of `variable`.
+ * @throws {Refusal} if it has characters that a header cannot have: the error of fetch would show it
+ */
+export function bearer(variable: string, token: string): { authorization: string } {
+  if (!/^[!-~]+$/.test(token)) {
+    throw new Refusal(`${variable} has spaces, line breaks or other characters that no token has`);
+  }
+  return { authorization: `Bearer ${token}` };
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { CHECKS } from '../alerts/probe.ts';
+import { bearer, CHECKS } from '../alerts/probe.ts';
 import { Refusal } from '../terminal/refusal.ts';
 
 export const PINGDOM = 'https://api.pingdom.com/api/3.1';
@@ -16,7 +16,7 @@ export async function updatePingdom(api: string, token: string, service: string,
   const call = async (method: string, path: string, body?: object): Promise<unknown> => {
     const answer = await fetch(`${api}${path}`, {
       method,
-      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+      headers: { ...bearer('PINGDOM_TOKEN', token), 'content-type': 'application/json' },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       signal: AbortSignal.timeout(20_000),
     });

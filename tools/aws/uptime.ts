@@ -22,7 +22,9 @@ await command('uptime', ['aws'], async (target) => {
   if (!address) throw new Refusal(`no load balancer yet: ENV=${target.environment} make publish, or set LOAD_BALANCER`);
   const url = readUrl(address);
   const { PINGDOM_TOKEN: token } = process.env;
-  const who = token ? 'Pingdom' : 'Route 53, from about 16 locations ($4.00 a month with its alarms)';
+  const who = token
+    ? 'Pingdom'
+    : 'Route 53, from about 16 locations ($3.70 a month with its alarms, $2 more with HTTPS)';
   await confirm(
     `This stores the user “${PROBE.user}” at ${url.origin}, and creates checks that request it by ${who}. Are you sure?`,
     'yes',

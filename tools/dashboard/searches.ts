@@ -3,6 +3,9 @@ import { Refusal } from '../terminal/refusal.ts';
 import { PANELS, type Search } from './panels.ts';
 
 export const LINES = 100;
+/** The limits of functions/log-search.ts. */
+const MOST_LETTERS = 1_000;
+const MOST_MINUTES = 525_600;
 const UNITS = { m: 1, h: 60, d: 1_440 } as const;
 
 /** The saved searches, by their names. */
@@ -20,6 +23,8 @@ export function readSearch({ QUERY, SEARCH, SINCE }: NodeJS.ProcessEnv): { query
 }
 
 function readQuery(query: string | undefined, name: string | undefined): string {
+  if (query && query.length > MOST_LETTERS)
+    throw new Refusal(`QUERY has ${query.length} characters; it must have at most ${MOST_LETTERS}`);
   if (!name) return query || '*';
   if (query) throw new Refusal('QUERY and SEARCH are both set; set one of them');
   const found = SEARCHES.get(name);
@@ -32,8 +37,10 @@ function readQuery(query: string | undefined, name: string | undefined): string 
 
 function readMinutes(since: string): number {
   const { value, unit } = /^(?<value>\d{1,4})(?<unit>[mhd])$/.exec(since)?.groups ?? {};
-  if (value === undefined || !(unit === 'm' || unit === 'h' || unit === 'd') || Number(value) === 0) {
-    throw new Refusal(`SINCE is ${since}; it must be a time such as 30m, 1h or 7d`);
+  const isTime = value !== undefined && (unit === 'm' || unit === 'h' || unit === 'd');
+  const minutes = isTime ? Number(value) * UNITS[unit] : 0;
+  if (minutes < 1 || minutes > MOST_MINUTES) {
+    throw new Refusal(`SINCE is ${since}; it must be a time such as 30m, 1h or 7d, at most 365d`);
   }
-  return Number(value) * UNITS[unit];
+  return minutes;
 }

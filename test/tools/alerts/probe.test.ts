@@ -26,6 +26,11 @@ describe('the checks from outside', () => {
     expect([...saved.keys()]).to.deep.equal([PROBE.user]);
   });
 
+  it('never show a token that no header can have', async () => {
+    const refusal = await putProbe(new URL(service.url), 'two\nlines').catch(String);
+    expect(refusal).to.include('WRITE_TOKEN has spaces, line breaks').and.not.include('two');
+  });
+
   it('have a user with a name that no person has', () => {
     expect(PROBE.user).to.match(/^[a-z]{64}$/);
   });

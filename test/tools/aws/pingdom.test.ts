@@ -82,4 +82,13 @@ describe('the checks of Pingdom', () => {
     expect(refusal).to.include('Pingdom answered 403: PINGDOM_TOKEN must be a token that may write');
     expect(refusal).to.not.include('wrong-token');
   });
+
+  it('are refused without a request for a token that no header can have, which is not shown', async () => {
+    for (const token of ['two\nlines', 'caf\u00e9', 'a space']) {
+      const refusal = await update('http://hello.example.com', token).catch(String);
+      expect(refusal).to.include('PINGDOM_TOKEN has spaces, line breaks or other characters that no token has');
+      expect(refusal).to.not.include(token);
+    }
+    expect(requests).to.deep.equal([]);
+  });
 });

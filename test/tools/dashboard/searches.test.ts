@@ -56,6 +56,9 @@ describe('what a search is for', () => {
   it('is refused with the names that there are, or what a time looks like', () => {
     expect(() => readSearch({ SEARCH: 'eror' })).to.throw('SEARCH is eror; it must be one of\n  requests ');
     expect(() => readSearch({ SEARCH: 'errors', QUERY: 'a' })).to.throw('both set');
-    expect(() => readSearch({ SINCE: '1 hour' })).to.throw('SINCE is 1 hour; it must be a time such as 30m, 1h or 7d');
+    for (const SINCE of ['1 hour', '0m', '366d', '9999d']) {
+      expect(() => readSearch({ SINCE })).to.throw(`SINCE is ${SINCE}; it must be a time such as 30m, 1h or 7d`);
+    }
+    expect(() => readSearch({ QUERY: 'a'.repeat(1_001) })).to.throw('QUERY has 1001 characters');
   });
 });
