@@ -8,8 +8,8 @@ import { expect } from 'chai';
 import { NoProgram, programFromPyPI } from '../../tools/process/pypi.ts';
 import { type Service, startService } from '../../tools/process/service.ts';
 import { skipWithout } from '../skip.ts';
+import { SCHEMATHESIS } from './schemathesis.ts';
 
-const PACKAGE = 'schemathesis==4.32.5';
 const CONFIG = fileURLToPath(new URL('./schemathesis.toml', import.meta.url));
 const HOOKS = fileURLToPath(new URL('./hooks.py', import.meta.url));
 const CASES = Number(process.env.FUZZ_CASES ?? 2_000);
@@ -24,7 +24,7 @@ describe('fuzzing with Schemathesis', function () {
 
   before(async function () {
     try {
-      program = await programFromPyPI(PACKAGE, 'st');
+      program = await programFromPyPI(SCHEMATHESIS, 'st');
     } catch (error) {
       if (!(error instanceof NoProgram)) throw error;
       skipWithout(this, 'python3', error.message);

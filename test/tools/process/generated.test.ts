@@ -1,5 +1,10 @@
+import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
+import { findChromium } from '../../../tools/doctor/machine.ts';
+import { skipWithout } from '../../skip.ts';
 import { EVERY_TYPE, GeneratedService, projectOf } from '../new/generated.ts';
+
+const PAGE = fileURLToPath(new URL('./generated-page.ts', import.meta.url));
 
 describe('a generated service on a private database', function () {
   this.timeout(120_000);
@@ -19,4 +24,15 @@ describe('a generated service on a private database', function () {
       }
     });
   }
+
+  it('has a page that saves, explains errors, lists page by page, and deletes', function () {
+    if (findChromium() === undefined) skipWithout(this, 'browser', 'there is no Chromium');
+    const service = new GeneratedService(projectOf('stock', 'box', EVERY_TYPE));
+    try {
+      const { status, output } = service.plusone('dev', '--run', `node ${PAGE}`);
+      expect(status, output).to.equal(0);
+    } finally {
+      service.remove();
+    }
+  });
 });

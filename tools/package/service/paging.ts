@@ -12,11 +12,11 @@ export const LARGEST_LIMIT = 100;
  */
 export function readPage(request: Request): { after: string; limit: number } {
   const query = new URLSearchParams(request.getQuery());
-  const after = query.get('after') ?? '';
+  const after = query.get('after') ?? undefined;
   const limit = query.get('limit') ?? String(DEFAULT_LIMIT);
-  if (after !== '' && !idSchema.safeParse(after).success)
+  if (after !== undefined && !idSchema.safeParse(after).success)
     throw new Problem(400, `after must be an id: ${idSchema.description}`);
   if (!/^[1-9][0-9]{0,2}$/.test(limit) || Number(limit) > LARGEST_LIMIT)
     throw new Problem(400, `limit must be a whole number from 1 to ${LARGEST_LIMIT}.`);
-  return { after, limit: Number(limit) };
+  return { after: after ?? '', limit: Number(limit) };
 }

@@ -43,7 +43,7 @@ function codecOf(field: string, type: z.core.$ZodType): Codec {
   const inner = type instanceof z.ZodOptional ? type.unwrap() : type;
   const names = { field, column: field.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`) };
   if (inner instanceof z.ZodBoolean) return { ...names, toColumn: plain, fromColumn: (value) => value === 1 };
-  if (inner instanceof z.ZodISODateTime)
+  if (z.globalRegistry.get(inner)?.format === 'date-time')
     return {
       ...names,
       toColumn: (value) => (typeof value === 'string' ? value.slice(0, -1).replace('T', ' ') : null),

@@ -39,10 +39,9 @@ for (const [field, { type, format, description, examples }] of Object.entries(pr
     placeholder: String(examples?.[0] ?? ''),
   });
   if (type === 'number') input.step = 'any';
-  byId('fields').append(
-    element('label', { htmlFor: input.id, textContent: field }),
-    element('div', { className: 'row' }, input),
-  );
+  if (type === 'boolean') input.style.flex = 'none';
+  const label = element('label', { htmlFor: input.id, textContent: field });
+  byId('fields').append(element('p', {}, label, element('span', { className: 'row' }, input)));
 }
 
 /** What a field holds; undefined when it is empty. */
