@@ -26,7 +26,7 @@ describe('a generated service on a private database', function () {
   }
 
   it('has a page that saves, explains errors, lists page by page, and deletes', function () {
-    if (findChromium() === undefined) skipWithout(this, 'browser', 'there is no Chromium');
+    if (findChromium() === undefined) skipWithout(this, 'chromium', 'there is no Chromium');
     const service = new GeneratedService(projectOf('stock', 'box', EVERY_TYPE));
     try {
       const { status, output } = service.plusone('dev', '--run', `node ${PAGE}`);
