@@ -7,7 +7,7 @@ import type { PodSettings } from './settings.ts';
 
 /**
  * The annotations of the autoscaler that are the scaler's state: the lower bound that was set by others, that of the scaler
- * itself, and the time of its last change. k8s/scaling.ts sets the first with a scheduled change of the bounds.
+ * itself, and the time of its last change. k8s/scaling.ts sets the first in the manifest and with a scheduled change.
  */
 export const ANNOTATIONS = {
   minimum: 'scaler/minimum',

@@ -17,8 +17,12 @@ export class UnreadableEvent extends Error {
   override readonly name = 'UnreadableEvent';
 }
 
-/** A subscription's payload has at most 1 MB compressed; a log line of one repeated letter inflates a thousandfold. */
-const MOST_INFLATED_BYTES = 256 * 1024 * 1024;
+/**
+ * A subscription's payload has at most 1 MB compressed; a log line of one repeated letter inflates a thousandfold. Storing
+ * it takes up to six times the memory: more would end the function (MemorySize in environments/addons/logs.yml) without a
+ * reason.
+ */
+const MOST_INFLATED_BYTES = 128 * 1024 * 1024;
 
 const delivery = z.object({ awslogs: z.object({ data: z.string() }) });
 /** Messages of the dead-letter queue: the original event, or in the envelope of an on-failure destination. */

@@ -12,7 +12,7 @@ export interface Scaling {
   min: number;
   max: number;
   metrics: k8s.MetricSpecV2[];
-  /** The targets that an autoscaler cannot measure, as annotations for a scaler that can: functions/kubernetes.ts. */
+  /** The lower bound, and the targets that an autoscaler cannot measure, for a scaler that can: functions/kubernetes.ts. */
   annotations: Record<string, string>;
   cooldown: { in: number; out: number };
 }
@@ -55,6 +55,8 @@ export function scalingOf(fields: Fields): Scaling {
       resource: { name, target: { type: 'AverageValue', averageValue } },
     })),
     annotations: {
+      // A scaler that had set this lower bound would not notice that it is the manifest's by now: functions/kubernetes.ts.
+      ...(range ? { 'scaler/minimum': String(min) } : {}),
       ...(requests?.value ? { 'scaler/requests': String(requests.value) } : {}),
       ...(response_time?.value ? { 'scaler/response-seconds': String(response_time.value) } : {}),
     },

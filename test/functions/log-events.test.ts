@@ -38,6 +38,7 @@ describe('readLogEvents', () => {
       [undefined, 'neither awslogs.data nor Records'],
       [{ awslogs: { data: 'bm8=' } }, 'not gzip'],
       [packed('text'), 'no log delivery'],
+      [packed('x'.repeat(130 * 1024 * 1024)), 'larger than 134217728 bytes'],
       [packed({ ...DELIVERY, logEvents: [{ id: 'x' }] }), 'timestamp'],
       ...[1e20, -1, null, '1'].map((timestamp): [unknown, string] => [
         packed({ ...DELIVERY, logEvents: [{ id: 'x', timestamp, message: '' }] }),

@@ -90,9 +90,9 @@ describe('the scaler in Kubernetes', () => {
       expect(hpa().spec.minReplicas).to.equal(3);
     });
 
-    it('keeps a lower bound of the schedule that equals that of the scaler', async () => {
+    it('keeps a lower bound of the schedule or the manifest that equals that of the scaler', async () => {
       world.state.metrics = { waiting: [[[0, '0']]], executing: [[[0, '10']]] };
-      // As the job of the schedule patches it.
+      // As the job of the schedule patches it, and as a release applies it.
       annotate({ 'scaler/minimum': '3', 'scaler/desired': '3' });
       hpa().spec.minReplicas = 3;
       expect((await run()).seen).to.include({ min: 3 });

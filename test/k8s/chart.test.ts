@@ -559,6 +559,7 @@ describe('count', () => {
     const { objects, unsupported } = synthesisOf(text);
     const { metadata, spec } = only(objects, 'HorizontalPodAutoscaler');
     expect(metadata.annotations).to.include({ 'scaler/requests': '3000', 'scaler/response-seconds': '0.5' });
+    expect(metadata.annotations).to.include({ 'scaler/minimum': String(spec.minReplicas) });
     expect(spec.metrics).to.have.length(1);
     expect(unsupported.map(({ path }) => path)).to.include.members(['count.requests', 'count.response_time']);
   });

@@ -7,12 +7,27 @@ import { certificateTemplate, cloudWatchAddon, uptimeTemplate } from './cloudwat
 import { prometheusRules } from './prometheus.ts';
 
 const MANIFEST = 'copilot/plusone/manifest.yml';
-const range = z.object({ count: z.object({ range: z.string().regex(/^\d+-\d+$/) }) });
+const tasks = z.int().positive();
+const range = z.union([
+  z.object({ max: tasks }).transform(({ max }) => max),
+  z
+    .string()
+    .regex(/^\d+-\d+$/)
+    .transform((text) => Number(text.split('-')[1])),
+]);
+const most = z.union([
+  tasks,
+  z.object({ range }).transform(({ range }) => range),
+  z.object({ spot: tasks }).transform(({ spot }) => spot),
+]);
+
+/** The most tasks that a manifest allows: https://aws.github.io/copilot-cli/docs/manifest/lb-web-service/#count */
+export function maximumOf(manifest: unknown): number {
+  return z.object({ count: most.default(1) }).parse(manifest).count;
+}
 
 function declaredAlarms(): readonly Alarm[] {
-  const manifest: unknown = parse(readFileSync(MANIFEST, 'utf8'), { merge: true });
-  const [, maximum] = range.parse(manifest).count.range.split('-');
-  return alarms(Number(maximum));
+  return alarms(maximumOf(parse(readFileSync(MANIFEST, 'utf8'), { merge: true })));
 }
 
 /** The rules of Prometheus, with a minute of this length. */

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { parse } from 'yaml';
 import { alarms } from '../../../tools/alerts/alarms.ts';
-import { alertFiles } from '../../../tools/alerts/build.ts';
+import { alertFiles, maximumOf } from '../../../tools/alerts/build.ts';
 import { runbookOf } from '../../../tools/alerts/runbook.ts';
 
 const ALL = alarms(3);
@@ -98,4 +98,15 @@ describe('the alarms', () => {
       for (const one of [cloudwatch, prometheus])
         if ('missing' in one && !('of' in one)) expect(one.missing).to.match(/\w{3}/);
   });
+});
+
+it('the alarms know the most tasks of each form of count', () => {
+  const forms: [unknown, number][] = [
+    [{}, 1],
+    [{ count: 4 }, 4],
+    [{ count: { range: '2-3' } }, 3],
+    [{ count: { range: { min: 2, max: 3, spot_from: 1 } } }, 3],
+    [{ count: { spot: 5 } }, 5],
+  ];
+  for (const [manifest, maximum] of forms) expect(maximumOf(manifest)).to.equal(maximum);
 });
