@@ -7,7 +7,8 @@ export interface World {
   send(request: DestinationRequest): Promise<Answer>;
   /** The remaining time, in milliseconds. */
   remaining(): number;
-  sleep(milliseconds: number): Promise<void>;
+  /** Before events are sent again; `reason` is why the last of them is not stored. */
+  sleep(milliseconds: number, reason: string): Promise<void>;
 }
 
 /** The result of shipping, with the reasons for events that were not stored. */
@@ -100,7 +101,7 @@ export async function ship(events: readonly LogEvent[], destination: Destination
         fail(later, lastReason);
       } else {
         retries += 1;
-        await world.sleep(pause);
+        await world.sleep(pause, lastReason);
         pause = Math.min(2 * pause, LONGEST_PAUSE_MILLISECONDS);
         next.push(...split(later, destination));
       }
@@ -115,7 +116,7 @@ export async function ship(events: readonly LogEvent[], destination: Destination
     } catch (error) {
       // Such as JSON that is nested too deeply to be written again.
       if (form.kind === 'plain') throw error;
-      return pendingIn({ kind: 'plain', reason: describe(error) }, event);
+      return pendingIn({ kind: 'plain', reason: reasonOf(error) }, event);
     }
   }
 
@@ -136,7 +137,7 @@ async function attempt(
   try {
     answer = await world.send(request);
   } catch (error) {
-    return { kind: 'retry', reason: `${destination.name} did not answer: ${describe(error)}` };
+    return { kind: 'retry', reason: `${destination.name} did not answer: ${reasonOf(error)}` };
   }
   return destination.judge(answer, batch.length);
 }
@@ -161,8 +162,8 @@ function split(pending: readonly Pending[], destination: Destination): Pending[]
 }
 
 /** The message with those of the causes: the message of fetch is only "fetch failed". */
-function describe(error: unknown): string {
+export function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const code = 'code' in error && error.message === '' ? String(error.code) : error.message;
-  return error.cause === undefined ? code : `${code}: ${describe(error.cause)}`;
+  return error.cause === undefined ? code : `${code}: ${reasonOf(error.cause)}`;
 }

@@ -6,7 +6,7 @@
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import * as z from 'zod';
-import { ship, type World } from './delivery.ts';
+import { reasonOf, ship, type World } from './delivery.ts';
 import { openSearch } from './destinations.ts';
 import type { LogEvent } from './log-events.ts';
 import { preparations } from './search-index.ts';
@@ -88,10 +88,16 @@ const variables = z.object({
 });
 type Variables = z.output<typeof variables>;
 
+let lastReason = '';
+
 const world: World = {
   // Kubernetes and this process keep the lines meanwhile.
   remaining: () => Number.POSITIVE_INFINITY,
-  sleep: (milliseconds) => sleep(milliseconds),
+  sleep: (milliseconds, reason) => {
+    if (reason !== lastReason) say('warn', `log events wait: ${reason}`);
+    lastReason = reason;
+    return sleep(milliseconds);
+  },
   async send({ method, url, headers, body }) {
     const signal = AbortSignal.timeout(REQUEST_MILLISECONDS);
     const response = await fetch(url, { method, headers, body, signal });
@@ -111,6 +117,7 @@ async function main(settings: Variables): Promise<never> {
     if (events.length < destination.limits.events) await sleep(INTERVAL_MILLISECONDS);
     if (events.length === 0) continue;
     const { stored, again, plain, failed, retries } = await ship(events, destination, world);
+    lastReason = '';
     const reasons = [...new Set(failed.map(({ reason }) => reason))].slice(0, 5);
     const counts = { stored: stored - again, plain, failed: failed.length, retries };
     say(failed.length === 0 ? 'info' : 'error', 'log events shipped', {
@@ -150,12 +157,17 @@ async function main(settings: Variables): Promise<never> {
 /** Tries until OpenSearch answers: without the template, fields would be indexed as the first line happens to have them. */
 async function prepare({ LOGS_ENDPOINT, LOGS_NAME, LOGS_RETENTION_DAYS }: Variables): Promise<void> {
   for (const request of preparations(LOGS_ENDPOINT, LOGS_NAME, LOGS_RETENTION_DAYS)) {
-    for (; ; await sleep(INTERVAL_MILLISECONDS)) {
-      const answer = await world.send(request).catch(() => undefined);
-      if (answer === undefined || answer.status >= 500) continue;
-      // 409: the policy is there already.
-      if (answer.status >= 300 && answer.status !== 409) say('warn', `${request.url} answered ${answer.status}`);
-      break;
+    for (;;) {
+      const { status, reason } = await world.send(request).then(
+        ({ status }) => ({ status, reason: `${request.url} answered ${status}` }),
+        (error: unknown) => ({ status: undefined, reason: `${LOGS_ENDPOINT} cannot be reached: ${reasonOf(error)}` }),
+      );
+      if (status !== undefined && status < 500) {
+        // 409: the policy is there already.
+        if (status >= 300 && status !== 409) say('warn', reason);
+        break;
+      }
+      await world.sleep(INTERVAL_MILLISECONDS, reason);
     }
   }
 }
@@ -197,10 +209,6 @@ async function read(
       if (event !== undefined && (since === undefined || time >= since)) await take(event, time);
     }
   }
-}
-
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 function say(level: 'info' | 'warn' | 'error', msg: string, more: object = {}): void {
