@@ -9,12 +9,12 @@ const NAMESPACE = 'monitoring';
 
 /**
  * The objects of a file in kubernetes/, as YAML: its program's IMAGE is that of the service, and FUNCTIONS is a ConfigMap
- * with these files of functions/.
+ * with the program of functions/ and what it imports.
  * @throws {Refusal} if the cluster has no service
  */
-export async function withFunctions(cluster: Cluster, file: string, sources: readonly string[]): Promise<string> {
+export async function withFunctions(cluster: Cluster, file: string, program: string): Promise<string> {
   const image = await serviceImage(cluster);
-  const data = Object.fromEntries(sources.map((name) => [`${name}.ts`, readFileSync(`functions/${name}.ts`, 'utf8')]));
+  const data = Object.fromEntries(sourcesOf(program));
   const text = readFileSync(`tools/dashboard/kubernetes/${file}.yaml`, 'utf8');
   const [, partOf = ''] = /app\.kubernetes\.io\/part-of: (\w+)/.exec(text) ?? [];
   // A name by its content, so that a change of it is a change of the pod.
@@ -25,6 +25,19 @@ export async function withFunctions(cluster: Cluster, file: string, sources: rea
     .replace('image: IMAGE', () => `image: ${image}`)
     .replace('name: FUNCTIONS', () => `name: ${name}`);
   return `${manifests}\n---\n${functions}\n`;
+}
+
+/** The files of functions/ that a program consists of, by name with their text: its own, and those that it imports. */
+export function sourcesOf(program: string): Map<string, string> {
+  const sources = new Map<string, string>();
+  const pending = [`${program}.ts`];
+  for (let name = pending.pop(); name !== undefined; name = pending.pop()) {
+    if (sources.has(name)) continue;
+    const text = readFileSync(`functions/${name}`, 'utf8');
+    sources.set(name, text);
+    for (const [, imported = ''] of text.matchAll(/ from '\.\/([\w-]+\.ts)'/g)) pending.push(imported);
+  }
+  return sources;
 }
 
 async function serviceImage({ name, kubectl }: Cluster): Promise<string> {

@@ -20,7 +20,6 @@ const DEFAULT_CLUSTER = 'plusone';
 const NAMESPACE = 'monitoring';
 /** Of the indices: LOGS_NAME in logs.yaml. */
 const LOGS = 'plusone-local';
-const SOURCES = ['pod-logs', 'destinations', 'log-events', 'search-index', 'delivery'];
 const FIRST_LINES_SECONDS = 60;
 /** How often the reader stores what it has read: functions/pod-logs.ts. */
 const READ_MILLISECONDS = 1_000;
@@ -45,7 +44,7 @@ async function logsSearch(): Promise<void> {
 /** Applies the manifests, and waits until both run. Gives back whether OpenSearch was not there before. */
 async function install(cluster: Cluster): Promise<boolean> {
   const namespace = readFileSync('tools/dashboard/kubernetes/namespace.yaml', 'utf8');
-  const manifests = `${namespace}\n---\n${await withFunctions(cluster, 'logs', SOURCES)}`;
+  const manifests = `${namespace}\n---\n${await withFunctions(cluster, 'logs', 'pod-logs')}`;
   const there = await cluster.kubectl(['get', 'deployments', '-n', NAMESPACE, '-o', 'name']);
   const isNew = !there.includes('deployment.apps/opensearch');
   if (isNew) {

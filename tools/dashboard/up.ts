@@ -24,8 +24,6 @@ import { withFunctions } from './functions.ts';
 const DEFAULT_CLUSTER = 'plusone';
 const NAMESPACE = 'monitoring';
 const WORKLOADS = ['prometheus', 'alertmanager', 'blackbox', 'kube-state-metrics', 'grafana'] as const;
-/** The files of functions/ that the scaler consists of. */
-const SCALER = ['pod-scaler', 'scale', 'decide', 'settings', 'kubernetes', 'prometheus'];
 /** The preferred ports of this machine: the usual ones of these programs. */
 const PORTS = { grafana: 3000, prometheus: 9090 } as const;
 /** Kinds whose objects are removed if they are no longer in the manifests; ConfigMaps change their names with their content. */
@@ -121,7 +119,7 @@ async function scalerManifests(cluster: Cluster, seconds: number): Promise<strin
     remark('! The count in the manifest is fixed, so there is no autoscaler, and the scaler is not installed.');
     return undefined;
   }
-  const manifests = await withFunctions(cluster, 'scaler', SCALER);
+  const manifests = await withFunctions(cluster, 'scaler', 'pod-scaler');
   return manifests.replace("SCALER_MINUTE_SECONDS, value: '60'", `SCALER_MINUTE_SECONDS, value: '${seconds}'`);
 }
 
