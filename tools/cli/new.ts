@@ -51,22 +51,25 @@ export const newCommand = command({
     ['plusone new my-shop -r item -f name:text -f price:decimal -p 8080', 'another resource, two fields, port 8080'],
   ],
   async run(values, operands) {
-    const ask = process.stdin.isTTY && process.stdout.isTTY ? question : undefined;
-    const given = operands[0] ?? (await ask?.('Name of the service, such as orders'));
+    // An open terminal would keep the process from ending.
+    using questions = process.stdin.isTTY && process.stdout.isTTY ? new Questions() : undefined;
+    const ask = (text: string) => questions?.ask(text);
+    const given = operands[0] ?? (await ask('Name of the service, such as orders'));
     if (given === undefined || given === '')
       throw new UsageError('NAME is missing: the name of the service, such as orders');
     const name = serviceName(given);
     const noun = singularOf(name.split('-').at(-1) ?? name).replace(/^[0-9]+/, '');
     const resource = resourceName(
-      values.resource ?? ((await ask?.(`First resource, in the singular [${noun}]`)) || noun),
+      values.resource ?? ((await ask(`First resource, in the singular [${noun}]`)) || noun),
     );
     const fields =
       values.field ??
-      (await ask?.('Its fields, such as total:decimal dueDate:date:optional [label:text]'))?.split(/[\s,]+/);
+      (await ask('Its fields, such as total:decimal dueDate:date:optional [label:text]'))?.split(/[\s,]+/);
     const texts = fields?.filter(Boolean) ?? [];
     const stated = texts.length === 0 ? ['label:text'] : texts;
     parseFields(stated);
-    const port = wholeNumber('--port', values.port ?? String(DEFAULT_PORT), 1024, 65535);
+    const asked = values.port ?? ((await ask(`Port [${DEFAULT_PORT}]`)) || String(DEFAULT_PORT));
+    const port = wholeNumber('--port', asked, 1024, 65535);
     if (port === METRICS_PORT) throw new UsageError(`--port ${port}: /metrics has that port; choose another one`);
     await requireTools(['git'], AFTER_INSTALLING);
     const directory = values.directory ?? name;
@@ -84,11 +87,22 @@ make up      in a kind cluster`);
   },
 });
 
-async function question(text: string): Promise<string> {
-  const terminal = createInterface({ input: process.stdin, output: process.stdout });
-  try {
-    return (await terminal.question(`${text}: `)).trim();
-  } finally {
-    terminal.close();
+/** Asks on the terminal; what is typed ahead answers the next question. Ctrl-C and Ctrl-D end the process. */
+class Questions {
+  readonly #terminal = createInterface({ input: process.stdin });
+  readonly #lines = this.#terminal[Symbol.asyncIterator]();
+
+  async ask(text: string): Promise<string> {
+    process.stdout.write(`${text}: `);
+    const { done, value } = await this.#lines.next();
+    if (done === true) {
+      process.stdout.write('\n');
+      process.exit(exitCodes.interrupted);
+    }
+    return value.trim();
+  }
+
+  [Symbol.dispose](): void {
+    this.#terminal.close();
   }
 }
