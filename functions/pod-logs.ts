@@ -130,11 +130,15 @@ async function main(settings: Variables): Promise<never> {
   async function follow(): Promise<never> {
     const lasts = new Map<string, string>();
     const done = new Set<string>();
+    let trouble = '';
     for (; ; await sleep(INTERVAL_MILLISECONDS)) {
       const found = await containers(settings).catch((error: unknown) => {
-        say('warn', `the pods cannot be listed: ${reasonOf(error)}`);
-        return [];
+        if (trouble !== reasonOf(error)) say('warn', `the pods cannot be listed: ${reasonOf(error)}`);
+        trouble = reasonOf(error);
+        return undefined;
       });
+      if (found === undefined) continue;
+      trouble = '';
       for (const one of found) {
         const key = `${one.uid}/${one.container}`;
         const run = `${key}/${one.restarts}`;

@@ -112,12 +112,15 @@ export function startPodScaler(settings: PodSettings, write: (line: string) => v
 
   /** For ever: the API server ends a watch after some minutes. */
   async function watch(): Promise<void> {
+    let trouble = '';
     for (; !isOver; await sleep(WATCH_PAUSE_MILLISECONDS)) {
-      await cloud.watch(request).catch((error: unknown) => {
+      const before = trouble;
+      trouble = await cloud.watch(request).then(
+        () => '',
         // The runs report an API server that does not answer.
-        if (error instanceof KubernetesError)
-          say('warn', { msg: `the autoscaler cannot be watched: ${error.message}` });
-      });
+        (error: unknown) => (error instanceof KubernetesError ? error.message : before),
+      );
+      if (trouble !== before && trouble !== '') say('warn', { msg: `the autoscaler cannot be watched: ${trouble}` });
     }
   }
 

@@ -101,7 +101,7 @@ export async function standIn(): Promise<StandIn> {
 
   const server = createServer(async (request, response) => {
     const url = new URL(request.url ?? '', 'http://localhost');
-    if (url.searchParams.get('watch') === 'true') {
+    if (url.searchParams.get('watch') === 'true' && state.down === undefined) {
       response.write(`${JSON.stringify({ type: 'ADDED', object: state.hpa })}\n`);
       watchers.add(response);
       return;

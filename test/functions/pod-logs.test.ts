@@ -93,10 +93,15 @@ describe('the log reader, run as a process', () => {
     const stored = new Map<string, Record<string, unknown>>();
     let bulks = 0;
     let templates = 0;
+    let lists = 0;
     const server = createServer(async (request, response) => {
       const { method, url = '' } = request;
       const body = await text(request);
-      if (url.startsWith('/api/v1/namespaces/plusone/pods?')) return response.end(JSON.stringify(pods));
+      if (url.startsWith('/api/v1/namespaces/plusone/pods?')) {
+        lists += 1;
+        response.statusCode = lists <= 3 ? 503 : 200;
+        return response.end(JSON.stringify(pods));
+      }
       if (url.startsWith('/api/v1/namespaces/plusone/pods/plusone-1/log?')) return response.end(log);
       if (method === 'PUT') {
         templates += 1;
@@ -143,6 +148,7 @@ describe('the log reader, run as a process', () => {
     }
     expect(output).to.include(`log events wait: ${url}/_index_template/logs-test answered 503`);
     expect(output).to.include('log events wait: the index is read-only');
+    expect(output.match(/the pods cannot be listed: .* answered 503/g)).to.have.length(1);
     const documents = [...stored.values()];
     expect(documents).to.have.length(LINES.length);
     expect(documents[0]).to.include({ msg: 'request', status: 200 });

@@ -353,6 +353,14 @@ describe('the scaler in Kubernetes', () => {
       expect(await text('/metrics')).to.include('scaler_failed 0');
     });
 
+    it('says once that the autoscaler cannot be watched, not each time that it tries', async () => {
+      world.state.down = 503;
+      await start();
+      await sleep(2_500);
+      const said = lines.filter(({ msg }) => msg?.startsWith('the autoscaler cannot be watched: '));
+      expect(said).to.have.lengthOf(1);
+    });
+
     it('runs for a webhook of Alertmanager, and for nothing else', async () => {
       world.state.metrics = { waiting: [[[0, '20']]], executing: [[[0, '10']]] };
       await start();
