@@ -16,7 +16,7 @@ export const upgradeCommand = command({
     for (const path of written) say(`wrote ${path}`);
     if (written.length === 0 && kept.length === 0) say('no file of the template changed');
     for (const { path, difference } of kept)
-      say(`\n${path} was edited; it stays as it is. The template differs:\n${difference}`);
+      say(`\n${path} was edited, and the edits stay. The template differs:\n${difference}`);
     return exitCodes.done;
   },
 });

@@ -109,7 +109,7 @@ describe('plusone upgrade', () => {
     for (const _ of ['once', 'again']) {
       const { status, output } = service.plusone('upgrade');
       expect(status).to.equal(0);
-      expect(output).to.contain('Dockerfile was edited; it stays as it is').and.to.contain('\n-# mine\n');
+      expect(output).to.contain('Dockerfile was edited, and the edits stay').and.to.contain('\n-# mine\n');
       expect(read('Dockerfile')).to.equal('FROM node:22\n# mine\n');
     }
   });
