@@ -14,7 +14,13 @@ const addons = [
   'plusone/addons/scaler.yml',
 ]
   .map((file) => `copilot/${file}`)
-  .concat('tools/aws/uptime.yml', 'tools/aws/certificate.yml');
+  .concat('tools/aws/uptime.yml', 'tools/aws/certificate.yml')
+  .concat(
+    // Those that plusone new writes.
+    ['environments/addons/database.yml', 'widget-service/addons/access.yml', 'widget-service/addons/alarms.yml'].map(
+      (file) => `tools/new/template/copilot/${file}`,
+    ),
+  );
 
 describe('the addons of the environment and of the service', function () {
   this.timeout('5m');
