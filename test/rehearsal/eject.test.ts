@@ -1,54 +1,28 @@
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { setGlobalProxyFromEnv } from 'node:http';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { Worker } from 'node:worker_threads';
-import { DeleteStackCommand } from '@aws-sdk/client-cloudformation';
-import { DescribeServicesCommand, ECSClient } from '@aws-sdk/client-ecs';
+import { join } from 'node:path';
 import { expect } from 'chai';
-import { parseDocument } from 'yaml';
 import { z } from 'zod';
-import { clients, describeStack, handler, readInventory } from '../../eject/aws.ts';
-import { parseInventory } from '../../eject/inventory.ts';
-import { contextOf } from '../../eject/steps.ts';
-import { isSame, Template } from '../../eject/template.ts';
-import { detach, drop } from '../../eject/transform.ts';
 import { aws } from '../../tools/aws/cloud.ts';
-import { isEmulator } from '../../tools/aws/endpoint.ts';
-import { cleanEnvironment } from '../../tools/process/clean-environment.ts';
-import { type Edit, expectSameAsCopilot, exportsOf } from '../eject/differential.ts';
+import { type Edit, expectSameAsCopilot } from '../eject/differential.ts';
 import { skip, skipWithout } from '../skip.ts';
+import { Ejection, missing } from './ejection.ts';
 
 // Two services of one environment, deployed by the real copilot, are taken out of it while they are under load. Only an
 // emulator will do: this destroys a load balancer on purpose.
 
 // What is retained stays in the emulator: another run needs another name.
 const application = `shop${randomBytes(2).toString('hex')}`;
-const environment = 'test';
-const names = ['web', 'api'] as const;
-const environmentStack = `${application}-${environment}`;
-const stacks = [environmentStack, ...names.map((name) => `${environmentStack}-${name}`)];
-const entry = resolve('tools/cli.ts');
-const killer = resolve('test/eject/kill-after.ts');
-const steps = ['retain', 'pin', 'detach', 'drop', 'environment'] as const;
-
-async function missing(): Promise<string | undefined> {
-  const tools = ['copilot', 'aws', 'docker', 'git'].filter(
-    (tool) => spawnSync(tool, [tool === 'docker' ? 'info' : '--version'], { stdio: 'ignore' }).status !== 0,
-  );
-  if (tools.length > 0) return `it needs ${tools.join(', ')}`;
-  return (await isEmulator()) ? undefined : 'it needs an AWS-compatible emulator';
-}
+const environmentStack = `${application}-test`;
 
 describe('the way out of Copilot', function () {
   // Most of it is waiting for processes that start.
-  this.timeout('30m');
+  this.timeout('60m');
   let folder: string;
-  let address: string;
+  let shop: Ejection;
   let isBroken = false;
 
   before(async function () {
@@ -62,12 +36,8 @@ describe('the way out of Copilot', function () {
     execFileSync('git', ['add', '--all'], { cwd: folder });
     const author = ['-c', 'user.name=rehearsal', '-c', 'user.email=rehearsal@localhost'];
     execFileSync('git', [...author, 'commit', '--quiet', '--message', 'rehearsal'], { cwd: folder });
-    copilot('app', 'init', application);
-    copilot('env', 'init', '--name', environment, '--profile', 'default', '--default-config', '--app', application);
-    copilot('env', 'deploy', '--name', environment);
-    for (const name of names) copilot('svc', 'init', '--name', name, '--app', application);
-    for (const name of names) release(name);
-    address = await loadBalancer();
+    shop = new Ejection(folder, application, { services: ['web', 'api'] });
+    shop.create();
   });
 
   // Each step stands on the one before.
@@ -78,173 +48,22 @@ describe('the way out of Copilot', function () {
     if (this.currentTest?.state === 'failed') isBroken = true;
   });
 
-  after(async () => {
-    if (!folder) return;
-    // Of what is retained nothing costs anything here; tasks and databases are containers, and have to go.
-    const { cloudFormation } = clients();
-    const left = await readInventory(clients(), application, environment).catch(() => undefined);
-    const order = ['workload', 'environment', 'nested'];
-    for (const { name } of left?.stacks.toSorted((a, b) => order.indexOf(a.kind) - order.indexOf(b.kind)) ?? []) {
-      await cloudFormation.send(new DeleteStackCommand({ StackName: name })).catch(() => {});
-      for (
-        let i = 0;
-        i < 60 && (await describeStack(cloudFormation, name))?.StackStatus?.endsWith('_IN_PROGRESS');
-        i += 1
-      )
-        await sleep(500);
-    }
-    spawnSync('copilot', ['app', 'delete', '--name', application, '--yes'], { cwd: folder, timeout: 60_000 });
-    rmSync(folder, { recursive: true });
-  });
-
-  function copilot(...words: string[]): string {
-    const { status, stdout, stderr } = spawnSync('copilot', words, { cwd: folder, encoding: 'utf8' });
-    expect(status, `copilot ${words.join(' ')}\n${stdout}\n${stderr}`).to.equal(0);
-    return stdout;
-  }
-
-  function release(name: string): void {
-    copilot('svc', 'deploy', '--name', name, '--env', environment, '--tag', 'v1');
-  }
-
-  function eject(words: readonly string[], env: NodeJS.ProcessEnv = {}) {
-    const node = env.KILL_AFTER ? ['--import', killer, entry] : [entry];
-    const { status, signal, stdout, stderr } = spawnSync(
-      process.execPath,
-      [...node, 'eject', ...words, '--environment', environment],
-      { cwd: folder, encoding: 'utf8', env: { ...cleanEnvironment(), ...env } },
-    );
-    return { status, signal, output: `${stdout}${stderr}` };
-  }
-
-  function ejects(...words: string[]): string {
-    const { status, output } = eject(words);
-    expect(status, output).to.equal(0);
-    return output;
-  }
-
-  async function loadBalancer(): Promise<string> {
-    const query = "Stacks[0].Outputs[?OutputKey=='PublicLoadBalancerDNSName'].OutputValue";
-    const words = ['cloudformation', 'describe-stacks', '--stack-name', environmentStack, '--query', query];
-    const [name = ''] = await aws(z.array(z.string()), ...words);
-    return `http://${name}`;
-  }
-
-  /** The physical ids of all resources, by stack and logical id; nested stacks are those of the stack that has them. */
-  async function physicalIds(): Promise<Map<string, string>> {
-    const deployed = await readInventory(clients(), application, environment);
-    return new Map(
-      deployed.stacks.flatMap(({ name, resources }) => {
-        const own = stacks.toReversed().find((stack) => name === stack || name.startsWith(`${stack}-`)) ?? name;
-        return Object.entries(resources).map(([id, { physicalId }]) => [`${own} ${id}`, physicalId] as const);
-      }),
-    );
-  }
-
-  /** Desired and running tasks, the task definition and the number of deployments of each service. */
-  async function services(): Promise<unknown[]> {
-    const ids = await physicalIds();
-    const ecs = new ECSClient({ requestHandler: handler(process.env) });
-    const arns = names.map((name) => ids.get(`${environmentStack}-${name} Service`) ?? '');
-    const cluster = ids.get(`${environmentStack} Cluster`);
-    const { services: found = [] } = await ecs.send(new DescribeServicesCommand({ cluster, services: arns }));
-    return found
-      .toSorted((one, other) => arns.indexOf(one.serviceArn ?? '') - arns.indexOf(other.serviceArn ?? ''))
-      .map(({ desiredCount, runningCount, taskDefinition, deployments = [] }) => {
-        return [desiredCount, runningCount, taskDefinition, deployments.length];
-      });
-  }
-
-  /** How often the functions of the custom resources were called. */
-  async function calls(ids: ReadonlyMap<string, string>): Promise<number> {
-    const functions = [...ids].filter(([id]) => /(EnvController|RulePriority|DynamicDesiredCount)Function$/.test(id));
-    const counts = functions.map(([, name]) => {
-      const words = [
-        'logs',
-        'filter-log-events',
-        '--log-group-name',
-        `/aws/lambda/${name}`,
-        '--query',
-        'length(events)',
-        '--output',
-        'json',
-      ];
-      const { status, stdout } = spawnSync('aws', words, { encoding: 'utf8' });
-      return status === 0 ? Number(stdout) : 0;
-    });
-    return counts.reduce((sum, count) => sum + count, 0);
-  }
-
-  /** Requests without a pause until it is stopped; gives back how many there were, and those that failed. */
-  function load(): () => Promise<{ requests: number; failures: string[] }> {
-    // A thread of its own: the commands are run synchronously here.
-    const worker = new Worker(new URL('../eject/load.ts', import.meta.url), { workerData: address });
-    // A test that fails before it stops the load must not keep Mocha from ending.
-    worker.unref();
-    return async () => {
-      worker.ref();
-      worker.postMessage('stop');
-      const [result] = await once(worker, 'message');
-      const { requests, failures } = z.object({ requests: z.number(), failures: z.array(z.string()) }).parse(result);
-      process.stdout.write(`      ${requests} requests, ${failures.length} failed\n`);
-      expect(failures).to.deep.equal([]);
-      return { requests, failures };
-    };
-  }
+  after(() => shop?.remove());
 
   it('is needed: taking the controller out of a template by hand deletes the load balancer', async () => {
-    ejects('plan');
-    const inventory = parseInventory(readFileSync(join(folder, 'ejected/test/inventory.json'), 'utf8'));
-    const stack = inventory.stacks.find(({ workload }) => workload === 'web') ?? expect.fail('no stack of web');
-    const naive = drop(
-      detach(new Template(stack.template, stack.name), {
-        application,
-        environment,
-        priorities: stack.priorities,
-        physicalIds: {},
-        environmentExports: exportsOf(inventory),
-      }),
-    );
-    // Without imports, which would keep the load balancer: literals, as one would write them.
-    const { exports } = contextOf(inventory, stack);
-    const text = naive
-      .text()
-      .replaceAll(/\n\s*Fn::ImportValue: !Sub '\$\{AppName\}-\$\{EnvName\}-(\w+)'/g, (match, name: string) => {
-        const value = exports[`${environmentStack}-${name}`];
-        return ['HTTPListenerArn', 'PublicLoadBalancerDNS', 'FilesystemID'].includes(name) && value
-          ? ` ${value}`
-          : match;
-      });
-    const file = join(folder, 'naive.yml');
-    writeFileSync(file, text);
-    const parameters = Object.keys(stack.parameters).map((name) => `ParameterKey=${name},UsePreviousValue=true`);
-    execFileSync('aws', [
-      'cloudformation',
-      'update-stack',
-      '--stack-name',
-      stack.name,
-      '--template-body',
-      `file://${file}`,
-      '--capabilities',
-      'CAPABILITY_NAMED_IAM',
-      'CAPABILITY_AUTO_EXPAND',
-      '--parameters',
-      ...parameters,
-    ]);
-    spawnSync('aws', ['cloudformation', 'wait', 'stack-update-complete', '--stack-name', stack.name]);
-    spawnSync('aws', ['cloudformation', 'wait', 'stack-update-complete', '--stack-name', environmentStack]);
-    const ids = await physicalIds();
+    shop.ejects('plan');
+    shop.removeController('web');
+    const ids = await shop.physicalIds();
     expect(ids.get(`${environmentStack} PublicLoadBalancer`)).to.equal(undefined);
     expect(ids.get(`${environmentStack} FileSystem`)).to.equal(undefined);
-    release('web');
-    address = await loadBalancer();
+    shop.release('web');
   });
 
   it('refuses a workspace that is not the one that was deployed', () => {
     const file = join(folder, 'copilot/web/manifest.yml');
     const manifest = readFileSync(file, 'utf8');
     writeFileSync(file, `${manifest}exec: true\n`);
-    const { status, output } = eject(['plan']);
+    const { status, output } = shop.eject(['plan']);
     writeFileSync(file, manifest);
     expect(status, output).to.equal(1);
     expect(output).to.contain(
@@ -253,8 +72,8 @@ describe('the way out of Copilot', function () {
   });
 
   it('plans with what a removal by hand would destroy', () => {
-    ejects('plan');
-    ejects('write');
+    shop.ejects('plan');
+    shop.ejects('write');
     expect(readFileSync(join(folder, 'ejected/test/REPORT.md'), 'utf8')).to.match(
       /\*\*EnvControllerAction\*\*: its function would delete .*PublicLoadBalancer.*FileSystem/,
     );
@@ -265,41 +84,71 @@ describe('the way out of Copilot', function () {
   it('maps edits of the manifest to what Copilot itself makes of them', () => {
     // The root has a priority of its own.
     const base = readFileSync(join(folder, 'copilot/web/manifest.yml'), 'utf8').replace('path: /\n', 'path: shop\n');
-    const workspace = { folder, application, environment, copilot };
-    expectSameAsCopilot(workspace, 'svc', 'web', base, edits);
+    expectSameAsCopilot(shop, 'svc', 'web', base, edits);
     const fixed = base.replace(/count:\n.*\n.*\n/, 'count: 2\n');
     const ranges = { range: '1-4', cpu_percentage: 60, memory_percentage: 70, requests: 100, response_time: '1.5s' };
-    expectSameAsCopilot(workspace, 'svc', 'web', fixed, [{ count: ranges }, { count: 3 }]);
+    expectSameAsCopilot(shop, 'svc', 'web', fixed, [{ count: ranges }, { count: 3 }]);
   });
 
   it('asks before it changes anything, and keeps the order of the steps', () => {
-    expect(eject(['apply', 'retain']).output).to.contain('Not a terminal: use --yes');
-    expect(eject(['apply', 'detach', '--yes']).output).to.contain(
+    expect(shop.eject(['apply', 'retain']).output).to.contain('Not a terminal: use --yes');
+    expect(shop.eject(['apply', 'detach', '--yes']).output).to.contain(
       `detach of ${environmentStack}-api needs pin of ${environmentStack} first`,
     );
-    expect(eject(['apply', 'drop', '--yes']).output).to.contain('the stack is before the first step');
+    expect(shop.eject(['apply', 'drop', '--yes']).output).to.contain('the stack is before the first step');
+  });
+
+  it('refuses edited templates and an edited inventory, and changes nothing', async () => {
+    const before = await shop.physicalIds();
+    const refuses = (file: string, change: (content: string) => string, message: string) => {
+      const path = join(folder, 'ejected/test', file);
+      const content = readFileSync(path, 'utf8');
+      writeFileSync(path, change(content));
+      const { status, output } = shop.eject(['apply', 'retain', '--yes']);
+      writeFileSync(path, content);
+      expect(status, output).to.equal(1);
+      expect(output).to.contain(message).and.not.contain('carry out');
+    };
+    const step = `steps/1-retain/${environmentStack}`;
+    refuses(`${step}/template.yml`, (content) => content.replace('Resources:', 'Resources: #'), 'files were edited');
+    refuses(`${step}/expected.json`, () => '{}', 'files were edited');
+    const other = (content: string) => content.replaceAll(/stack\/([^/"]+)\/[0-9a-f-]+/g, 'stack/$1/0');
+    refuses('inventory.json', other, 'is a different stack from the one in the inventory');
+    const drifted = (content: string) => content.replaceAll('10.0.0.0/16', '10.1.0.0/16');
+    refuses('inventory.json', drifted, 'files were edited');
+    expect(await shop.physicalIds()).to.deep.equal(before);
+    await shop.expectOpenPolicies();
+  });
+
+  it('is taken once by two runs at the same time, also with two copies of the plan', async () => {
+    cpSync(join(folder, 'ejected/test'), join(folder, 'ejected/copy'), { recursive: true });
+    const copy = ['--output', 'ejected/copy'];
+    const runs = ['apply', 'retain', '--yes'];
+    const [one, again, other] = await Promise.all([
+      shop.ejecting(...runs),
+      shop.ejecting(...runs),
+      shop.ejecting(...runs, ...copy),
+    ]);
+    expect(one.output + again.output).to.match(/plusone eject is running in \S+ \(process \d+\)/);
+    // CloudFormation lets one of the two others through at a time; what it refuses has changed nothing.
+    const outputs = [one, again, other].map(({ output }) => output).join('\n');
+    expect([one.status, again.status, other.status], outputs).to.include(0).and.to.include(1);
+    expect(shop.ejects(...runs)).to.match(/retain of shop.{4}-test: done already/);
+    rmSync(join(folder, 'ejected/copy'), { recursive: true });
+    await shop.expectOpenPolicies();
+    shop.undoes(['retain']);
   });
 
   it('takes all steps under load, killed after every call of the riskiest one, without a failed request', async () => {
-    const before = await physicalIds();
-    const running = await services();
-    const called = await calls(before);
-    const stop = load();
-    let kills = 0;
-    for (const step of steps) {
-      const words = ['apply', step, '--service', 'web', '--yes'];
-      if (step === 'drop')
-        for (let answers = 1; eject(words, { KILL_AFTER: String(answers) }).signal === 'SIGKILL'; answers += 1)
-          kills += 1;
-      ejects('apply', step, '--yes');
-    }
-    expect(ejects('apply', 'retain', '--yes')).to.match(/retain of shop.{4}-test-web: done already/);
-    const { requests } = await stop();
-    expect(requests).to.be.greaterThan(500);
-    process.stdout.write(`      killed ${kills} times\n`);
-    expect(kills).to.be.greaterThan(10);
-    expect(await services()).to.deep.equal(running);
-    const after = await physicalIds();
+    const before = await shop.physicalIds();
+    const running = await shop.running();
+    const called = shop.calls(before);
+    const stop = await shop.load();
+    expect(shop.takes('web')).to.be.greaterThan(10);
+    expect(shop.ejects('apply', 'retain', '--yes')).to.match(/retain of shop.{4}-test-web: done already/);
+    expect(await stop()).to.be.greaterThan(500);
+    expect(await shop.running()).to.deep.equal(running);
+    const after = await shop.physicalIds();
     const removed = [...before.keys()].filter((id) => !after.has(id));
     expect(removed.map((id) => id.split(' ')[1])).to.have.members([
       ...['EnvControllerAction', 'EnvControllerFunction', 'EnvControllerRole'],
@@ -308,31 +157,19 @@ describe('the way out of Copilot', function () {
       ...['DynamicDesiredCountAction', 'DynamicDesiredCountFunction', 'DynamicDesiredCountFunctionRole'],
     ]);
     for (const [id, physical] of after) expect(physical, id).to.equal(before.get(id));
-    expect(await calls(before)).to.equal(called);
+    expect(shop.calls(before)).to.equal(called);
   });
 
-  it('leaves no stack policy that denies anything', async () => {
-    for (const stack of stacks) {
-      const policy = await aws(
-        z.string(),
-        'cloudformation',
-        'get-stack-policy',
-        '--stack-name',
-        stack,
-        '--query',
-        'StackPolicyBody',
-      );
-      expect(policy, stack).to.not.contain('Deny');
-    }
-  });
+  it('leaves no stack policy that denies anything', () => shop.expectOpenPolicies());
 
   it('is undone step by step, after which Copilot deploys again', async () => {
-    const before = await physicalIds();
-    const stop = load();
-    for (const step of steps.toReversed()) ejects('undo', step, '--yes');
-    for (const name of names) release(name);
+    const before = await shop.physicalIds();
+    const stop = await shop.load();
+    shop.undoes();
+    shop.release();
+    shop.undoesAfterEach();
     await stop();
-    const after = await physicalIds();
+    const after = await shop.physicalIds();
     for (const id of ['PublicLoadBalancer', 'HTTPListener', 'FileSystem', 'Cluster', 'database'])
       expect(after.get(`${environmentStack} ${id}`), id).to.equal(before.get(`${environmentStack} ${id}`));
   });
@@ -340,89 +177,52 @@ describe('the way out of Copilot', function () {
   it('refuses to go on by an old inventory after another deployment, and goes by a new one', () => {
     const file = join(folder, 'copilot/api/manifest.yml');
     writeFileSync(file, readFileSync(file, 'utf8').replace('hello from the api', 'hello again'));
-    release('api');
-    const { output } = eject(['apply', 'retain', '--service', 'api', '--yes']);
+    shop.release('api');
+    const { output } = shop.eject(['apply', 'retain', '--service', 'api', '--yes']);
     expect(output).to.contain('something else deployed it since');
-    ejects('plan');
-    ejects('write');
-    for (const step of steps) ejects('apply', step, '--yes');
+    shop.ejects('plan');
+    shop.ejects('write');
+    shop.takes(undefined);
   });
 
-  it('writes a CDK app that synthesizes what is deployed', async () => {
-    ejects('write', '--to', 'cdk');
-    const app = join(folder, 'ejected/test/cdk');
-    execFileSync('npm', ['install', '--omit=dev', '--no-audit', '--no-fund', '--silent'], { cwd: app });
-    execFileSync(process.execPath, ['app.ts'], { cwd: app, stdio: 'pipe' });
-    for (const stack of stacks) {
-      const words = ['get-template', '--template-stage', 'Original', '--query', 'TemplateBody', '--stack-name', stack];
-      const deployed = new Template(await aws(z.string(), 'cloudformation', ...words), stack);
-      const text = readFileSync(join(app, 'cdk.out', `${stack}.template.json`), 'utf8');
-      expect(isSame(new Template(text, stack).value(), deployed.value()), stack).to.equal(true);
-    }
-  });
+  it('writes a CDK app that synthesizes what is deployed', () => shop.expectSameAsCdk());
 
   describe('releases without Copilot', () => {
     const manifest = (name: string) => join(folder, 'copilot', name, 'manifest.yml');
-    /** Where the program is hidden: a call of it leaves a mark and fails. */
-    let hidden: NodeJS.ProcessEnv;
-    let mark: string;
-
-    before(() => {
-      const shims = join(folder, 'shims');
-      mark = join(shims, 'called');
-      mkdirSync(shims, { recursive: true });
-      writeFileSync(join(shims, 'copilot'), `#!/bin/sh\ntouch ${mark}\nexit 1\n`, { mode: 0o755 });
-      hidden = { PATH: `${shims}:${process.env.PATH}` };
-    });
-    after(() => expect(existsSync(mark)).to.equal(false));
-
-    function edit(name: string, values: Readonly<Record<string, unknown>>): void {
-      const document = parseDocument(readFileSync(manifest(name), 'utf8'));
-      for (const [path, value] of Object.entries(values)) document.setIn(path.split('.'), value);
-      writeFileSync(manifest(name), document.toString());
-    }
-
-    function deploys(name: string, tag: string): { status: number | null; output: string } {
-      return eject(['deploy', '--service', name, '--tag', tag, '--yes'], hidden);
-    }
+    after(() => expect(shop?.wasCopilotCalled()).to.not.equal(true));
 
     async function answer(): Promise<Record<string, unknown>> {
-      return z.record(z.string(), z.unknown()).parse(await (await fetch(address)).json());
+      return z.record(z.string(), z.unknown()).parse(await (await fetch(await shop.address())).json());
     }
 
     it('rolls out an edited manifest and a new image without a failed request', async () => {
-      const before = await physicalIds();
+      const before = await shop.physicalIds();
       writeFileSync(join(folder, 'VERSION'), 'v2\n');
-      edit('web', {
+      shop.edit('web', {
         'variables.GREETING': 'welcome',
         'count.range': '2-3',
         cpu: 512,
         'http.healthcheck.path': '/healthz?v2',
       });
-      const stop = load();
-      const { status, output } = deploys('web', 'v2');
+      const stop = await shop.load();
+      const { status, output } = shop.deploys('web', 'v2');
       expect(status, output).to.equal(0);
       await stop();
       expect(await answer()).to.include({ version: 'v2', greeting: 'welcome', stage: 'test' });
-      const after = await physicalIds();
+      const after = await shop.physicalIds();
       const changed = [...after].filter(([id, physical]) => before.get(id) !== physical).map(([id]) => id);
       expect(changed).to.deep.equal([`${environmentStack}-web TaskDefinition`]);
-      const query = 'ScalableTargets[].MaxCapacity';
+      const query = ['--query', 'ScalableTargets[].MaxCapacity'];
       const service = `${after.get(`${environmentStack}-web Service`)}`.split('/').slice(-2).join('/');
-      const targets = [
-        'application-autoscaling',
-        'describe-scalable-targets',
-        '--service-namespace',
-        'ecs',
-        '--resource-ids',
-      ];
-      expect(await aws(z.array(z.number()), ...targets, `service/${service}`, '--query', query)).to.deep.equal([3]);
+      const targets = ['application-autoscaling', 'describe-scalable-targets', '--service-namespace', 'ecs'];
+      const ids = ['--resource-ids', `service/${service}`];
+      expect(await aws(z.array(z.number()), ...targets, ...ids, ...query)).to.deep.equal([3]);
     });
 
     it('refuses an edit that it cannot map, with file and line, and changes nothing', () => {
       const text = readFileSync(manifest('web'), 'utf8');
-      edit('web', { 'http.version': 'grpc' });
-      const { status, output } = deploys('web', 'v3');
+      shop.edit('web', { 'http.version': 'grpc' });
+      const { status, output } = shop.deploys('web', 'v3');
       writeFileSync(manifest('web'), text);
       expect(status, output).to.equal(1);
       expect(output).to.match(
@@ -432,8 +232,8 @@ describe('the way out of Copilot', function () {
 
     it('rolls a bad release back, and says why', async () => {
       writeFileSync(join(folder, 'VERSION'), 'broken\n');
-      const stop = load();
-      const { status, output } = deploys('web', 'v4');
+      const stop = await shop.load();
+      const { status, output } = shop.deploys('web', 'v4');
       writeFileSync(join(folder, 'VERSION'), 'v2\n');
       expect(status, output).to.equal(1);
       expect(output).to.contain(`${environmentStack}-web is UPDATE_ROLLBACK_COMPLETE`);
@@ -442,10 +242,38 @@ describe('the way out of Copilot', function () {
     });
 
     it('changes the count of a service', async () => {
-      edit('api', { count: 2 });
-      const { status, output } = deploys('api', 'v2');
+      shop.edit('api', { count: 2 });
+      const { status, output } = shop.deploys('api', 'v2');
       expect(status, output).to.equal(0);
-      expect(await services()).to.have.nested.property('[1][0]', 2);
+      expect(await shop.running()).to.have.nested.property('[1][0]', 2);
+    });
+
+    it('scales a service with a fixed count, and fixes the count again', async () => {
+      shop.edit('api', { count: { range: '1-3', cpu_percentage: 70 } });
+      const { status, output } = shop.deploys('api', 'v2');
+      expect(status, output).to.equal(0);
+      // Of a service that loses its DesiredCount, AWS keeps the count; the emulator begins with the smallest one.
+      expect(await shop.running())
+        .to.have.nested.property('[1][0]')
+        .that.is.oneOf([1, 2]);
+      expect((await shop.physicalIds()).has(`${environmentStack}-api AutoScalingTarget`)).to.equal(true);
+      shop.edit('api', { count: 1 });
+      const again = shop.deploys('api', 'v2');
+      expect(again.status, again.output).to.equal(0);
+      expect(await shop.running()).to.have.nested.property('[1][0]', 1);
+      expect((await shop.physicalIds()).has(`${environmentStack}-api AutoScalingTarget`)).to.equal(false);
+    });
+  });
+
+  describe('afterwards', () => {
+    const works = (...words: string[]) => {
+      const { status, output } = shop.eject([...words, '--service', 'web'], shop.hidden());
+      expect(status, output).to.equal(0);
+      return output;
+    };
+
+    it('says how many tasks of a service run, and what ECS did', () => {
+      expect(works('status')).to.match(/^(\d) of \1 tasks run\nPRIMARY COMPLETED: \1 of \1, \S+-test-web:\d+, /);
     });
   });
 });

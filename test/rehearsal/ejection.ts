@@ -314,23 +314,12 @@ export class Ejection {
     return this.eject(['deploy', '--service', name, '--tag', tag, '--yes'], this.hidden());
   }
 
-  /** Runs the commands of a buildspec one after the other, in bash as CodeBuild does, with Copilot hidden. */
-  builds(commands: readonly string[], commit: string): { status: number | null; output: string } {
-    const env = { ...cleanEnvironment(), ...this.hidden(), CODEBUILD_RESOLVED_SOURCE_VERSION: commit };
-    const program = `#!/bin/sh\nexec ${process.execPath} ${entry} "$@"\n`;
-    writeFileSync(join(this.folder, 'shims/plusone'), program, { mode: 0o755 });
-    const { status, stdout, stderr } = spawnSync('bash', ['-ec', commands.join('\n')], {
-      ...{ cwd: this.folder, encoding: 'utf8', env },
-    });
-    return { status, output: `${stdout}${stderr}` };
-  }
-
-  /** Deletes a stack, and waits half a minute at most. */
+  /** Deletes a stack, and waits two minutes at most. */
   async deleteStack(name: string): Promise<void> {
     const { cloudFormation } = clients();
     await cloudFormation.send(new DeleteStackCommand({ StackName: name })).catch(() => {});
     const isBusy = async () => (await describeStack(cloudFormation, name))?.StackStatus?.endsWith('_IN_PROGRESS');
-    for (let i = 0; i < 60 && (await isBusy()); i += 1) await sleep(500);
+    for (let i = 0; i < 240 && (await isBusy()); i += 1) await sleep(500);
   }
 
   /** Deletes all stacks. Of what is retained nothing costs anything in an emulator; tasks and databases are containers. */

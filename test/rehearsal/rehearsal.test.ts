@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { setGlobalProxyFromEnv } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,6 +13,7 @@ import { Workspace } from '../../tools/aws/workspace-copy.ts';
 import { output } from '../../tools/terminal/programs.ts';
 import { commandsTypedBy, programOf } from '../readme/readme.ts';
 import { skip, skipWithout } from '../skip.ts';
+import { giveCredentials, trustDatabases } from './emulated.ts';
 import { describeParity, describeTemplates } from './templates.ts';
 
 // The way from nothing to AWS and back, with the real copilot, in the order in which an operator goes it. What stands in
@@ -214,9 +215,9 @@ describe('the rehearsal', function () {
     });
 
     it('deploys the service behind the load balancer, tagged with the commit', async () => {
-      if (process.env.RDS_CA) trustDatabases(process.env.RDS_CA);
+      if (process.env.RDS_CA) trustDatabases(workspace, process.env.RDS_CA);
       if (isEmulated) {
-        giveCredentials();
+        giveCredentials(workspace);
         followClock();
       }
       const commit = workspace.commit();
@@ -439,23 +440,6 @@ describe('the rehearsal', function () {
       expect(programs.filter((program) => !workspace.started.includes(program))).to.deep.equal([]);
     });
   });
-
-  /**
-   * Has the service and its migrations trust this CA (the path of a PEM file) instead of Amazon's, the way that README has
-   * for it: the image takes the file along, and DATABASE_TLS names it.
-   */
-  function trustDatabases(ca: string): void {
-    writeFileSync(join(workspace.folder, 'src/rds-ca.pem'), readFileSync(ca), { mode: 0o644 });
-    workspace.declare({ 'variables.DATABASE_TLS': 'src/rds-ca.pem' });
-  }
-
-  /**
-   * Gives the tasks credentials that nobody issued. The AWS SDK takes those of a task's role from a fixed address only
-   * (https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html), where no emulator listens.
-   */
-  function giveCredentials(): void {
-    workspace.declare({ 'variables.AWS_ACCESS_KEY_ID': 'nobody', 'variables.AWS_SECRET_ACCESS_KEY': 'nobody' });
-  }
 
   /**
    * Has the service and the scaler go by the emulator's clock: a minute of CloudWatch lasts CLOUDWATCH_MINUTE seconds there.

@@ -4,7 +4,6 @@ const { GREETING, STAGE, UPLOADS_NAME, JOBS_URL } = process.env;
 if (version === 'broken') process.exit(3);
 const server = createServer((request, response) => {
   if (request.url === '/healthz') return response.end('ok');
-  if (request.url === '/log') console.log('a line of the log');
   response.setHeader('content-type', 'application/json');
   response.end(JSON.stringify({ version, greeting: GREETING, stage: STAGE, bucket: UPLOADS_NAME, queue: JOBS_URL }));
 }).listen(3000);
