@@ -2,7 +2,8 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseDocument } from 'yaml';
 import { displayed, readText } from '../manifest/workspace.ts';
-import { isSame, isValueMap, mapOf, TemplateError, toValue, type Value, type ValueMap } from './template.ts';
+import { isSame, isValueMap, mapOf, Template, TemplateError, toValue, type Value, type ValueMap } from './template.ts';
+import { detach, type Facts } from './transform.ts';
 
 const sections = ['Parameters', 'Mappings', 'Conditions', 'Resources', 'Outputs'] as const;
 /** The parameters that Copilot passes to addons. */
@@ -10,11 +11,17 @@ const given = new Set(['App', 'Env', 'Name']);
 
 /**
  * The differences between a workload's addons in the workspace and the deployed nested stack: a line for each, with file
- * and entry. `parameters` are those that the workload's template passes to the nested stack. Copilot merges the files of
+ * and entry. `parameters` are those that the workload's template passes to the nested stack, with imports in the place of
+ * the controller's attributes once it is detached. Copilot merges the files of
  * the folder into one template. Code in local files is not compared.
  * https://github.com/aws/copilot-cli/blob/v1.34.1/internal/pkg/addon/addons.go
  */
-export function addonEdits(folder: string, deployed: string | undefined, parameters: ValueMap): string[] {
+export function addonEdits(
+  folder: string,
+  deployed: string | undefined,
+  parameters: ValueMap,
+  facts: Omit<Facts, 'priorities' | 'physicalIds'>,
+): string[] {
   const names = existsSync(folder)
     ? readdirSync(folder)
         .filter((name) => /\.ya?ml$/.test(name))
@@ -41,11 +48,30 @@ export function addonEdits(folder: string, deployed: string | undefined, paramet
       if (!seen.has(`${section}.${id}`))
         found.push(`${displayed(folder)}: ${section}.${id} is deployed and in no file`);
   const file = names.find(isParameters);
-  const own = file === undefined ? {} : mapOf(templateOf(readText(join(folder, file)).text, file).Parameters);
+  const text = file === undefined ? '' : readText(join(folder, file)).text;
+  const own = file === undefined ? {} : mapOf(templateOf(text, file).Parameters);
+  const imported = file === undefined ? {} : detachedParameters(text, file, facts);
   for (const id of new Set([...Object.keys(own), ...Object.keys(parameters)].filter((id) => !given.has(id))))
-    if (!isSame(own[id], parameters[id]))
+    if (!isSame(own[id], parameters[id]) && !isSame(imported[id], parameters[id]))
       found.push(`${displayed(join(folder, file ?? ''))}: the parameter ${id} is edited`);
   return found;
+}
+
+/** The parameters in the text of a file as a detached template passes them. */
+function detachedParameters(text: string, file: string, facts: Omit<Facts, 'priorities' | 'physicalIds'>): ValueMap {
+  const template = new Template(
+    `Parameters: { AppName: { Type: String }, EnvName: { Type: String } }
+Resources:
+  EnvControllerAction: { Type: Custom::EnvControllerFunction }
+  AddonsStack:
+    Type: AWS::CloudFormation::Stack
+    Properties:
+${text.replaceAll(/^(?=.)/gm, '      ')}
+`,
+    file,
+  );
+  const detached = detach(template, { ...facts, priorities: {}, physicalIds: {} });
+  return mapOf(detached.resources().get('AddonsStack')?.properties.Parameters);
 }
 
 function templateOf(text: string, file: string): ValueMap {

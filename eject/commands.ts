@@ -14,7 +14,7 @@ import { type DeployedStack, type Inventory, parseInventory, refusals } from './
 import { exclusively } from './lock.ts';
 import { report } from './report.ts';
 import { applyStep, checkStep, undoStep } from './run-steps.ts';
-import { type Change, changes, type StepName } from './steps.ts';
+import { type Change, changes, environmentFacts, type StepName } from './steps.ts';
 import { mapOf, Template } from './template.ts';
 import { buildspec, edited, type formats, stackFiles, stepFiles, writeText } from './write.ts';
 
@@ -136,12 +136,18 @@ function environmentManifest({ folder }: Workspace, environment: string): string
 }
 
 /** Addons in the workspace that are not as deployed: no step changes them, and `eject deploy` will refuse them. */
-function editedAddons({ folder }: Workspace, { stacks }: Inventory): string[] {
+function editedAddons({ folder }: Workspace, inventory: Inventory): string[] {
+  const { stacks } = inventory;
   return stacks.flatMap(({ kind, workload, name, template, resources }) => {
     if (kind === 'nested') return [];
     const addons = stacks.find(({ id }) => id === resources.AddonsStack?.physicalId)?.template;
     const parameters = mapOf(new Template(template, name).resources().get('AddonsStack')?.properties.Parameters);
-    const edits = addonEdits(join(folder, workload ?? 'environments', 'addons'), addons, parameters);
+    const edits = addonEdits(
+      join(folder, workload ?? 'environments', 'addons'),
+      addons,
+      parameters,
+      environmentFacts(inventory),
+    );
     return edits.map((edit) => `${edit}: not deployed; deploy it with Copilot, or take it back`);
   });
 }

@@ -14,7 +14,7 @@ import { type Build, buildAndPush, repositoryOf } from './images.ts';
 import { type Inventory, tagRefusals } from './inventory.ts';
 import { difference } from './judge.ts';
 import { describeUnmapped, imagesOf, mapRelease, setImage, withManifest } from './release.ts';
-import { contextOf } from './steps.ts';
+import { contextOf, environmentFacts } from './steps.ts';
 import { mapOf, Template, textOf } from './template.ts';
 import { writeText } from './write.ts';
 
@@ -77,12 +77,6 @@ export async function deploy(session: Omit<Session, 'inventory'>, wanted: Wanted
   const known = parametersOf(description);
   const stack = await readStack(clients, description, 'workload');
   const main = `${workspace.application}-${environment}`;
-  await checkSurroundings(session, wanted, deployed, stack.resources.AddonsStack?.physicalId);
-  const files = await environmentFiles(clients, workspace, manifest.fields, known);
-  const { image, sidecars } = await images(wanted, manifest.fields, known.ContainerImage ?? '', release.template);
-  for (const [container, built] of sidecars) setImage(template, container, built);
-  const parameters = { ...release.parameters, ...files, ...(image === undefined ? {} : { ContainerImage: image }) };
-
   const [, partition = '', , region = '', account = ''] = description.StackId?.split(':') ?? [];
   const inventory: Inventory = {
     ...{ application: workspace.application, environment, account, region, partition },
@@ -91,6 +85,12 @@ export async function deploy(session: Omit<Session, 'inventory'>, wanted: Wanted
     exports: {},
   };
   const now = await readAgain(clients, inventory, stack);
+  await checkSurroundings(session, wanted, deployed, stack.resources.AddonsStack?.physicalId, now);
+  const files = await environmentFiles(clients, workspace, manifest.fields, known);
+  const { image, sidecars } = await images(wanted, manifest.fields, known.ContainerImage ?? '', release.template);
+  for (const [container, built] of sidecars) setImage(template, container, built);
+  const parameters = { ...release.parameters, ...files, ...(image === undefined ? {} : { ContainerImage: image }) };
+
   const context = contextOf(now, stack);
   const after = { ...context, parameters: { ...known, ...parameters } };
   const touched = new Set([
@@ -133,10 +133,11 @@ async function checkSurroundings(
   { workspace, environment, service }: Wanted,
   deployed: Template,
   addonsStack: string | undefined,
+  inventory: Inventory,
 ): Promise<void> {
   const addons = addonsStack === undefined ? undefined : await deployedTemplate(cloudFormation, addonsStack);
   const parameters = mapOf(deployed.resources().get('AddonsStack')?.properties.Parameters);
-  const edits = addonEdits(join(workspace.folder, service, 'addons'), addons, parameters);
+  const edits = addonEdits(join(workspace.folder, service, 'addons'), addons, parameters, environmentFacts(inventory));
   if (edits.length > 0) {
     const lines = edits.map((edit) => `  ${edit}`);
     throw new Refusal([`${deployed.name} is not released: edits of addons are not mapped:`, ...lines].join('\n'));

@@ -74,7 +74,8 @@ function uncounted(stack: DeployedStack): Record<string, string[]> {
   return Object.fromEntries(services.map(([id]) => [id, ['DesiredCount']]));
 }
 
-function environmentFacts(inventory: Inventory): Omit<Facts, 'priorities' | 'physicalIds'> {
+/** What is known of an environment for all of its services. */
+export function environmentFacts(inventory: Inventory): Omit<Facts, 'priorities' | 'physicalIds'> {
   const exports = Object.entries(environmentStack(inventory).outputs).flatMap(([output, { exportName }]) =>
     exportName === undefined ? [] : [[output, exportName] as const],
   );
