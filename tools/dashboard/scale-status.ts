@@ -36,7 +36,12 @@ async function scaleStatus(): Promise<void> {
   }
   const log = await cluster.kubectl(['logs', '-n', 'monitoring', 'deployment/scaler', `--since=${MINUTES}m`]);
   const runs = log.split('\n').flatMap((line) => readRun(line) ?? []);
-  if (runs.length === 0) say(`the scaler did not run in the last ${MINUTES} minutes`);
+  if (runs.length === 0) {
+    // A scaler whose settings are invalid ends with the reason.
+    say(
+      `the scaler did not run in the last ${MINUTES} minutes, or ended at once; its log:\n${log.trimEnd() || 'empty'}`,
+    );
+  }
   for (const one of runs.slice(-RUNS)) say(describeRun(one));
 }
 
