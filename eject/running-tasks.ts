@@ -19,7 +19,11 @@ export async function status(running: Running): Promise<void> {
   const { services: [found] = [] } = await ecs.send(new DescribeServicesCommand({ cluster, services: [arn] }));
   if (!found) throw new Refusal(`ECS has no service ${arn}`);
   console.log(`${found.runningCount} of ${found.desiredCount} tasks run`);
-  for (const { status, rolloutState, runningCount, desiredCount, taskDefinition, updatedAt } of found.deployments ?? [])
+  const deployments = [...(found.deployments ?? [])].sort(
+    // The present one first; AWS says nothing of their order.
+    (one, other) => Number(other.status === 'PRIMARY') - Number(one.status === 'PRIMARY'),
+  );
+  for (const { status, rolloutState, runningCount, desiredCount, taskDefinition, updatedAt } of deployments)
     console.log(
       `${status} ${rolloutState ?? ''}: ${runningCount} of ${desiredCount}, ${taskDefinition?.split('/').at(-1)}, ${updatedAt?.toISOString() ?? ''}`,
     );
