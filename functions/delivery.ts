@@ -1,5 +1,6 @@
 import type { Answer, Destination, DestinationRequest, Form, Verdict } from './destinations.ts';
 import type { LogEvent } from './log-events.ts';
+import { reasonOf } from './reason.ts';
 
 /** The side effects of shipping. */
 export interface World {
@@ -159,11 +160,4 @@ function split(pending: readonly Pending[], destination: Destination): Pending[]
   }
   if (batch.length > 0) batches.push(batch);
   return batches;
-}
-
-/** The message with those of the causes: the message of fetch is only "fetch failed". */
-export function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  const code = 'code' in error && error.message === '' ? String(error.code) : error.message;
-  return error.cause === undefined ? code : `${code}: ${reasonOf(error.cause)}`;
 }

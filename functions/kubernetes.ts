@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import * as z from 'zod';
 import type { Tracked } from './decide.ts';
-import { readPrometheus, reasonOf } from './prometheus.ts';
+import { readPrometheus } from './prometheus.ts';
+import { reasonOf } from './reason.ts';
 import type { Cloud } from './scale.ts';
 import type { PodSettings } from './settings.ts';
 

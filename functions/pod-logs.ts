@@ -6,9 +6,10 @@
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import * as z from 'zod';
-import { reasonOf, ship, type World } from './delivery.ts';
+import { ship, type World } from './delivery.ts';
 import { openSearch } from './destinations.ts';
 import type { LogEvent } from './log-events.ts';
+import { reasonOf } from './reason.ts';
 import { preparations } from './search-index.ts';
 
 /** How often new containers are looked for, and how long lines are collected before they are stored. */

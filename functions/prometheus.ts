@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import type { Reading } from './decide.ts';
+import { reasonOf } from './reason.ts';
 import { json } from './settings.ts';
 
 /** The newest value is searched for in this many minutes, to distinguish a stale one from an absent one. */
@@ -73,10 +74,4 @@ async function newest(
 /** Prometheus writes infinity as +Inf and -Inf. */
 function number(text: string): number {
   return Number(text.replace('Inf', 'Infinity'));
-}
-
-/** Why a fetch failed: its error alone says only that it did. */
-export function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  return error.cause instanceof Error ? `${error.message}: ${error.cause.message}` : error.message;
 }

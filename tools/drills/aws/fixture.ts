@@ -8,6 +8,8 @@ import { Workspace } from '../../aws/workspace-copy.ts';
 import { Refusal } from '../../terminal/refusal.ts';
 import type { Environment, Fixture } from '../drill.ts';
 
+/** The length of CloudWatch's minute: an emulator can shorten it; the seconds are in CLOUDWATCH_MINUTE. */
+export const MINUTE_MILLISECONDS = Number(process.env.CLOUDWATCH_MINUTE || 60) * 1000;
 /** While an emulator deploys a service, neither it nor its load balancer answers other requests. */
 const EMULATOR_SECONDS = 60;
 

@@ -10,10 +10,8 @@ import { currentScale, type Scale } from '../../aws/scaling.ts';
 import { output } from '../../terminal/programs.ts';
 import { nothingLost, observed } from '../assertions.ts';
 import type { Drill } from '../drill.ts';
-import type { AwsFixture } from './fixture.ts';
+import { type AwsFixture, MINUTE_MILLISECONDS } from './fixture.ts';
 
-/** An emulator can shorten CloudWatch's minute; the seconds are in CLOUDWATCH_MINUTE. */
-const MINUTE_SECONDS = Number(process.env.CLOUDWATCH_MINUTE || 60);
 const PAGE_MINUTES = 3;
 /** How long is waited for what may be late, so that the report says how late. */
 const WAIT_MINUTES = 10;
@@ -61,7 +59,7 @@ class Receiver {
 
   /** Waits for a page with this state; undefined if it does not come. */
   async await(state: 'ALARM' | 'OK'): Promise<Page | undefined> {
-    const deadline = performance.now() + WAIT_MINUTES * MINUTE_SECONDS * 1000;
+    const deadline = performance.now() + WAIT_MINUTES * MINUTE_MILLISECONDS;
     for (; performance.now() < deadline; await sleep(250)) {
       const found = this.pages.find(({ NewStateValue }) => NewStateValue === state);
       if (found !== undefined) return found;
@@ -138,7 +136,7 @@ export const nobodyAnswers: Drill<AwsFixture> = {
         const from = Date.now();
         await setDesired(before, 0);
         const page = await receiver.await('ALARM');
-        const minutes = ((page?.at ?? 0) - from) / 1000 / MINUTE_SECONDS;
+        const minutes = ((page?.at ?? 0) - from) / MINUTE_MILLISECONDS;
         observations.page = page === undefined ? 'no page' : `${minutes.toFixed(1)} minutes`;
         observations.content = missingIn(page);
       },

@@ -8,12 +8,9 @@ import { currentScale, type Scale, scalerFunction, scalerRuns } from '../../aws/
 import { output } from '../../terminal/programs.ts';
 import type { Drill, Fault } from '../drill.ts';
 import { ASSERTIONS, changesOf, GROWTH_SECONDS, Pressure, RATE, SHRINKING_SECONDS, untilCount } from '../scaling.ts';
-import type { AwsFixture } from './fixture.ts';
+import { type AwsFixture, MINUTE_MILLISECONDS } from './fixture.ts';
 
 type ScalingDrill = Drill<AwsFixture>;
-
-/** An emulator can shorten CloudWatch's minute; the seconds are in CLOUDWATCH_MINUTE. */
-const MINUTE_MILLISECONDS = Number(process.env.CLOUDWATCH_MINUTE || 60) * 1000;
 
 /** The environment's service, as an emulator runs it: its tasks and its database are containers of this machine. */
 class Emulated {
