@@ -52,6 +52,10 @@ describe('the rehearsal', function () {
     if (isEmulated && !process.env.RDS_CA)
       throw new Error('RDS_CA is missing: an emulator has no certificates of Amazon; name the file (PEM) of its CA');
     workspace = new Workspace();
+    // One environment has the database of RDS, the other one that of Aurora.
+    workspace.edit('copilot/environments/addons/addons.parameters.yml', (text) =>
+      text.replace('AuroraIn: none', 'AuroraIn: prod'),
+    );
   });
 
   // Each step stands on the one before.
@@ -177,6 +181,11 @@ describe('the rehearsal', function () {
 
     it('creates prod too', async () => {
       await succeeds('tools/aws/infra-create.ts', { YES: '1', ENV: 'prod' });
+    });
+
+    it('creates the database of RDS or of Aurora, as the environment asks', async () => {
+      const kinds = environments.map((environment) => cloud.environmentDatabase({ ...target, environment }));
+      expect((await Promise.all(kinds)).map((database) => database?.kind)).to.deep.equal(['instance', 'cluster']);
     });
   });
 
@@ -323,6 +332,10 @@ describe('the rehearsal', function () {
       expect(after.Parameter.Version).to.equal(2);
       expect(after.Parameter.Value).not.to.equal(before.Parameter.Value);
       expect(said).not.to.contain(before.Parameter.Value).and.not.to.contain(after.Parameter.Value);
+    });
+
+    it('changes the password of an Aurora cluster, too', async () => {
+      await succeeds('tools/aws/rotate-password.ts', { YES: '1', ENV: 'prod' });
     });
 
     it('does not replace running tasks', async () => {

@@ -180,11 +180,12 @@ export function alarms(maximum: number): readonly Alarm[] {
       cloudwatch: {
         of: 'database',
         name: 'CPUUtilization',
-        statistic: 'Average',
+        // Of Aurora's instances the busiest.
+        statistic: 'Maximum',
         comparison: 'GreaterThanThreshold',
         threshold: 80,
-        periodSeconds: 300,
-        periods: 2,
+        periodSeconds: 60,
+        periods: 10,
         missing: 'notBreaching',
       },
       prometheus: { missing: 'Nothing in the kind cluster measures the CPU of MySQL' },

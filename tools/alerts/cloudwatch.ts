@@ -34,21 +34,39 @@ const OF_THE_CERTIFICATE: StackNames = {
   topics: { page: [], inform: [{ Ref: 'AlarmTopic' }], part: [] },
 };
 
-const OWNERS: Readonly<
-  Record<MetricCondition['of'], { namespace: string; dimensions: Readonly<Record<string, object>> }>
-> = {
+interface Dimension {
+  Name: string | object;
+  Value: object;
+}
+
+const OWNERS: Readonly<Record<MetricCondition['of'], { namespace: string; dimensions: readonly Dimension[] }>> = {
   loadBalancer: {
     namespace: 'AWS/ApplicationELB',
-    dimensions: { LoadBalancer: { Ref: 'LoadBalancer' }, TargetGroup: { Ref: 'TargetGroup' } },
+    dimensions: [
+      { Name: 'LoadBalancer', Value: { Ref: 'LoadBalancer' } },
+      { Name: 'TargetGroup', Value: { Ref: 'TargetGroup' } },
+    ],
   },
-  database: { namespace: 'AWS/RDS', dimensions: { DBInstanceIdentifier: exported('Database') } },
+  database: {
+    namespace: 'AWS/RDS',
+    dimensions: [{ Name: exported('DatabaseDimension'), Value: exported('Database') }],
+  },
   // The name in environments/addons/logs.yml.
-  deadLetters: { namespace: 'AWS/SQS', dimensions: { QueueName: { 'Fn::Sub': `\${App}-\${Env}-logs-not-shipped` } } },
+  deadLetters: {
+    namespace: 'AWS/SQS',
+    dimensions: [{ Name: 'QueueName', Value: { 'Fn::Sub': `\${App}-\${Env}-logs-not-shipped` } }],
+  },
   // As functions/scaler.ts logs them; the prefix is that of scaler.yml.
-  scaler: { namespace: 'Scaler', dimensions: { ServicePrefix: { 'Fn::Sub': `\${App}-\${Env}-\${Name}-Service` } } },
-  pageCheck: { namespace: 'AWS/Route53', dimensions: { HealthCheckId: { Ref: 'PageCheck' } } },
-  birthdayCheck: { namespace: 'AWS/Route53', dimensions: { HealthCheckId: { Ref: 'BirthdayCheck' } } },
-  certificate: { namespace: 'AWS/CertificateManager', dimensions: { CertificateArn: { Ref: 'Certificate' } } },
+  scaler: {
+    namespace: 'Scaler',
+    dimensions: [{ Name: 'ServicePrefix', Value: { 'Fn::Sub': `\${App}-\${Env}-\${Name}-Service` } }],
+  },
+  pageCheck: { namespace: 'AWS/Route53', dimensions: [{ Name: 'HealthCheckId', Value: { Ref: 'PageCheck' } }] },
+  birthdayCheck: { namespace: 'AWS/Route53', dimensions: [{ Name: 'HealthCheckId', Value: { Ref: 'BirthdayCheck' } }] },
+  certificate: {
+    namespace: 'AWS/CertificateManager',
+    dimensions: [{ Name: 'CertificateArn', Value: { Ref: 'Certificate' } }],
+  },
 };
 
 /**
@@ -183,7 +201,7 @@ function metricAlarm(alarm: Alarm, condition: MetricCondition, names: StackNames
       AlarmDescription: description(alarm, names),
       Namespace: namespace,
       MetricName: condition.name,
-      Dimensions: Object.entries(dimensions).map(([Name, Value]) => ({ Name, Value })),
+      Dimensions: dimensions,
       ...(isPercentile
         ? { ExtendedStatistic: condition.statistic, EvaluateLowSampleCountPercentile: 'ignore' }
         : { Statistic: condition.statistic }),

@@ -65,9 +65,18 @@ export async function environmentExport(target: Target, name: string): Promise<s
   return Exports.find(({ Name }) => Name === `${environmentStack(target)}-${name}`)?.Value;
 }
 
-/** The identifier of the environment's database, or undefined if there is none. */
-export function databaseIdentifier(target: Target): Promise<string | undefined> {
-  return environmentExport(target, 'Database');
+export interface Database {
+  id: string;
+  /** In the names of AWS's commands: `modify-db-instance`, `modify-db-cluster`. Aurora is a cluster. */
+  kind: 'instance' | 'cluster';
+}
+
+/** The environment's database, or undefined if there is none. */
+export async function environmentDatabase(target: Target): Promise<Database | undefined> {
+  const id = await environmentExport(target, 'Database');
+  if (id === undefined) return undefined;
+  const dimension = await environmentExport(target, 'DatabaseDimension');
+  return { id, kind: dimension === 'DBClusterIdentifier' ? 'cluster' : 'instance' };
 }
 
 export interface Stack {

@@ -6,7 +6,8 @@ import {
   applicationTags,
   aws,
   certificateStack,
-  databaseIdentifier,
+  type Database,
+  environmentDatabase,
   environmentNames,
   environmentStack,
   hasEnvironment,
@@ -29,7 +30,7 @@ await command('infra-destroy', ['copilot', 'aws'], async (target) => {
     if (!(await applicationTags(target))) return undefined;
     await requireSettled(serviceStack(target), environmentStack(target));
     const others = (await environmentNames(target)).filter((name) => name !== environment);
-    return { others, database: await databaseIdentifier(target) };
+    return { others, database: await environmentDatabase(target) };
   });
   if (!existing) {
     say(`no application ${application} in ${target.region}: nothing to do`);
@@ -38,7 +39,7 @@ await command('infra-destroy', ['copilot', 'aws'], async (target) => {
   const { others, database } = existing;
 
   say(`\nThis deletes ${application}/${environment}: the service and its address, the log of its tasks, the network,`);
-  say(`the database ${database ? `${database} (a final snapshot remains)` : '(none exists)'} and its password.`);
+  say(`the database ${database ? `${database.id} (a final snapshot remains)` : '(none exists)'} and its password.`);
   say(
     others.length > 0
       ? `The application remains, with ${others.join(', ')}.`
@@ -52,9 +53,10 @@ await command('infra-destroy', ['copilot', 'aws'], async (target) => {
   if (database && environment === 'prod') {
     const name = `${environmentStack(target)}-${new Date().toISOString().slice(0, 16).replace(/\D/g, '-')}`;
     await step(`snapshot ${name} of the database`, async () => {
-      const snapshot = ['--db-snapshot-identifier', name];
-      await output('aws', ['rds', 'create-db-snapshot', '--db-instance-identifier', database, ...snapshot]);
-      await output('aws', ['rds', 'wait', 'db-snapshot-available', ...snapshot]);
+      const type = snapshotType(database);
+      const snapshot = [`--db-${type}-identifier`, name];
+      await output('aws', ['rds', `create-db-${type}`, `--db-${database.kind}-identifier`, database.id, ...snapshot]);
+      await output('aws', ['rds', 'wait', `db-${type}-available`, ...snapshot]);
     });
   }
   // First, or they would page.
@@ -78,9 +80,9 @@ await command('infra-destroy', ['copilot', 'aws'], async (target) => {
     await step("the database's protection against deletion", () =>
       output('aws', [
         'rds',
-        'modify-db-instance',
-        '--db-instance-identifier',
-        database,
+        `modify-db-${database.kind}`,
+        `--db-${database.kind}-identifier`,
+        database.id,
         '--no-deletion-protection',
         '--apply-immediately',
       ]),
@@ -120,29 +122,30 @@ async function keepingWorkspace(work: () => Promise<void>): Promise<void> {
   }
 }
 
-async function leftovers(target: Target, database: string | undefined): Promise<string> {
+/** In the names of AWS's commands: `create-db-snapshot`, `create-db-cluster-snapshot`. */
+function snapshotType({ kind }: Database): 'snapshot' | 'cluster-snapshot' {
+  return kind === 'cluster' ? 'cluster-snapshot' : 'snapshot';
+}
+
+async function leftovers(target: Target, database: Database | undefined): Promise<string> {
   const lines: string[] = [];
   if (database) {
-    const answer = z.object({
-      DBSnapshots: z.array(z.object({ DBSnapshotIdentifier: z.string(), Status: z.string() })),
-    });
-    const { DBSnapshots } = await aws(
-      answer,
-      'rds',
-      'describe-db-snapshots',
-      '--db-instance-identifier',
-      database,
-      '--snapshot-type',
-      'manual',
-    );
+    const type = snapshotType(database);
+    const [list, id] =
+      database.kind === 'cluster'
+        ? ['DBClusterSnapshots', 'DBClusterSnapshotIdentifier']
+        : ['DBSnapshots', 'DBSnapshotIdentifier'];
+    const query = ['--query', `${list}[].{id: ${id}, status: Status}`];
+    const which = [`--db-${database.kind}-identifier`, database.id, '--snapshot-type', 'manual'];
+    const answer = z.array(z.object({ id: z.string(), status: z.string() }));
+    const snapshots = await aws(answer, 'rds', `describe-db-${type}s`, ...which, ...query);
     lines.push(
-      ...DBSnapshots.map(
-        (snapshot) =>
-          `snapshot ${snapshot.DBSnapshotIdentifier} (${snapshot.Status}): aws rds delete-db-snapshot --db-snapshot-identifier ${snapshot.DBSnapshotIdentifier}`,
+      ...snapshots.map(
+        (one) => `snapshot ${one.id} (${one.status}): aws rds delete-db-${type} --db-${type}-identifier ${one.id}`,
       ),
     );
     lines.push(
-      `the database's logs: aws logs delete-log-group --log-group-name /aws/rds/instance/${database}/error (and …/slowquery)`,
+      `the database's logs: aws logs delete-log-group --log-group-name /aws/rds/${database.kind}/${database.id}/error (and …/slowquery)`,
     );
   }
   const prefix = `${environmentStack(target)}-elbaccesslogsbucket`;

@@ -88,7 +88,7 @@ function line({ of, name, statistic }: Omit<CloudWatchMetric, 'legend'>, how: Re
 
 const DIMENSIONS: Readonly<Record<Exclude<Owner, 'tasks'>, readonly string[]>> = {
   loadBalancer: ['AWS/ApplicationELB', 'LoadBalancer', `\${LoadBalancer}`, 'TargetGroup', `\${TargetGroup}`],
-  database: ['AWS/RDS', 'DBInstanceIdentifier', `\${Database}`],
+  database: ['AWS/RDS', `\${DatabaseDimension}`, `\${Database}`],
   // As src/operations/pulse.ts logs them.
   service: ['Plusone', 'Application', `\${App}`, 'Environment', `\${Env}`, 'Service', `\${Name}`],
 };
@@ -115,5 +115,6 @@ Resources:
 ${body}
         - Cluster: !ImportValue { 'Fn::Sub': '\${App}-\${Env}-ClusterId' }
           Database: !ImportValue { 'Fn::Sub': '\${App}-\${Env}-Database' }
+          DatabaseDimension: !ImportValue { 'Fn::Sub': '\${App}-\${Env}-DatabaseDimension' }
 `;
 }

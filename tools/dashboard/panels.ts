@@ -422,7 +422,7 @@ export const PANELS: readonly Panel[] = [
     },
     cloudwatch: {
       axis: '%',
-      series: [{ of: 'database', name: 'CPUUtilization', statistic: 'Average', legend: 'CPU' }],
+      series: [{ of: 'database', name: 'CPUUtilization', statistic: 'Maximum', legend: 'CPU' }],
       limit: { value: 80, label: 'alarm' },
     },
   },

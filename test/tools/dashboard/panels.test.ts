@@ -129,7 +129,7 @@ describe('the CloudWatch dashboard', () => {
     const names = new Set([...text.matchAll(/\$\{([^}]+)\}/g)].map(([, name]) => name));
     expect([...names]).to.have.members([
       ...['App', 'Env', 'Name', 'LoadBalancer', 'TargetGroup'],
-      ...['AWS::Region', 'Cluster', 'Database'],
+      ...['AWS::Region', 'Cluster', 'Database', 'DatabaseDimension'],
     ]);
   });
 
@@ -138,7 +138,7 @@ describe('the CloudWatch dashboard', () => {
     const exported = readFileSync('copilot/environments/addons/database.yml', 'utf8');
     // Copilot's own template exports the cluster.
     const ofTheAddons = imported.map(([, name]) => name).filter((name) => !name?.endsWith('-ClusterId'));
-    expect(ofTheAddons).to.have.lengthOf(1);
+    expect(ofTheAddons).to.have.lengthOf(2);
     for (const name of ofTheAddons) expect(exported).to.contain(`Export: { Name: !Sub '${name}' }`);
   });
 
