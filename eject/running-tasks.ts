@@ -1,3 +1,9 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  CloudWatchLogsClient,
+  paginateFilterLogEvents,
+  ResourceNotFoundException,
+} from '@aws-sdk/client-cloudwatch-logs';
 import { DescribeServicesCommand, ECSClient, ListTasksCommand } from '@aws-sdk/client-ecs';
 import { openWorkspace } from '../manifest/workspace.ts';
 import { attached } from '../tools/terminal/programs.ts';
@@ -31,14 +37,61 @@ export async function status(running: Running): Promise<void> {
     console.log(`${createdAt?.toISOString() ?? ''}  ${message}`);
 }
 
-/** Prints the log of a service or job from a time on. Throws Refusal and Failed. */
+/**
+ * Prints the log of a service or job from a time on: an age such as `10m`, or a time in ISO 8601. Each line has the task's
+ * stream before it. With `follow` it never ends. Throws Refusal.
+ */
 export async function logs(
   { workspace, environment, service }: Running,
   since: string,
   follow: boolean,
 ): Promise<void> {
   const group = `/copilot/${openWorkspace(workspace).application}-${environment}-${service}`;
-  await runAws(['logs', 'tail', group, '--since', since, ...(follow ? ['--follow'] : [])]);
+  const client = new CloudWatchLogsClient({ requestHandler: handler(process.env) });
+  let startTime = startOf(since, Date.now());
+  const printed = new Map<string, number>();
+  do {
+    const from = startTime;
+    try {
+      for await (const { events = [] } of paginateFilterLogEvents(
+        { client },
+        { logGroupName: group, startTime: from },
+      )) {
+        for (const { eventId = '', timestamp = 0, logStreamName = '', message = '' } of events) {
+          if (printed.has(eventId)) continue;
+          printed.set(eventId, timestamp);
+          startTime = Math.max(startTime, timestamp - LATE_MILLISECONDS);
+          console.log(`${logStreamName} ${message.trimEnd()}`);
+        }
+      }
+    } catch (error) {
+      if (error instanceof ResourceNotFoundException) throw new Refusal(`there is no log ${group}`);
+      throw error;
+    }
+    for (const [id, time] of printed) if (time < startTime) printed.delete(id);
+    if (follow) await sleep(POLL_MILLISECONDS);
+  } while (follow);
+}
+
+/** A line can be stored later than one that was written after it. */
+const LATE_MILLISECONDS = 10_000;
+const POLL_MILLISECONDS = 1000;
+const UNITS: ReadonlyMap<string, number> = new Map([
+  ['s', 1000],
+  ['m', 60_000],
+  ['h', 3_600_000],
+  ['d', 86_400_000],
+]);
+
+/** The time, in milliseconds since 1970, that an age or a time means. Throws Refusal. */
+export function startOf(since: string, now: number): number {
+  const [, count, unit = ''] = /^(\d+)([smhd])$/.exec(since) ?? [];
+  if (count !== undefined) return now - Number(count) * (UNITS.get(unit) ?? 0);
+  const time = /^\d{4}-/.test(since) ? Date.parse(since) : Number.NaN;
+  if (!Number.isNaN(time)) return time;
+  throw new Refusal(
+    `--since ${since}: expected an age such as 30s, 10m, 2h or 1d, or a time such as 2026-11-30T10:00Z`,
+  );
 }
 
 /** Runs a command in a container of a running task. Throws Refusal and Failed. */

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { expect } from 'chai';
+import { startOf } from '../../eject/running-tasks.ts';
 import { cleanEnvironment } from '../../tools/process/clean-environment.ts';
 
 const cluster = 'shop-test-Cluster-1';
@@ -25,6 +26,9 @@ describe('the commands on a running service', function () {
   const words = join(folder, 'words');
   let allowsCommands: boolean;
   let isRunning: boolean;
+  /** What each call for the log gets, and what it asked for. */
+  let pages: object[][];
+  const asked: { logGroupName: string; startTime: number; nextToken?: string }[] = [];
 
   // As much of CloudFormation and ECS as the commands ask for.
   const server = createServer(async (request, response) => {
@@ -34,6 +38,17 @@ describe('the commands on a running service', function () {
       const summaries = resourcesOf(new URLSearchParams(body).get('StackName') ?? '');
       const result = `<ListStackResourcesResult><StackResourceSummaries>${summaries}</StackResourceSummaries></ListStackResourcesResult>`;
       return response.end(`<ListStackResourcesResponse>${result}</ListStackResourcesResponse>`);
+    }
+    if (action === 'FilterLogEvents') {
+      asked.push(JSON.parse(body));
+      response.setHeader('content-type', 'application/x-amz-json-1.1');
+      if (asked.at(-1)?.logGroupName !== '/copilot/shop-test-web') {
+        response.statusCode = 400;
+        return response.end(JSON.stringify({ __type: 'ResourceNotFoundException', message: 'no such group' }));
+      }
+      return response.end(
+        JSON.stringify({ events: pages.shift() ?? [], ...(pages.length > 0 && { nextToken: 'more' }) }),
+      );
     }
     const deployment = { status: 'PRIMARY', rolloutState: 'COMPLETED', runningCount: 2, desiredCount: 2 };
     const found = {
@@ -101,15 +116,36 @@ describe('the commands on a running service', function () {
     expect([code, said.trim()]).to.deep.equal([1, 'shop-test-report has no service of ECS']);
   });
 
-  it('print the log with the AWS CLI', async () => {
-    expect(await eject('logs --service web --since 1h --follow')).to.include({
-      code: 0,
-      words: 'logs tail /copilot/shop-test-web --since 1h --follow',
-    });
+  const event = (id: number, timestamp: number) =>
+    ({ eventId: String(id), timestamp, logStreamName: 'copilot/web/1', message: `line ${id}\n` }) as const;
+
+  it('print the log from a time on, all pages of it, and each line once', async () => {
+    pages = [[event(1, 0)], [event(2, 1), event(1, 0)]];
+    const { code, said } = await eject('logs --service web --since 2026-11-30T10:00Z');
+    expect([code, said]).to.deep.equal([0, 'copilot/web/1 line 1\ncopilot/web/1 line 2\n']);
+    expect(asked.slice(-2)).to.deep.equal([
+      { logGroupName: '/copilot/shop-test-web', startTime: Date.UTC(2026, 10, 30, 10) },
+      { logGroupName: '/copilot/shop-test-web', startTime: Date.UTC(2026, 10, 30, 10), nextToken: 'more' },
+    ]);
+  });
+
+  it('refuse the log of what has none, and a time that is none', async () => {
+    const none = await eject('logs --service nobody');
+    expect([none.code, none.said.trim()]).to.deep.equal([1, 'there is no log /copilot/shop-test-nobody']);
+    const wrong = await eject('logs --service web --since yesterday');
+    expect([wrong.code, wrong.said]).to.deep.equal([
+      1,
+      '--since yesterday: expected an age such as 30s, 10m, 2h or 1d, or a time such as 2026-11-30T10:00Z\n',
+    ]);
+  });
+
+  it('take an age in seconds, minutes, hours or days', () => {
+    const ages = ['30s', '10m', '2h', '1d'].map((age) => 1e9 - startOf(age, 1e9));
+    expect(ages).to.deep.equal([30_000, 600_000, 7_200_000, 86_400_000]);
   });
 
   it('say that the AWS CLI is not installed', async () => {
-    const { code, said } = await eject('logs --service web', '/nowhere');
+    const { code, said } = await eject('exec --service web', '/nowhere');
     expect([code, said.trim()]).to.deep.equal([1, 'the AWS CLI is not installed: https://aws.amazon.com/cli/']);
   });
 

@@ -145,10 +145,21 @@ describe('Plusone, out of Copilot', function () {
       workspace.declare({ 'variables.DATABASE_TLS': 'src/rds-ca.pem' });
     });
 
-    it('changes the scale, and goes back to the earlier version', async () => {
+    it('changes the scale, and goes back to an earlier version, by the buildspec of a pipeline', async () => {
       workspace.declare({ 'count.range': '1-2' });
-      releases('98.0.0');
+      workspace.edit('package.json', (text) => text.replace(/"version": ".*"/, '"version": "98.0.0"'));
+      const { status, output } = plusone.builds('0123456789abcdef0123456789abcdef01234567');
+      expect(status, output).to.equal(0);
+      expect(output).to.contain(`${stack}-plusone: released`);
       expect(await version()).to.equal('98.0.0');
+    });
+
+    it('shows what runs and its log, and runs a command in a task', () => {
+      const of = ['--service', 'plusone'];
+      expect(plusone.eject(['status', ...of], plusone.hidden()).output).to.match(/^[12] of [12] tasks run\nPRIMARY/);
+      expect(plusone.eject(['logs', ...of], plusone.hidden()).output).to.match(/^copilot\/plusone\/\S+ \{"level":/m);
+      const ran = plusone.eject(['exec', ...of, '--command', 'node -p process.version'], plusone.hidden());
+      expect(ran.output).to.match(/v24\./);
     });
   });
 });

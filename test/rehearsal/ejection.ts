@@ -8,7 +8,7 @@ import { Worker } from 'node:worker_threads';
 import { DeleteStackCommand } from '@aws-sdk/client-cloudformation';
 import { DescribeServicesCommand, ECSClient } from '@aws-sdk/client-ecs';
 import { expect } from 'chai';
-import { parseDocument } from 'yaml';
+import { parse, parseDocument } from 'yaml';
 import { z } from 'zod';
 import { clients, deployedTemplate, describeStack, handler, readInventory } from '../../eject/aws.ts';
 import { type Inventory, parseInventory } from '../../eject/inventory.ts';
@@ -312,6 +312,23 @@ export class Ejection {
   /** Releases a service or job while copilot is hidden. */
   deploys(name: string, tag: string): { status: number | null; output: string } {
     return this.eject(['deploy', '--service', name, '--tag', tag, '--yes'], this.hidden());
+  }
+
+  /** Runs the build phase of the written buildspec as CodeBuild would for this commit, while copilot is hidden. */
+  builds(commit: string): { status: number | null; output: string } {
+    const hidden = this.hidden();
+    writeFileSync(join(this.folder, 'shims/plusone'), `#!/bin/sh\nexec ${process.execPath} ${entry} "$@"\n`, {
+      mode: 0o755,
+    });
+    const spec = z.object({ phases: z.object({ build: z.object({ commands: z.array(z.string()) }) }) });
+    const file = join(this.folder, 'ejected', this.environment, 'buildspec.yml');
+    const { commands } = spec.parse(parse(readFileSync(file, 'utf8'))).phases.build;
+    const { status, stdout, stderr } = spawnSync('bash', ['-e', '-c', commands.join('\n')], {
+      cwd: this.folder,
+      encoding: 'utf8',
+      env: { ...cleanEnvironment(), ...hidden, CODEBUILD_RESOLVED_SOURCE_VERSION: commit },
+    });
+    return { status, output: `${stdout}${stderr}` };
   }
 
   /** Deletes a stack, and waits two minutes at most. */

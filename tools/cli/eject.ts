@@ -162,11 +162,11 @@ const status = command({
 
 const logs = command({
   name: 'eject logs',
-  summary: 'Print what a service or job logs (needs the AWS CLI)',
+  summary: 'Print what a service or job logs',
   options: {
     ...common,
     service,
-    since: { type: 'string', value: 'TIME', help: 'from when, such as 5m, 2h or a time in ISO 8601 (default: 10m)' },
+    since: { type: 'string', value: 'TIME', help: 'from when: 30s, 10m, 2h, 1d, or a time in ISO 8601 (default: 10m)' },
     follow: { type: 'boolean', short: 'f', help: 'go on until Ctrl-C' },
   },
   run: async (values) => {
