@@ -68,11 +68,11 @@ export async function requireSameWork(
       body: JSON.stringify({ dateOfBirth }),
     });
     const [row] = await database.query<RowDataPacket>(
-      `SELECT DATE_FORMAT(date_of_birth, '%Y-%m-%d') AS stored FROM ${databaseName}.users WHERE username = ?`,
+      `SELECT DATE_FORMAT(date_of_birth, '%Y-%m-%d') AS birthday FROM ${databaseName}.users WHERE username = ?`,
       [name],
     );
-    if (response.status !== 204 || row?.stored !== dateOfBirth) {
-      throw new Error(`${server} answered ${response.status} to a PUT of ${dateOfBirth}, and ${row?.stored} is kept`);
+    if (response.status !== 204 || row?.birthday !== dateOfBirth) {
+      throw new Error(`${server} answered ${response.status} to a PUT of ${dateOfBirth}, and ${row?.birthday} is kept`);
     }
   }
 }

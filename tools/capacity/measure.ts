@@ -77,15 +77,14 @@ async function costOf(method: Load['method'], service: Service, database: Privat
 
 /** Seconds of processor time so far, and the bytes of the log. */
 async function usage({ child, stdout }: Service, database: PrivateDatabase) {
-  const [row] = await database.query<RowDataPacket>('SELECT @@pid_file AS pid');
   return {
-    service: processorSeconds(String(child.pid)),
-    database: processorSeconds(readFileSync(String(row?.pid), 'utf8').trim()),
+    service: processorSeconds(child.pid),
+    database: processorSeconds(await database.processId()),
     log: stdout().length,
   };
 }
 
-function processorSeconds(pid: string): number {
+function processorSeconds(pid: number | undefined): number {
   // The name of the program, in brackets, may contain spaces.
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
     .replace(/^.*\) /s, '')

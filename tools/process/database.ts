@@ -55,6 +55,8 @@ export interface PrivateDatabase extends Database {
   /** Suspends the server: connections stay open and nothing answers. Resolves when it no longer answers. */
   freeze(): Promise<void>;
   thaw(): Promise<void>;
+  /** The id of the server's process on this machine; in a container only Linux has one. */
+  processId(): Promise<number>;
 }
 
 /** The operations that differ between kinds of servers. */
@@ -65,6 +67,7 @@ interface Server {
   freeze(): Promise<void>;
   thaw(): Promise<void>;
   remove(): Promise<void>;
+  processId(): Promise<number>;
   /** The reason why the server has ended; undefined while it runs. */
   failure(): string | undefined;
 }
@@ -204,6 +207,7 @@ async function startWith(server: Server, settings: Settings): Promise<PrivateDat
       } while (greeted !== undefined);
     },
     thaw: server.thaw,
+    processId: server.processId,
     stop: server.remove,
   };
 }
@@ -294,6 +298,9 @@ async function prepareLocalServer(binary: string, settings: Settings): Promise<S
       await kill();
       rmSync(directory, { recursive: true, force: true });
     },
+    async processId() {
+      return server?.pid ?? 0;
+    },
     failure() {
       return server === undefined || hasEnded(server) ? tail(readFileSync(log, 'utf8')) : undefined;
     },
@@ -356,6 +363,7 @@ async function prepareContainer(settings: Settings): Promise<Server> {
     freeze: async () => await docker('pause', name),
     thaw: async () => await docker('unpause', name),
     remove: async () => await docker('rm', '-f', '-v', name),
+    processId: async () => Number(await output('docker', ['inspect', '--format', '{{.State.Pid}}', name])),
     failure: () => undefined,
   };
 }
