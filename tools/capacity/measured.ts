@@ -1,10 +1,10 @@
 import type { Measured } from './plan.ts';
 
-/** `npm run capacity:measure -- --users 1e7` on a busy machine, as docs/capacity.md says. */
+/** `npm run capacity:measure -- --users 1e7` on a quiet machine, as docs/capacity.md says. */
 export const MEASURED: Measured = {
-  service: { read: 72, write: 104 },
-  database: { read: 34, write: 58 },
+  service: { read: 46, write: 50 },
+  database: { read: 23, write: 30 },
   bytesPerUser: 57,
-  bytesPerResponse: 650,
-  bytesPerLine: 193,
+  bytesPerResponse: 653,
+  bytesPerLine: 192,
 };
