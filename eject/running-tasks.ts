@@ -101,7 +101,7 @@ export async function exec(running: Running, container: string, command: string)
   if (!found?.enableExecuteCommand)
     throw new Refusal(`${running.service} allows no commands: set exec: true in its manifest, and deploy it`);
   const { taskArns: [task] = [] } = await ecs.send(
-    new ListTasksCommand({ cluster, serviceName: arn, desiredStatus: 'RUNNING' }),
+    new ListTasksCommand({ cluster, serviceName: arn.split('/').at(-1), desiredStatus: 'RUNNING' }),
   );
   if (task === undefined) throw new Refusal(`no task of ${running.service} runs`);
   await runAws([

@@ -18,13 +18,14 @@ import { detach, drop } from '../../eject/transform.ts';
 import { aws } from '../../tools/aws/cloud.ts';
 import { isEmulator } from '../../tools/aws/endpoint.ts';
 import { cleanEnvironment } from '../../tools/process/clean-environment.ts';
+import { findProgram } from '../../tools/process/server-program.ts';
 import { exportsOf } from '../eject/differential.ts';
 
 const entry = resolve('tools/cli.ts');
 const killer = resolve('test/eject/kill-after.ts');
 
 /** Whether each step of each stack is killed after every answer of AWS, and undone after each step: see CONTRIBUTING.md. */
-const isEveryStepKilled = process.env.EJECT_KILL === 'all';
+export const isEveryStepKilled = process.env.EJECT_KILL === 'all';
 
 /** Why no environment can be deployed and taken out of Copilot here, or undefined. */
 export async function missing(): Promise<string | undefined> {
@@ -33,6 +34,15 @@ export async function missing(): Promise<string | undefined> {
   );
   if (tools.length > 0) return `it needs ${tools.join(', ')}`;
   return (await isEmulator()) ? undefined : 'it needs an AWS-compatible emulator';
+}
+
+/** A script between the AWS CLI and what stands in for the plugin, which knows the session only as Copilot writes it. */
+function pluginFor(plugin: string): string {
+  return `#!/bin/bash
+[ $# -gt 0 ] || exit 0 # The AWS CLI asks whether it is there.
+session=$(sed 's/"sessionId"/"SessionId"/; s/"streamUrl"/"StreamUrl"/; s/"tokenValue"/"TokenValue"/' <<< "$1")
+exec ${plugin} "$session" "\${@:2}"
+`;
 }
 
 /** A workspace whose environment `test` is taken out of Copilot, with the real copilot. */
@@ -300,6 +310,8 @@ export class Ejection {
   hidden(): NodeJS.ProcessEnv {
     const shims = join(this.folder, 'shims');
     mkdirSync(shims, { recursive: true });
+    const plugin = findProgram('session-manager-plugin');
+    if (plugin !== undefined) writeFileSync(join(shims, 'session-manager-plugin'), pluginFor(plugin), { mode: 0o755 });
     writeFileSync(join(shims, 'copilot'), `#!/bin/sh\ntouch ${shims}/called\nexit 1\n`, { mode: 0o755 });
     return { PATH: `${shims}:${process.env.PATH}` };
   }
