@@ -26,28 +26,33 @@ describe('docs/tutorial.md', function () {
     rmSync(parent, { recursive: true, force: true });
   });
 
-  /** Types the blocks of a section as they are, and gives back what they print. */
-  function type(heading: string, cwd = folder, from = 0): string {
-    const script = blocks
-      .filter((block) => block.language === 'sh' && block.heading === heading)
-      .slice(from)
+  /** Types the blocks of a section, or these of them, as they are. */
+  function run(heading: string, which: readonly number[] | undefined, cwd: string) {
+    const found = blocks.filter((block) => block.language === 'sh' && block.heading === heading);
+    const script = found
+      .filter((_, i) => which?.includes(i) ?? true)
       .map(({ text }) => text.replaceAll('../orders', folder))
       .join('\n');
     expect(script, heading).not.to.equal('');
-    const { status, stdout, stderr } = spawnSync('bash', ['-e', '-c', script], { cwd, encoding: 'utf8' });
+    return spawnSync('bash', ['-e', '-c', script], { cwd, encoding: 'utf8' });
+  }
+
+  /** The same, which must succeed; gives back what they print. */
+  function type(heading: string, which?: readonly number[], cwd = folder): string {
+    const { status, stdout, stderr } = run(heading, which, cwd);
     expect(status, stdout + stderr).to.equal(0);
     return stdout;
   }
 
   it('writes the repository', () => {
-    expect(type('1. Write the repository', process.cwd())).to.contain('the service orders with /orders');
+    expect(type('1. Write the repository', undefined, process.cwd())).to.contain('the service orders with /orders');
   });
 
   it('runs it on its own database, saves an order, and refuses a wrong one', async () => {
     dev = spawn('make', ['dev'], { cwd: folder, detached: true, stdio: 'ignore' });
     const isReady = async () => (await fetch(`${URL_OF_IT}/readyz`).catch(() => undefined))?.status === 200;
     await eventually(isReady, 180);
-    const said = type('2. Run it', folder, 1);
+    const said = type('2. Run it', [1, 2]);
     expect(said).to.contain('HTTP/1.1 204');
     expect(said).to.contain('{"id":"o-1","total":"12.50"}{"items":[{"id":"o-1","total":"12.50"}]}');
     expect(said).to.contain('total must be a text with an amount and two decimals');
@@ -69,11 +74,25 @@ describe('docs/tutorial.md', function () {
     expect(said.match(/\d+ passing/g)).to.have.length(2);
   });
 
-  it('runs it in a cluster, tests it there, and deletes the cluster', async function () {
+  it('runs it in a cluster, and tests it there', async function () {
     await needsCluster(this);
     const said = type('5. Run it in a cluster');
     expect(said)
       .to.contain('{"id":"o-1","total":"12.50","note":"from the cluster"}')
       .and.to.match(/\d+ passing/);
+  });
+
+  it('scales under load', async function () {
+    await needsCluster(this);
+    const pods = type('6. See it scale').match(/✓ orders-/g);
+    expect(pods).to.have.length(4);
+  });
+
+  it('rolls a bad release back, and deletes the cluster', async function () {
+    await needsCluster(this);
+    const { status, stdout, stderr } = run('7. See a bad release roll back', [0], folder);
+    expect(status, stdout + stderr).not.to.equal(0);
+    expect(stdout + stderr).to.contain('LOG_LEVEL');
+    expect(type('7. See a bad release roll back', [1, 2])).to.contain('"note":"from the cluster"');
   });
 });
