@@ -85,7 +85,7 @@ describe('docs/tutorial.md', function () {
   it('scales under load', async function () {
     await needsCluster(this);
     const pods = type('6. See it scale').match(/✓ orders-/g);
-    expect(pods).to.have.length(4);
+    expect(pods?.length).to.be.within(3, 4);
   });
 
   it('rolls a bad release back, and deletes the cluster', async function () {
