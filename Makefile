@@ -58,7 +58,7 @@ clean: ## Remove what was built and installed here; refuses while a cluster of t
 	done; fi
 	rm -rf node_modules k8s/dist .local
 
-##@ Kubernetes (kind); PORT, CLUSTER, TAG choose another port, cluster, image tag; WORKERS=2 adds nodes
+##@ Kubernetes (kind); PORT, CLUSTER, TAG choose another port, cluster, image tag; WORKERS=2 adds nodes; DATABASE=cluster: three MySQL servers
 CLUSTER ?= plusone
 KUBECTL = kubectl --kubeconfig .local/kubeconfig --context kind-$(CLUSTER) --namespace plusone
 .PHONY: up down shell logs logs-search status restart dashboard local_integration_test
@@ -78,8 +78,8 @@ down: ## Delete the cluster and its data
 	fi; \
 	kind delete cluster --name $(CLUSTER) --kubeconfig .local/kubeconfig
 
-shell: cluster ## Open a shell in the pod of MySQL; it reads a script from stdin, too
-	@$(KUBECTL) exec -i $$([ ! -t 0 ] || echo -t) mysql-0 -- bash
+shell: cluster ## Open a shell in a pod of MySQL; it reads a script from stdin, too
+	@$(KUBECTL) exec -i $$([ ! -t 0 ] || echo -t) statefulset/mysql -c mysql -- bash
 
 logs: cluster ## Show the log of the service; on a terminal, follow it
 	@$(KUBECTL) logs -l app.kubernetes.io/name=plusone --all-containers --prefix --tail=100 $$([ ! -t 1 ] || echo -f)

@@ -18,6 +18,7 @@ import { type Cluster, ensureCluster, type Image, loadImage, loadImages } from '
 import { makeImage, wantedImages } from './images.ts';
 import { withLikelyCause } from './likely-cause.ts';
 import { startMetricsServer } from './metrics-server.ts';
+import { chooseDatabase, DATABASES, type Database, databaseObjects } from './mysql.ts';
 import { allContainers, imagesOf, type KubernetesObject, list, parseObjects, withImage } from './objects.ts';
 import { release, releaseSecret } from './release.ts';
 import { readSecretValues, type SecretVariable } from './secrets.ts';
@@ -46,7 +47,9 @@ async function up(): Promise<void> {
   const loaded = Promise.all([cluster, built]).then(([cluster, image]) =>
     step('image load', (tell) => loadImage(cluster, image, tell)),
   );
-  const standIns = cluster.then((cluster) => step('stand-ins', (tell) => startStandIns(cluster, manifests, tell)));
+  const standIns = cluster.then((cluster) =>
+    step('stand-ins', (tell) => startStandIns(cluster, settings.DATABASE, manifests, tell)),
+  );
   const [image] = await Promise.all([loaded, standIns]);
   const ours = await loadSidecars(await cluster, withImage(manifests, name, image), name);
   const variables = secretVariables(ours);
@@ -81,6 +84,7 @@ function readSettings(env: NodeJS.ProcessEnv) {
       CLUSTER: z.string().regex(/^[a-z0-9][a-z0-9.-]*$/, 'expected lower-case letters, digits, "." and "-"'),
       PORT: z.coerce.number(aPort).int(aPort).min(1, aPort).max(65535, aPort).optional(),
       WORKERS: z.coerce.number(someWorkers).int(someWorkers).min(0, someWorkers).max(9, someWorkers).optional(),
+      DATABASE: z.enum(DATABASES, 'expected single (one MySQL server) or cluster (three)').optional(),
       // 128 characters are allowed, and some are added: https://docs.docker.com/reference/cli/docker/image/tag/
       TAG: z.string().regex(/^\w[\w.-]{0,99}$/, 'expected at most 100 letters, digits, "_", "." and "-"'),
     })
@@ -88,6 +92,7 @@ function readSettings(env: NodeJS.ProcessEnv) {
       CLUSTER: env.CLUSTER || DEFAULT_CLUSTER,
       PORT: env.PORT || undefined,
       WORKERS: env.WORKERS || undefined,
+      DATABASE: env.DATABASE || undefined,
       TAG: env.TAG || 'dev',
     });
   if (settings.success) return settings.data;
@@ -151,10 +156,18 @@ async function revision(): Promise<string> {
   }
 }
 
-/** Starts the stand-ins for AWS, with their data. */
-async function startStandIns(cluster: Cluster, manifests: KubernetesObject[], tell: (what: string) => void) {
+/** Starts the stand-ins for AWS, with their data. Throws a Refusal if the cluster has another database than wanted. */
+async function startStandIns(
+  cluster: Cluster,
+  wanted: Database | undefined,
+  manifests: KubernetesObject[],
+  tell: (what: string) => void,
+) {
   const { kubectl } = cluster;
-  const standIns = parseObjects(await output('kubectl', ['kustomize', 'local-kind']));
+  const database = await chooseDatabase(cluster, NAMESPACE, wanted);
+  const others = parseObjects(await output('kubectl', ['kustomize', 'local-kind']));
+  // Last: its pods need a Secret of the others.
+  const standIns = [...others, ...databaseObjects(database)];
   await loadImages(cluster, imagesOf(standIns));
   // A Job runs once; this one must check at every `make up` that all parameters exist.
   await kubectl(['delete', 'job', 'seed', '-n', NAMESPACE, '--ignore-not-found']);
@@ -165,7 +178,7 @@ async function startStandIns(cluster: Cluster, manifests: KubernetesObject[], te
     rolledOut(kubectl, NAMESPACE, 'job/seed'),
     startMetricsServer(cluster),
   ]);
-  tell('MySQL, SSM, metrics-server');
+  tell(`${database === 'cluster' ? 'three MySQL servers' : 'MySQL'}, SSM, metrics-server`);
 }
 
 /** The variables of the service's containers that the manifest lists as `secrets`. */

@@ -9,6 +9,8 @@ import { skipWithout } from '../skip.ts';
 /** The cluster of the tests: their own, gone afterwards; or TEST_CLUSTER=name, which stays. */
 export const CLUSTER = process.env.TEST_CLUSTER || 'plusone-test';
 const OWN = !process.env.TEST_CLUSTER;
+/** The options of kubectl for it. */
+export const CONNECTION = ['--kubeconfig', KUBECONFIG, '--context', `kind-${CLUSTER}`] as const;
 
 let baseUrl = '';
 
@@ -74,7 +76,7 @@ export function ended(program: string, args: string[], input = ''): Promise<Ende
 
 /** kubectl in the service's namespace. */
 export function kubectl(...args: string[]): Promise<Ended> {
-  return ended('kubectl', ['--kubeconfig', KUBECONFIG, '--context', `kind-${CLUSTER}`, '-n', 'plusone', ...args]);
+  return ended('kubectl', [...CONNECTION, '-n', 'plusone', ...args]);
 }
 
 /** What kubectl wrote to stdout. Throws when it does not end with 0. */

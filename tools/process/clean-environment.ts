@@ -3,6 +3,7 @@ const READ_BY_PROGRAMS = new Set([
   'AWS_ACCOUNT',
   'CLUSTER',
   'CONNECTIONS',
+  'DATABASE',
   'DOMAIN',
   'DRILL',
   'DURATION',
