@@ -12,6 +12,7 @@ import {
   recoversWithin,
 } from '../assertions.ts';
 import type { Drill } from '../drill.ts';
+import { clusterDrills } from './cluster.ts';
 import type { KindFixture } from './fixture.ts';
 import { monitoringDrills } from './monitoring.ts';
 import { scalingDrills } from './scaling.ts';
@@ -184,10 +185,11 @@ const databasePodDeleted: KindDrill = {
   assertions: outage,
   duration: { full: 0, quick: 0 },
   async prepare(fixture) {
+    const pod = await fixture.databasePod();
     return {
       async begin() {
-        await fixture.kubectl(['delete', 'pod', 'mysql-0', '--wait=true']);
-        await fixture.kubectl(['rollout', 'status', 'statefulset/mysql', '--timeout=180s']);
+        await fixture.kubectl(['delete', 'pod', pod, '--wait=true']);
+        await fixture.databaseRolledOut();
       },
       end() {},
     };
@@ -200,13 +202,14 @@ const databaseFrozen: KindDrill = {
   assertions: outage,
   duration: { full: 20, quick: 5 },
   async prepare(fixture) {
-    fixture.defer(() => fixture.signal('mysql-0', 'SIGCONT'));
+    const pod = await fixture.databasePod();
+    fixture.defer(() => fixture.signal(pod, 'SIGCONT'));
     return {
-      begin: () => fixture.signal('mysql-0', 'SIGSTOP'),
+      begin: () => fixture.signal(pod, 'SIGSTOP'),
       async end() {
-        await fixture.signal('mysql-0', 'SIGCONT');
+        await fixture.signal(pod, 'SIGCONT');
         // Meanwhile its probe took it out of the Service; that is part of the fault.
-        await fixture.kubectl(['wait', 'pod/mysql-0', '--for=condition=Ready', '--timeout=60s']);
+        await fixture.kubectl(['wait', `pod/${pod}`, '--for=condition=Ready', '--timeout=60s']);
       },
     };
   },
@@ -225,6 +228,7 @@ export const kindDrills: readonly KindDrill[] = [
   nodeDrained,
   databasePodDeleted,
   databaseFrozen,
+  ...clusterDrills,
   ...monitoringDrills,
   ...scalingDrills,
 ];

@@ -1,7 +1,9 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type Cluster, ensureCluster, loadImage } from '../../../local-kind/cluster.ts';
+import { chooseDatabase } from '../../../local-kind/mysql.ts';
 import { type KubernetesObject, withImage } from '../../../local-kind/objects.ts';
 import { portForward } from '../../../local-kind/port-forward.ts';
 import { lastRelease, type Release, release, releaseSecret } from '../../../local-kind/release.ts';
@@ -217,7 +219,32 @@ export class KindFixture implements Fixture {
   /** Runs one statement as the root user of MySQL. */
   async sql(statement: string): Promise<string> {
     const client = 'MYSQL_PWD=$MYSQL_ROOT_PASSWORD exec mysql -N -h 127.0.0.1 -u root plusone';
-    return await this.kubectl(['exec', '-i', 'mysql-0', '--', 'sh', '-c', client], statement);
+    const pod = await this.databasePod();
+    return await this.kubectl(['exec', '-i', pod, '-c', 'mysql', '--', 'sh', '-c', client], statement);
+  }
+
+  /** Whether the database is a cluster of three servers. */
+  async hasDatabaseCluster(): Promise<boolean> {
+    return (await chooseDatabase(this.#cluster, NAMESPACE, undefined)) === 'cluster';
+  }
+
+  /** The pod of MySQL that takes writes: in a cluster of three, the one to which its Service leads. */
+  async databasePod(): Promise<string> {
+    const path = 'jsonpath={.spec.selector.statefulset\\.kubernetes\\.io/pod-name}';
+    return (await this.kubectl(['get', 'service', 'mysql', '-o', path])) || 'mysql-0';
+  }
+
+  /** Waits until the Service of the database leads to another pod. */
+  async databasePodIsNot(former: string): Promise<void> {
+    for (const deadline = performance.now() + ROLLOUT_SECONDS * 1000; ; await sleep(100)) {
+      if ((await this.databasePod()) !== former) return;
+      if (performance.now() > deadline) throw new Error(`after ${ROLLOUT_SECONDS} s MySQL still leads to ${former}`);
+    }
+  }
+
+  /** Waits until every pod of MySQL is ready. */
+  async databaseRolledOut(): Promise<void> {
+    await this.kubectl(['rollout', 'status', 'statefulset/mysql', `--timeout=${ROLLOUT_SECONDS}s`]);
   }
 
   /** Registers an action to run after the drill, even if it fails; in reverse order. */

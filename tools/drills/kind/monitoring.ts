@@ -135,12 +135,13 @@ const alarmStorm: KindDrill = {
     const sink = await startPaging(fixture);
     if (typeof sink === 'string') return sink;
     const scale = (replicas: number) => fixture.kubectl(['scale', 'statefulset/mysql', `--replicas=${replicas}`]);
-    fixture.defer(() => scale(1));
+    const servers = Number(await fixture.kubectl(['get', 'statefulset/mysql', '-o', 'jsonpath={.spec.replicas}']));
+    fixture.defer(() => scale(servers));
     return {
       begin: () => scale(0),
       async end(run) {
-        await scale(1);
-        await fixture.kubectl(['rollout', 'status', 'statefulset/mysql', '--timeout=180s']);
+        await scale(servers);
+        await fixture.databaseRolledOut();
         await observeEnd(sink, run);
       },
     };

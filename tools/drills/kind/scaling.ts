@@ -158,7 +158,7 @@ class Scaled {
 
   /** Suspends MySQL again and again, 600 ms each, for this many seconds. */
   async pauseDatabase(seconds: number): Promise<void> {
-    const { node, id } = await this.#fixture.placeOf('mysql-0');
+    const { node, id } = await this.#fixture.placeOf(await this.#fixture.databasePod());
     await this.#fixture.onNode(
       node,
       `pid=$(ctr -n k8s.io tasks ls | awk '$1 == "${id}" { print $2 }'); end=$(($(date +%s) + ${seconds}))
