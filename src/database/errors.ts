@@ -134,6 +134,12 @@ const PREPARED_NUMBERS: ReadonlySet<number> = new Set(
   Object.values(UNAVAILABLE_ERRORS['too many prepared statements, or one that the server dropped']),
 );
 
+/** What a server refuses a write with that is a replica, such as those behind the reader endpoint of a cluster. */
+const REPLICA_NUMBERS: ReadonlySet<number> = new Set([
+  UNAVAILABLE_ERRORS['read-only'].ER_OPTION_PREVENTS_STATEMENT,
+  UNAVAILABLE_ERRORS['read-only'].ER_READ_ONLY_MODE,
+]);
+
 const AUTHORITY_ADVICE =
   "set DATABASE_TLS to the path of a file with the server's certificate authority; for Amazon RDS, " +
   'https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem has those of all regions';
@@ -160,8 +166,7 @@ export function codeOf(error: unknown): string | undefined {
 export function isStatementError(error: unknown): boolean {
   const number = numberOf(error);
   if (number === undefined || number < 1000 || (number >= 2000 && number < 3000) || number >= 9000) return false;
-  const isFatal = error instanceof Error && 'fatal' in error && error.fatal === true;
-  return !isFatal && !UNAVAILABLE_NUMBERS.has(number);
+  return !isFatal(error) && !UNAVAILABLE_NUMBERS.has(number);
 }
 
 /** Whether the statement can run on the same session without being prepared. */
@@ -170,14 +175,27 @@ export function needsNoPreparation(error: unknown): boolean {
   return number !== undefined && PREPARED_NUMBERS.has(number);
 }
 
-/** Why the database gave no answer, for the log. A TLS failure is named, with what to do about it. */
+/** Why the database gave no answer, for the log. A TLS failure and a replica are named, with what to do about it. */
 export function unavailableReason(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
   const code = codeOf(error);
+  if (isReplica(error, message))
+    return `database unavailable: the server is read-only; DATABASE_HOST may be a reader endpoint (${message})`;
   if (code?.startsWith('HANDSHAKE_') !== true && code !== 'ER_SECURE_TRANSPORT_REQUIRED')
     return `database unavailable: ${message}`;
   const advice = TLS_ADVICE.find(([text]) => text.test(message))?.[1];
   return `TLS connection to the database failed: ${message}${advice === undefined ? '' : `; ${advice}`}`;
+}
+
+/** The same number is used for other options of the server, which the message names. */
+function isReplica(error: unknown, message: string): boolean {
+  const number = numberOf(error);
+  return number !== undefined && REPLICA_NUMBERS.has(number) && message.includes('read-only');
+}
+
+/** Whether mysql2 closed the connection because of the error. */
+function isFatal(error: unknown): boolean {
+  return error instanceof Error && 'fatal' in error && error.fatal === true;
 }
 
 function numberOf(error: unknown): number | undefined {

@@ -69,6 +69,24 @@ describe('the reason for a missing answer', () => {
     expect(unavailableReason(error)).to.equal('database unavailable: connect ECONNREFUSED 127.0.0.1:3306');
   });
 
+  for (const [errno, message] of [
+    [1290, 'The MySQL server is running with the --super-read-only option so it cannot execute this statement'],
+    [1290, 'The MariaDB server is running with the --read-only option so it cannot execute this statement'],
+    [1836, 'Running in read-only mode'],
+  ] as const) {
+    it(`names a server that is read-only, as behind a reader endpoint: ${errno} ${message}`, () => {
+      expect(unavailableReason(refused(errno, { message }))).to.equal(
+        `database unavailable: the server is read-only; DATABASE_HOST may be a reader endpoint (${message})`,
+      );
+    });
+  }
+
+  it('has no advice about the endpoint for another option of the server', () => {
+    const message =
+      'The MySQL server is running with the --skip-grant-tables option so it cannot execute this statement';
+    expect(unavailableReason(refused(1290, { message }))).to.equal(`database unavailable: ${message}`);
+  });
+
   it('has no advice for a TLS failure of another kind', () => {
     const error = Object.assign(new Error('wrong version number'), { code: 'HANDSHAKE_SSL_ERROR' });
     expect(unavailableReason(error)).to.equal('TLS connection to the database failed: wrong version number');
