@@ -15,6 +15,8 @@ export function createKnex(
     client: 'mysql2',
     connection,
     pool,
+    // A statement is in the message of its error, which is logged, and must not have its values there.
+    compileSqlOnError: false,
     log: {
       // A warning of Knex comes with a statement that fails, whose error is more precise.
       warn: (message) => log.debug(String(message)),

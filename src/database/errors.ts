@@ -134,6 +134,16 @@ const PREPARED_NUMBERS: ReadonlySet<number> = new Set(
   Object.values(UNAVAILABLE_ERRORS['too many prepared statements, or one that the server dropped']),
 );
 
+const INTERRUPTION_NUMBERS: ReadonlySet<number> = new Set(
+  (
+    [
+      'the server shuts down, or ends the session or the statement',
+      'a new primary of a replication group takes over',
+      'read-only',
+    ] as const
+  ).flatMap((group): number[] => Object.values(UNAVAILABLE_ERRORS[group])),
+);
+
 /** What a server refuses a write with that is a replica, such as those behind the reader endpoint of a cluster. */
 const REPLICA_NUMBERS: ReadonlySet<number> = new Set([
   UNAVAILABLE_ERRORS['read-only'].ER_OPTION_PREVENTS_STATEMENT,
@@ -167,6 +177,12 @@ export function isStatementError(error: unknown): boolean {
   const number = numberOf(error);
   if (number === undefined || number < 1000 || (number >= 2000 && number < 3000) || number >= 9000) return false;
   return !isFatal(error) && !UNAVAILABLE_NUMBERS.has(number);
+}
+
+/** Whether the connection broke, or the server shuts down or no longer takes writes, as while its primary changes. */
+export function isInterruption(error: unknown): boolean {
+  const number = numberOf(error);
+  return isFatal(error) || (number !== undefined && INTERRUPTION_NUMBERS.has(number));
 }
 
 /** Whether the statement can run on the same session without being prepared. */

@@ -5,7 +5,7 @@ import type { Logger } from 'pino';
 import type { DatabaseSettings } from '../config.ts';
 import { createKnex } from './connection.ts';
 import type { Database } from './database.ts';
-import { unavailableReason } from './errors.ts';
+import { isInterruption, unavailableReason } from './errors.ts';
 
 /** Migrations by their names, in the order in which they run; new ones are appended. */
 export type Migrations = Readonly<Record<string, Knex.Migration>>;
@@ -21,7 +21,7 @@ const CONNECT_MILLISECONDS = 5_000;
  * Everything happens in one session that holds the advisory lock `plusone.migrations`, so concurrent runs wait for each
  * other. The lock ends with the session: a run that crashes leaves nothing locked.
  * Waits up to `settings.waitSeconds` for the database.
- * @throws if the database does not answer in that time, or a migration fails
+ * @throws if the database does not answer in that time or becomes unavailable meanwhile, or a migration fails
  */
 export async function migrate(settings: DatabaseSettings, migrations: Migrations, log: Logger): Promise<string[]> {
   const knex = createKnex(settings, log, {
@@ -32,8 +32,13 @@ export async function migrate(settings: DatabaseSettings, migrations: Migrations
     createTimeoutMillis: LOCK_WAIT_SECONDS * 1000 + CONNECT_MILLISECONDS,
     afterCreate: takeLock,
   });
+  let interruption: unknown;
   try {
     await waitForDatabase(knex, settings.waitSeconds, log);
+    // Knex rolls back on the lost connection, and throws only that this failed.
+    knex.on('query-error', (error: unknown) => {
+      if (isInterruption(error)) interruption ??= error;
+    });
     const migrator = knex.migrate;
     const config: Knex.MigratorConfig = {
       migrationSource: sourceOf(migrations),
@@ -44,6 +49,10 @@ export async function migrate(settings: DatabaseSettings, migrations: Migrations
     await migrator.forceFreeMigrationsLock(config);
     const [, names]: [number, string[]] = await migrator.latest(config);
     return names;
+  } catch (error) {
+    if (interruption === undefined) throw error;
+    const advice = 'run migrate again when the database is available: it continues where this run ended';
+    throw new Error(`${unavailableReason(interruption)}; ${advice}`, { cause: error });
   } finally {
     await knex.destroy();
   }

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import {
+  isInterruption,
   isStatementError,
   needsNoPreparation,
   UNAVAILABLE_ERRORS,
@@ -60,6 +61,19 @@ describe('an error of MySQL', () => {
       true,
       false,
     ]);
+  });
+});
+
+describe('an interruption', () => {
+  it('is a lost connection, a shutdown, a change of the primary and a server that is read-only', () => {
+    const lost = Object.assign(new Error('Connection lost'), { code: 'PROTOCOL_CONNECTION_LOST', fatal: true });
+    expect([lost, ...[1053, 3781, 1290, 1836].map((errno) => refused(errno))].filter(isInterruption)).to.have.length(5);
+  });
+
+  it('is no mistake in a statement, no missing table or right, and no failure of something else', () => {
+    const missing = Object.assign(new Error('ENOENT'), { code: 'ENOENT', errno: -2 });
+    const others = [...[1064, 1146, 1142].map((errno) => refused(errno)), missing, new TypeError('x'), undefined];
+    expect(others.filter(isInterruption)).to.deep.equal([]);
   });
 });
 

@@ -1,4 +1,8 @@
 import { expect } from 'chai';
+import type { Knex } from 'knex';
+import { pino } from 'pino';
+import { readConfig } from '../../src/config.ts';
+import { migrate as migrateHere } from '../../src/database/migrate.ts';
 import { type PrivateDatabase, startPrivateDatabase } from '../../tools/process/database.ts';
 import { eventually } from '../../tools/process/eventually.ts';
 import { migrate, startProcess, startServing } from '../../tools/process/service.ts';
@@ -95,6 +99,28 @@ describe('migrations', function () {
     );
     await migrate(schema);
     expect(await database.query(`SELECT username FROM ${schema.DATABASE_NAME}.users`)).to.have.length(1);
+  });
+
+  it('end with the reason if the database dies meanwhile, without the values of the statement', async () => {
+    const own = await startPrivateDatabase();
+    try {
+      const { database: settings } = readConfig(own.env);
+      const slow = {
+        up: async (knex: Knex) => await knex.raw('SELECT SLEEP(60), ?', ['1990-02-03']),
+        down: async () => {},
+      };
+      const migrating = migrateHere(settings, { slow }, pino({ level: 'silent' })).catch(
+        (error: Error) => error.message,
+      );
+      const statement = `SELECT id FROM information_schema.processlist WHERE info LIKE 'SELECT SLEEP%'`;
+      await eventually(async () => (await own.query(statement)).length === 1);
+      await own.kill();
+      const reason = await migrating;
+      expect(reason).to.match(/^database unavailable: .*Connection lost.*; run migrate again when/);
+      expect(reason).not.to.contain('1990');
+    } finally {
+      await own.stop();
+    }
   });
 
   it('wait for a database that is still starting', async () => {
