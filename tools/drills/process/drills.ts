@@ -1,17 +1,15 @@
-import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { closeSync, existsSync, mkdtempSync, openSync, readdirSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { promisify } from 'node:util';
-import { codeOf } from '../../../src/database/errors.ts';
 import { username } from '../../bench/users.ts';
 import { Load } from '../../load/load.ts';
 import { measure } from '../../load/wrk.ts';
 import { startPrivateDatabase } from '../../process/database.ts';
 import { migrate, startProcess } from '../../process/service.ts';
+import { mountSmallDisk } from '../../process/small-disk.ts';
 import type { ParameterStore } from '../../process/ssm.ts';
 import { lookAtTool } from '../../terminal/requirements.ts';
 import {
@@ -37,8 +35,6 @@ import type { ProcessFixture } from './fixture.ts';
 import { disconnect, type HostileClients, openIdle, sendEndlessBodies, sendEndlessHeads } from './hostile-clients.ts';
 
 type ProcessDrill = Drill<ProcessFixture>;
-
-const run = promisify(execFile);
 
 /** The assertions for a database that becomes unavailable and available again. */
 const outage = [refusesWithin(2), recoversWithin(2), noneSlowerThan(3), okOr503, nothingLost, noRestart];
@@ -170,40 +166,18 @@ const databaseFull: ProcessDrill = {
   duration: { full: 20, quick: 3 },
   async prepare(fixture) {
     if (process.getuid?.() !== 0) return 'it needs root, to mount a small disk';
-    const disk = mkdtempSync(join(tmpdir(), 'plusone-disk-'));
-    await run('mount', ['-t', 'tmpfs', '-o', `size=${DISK_MEBIBYTES}m`, 'plusone-drill', disk]);
-    fixture.defer(async () => {
-      await run('umount', [disk]);
-      rmSync(disk, { recursive: true });
-    });
+    const disk = await mountSmallDisk(join(tmpdir(), `plusone-disk-${process.pid}`), DISK_MEBIBYTES);
+    fixture.defer(() => disk.remove());
     // As on RDS, for backups. Without it, InnoDB goes on while its own files have space, then refuses at once.
-    const database = await startPrivateDatabase(['--log-bin=binlog', '--server-id=1'], disk);
+    const database = await startPrivateDatabase(['--log-bin=binlog', '--server-id=1'], disk.directory);
     fixture.defer(() => database.stop());
-    if (readdirSync(disk).length === 0) return 'it needs MariaDB or MySQL installed on this machine, not in Docker';
+    if (readdirSync(disk.directory).length === 0)
+      return 'it needs MariaDB or MySQL installed on this machine, not in Docker';
     await migrate(database.env);
     await fixture.serve(database.env);
-    const filler = join(disk, 'filler');
-    return {
-      begin: () => fill(filler),
-      end: () => rmSync(filler),
-    };
+    return { begin: () => disk.fill(), end: () => disk.makeRoom() };
   },
 };
-
-/** Writes a file until the disk is full. */
-function fill(file: string): void {
-  const descriptor = openSync(file, 'w');
-  const piece = Buffer.alloc(1024 * 1024);
-  for (let size = piece.length; size >= 512; ) {
-    try {
-      writeSync(descriptor, piece, 0, size);
-    } catch (error) {
-      if (codeOf(error) !== 'ENOSPC') throw error;
-      size /= 2;
-    }
-  }
-  closeSync(descriptor);
-}
 
 const ssmUnavailable: ProcessDrill = {
   name: 'ssm-unavailable',
