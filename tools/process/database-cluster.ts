@@ -1,13 +1,15 @@
 /** Three MySQL servers in containers that replicate as a group, for drills: one of them, the primary, takes writes. */
 import { randomBytes, randomUUID } from 'node:crypto';
-import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import mysql from 'mysql2/promise';
 import { output } from '../terminal/programs.ts';
+import type { Certificate } from './certificates.ts';
 import { startCleanupWatchdog } from './cleanup-watchdog.ts';
 import { IMAGE } from './server-program.ts';
+import { mountSmallDisk, type SmallDisk } from './small-disk.ts';
 
 const SIZE = 3;
 const DATABASE = 'plusone';
@@ -19,6 +21,10 @@ const START_SECONDS = 120;
 const WATCH_MILLISECONDS = 200;
 /** What a member that is frozen or cut off does not answer within counts as no answer. */
 const ANSWER_MILLISECONDS = 500;
+/** The most that the disk of a member can have; its files need a third of it. */
+const DISK_MEBIBYTES = 640;
+/** Where a member has what it presents to clients. */
+const TLS_FILES = { ca: '/server-authorities.pem', cert: '/server-certificate.pem', key: '/server-certificate.key' };
 /** The service resolves names by {@link file://./moving-name.ts}, which Node loads first. */
 const PRELOAD = new URL('moving-name.ts', import.meta.url).href;
 
@@ -46,7 +52,15 @@ export interface DatabaseCluster {
   cutOff(member: Member): Promise<void>;
   /** Makes a member the primary by command, as for maintenance. */
   switchTo(member: Member): Promise<void>;
-  /** Restores the network, starts what was killed, and waits until all are members again. */
+  /** Leaves no space on the disk of a member. */
+  fillDisk(member: Member): Promise<void>;
+  /** Has each member present this certificate, of one of these authorities, to new connections; those that are open stay. */
+  present(certificate: Certificate, authorities: string): Promise<void>;
+  /** Ends the sessions of the service at a member, and returns how many there were. */
+  endSessions(member: Member): Promise<number>;
+  /** Runs one statement as the administrator of a member. */
+  query<Row extends mysql.RowDataPacket>(member: Member, sql: string): Promise<Row[]>;
+  /** Makes room on the disks, restores the network, starts what was killed, and waits until all are members again. */
   heal(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -79,7 +93,11 @@ export async function startDatabaseCluster(): Promise<DatabaseCluster> {
         MYSQL_PASSWORD: password,
       },
     });
-  startCleanupWatchdog(`docker rm -f -v ${names.join(' ')}; docker network rm "$1"; rm -rf "$2"`, id, directory);
+  startCleanupWatchdog(
+    `docker rm -f -v ${names.join(' ')}; docker network rm "$1"; umount "$2"/disk-*; rm -rf "$2"`,
+    id,
+    directory,
+  );
 
   async function query<Row extends mysql.RowDataPacket>({ address }: Member, sql: string, limit = 60_000) {
     const connection = await mysql.createConnection({
@@ -99,10 +117,14 @@ export async function startDatabaseCluster(): Promise<DatabaseCluster> {
   }
 
   async function create(name: string, at: number): Promise<Member> {
+    // Not a volume of Docker, which empties one in memory when its container ends.
+    const disk = await mountSmallDisk(join(directory, `disk-${at + 1}`), DISK_MEBIBYTES);
+    disks.set(name, disk);
     const variables = ['MYSQL_ROOT_PASSWORD', 'MYSQL_DATABASE', 'MYSQL_USER', 'MYSQL_PASSWORD'];
     await docker(
       ...['run', '--detach', '--name', name, '--hostname', name, '--network', id],
       ...variables.flatMap((variable) => ['--env', variable]),
+      ...['--volume', `${disk.directory}:/var/lib/mysql`],
       IMAGE,
       ...[`--server-id=${at + 1}`, `--report-host=${name}`, '--gtid-mode=ON', '--enforce-gtid-consistency=ON'],
       ...['--plugin-load-add=group_replication.so', '--mysqlx=OFF', '--innodb-flush-log-at-trx-commit=1'],
@@ -155,6 +177,7 @@ export async function startDatabaseCluster(): Promise<DatabaseCluster> {
     return online.length > SIZE / 2 && online.some((row) => row.isOwn && row.role === 'PRIMARY' && !row.readOnly);
   }
 
+  const disks = new Map<string, SmallDisk>();
   const group = randomUUID();
   const addresses = join(directory, 'addresses.json');
   let current: Member | undefined;
@@ -250,7 +273,29 @@ export async function startDatabaseCluster(): Promise<DatabaseCluster> {
       const rows = await query<mysql.RowDataPacket>(member, 'SELECT @@server_uuid AS id');
       await run(member, `SELECT group_replication_set_as_primary('${rows[0]?.id}')`);
     },
+    async fillDisk({ name }) {
+      await disks.get(name)?.fill();
+    },
+    async present({ certificate, key }, authorities) {
+      // The server runs as another user.
+      chmodSync(key, 0o644);
+      for (const member of members) {
+        await docker('cp', authorities, `${member.name}:${TLS_FILES.ca}`);
+        await docker('cp', certificate, `${member.name}:${TLS_FILES.cert}`);
+        await docker('cp', key, `${member.name}:${TLS_FILES.key}`);
+        const settings = Object.entries(TLS_FILES).map(([kind, file]) => `SET GLOBAL ssl_${kind} = '${file}'`);
+        await run(member, ...settings, 'ALTER INSTANCE RELOAD TLS');
+      }
+    },
+    async endSessions(member) {
+      const sql = `SELECT id AS session FROM performance_schema.processlist WHERE user = '${USER}'`;
+      const rows = await query<mysql.RowDataPacket>(member, sql);
+      await run(member, ...rows.map(({ session }) => `KILL ${session}`));
+      return rows.length;
+    },
+    query,
     async heal() {
+      for (const disk of disks.values()) await disk.makeRoom();
       for (const member of members) {
         const state = (await docker('inspect', '--format', '{{.State.Status}}', member.name)).trim();
         if (state === 'paused') await docker('unpause', member.name);
@@ -271,6 +316,7 @@ export async function startDatabaseCluster(): Promise<DatabaseCluster> {
       await watching;
       await docker('rm', '--force', '--volumes', ...names);
       await docker('network', 'rm', id);
+      for (const disk of disks.values()) await disk.remove();
       rmSync(directory, { recursive: true, force: true });
     },
   };

@@ -1,5 +1,15 @@
 /** Drills with a database that is a cluster of three servers, behind a name that leads to the primary. */
+import { X509Certificate } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { RowDataPacket } from 'mysql2/promise';
+import { type Certificate, issueCertificate, makeAuthority } from '../../process/certificates.ts';
 import type { DatabaseCluster, Member } from '../../process/database-cluster.ts';
+import { eventually } from '../../process/eventually.ts';
+import { type ServiceProcess, startProcess } from '../../process/service.ts';
+import { Failed, output } from '../../terminal/programs.ts';
 import {
   type Assertion,
   noneSlowerThan,
@@ -11,8 +21,9 @@ import {
   recoversWithin,
   refusesWithin,
 } from '../assertions.ts';
-import type { Drill } from '../drill.ts';
+import type { Drill, Run } from '../drill.ts';
 import type { ProcessFixture } from './fixture.ts';
+import { NEW_TABLES, NEXT_RELEASE } from './next-release.ts';
 
 type ProcessDrill = Drill<ProcessFixture>;
 
@@ -81,6 +92,171 @@ const replicaAdded: ProcessDrill = {
   },
 };
 
+const certificateRotated: ProcessDrill = {
+  name: 'certificate-rotated',
+  fault:
+    'Three servers get a new certificate, then one of another authority; each time all sessions end between requests',
+  assertions: [
+    nothingFails,
+    observed('certificates', 'New connections get the new certificate each time', (value) => value === 'new, new'),
+    observed('sessions', 'Each time the service had sessions to open again', (value) =>
+      /^[1-9]\d*, [1-9]\d*$/.test(String(value)),
+    ),
+    nothingLost,
+    noRestart,
+  ],
+  duration: { full: 5, quick: 1 },
+  async prepare(fixture) {
+    const cluster = await fixture.databaseCluster();
+    if (typeof cluster === 'string') return cluster;
+    const directory = mkdtempSync(join(tmpdir(), 'plusone-certificates-'));
+    fixture.defer(() => rmSync(directory, { recursive: true }));
+    const authorities = await Promise.all(['one', 'two'].map((name) => makeAuthority(directory, name))).catch(
+      (error: unknown) => {
+        if (error instanceof Failed && error.isMissing) return undefined;
+        throw error;
+      },
+    );
+    const [one, two] = authorities ?? [];
+    if (one === undefined || two === undefined) return 'it needs openssl';
+    const issue = (authority: Certificate, name: string) =>
+      issueCertificate(authority, directory, name, `DNS:${cluster.env.DATABASE_HOST}`);
+    const [first, renewed, ofOther] = [
+      await issue(one, 'first'),
+      await issue(one, 'renewed'),
+      await issue(two, 'other'),
+    ];
+    // As while an authority is replaced: the file has the old one and the new one.
+    const trusted = join(directory, 'authorities.pem');
+    writeFileSync(trusted, [one, two].map(({ certificate }) => readFileSync(certificate, 'utf8')).join('\n'));
+    await cluster.present(first, trusted);
+    await fixture.serve({ ...cluster.env, DATABASE_TLS: trusted });
+    const certificates: string[] = [];
+    const sessions: number[] = [];
+    /** Without requests for a moment: a session that ends during a statement would fail a request for another reason. */
+    const rotate = async ({ load }: Run, to: Certificate) => {
+      await cluster.present(to, trusted);
+      certificates.push(
+        (await presentedBy(cluster.primary())) === fingerprint(readFileSync(to.certificate)) ? 'new' : 'old',
+      );
+      const { rate } = load;
+      load.rate = 0;
+      await sleep(300);
+      sessions.push(await cluster.endSessions(cluster.primary()));
+      await sleep(200);
+      load.rate = rate;
+    };
+    return {
+      begin: (running) => rotate(running, renewed),
+      async end(running) {
+        await rotate(running, ofOther);
+        running.observations.certificates = certificates.join(', ');
+        running.observations.sessions = sessions.join(', ');
+      },
+    };
+  },
+};
+
+/** The fingerprint of the certificate that a server presents to a new connection. */
+async function presentedBy({ address }: Member): Promise<string> {
+  const shown = await output('openssl', ['s_client', '-starttls', 'mysql', '-connect', `${address}:3306`], {
+    input: '',
+  });
+  return fingerprint(shown);
+}
+
+/** Of the first certificate in a text. */
+function fingerprint(text: string | Buffer): string {
+  const [pem = ''] = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/.exec(String(text)) ?? [];
+  return new X509Certificate(pem).fingerprint256;
+}
+
+const MIGRATION_SECONDS = 60;
+
+const migrationInFailover: ProcessDrill = {
+  name: 'migration-in-failover',
+  fault:
+    'The primary of three servers is killed (-9) while `migrate` of the next release runs; it is run again at once',
+  assertions: [
+    ...failover,
+    observed('first run', 'The interrupted run ends with 1 and names the reason', (value) => {
+      return /^ended with 1: database unavailable: .*Connection lost.*; run migrate again/.test(String(value));
+    }),
+    observed(
+      'second run',
+      'The second run waits for the new primary and ends with 0',
+      (value) => value === 'ended with 0',
+    ),
+    observed('schema', 'Each server has every table, and each migration once', (value) => {
+      return value === Array(3).fill(`${NEW_TABLES.length} tables, ${NEW_TABLES.length} migrations`).join('; ');
+    }),
+  ],
+  duration: { full: 0, quick: 0 },
+  async prepare(fixture) {
+    const cluster = await fixture.databaseCluster();
+    if (typeof cluster === 'string') return cluster;
+    fixture.defer(() => cluster.heal());
+    await fixture.serve(cluster.env);
+    const primary = cluster.primary();
+    const recorded = `FROM ${cluster.env.DATABASE_NAME}.knex_migrations WHERE name LIKE '%drill%'`;
+    // What an earlier attempt left.
+    await cluster.query(primary, `DELETE ${recorded}`);
+    await cluster.query(primary, `DROP TABLE IF EXISTS ${NEW_TABLES.map((table) => `plusone.${table}`).join(', ')}`);
+    let runs: Promise<void> = Promise.resolve();
+    let result: Record<string, number | string> = {};
+    return {
+      async begin({ observations }) {
+        result = observations;
+        const first = startProcess('migrate', cluster.env, { main: NEXT_RELEASE });
+        await eventually(async () => (await count(cluster, primary, recorded)) >= 2);
+        await cluster.kill(primary);
+        runs = endingOf(first)
+          .then((ending) => {
+            result['first run'] = ending;
+            return endingOf(startProcess('migrate', cluster.env, { main: NEXT_RELEASE }));
+          })
+          .then((ending) => {
+            result['second run'] = ending;
+          });
+      },
+      async end({ observations }) {
+        const began = performance.now();
+        await cluster.untilPrimaryIsNot(primary);
+        observations.failover = `${((performance.now() - began) / 1000).toFixed(1)} s`;
+      },
+      async settle() {
+        await runs;
+        await cluster.heal();
+        const tables = `FROM information_schema.tables WHERE table_name LIKE 'drill%'`;
+        const schemas = cluster.members.map(async (member) => {
+          const [made, done] = [await count(cluster, member, tables), await count(cluster, member, recorded)];
+          return `${made} tables, ${done} migrations`;
+        });
+        result.schema = (await Promise.all(schemas)).join('; ');
+      },
+    };
+  },
+};
+
+async function count(cluster: DatabaseCluster, member: Member, selection: string): Promise<number> {
+  const [row] = await cluster.query<RowDataPacket>(member, `SELECT COUNT(*) AS number ${selection}`);
+  return Number(row?.number);
+}
+
+/** How a run of `migrate` ended, with the reason if it failed. */
+async function endingOf({ child, exited, stdout }: ServiceProcess): Promise<string> {
+  const exit = await Promise.race([exited, sleep(MIGRATION_SECONDS * 1000)]);
+  if (exit === undefined) {
+    child.kill('SIGKILL');
+    return `still running after ${MIGRATION_SECONDS} s`;
+  }
+  const failure = stdout()
+    .split('\n')
+    .find((line) => line.includes('"migration failed"'));
+  const reason = failure === undefined ? '' : `: ${JSON.parse(failure).err.message}`;
+  return `ended with ${exit.code ?? exit.signal}${reason}`;
+}
+
 /** The drills with a cluster, which need Docker, in the order in which they run. */
 export const clusterDrills: readonly ProcessDrill[] = [
   primaryFails(
@@ -110,5 +286,13 @@ export const clusterDrills: readonly ProcessDrill[] = [
       if (next !== undefined) await cluster.switchTo(next);
     },
   ),
+  primaryFails(
+    'primary-disk-full',
+    'The disk of the primary of three servers is full: its binary log waits for space, and so does every write',
+    [refusesWithin(2), ...failover],
+    (cluster, primary) => cluster.fillDisk(primary),
+  ),
   replicaAdded,
+  certificateRotated,
+  migrationInFailover,
 ];
