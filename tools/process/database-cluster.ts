@@ -18,6 +18,8 @@ const USER = 'plusone';
 const ENDPOINT = 'database.drill.test';
 const GROUP_PORT = 33_061;
 const START_SECONDS = 120;
+/** Longer than the five seconds after which the group suspects a member. */
+const EXPEL_SECONDS = 15;
 const WATCH_MILLISECONDS = 200;
 /** What a member that is frozen or cut off does not answer within counts as no answer. */
 const ANSWER_MILLISECONDS = 500;
@@ -199,7 +201,15 @@ export async function startDatabaseCluster(): Promise<DatabaseCluster> {
   }
 
   async function enter(member: Member): Promise<void> {
-    await run(member, 'START GROUP_REPLICATION');
+    await query(member, 'START GROUP_REPLICATION', START_SECONDS * 1000);
+  }
+
+  /** Waits until the others no longer count a member as one of theirs: one that returns before waits half a minute. */
+  async function untilExpelled(member: Member): Promise<void> {
+    for (const deadline = Date.now() + EXPEL_SECONDS * 1000; Date.now() < deadline; await sleep(WATCH_MILLISECONDS)) {
+      const views = await Promise.all(others(member).map(view));
+      if (!views.some((rows) => rows?.some(({ name }) => name === member.name))) return;
+    }
   }
 
   await docker('network', 'create', id);
@@ -307,6 +317,7 @@ export async function startDatabaseCluster(): Promise<DatabaseCluster> {
         const own = (await view(member))?.find(({ isOwn }) => isOwn);
         if (own?.state === 'ONLINE' || own?.state === 'RECOVERING') continue;
         await run(member, 'STOP GROUP_REPLICATION', 'SET GLOBAL offline_mode = OFF');
+        await untilExpelled(member);
         await enter(member);
       }
       await untilWhole();
