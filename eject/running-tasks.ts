@@ -51,12 +51,8 @@ export async function logs(
   let startTime = startOf(since, Date.now());
   const printed = new Map<string, number>();
   do {
-    const from = startTime;
     try {
-      for await (const { events = [] } of paginateFilterLogEvents(
-        { client },
-        { logGroupName: group, startTime: from },
-      )) {
+      for await (const { events = [] } of paginateFilterLogEvents({ client }, { logGroupName: group, startTime })) {
         for (const { eventId = '', timestamp = 0, logStreamName = '', message = '' } of events) {
           if (printed.has(eventId)) continue;
           printed.set(eventId, timestamp);

@@ -154,3 +154,16 @@ export function observed(
     }),
   };
 }
+
+/** For the failover of a database cluster within 30 s, which a drill observes as `failover`, in seconds. */
+export function failsOver(description: string): readonly Assertion[] {
+  const inTime = (value: unknown) => Number.parseFloat(String(value)) <= 30;
+  return [
+    recoversWithin(2),
+    noneSlowerThan(3),
+    okOr503,
+    nothingLost,
+    noRestart,
+    observed('failover', `${description} within 30 s`, inTime),
+  ];
+}

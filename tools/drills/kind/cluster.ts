@@ -1,30 +1,11 @@
 /** Drills with a database that is a cluster of three servers: `make up DATABASE=cluster`. */
-import {
-  type Assertion,
-  noneSlowerThan,
-  noRestart,
-  nothingLost,
-  observed,
-  okOr503,
-  recoversWithin,
-} from '../assertions.ts';
+import { failsOver } from '../assertions.ts';
 import type { Drill } from '../drill.ts';
 import type { KindFixture } from './fixture.ts';
 
 type KindDrill = Drill<KindFixture>;
 
-const failover: readonly Assertion[] = [
-  recoversWithin(2),
-  noneSlowerThan(3),
-  okOr503,
-  nothingLost,
-  noRestart,
-  observed(
-    'failover',
-    'The Service leads to another server within 30 s',
-    (value) => Number.parseFloat(String(value)) <= 30,
-  ),
-];
+const failover = failsOver('The Service leads to another server');
 
 /** A drill in which the primary fails, and the fault lasts until the Service leads to another server. */
 function primaryFails(
