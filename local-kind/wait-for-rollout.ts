@@ -16,17 +16,22 @@ const statuses = z
   )
   .default([]);
 
-const podList = z.object({
+const metadata = z.object({
+  name: z.string(),
+  deletionTimestamp: z.string().optional(),
+  labels: z.record(z.string(), z.string()),
+  annotations: z.record(z.string(), z.string()).default({}),
+});
+const podsAndReplicaSets = z.object({
   items: z.array(
-    z.object({
-      metadata: z.object({
-        name: z.string(),
-        creationTimestamp: z.string(),
-        deletionTimestamp: z.string().optional(),
-        labels: z.record(z.string(), z.string()),
+    z.discriminatedUnion('kind', [
+      z.object({
+        kind: z.literal('Pod'),
+        metadata,
+        status: z.object({ phase: z.string(), initContainerStatuses: statuses, containerStatuses: statuses }),
       }),
-      status: z.object({ phase: z.string(), initContainerStatuses: statuses, containerStatuses: statuses }),
-    }),
+      z.object({ kind: z.literal('ReplicaSet'), metadata }),
+    ]),
   ),
 });
 
@@ -66,7 +71,7 @@ export async function rolledOut(
   }
 }
 
-/** Why the newest pods of a workload do not start; undefined while they may still start and it is not late. */
+/** Why the pods of a workload's newest template do not start; undefined while they may still start and it is not late. */
 async function podProblem(
   kubectl: Cluster['kubectl'],
   namespace: string,
@@ -74,23 +79,19 @@ async function podProblem(
   isLate: boolean,
 ): Promise<string | undefined> {
   const selector = `app.kubernetes.io/name=${workload.split('/')[1]}`;
-  const answer = await kubectl(['get', 'pods', '-n', namespace, '-l', selector, '-o', 'json']);
-  const pods = podList
-    .parse(JSON.parse(answer))
-    .items.filter(({ metadata }) => metadata.deletionTimestamp === undefined)
-    .toSorted((a, b) => b.metadata.creationTimestamp.localeCompare(a.metadata.creationTimestamp));
-  const newest = pods[0]?.metadata.labels['pod-template-hash'];
-  for (const { metadata, status } of pods) {
+  const answer = await kubectl(['get', 'pods,replicasets', '-n', namespace, '-l', selector, '-o', 'json']);
+  const { items } = podsAndReplicaSets.parse(JSON.parse(answer));
+  const newest = newestHash(items.flatMap((item) => (item.kind === 'ReplicaSet' ? [item.metadata] : [])));
+  for (const item of items) {
+    if (item.kind !== 'Pod' || item.metadata.deletionTimestamp !== undefined) continue;
+    const { metadata, status } = item;
     if (metadata.labels['pod-template-hash'] !== newest) continue;
     for (const { name, ready, restartCount, state } of [...status.initContainerStatuses, ...status.containerStatuses]) {
       const { reason = '', message = '' } = state.waiting ?? {};
       const isRestarted = !ready && restartCount >= MAX_RESTARTS;
       const isHopeless = HOPELESS.test(reason) || status.phase === 'Failed' || isRestarted;
       if (!isHopeless && !(isLate && !ready)) continue;
-      const logs = ['logs', '-n', namespace, metadata.name, '-c', name, '--tail=25'];
-      // The log of the ended container has the reason; that of its successor may be empty.
-      const previousLog = await kubectl([...logs, '--previous']).catch(() => '');
-      const log = previousLog || (await kubectl(logs).catch(() => ''));
+      const log = await logOf(kubectl, namespace, metadata.name, name);
       const failed = isRestarted ? `not ready, and restarted ${restartCount} times` : status.phase;
       const how = reason || (isHopeless ? failed : `not ready after ${DEADLINE_SECONDS} s`);
       const probe = reason === '' ? await lastEvent(kubectl, namespace, metadata.name) : '';
@@ -98,6 +99,28 @@ async function podProblem(
     }
   }
   return undefined;
+}
+
+/**
+ * The hash of a Deployment's newest template; undefined for a workload without ReplicaSets. Not that of the newest pod: an
+ * autoscaler also adds pods of the previous template during a rollout.
+ */
+function newestHash(replicaSets: readonly z.infer<typeof metadata>[]): string | undefined {
+  const revision = ({ annotations }: z.infer<typeof metadata>) =>
+    Number(annotations['deployment.kubernetes.io/revision'] ?? 0);
+  return replicaSets.toSorted((a, b) => revision(b) - revision(a))[0]?.labels['pod-template-hash'];
+}
+
+/** The end of a container's log; empty if there is none. */
+async function logOf(kubectl: Cluster['kubectl'], namespace: string, pod: string, container: string): Promise<string> {
+  const logs = ['logs', '-n', namespace, pod, '-c', container, '--tail=25'];
+  // The log of the ended container has the reason; that of its successor may be empty.
+  for (const words of [[...logs, '--previous'], logs]) {
+    const log = await kubectl(words).catch(() => '');
+    // What kubectl prints, without an error, for a container that was removed a moment ago.
+    if (log !== '' && !log.startsWith('unable to retrieve container logs')) return log;
+  }
+  return '';
 }
 
 /** The last warning of Kubernetes about a pod, such as a failed probe. */

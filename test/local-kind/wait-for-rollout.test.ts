@@ -6,8 +6,10 @@ const dateNow = Date.now;
 /** A kubectl whose `rollout status` gives up `rounds` times, while `pods` are as given. */
 function kubectlOf(rounds: number, pods: readonly object[] = [], onRound = () => {}) {
   let round = 0;
-  return ([verb]: string[]) => {
+  return ([verb, ...words]: string[]) => {
     if (verb === 'get') return Promise.resolve(JSON.stringify({ items: pods }));
+    if (verb === 'logs' && words.includes('--previous'))
+      return Promise.resolve('unable to retrieve container logs for containerd://1');
     if (verb === 'logs') return Promise.resolve('no such table: users');
     onRound();
     round += 1;
@@ -15,11 +17,17 @@ function kubectlOf(rounds: number, pods: readonly object[] = [], onRound = () =>
   };
 }
 
-function podOf(state: object) {
+function podOf(state: object, { name = 'web-1', template = 'one', ready = false } = {}) {
   return {
-    metadata: { name: 'web-1', creationTimestamp: '2026-01-01T00:00:00Z', labels: { 'pod-template-hash': 'one' } },
-    status: { phase: 'Running', containerStatuses: [{ name: 'web', ready: false, state }] },
+    kind: 'Pod',
+    metadata: { name, labels: { 'pod-template-hash': template } },
+    status: { phase: 'Running', containerStatuses: [{ name: 'web', ready, state }] },
   };
+}
+
+function replicaSetOf(template: string, revision: number) {
+  const annotations = { 'deployment.kubernetes.io/revision': String(revision) };
+  return { kind: 'ReplicaSet', metadata: { name: template, labels: { 'pod-template-hash': template }, annotations } };
 }
 
 async function failureOf(work: Promise<void>): Promise<unknown> {
@@ -38,18 +46,42 @@ describe('rolledOut', () => {
     const jump = () => {
       Date.now = () => dateNow() + 3_600_000;
     };
-    await rolledOut(kubectlOf(2, [podOf({})], jump), 'shop', 'deployment/web');
+    await rolledOut(kubectlOf(2, [replicaSetOf('one', 1), podOf({})], jump), 'shop', 'deployment/web');
   });
 
   it('says at once why a container cannot start, with the end of its log', async () => {
     const crashed = podOf({ waiting: { reason: 'CrashLoopBackOff' } });
-    const error = await failureOf(rolledOut(kubectlOf(1, [crashed]), 'shop', 'deployment/web'));
+    const error = await failureOf(rolledOut(kubectlOf(1, [replicaSetOf('one', 1), crashed]), 'shop', 'deployment/web'));
     expect(error).to.be.instanceOf(NotReady);
     expect(String(error)).to.contain('container web of web-1: CrashLoopBackOff\nno such table: users');
   });
 
   it('gives up at its deadline, and names the container that is not ready', async () => {
-    const error = await failureOf(rolledOut(kubectlOf(1, [podOf({})]), 'shop', 'deployment/web', -1));
+    const error = await failureOf(
+      rolledOut(kubectlOf(1, [replicaSetOf('one', 1), podOf({})]), 'shop', 'deployment/web', -1),
+    );
     expect(String(error)).to.contain('container web of web-1: not ready after');
+  });
+
+  it('judges the pods of the newest template, though an autoscaler adds pods of the previous one', async () => {
+    const added = podOf({}, { name: 'web-2', template: 'old', ready: true });
+    const crashed = podOf({ waiting: { reason: 'CrashLoopBackOff' } }, { template: 'new' });
+    const items = [added, crashed, replicaSetOf('old', 9), replicaSetOf('new', 10)];
+    const error = await failureOf(rolledOut(kubectlOf(1, items), 'shop', 'deployment/web'));
+    expect(String(error)).to.contain('container web of web-1: CrashLoopBackOff');
+  });
+
+  it('waits for the new template while pods of the previous one crash', async () => {
+    const crashed = podOf({ waiting: { reason: 'CrashLoopBackOff' } }, { template: 'old' });
+    const starting = podOf({}, { name: 'web-2', template: 'new' });
+    const items = [crashed, starting, replicaSetOf('old', 1), replicaSetOf('new', 2)];
+    await rolledOut(kubectlOf(2, items), 'shop', 'deployment/web');
+  });
+
+  it('judges the pods of a workload that has no templates, such as a Job', async () => {
+    const { status } = podOf({ waiting: { reason: 'ImagePullBackOff' } });
+    const pod = { kind: 'Pod', metadata: { name: 'sync-1', labels: {} }, status };
+    const error = await failureOf(rolledOut(kubectlOf(1, [pod]), 'shop', 'job/sync'));
+    expect(String(error)).to.contain('container web of sync-1: ImagePullBackOff');
   });
 });

@@ -199,6 +199,9 @@ async function onEmulator(
   await warmUp.stop();
   // What the scaler did before does not count, nor what it reads of the warm-up: a value may be of the minute before.
   await sleep(2 * MINUTE_MILLISECONDS);
+  // It adds a task if the warm-up was slow.
+  const settled = await service.untilCount(1, SHRINKING_SECONDS);
+  if (typeof settled === 'string') throw new Error(`one task must run at the beginning of the drill: ${settled}`);
   return fault(new Emulated());
 }
 
