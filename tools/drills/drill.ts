@@ -92,26 +92,34 @@ const AFTERWARDS_SECONDS = { full: 5, quick: 2.5 };
 const SAMPLE_MILLISECONDS = 1_000;
 
 /**
- * Runs a drill: load, fault, its end, audit. The fixture is closed in any case. A failed assertion is part of the
- * result; throws what the preparation or the fault throws.
+ * Runs a drill: load, fault, its end, audit. The fixture is closed in any case, and at once if the signal aborts. A failed
+ * assertion is part of the result; throws what the preparation or the fault throws, or the reason of the signal.
  */
 export async function runDrill<F extends Fixture>(
   drill: Drill<F>,
   environment: Environment<F>,
-  { quick }: { quick: boolean },
+  { quick, signal }: { quick: boolean; signal?: AbortSignal },
 ): Promise<Result> {
-  const { name, fault } = drill;
+  const aborted = Promise.withResolvers<never>();
+  // It may be rejected before anything waits for it.
+  aborted.promise.catch(() => {});
+  signal?.addEventListener('abort', () => aborted.reject(signal.reason), { once: true });
   const fixture = await environment.open();
   try {
-    const prepared = await drill.prepare(fixture);
-    if (typeof prepared === 'string') return { name, fault, skipped: prepared, assertions: [] };
-    const recording = await record(drill, prepared, fixture, quick);
-    const figures = figuresOf(recording);
-    const assertions = drill.assertions.map(({ description, check }) => ({ description, ...check(figures) }));
-    return { name, fault, assertions, figures, recording };
+    return await Promise.race([perform(drill, fixture, quick), aborted.promise]);
   } finally {
     await fixture.close();
   }
+}
+
+async function perform<F extends Fixture>(drill: Drill<F>, fixture: F, quick: boolean): Promise<Result> {
+  const { name, fault } = drill;
+  const prepared = await drill.prepare(fixture);
+  if (typeof prepared === 'string') return { name, fault, skipped: prepared, assertions: [] };
+  const recording = await record(drill, prepared, fixture, quick);
+  const figures = figuresOf(recording);
+  const assertions = drill.assertions.map(({ description, check }) => ({ description, ...check(figures) }));
+  return { name, fault, assertions, figures, recording };
 }
 
 async function record<F>(drill: Drill<F>, fault: Fault, fixture: Fixture, quick: boolean): Promise<Recording> {

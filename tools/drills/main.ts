@@ -54,7 +54,7 @@ class Suite<F extends Fixture> {
   }
 
   /** Runs the drills of these names, one after the other, and prints and saves each result. */
-  async run(names: readonly string[], quick: boolean): Promise<Result[]> {
+  async run(names: readonly string[], quick: boolean, signal: AbortSignal): Promise<Result[]> {
     const drills = this.#drills.filter(({ name, duration }) => {
       return names.includes(name) || (names.includes('all') && !(quick && duration.quick === undefined));
     });
@@ -64,7 +64,7 @@ class Suite<F extends Fixture> {
     try {
       process.stdout.write(`On ${environment.description}:\n\n`);
       for (const drill of drills) {
-        const result = await step(drill.name, () => runDrill(drill, environment, { quick }));
+        const result = await step(drill.name, () => runDrill(drill, environment, { quick, signal }));
         results.push(result);
         process.stdout.write(`${describe(result)}\n\n`);
         // At once, so that a failure of the next one doesn't lose it.
@@ -96,12 +96,25 @@ async function main(): Promise<number> {
   if (unknown.length > 0) throw new UsageError(`unknown drill: ${unknown.join(', ')}; npm run drill lists them`);
 
   const results: Result[] = [];
+  const signal = interruption();
   for (const suite of wanted) {
     if (values.target === undefined && !(await isDefault(suite.target))) continue;
-    results.push(...(await suite.run(names, values.quick)));
+    results.push(...(await suite.run(names, values.quick, signal)));
   }
   process.stdout.write(`${summary(results)}\n`);
   return results.every(hasPassed) ? 0 : 1;
+}
+
+class Interrupted extends Error {}
+
+/** Aborts at Ctrl-C, so that a fault does not stay. A second one ends the process at once. */
+function interruption(): AbortSignal {
+  const controller = new AbortController();
+  process.once('SIGINT', () => {
+    process.stderr.write('\ndrill: interrupted; what it changed is restored\n');
+    controller.abort(new Interrupted());
+  });
+  return controller.signal;
 }
 
 /** Whether a target is used by default. */
@@ -128,5 +141,8 @@ try {
   } else if (error instanceof Refusal) {
     process.stderr.write(`drill: ${error.message}\n`);
     process.exitCode = 1;
+  } else if (error instanceof Interrupted) {
+    // The load and the fault would go on. As a shell does for SIGINT.
+    process.exit(130);
   } else throw error;
 }

@@ -58,6 +58,17 @@ export class Pressure {
 }
 
 /**
+ * The CPU limit, in CPUs, with which a task answers a third of these requests: so the others wait in it. Without one, how many
+ * wait where depends on the machine.
+ * @param idle what the task uses without the load
+ * @param busy what it uses with the load and without a limit
+ * @param most what the limit is on a fast machine
+ */
+export function narrowLimit({ idle, busy, most }: { idle: number; busy: number; most: number }): number {
+  return Math.min(most, idle + Math.max(0.01, (busy - idle) / 3));
+}
+
+/**
  * Waits until as many tasks run as are desired, and that is `count`; the seconds it took, or what there is instead after
  * `seconds`.
  */
@@ -72,7 +83,8 @@ export async function untilCount(
     const took = Math.round((performance.now() - began) / 1000);
     if (desired === count && running === count) return took;
     if (took > seconds) return `desired ${desired}, running ${running} after ${took} s`;
-    await sleep(1_000);
+    // Each question starts a program, which takes CPU that the load needs too.
+    await sleep(5_000);
   }
 }
 

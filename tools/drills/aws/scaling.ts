@@ -7,10 +7,25 @@ import { readTarget, type Target } from '../../aws/command.ts';
 import { currentScale, type Scale, scalerFunction, scalerRuns } from '../../aws/scaling.ts';
 import { output } from '../../terminal/programs.ts';
 import type { Drill, Fault } from '../drill.ts';
-import { ASSERTIONS, changesOf, GROWTH_SECONDS, Pressure, RATE, SHRINKING_SECONDS, untilCount } from '../scaling.ts';
+import {
+  ASSERTIONS,
+  changesOf,
+  GROWTH_SECONDS,
+  narrowLimit,
+  Pressure,
+  RATE,
+  SHRINKING_SECONDS,
+  untilCount,
+} from '../scaling.ts';
 import { type AwsFixture, MINUTE_MILLISECONDS } from './fixture.ts';
 
 type ScalingDrill = Drill<AwsFixture>;
+
+/** Between two questions to AWS. Each starts the AWS CLI, which takes a second of the CPU that the load needs too. */
+const POLL_MILLISECONDS = 5_000;
+const NARROW_CPUS = 0.1;
+/** So many wait longer than 500 ms for one task. */
+const SLOW_CLIENTS = 24;
 
 /** The environment's service, as an emulator runs it: its tasks and its database are containers of this machine. */
 class Emulated {
@@ -54,7 +69,7 @@ class Emulated {
       const took = Math.round((performance.now() - began) / 1000);
       if ((await this.paging()).includes(name) === pages) return took;
       if (took > seconds) return 'never';
-      await sleep(1_000);
+      await sleep(POLL_MILLISECONDS);
     }
   }
 
@@ -82,7 +97,7 @@ class Emulated {
     const began = performance.now();
     while ((await this.slowSince()) !== undefined) {
       if (performance.now() - began > seconds * 1000) return 'never';
-      await sleep(1_000);
+      await sleep(POLL_MILLISECONDS);
     }
     return Math.round((performance.now() - began) / 1000);
   }
@@ -100,9 +115,20 @@ class Emulated {
             await limit(name, share);
           }
         }
-        await sleep(2_000);
+        await sleep(POLL_MILLISECONDS);
       }
     })();
+  }
+
+  /** How many CPUs its first task uses, averaged over a few seconds. */
+  async cpus(): Promise<number> {
+    const [name = ''] = await this.#containers();
+    const samples: number[] = [];
+    while (samples.length < 3) {
+      const percent = await output('docker', ['stats', '--no-stream', '--format', '{{.CPUPerc}}', name]);
+      samples.push(Number.parseFloat(percent) / 100);
+    }
+    return samples.reduce((sum, sample) => sum + sample, 0) / samples.length;
   }
 
   async widen(): Promise<void> {
@@ -113,25 +139,18 @@ class Emulated {
     }
   }
 
-  /** Suspends the database again and again, for this many milliseconds each, until the returned function is called. */
-  async pauseDatabase(milliseconds: number): Promise<() => Promise<void>> {
+  /** Suspends the database again and again, 600 ms each, for this many seconds. It runs at the end, also after Ctrl-C. */
+  async pauseDatabase(seconds: number): Promise<void> {
     const { application, environment } = this.#target;
     const [name] = (await containers()).filter((one) => one.includes(`-instance-${application}-${environment}-`));
     if (name === undefined) throw new Error('the container of the database was not found');
-    let pausing = true;
-    const paused = (async () => {
-      while (pausing) {
-        // The emulator talks to the container, which it could not while that is paused by Docker.
-        await output('docker', ['kill', '--signal', 'STOP', name]);
-        await sleep(milliseconds);
-        await output('docker', ['kill', '--signal', 'CONT', name]);
-        await sleep(20);
-      }
-    })();
-    return async () => {
-      pausing = false;
-      await paused;
-    };
+    // A signal, since the emulator could not talk to a container that is paused by Docker.
+    const signal = (which: string) => `docker kill --signal ${which} ${name} >/dev/null`;
+    await output('sh', [
+      '-c',
+      `trap '${signal('CONT')}' EXIT; trap 'exit 130' INT TERM; end=$(($(date +%s) + ${seconds}))
+       while [ $(date +%s) -lt $end ]; do ${signal('STOP')}; sleep 0.6; ${signal('CONT')}; sleep 0.02; done`,
+    ]);
   }
 
   /** The containers of the service, whose names contain the prefix of their tasks' ids. */
@@ -205,17 +224,18 @@ async function onEmulator(
   return fault(new Emulated());
 }
 
-/** More deletions than a task with a tenth of a CPU can handle. Its database connections are open by then. */
-async function press(fixture: AwsFixture, service: Emulated): Promise<Pressure> {
-  const pressure = new Pressure(fixture);
+/** More deletions than a task can handle with the CPU that it is left. Its database connections are open by then. */
+async function press(fixture: AwsFixture, service: Emulated, clients?: number): Promise<Pressure> {
+  const idle = await service.cpus();
+  const pressure = new Pressure(fixture, { clients });
   await sleep(3_000);
-  service.narrow(0.1);
+  service.narrow(narrowLimit({ idle, busy: await service.cpus(), most: NARROW_CPUS }));
   return pressure;
 }
 
 const queueGrows: ScalingDrill = {
   name: 'queue-grows',
-  fault: '12 clients delete without pause, and a task has 0.1 CPU, so that requests wait',
+  fault: '12 clients delete without pause, and a task has at most 0.1 CPU, so that requests wait',
   assertions: ASSERTIONS['queue-grows'],
   duration: { full: 10, quick: 0 },
   rate: RATE,
@@ -247,7 +267,7 @@ const queueGrows: ScalingDrill = {
 
 const slowAnswers: ScalingDrill = {
   name: 'slow-answers',
-  fault: '12 clients delete without pause, and a task has 0.1 CPU, so that answers are slow',
+  fault: `${SLOW_CLIENTS} clients delete without pause, and a task has at most 0.1 CPU, so that answers are slow`,
   assertions: ASSERTIONS['slow-answers'],
   duration: { full: 0, quick: 0 },
   rate: RATE,
@@ -258,11 +278,12 @@ const slowAnswers: ScalingDrill = {
         let pressure: Pressure | undefined;
         return {
           async begin({ observations }) {
-            pressure = await press(fixture, service);
+            pressure = await press(fixture, service, SLOW_CLIENTS);
             const end = Date.now() + GROWTH_SECONDS * 1000;
             let alarm: number | undefined;
             let change: Run | undefined;
             while ((alarm === undefined || change === undefined) && Date.now() < end) {
+              await sleep(POLL_MILLISECONDS);
               alarm ??= await service.slowSince();
               change = (await service.runs()).find(({ changed, reason }) => changed && reason.startsWith('p99 is'));
             }
@@ -296,14 +317,16 @@ const slowDatabase: ScalingDrill = {
       (service) => ({
         async begin({ observations }) {
           const pressure = new Pressure(fixture, { clients: 5 });
-          const resume = await service.pauseDatabase(600);
           observations.alarm = 'no';
-          try {
-            for (const end = Date.now() + 8 * MINUTE_MILLISECONDS; Date.now() < end; await sleep(1_000)) {
+          const seconds = (8 * MINUTE_MILLISECONDS) / 1000;
+          const watch = async () => {
+            for (const end = Date.now() + seconds * 1000; Date.now() < end; await sleep(POLL_MILLISECONDS)) {
               if ((await service.slowSince()) !== undefined) observations.alarm = 'yes';
             }
+          };
+          try {
+            await Promise.all([service.pauseDatabase(seconds), watch()]);
           } finally {
-            await resume();
             await pressure.stop();
           }
           const runs = await service.runs();

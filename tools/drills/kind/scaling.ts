@@ -5,14 +5,23 @@ import { DEFAULT_THRESHOLDS } from '../../../functions/decide.ts';
 import { readRun, type Run as ScalerRun } from '../../../functions/scaler-runs.ts';
 import { nothingFails, nothingLost, observed } from '../assertions.ts';
 import type { Drill, Fault } from '../drill.ts';
-import { ASSERTIONS, changesOf, GROWTH_SECONDS, Pressure, RATE, SHRINKING_SECONDS, untilCount } from '../scaling.ts';
+import {
+  ASSERTIONS,
+  changesOf,
+  GROWTH_SECONDS,
+  narrowLimit,
+  Pressure,
+  RATE,
+  SHRINKING_SECONDS,
+  untilCount,
+} from '../scaling.ts';
 import type { KindFixture } from './fixture.ts';
 
 type ScalingDrill = Drill<KindFixture>;
 
 const MONITORING = ['-n', 'monitoring'];
 const HPA = 'horizontalpodautoscaler/plusone';
-/** Of a pod under load; with less, requests wait longer than the 1.8 s after which they get 503. */
+/** The most that a pod has under load. */
 const NARROW_CPUS = 0.2;
 /** So many wait longer than 500 ms for one pod, and less for three. */
 const SLOW_CLIENTS = 90;
@@ -124,6 +133,21 @@ class Scaled {
     this.#narrowing.catch(() => {});
   }
 
+  /** How many CPUs its first pod uses, averaged over a few seconds. */
+  async cpus(): Promise<number> {
+    const [pod = ''] = await this.#readyPods();
+    const { node, id } = await this.#fixture.placeOf(pod);
+    // Versions 1 and 2 of control groups, in microseconds.
+    const microseconds = await this.#fixture.onNode(
+      node,
+      `used() { for f in $(find /sys/fs/cgroup -path '*${id}*' \\( -name cpuacct.usage -o -name cpu.stat \\)); do
+         case $f in *.usage) echo $(($(cat $f) / 1000));; *) sed -n 's/^usage_usec //p' $f;; esac
+       done | sort -n | tail -n 1; }
+       before=$(used); sleep 4; echo $(($(used) - before))`,
+    );
+    return Number(microseconds) / 4_000_000;
+  }
+
   async widen(): Promise<void> {
     this.#narrow = false;
     await this.#narrowing;
@@ -206,9 +230,12 @@ async function withScaler(
   return fault(fresh);
 }
 
-function press(fixture: KindFixture, service: Scaled, clients?: number): Pressure {
-  service.narrow(NARROW_CPUS);
-  return pressureOn(fixture, clients);
+async function press(fixture: KindFixture, service: Scaled, clients?: number): Promise<Pressure> {
+  const idle = await service.cpus();
+  const pressure = pressureOn(fixture, clients);
+  await sleep(2_000);
+  service.narrow(narrowLimit({ idle, busy: await service.cpus(), most: NARROW_CPUS }));
+  return pressure;
 }
 
 /** Kubernetes spreads connections over the pods, and not requests as a load balancer does. */
@@ -218,7 +245,7 @@ function pressureOn(fixture: KindFixture, clients?: number): Pressure {
 
 const queueGrows: ScalingDrill = {
   name: 'queue-grows',
-  fault: '12 clients delete without pause, and a pod has 0.2 CPU, so that requests wait',
+  fault: '12 clients delete without pause, and a pod has at most 0.2 CPU, so that requests wait',
   assertions: ASSERTIONS['queue-grows'],
   duration: { full: 10, quick: 0 },
   rate: RATE,
@@ -227,7 +254,7 @@ const queueGrows: ScalingDrill = {
       let pressure: Pressure | undefined;
       return {
         async begin({ observations }) {
-          pressure = press(fixture, service);
+          pressure = await press(fixture, service);
           observations.grown = await service.untilCount(3, GROWTH_SECONDS);
         },
         async end({ observations }) {
@@ -243,7 +270,7 @@ const queueGrows: ScalingDrill = {
 
 const slowAnswers: ScalingDrill = {
   name: 'slow-answers',
-  fault: `${SLOW_CLIENTS} clients delete without pause, and a pod has 0.2 CPU, so that answers are slow`,
+  fault: `${SLOW_CLIENTS} clients delete without pause, and a pod has at most 0.2 CPU, so that answers are slow`,
   assertions: ASSERTIONS['slow-answers'],
   duration: { full: 0, quick: 0 },
   rate: RATE,
@@ -252,7 +279,7 @@ const slowAnswers: ScalingDrill = {
       let pressure: Pressure | undefined;
       return {
         async begin({ observations }) {
-          pressure = press(fixture, service, SLOW_CLIENTS);
+          pressure = await press(fixture, service, SLOW_CLIENTS);
           let alarm: number | undefined;
           let change: ScalerRun | undefined;
           for (const end = Date.now() + GROWTH_SECONDS * 1000; Date.now() < end; await sleep(500)) {
@@ -305,7 +332,7 @@ const atTheMaximum: ScalingDrill = {
     withScaler(fixture, 1, (service) => ({
       async begin({ observations }) {
         const minutes = (20 * service.minuteMilliseconds) / 1000;
-        const pressure = press(fixture, service);
+        const pressure = await press(fixture, service);
         observations.paged = await service.untilFiring('AtMaximum', true, minutes);
         observations.most = (await service.scale()).desired;
         await pressure.stop();
@@ -332,7 +359,7 @@ const flapping: ScalingDrill = {
       async begin({ observations }) {
         const factor = service.minuteMilliseconds / 60_000;
         const cooldown = DEFAULT_THRESHOLDS.cooldownMilliseconds;
-        service.narrow(NARROW_CPUS);
+        await (await press(fixture, service)).stop();
         for (let periods = 0; periods < 10; periods += 1) {
           const pressure = pressureOn(fixture);
           await sleep((cooldown.out * factor) / 2);
@@ -438,7 +465,7 @@ const releaseWhileScaled: ScalingDrill = {
           fixture.defer(() => restart('{}'));
           await restart('{"cooldownMilliseconds":{"in":86400000}}');
           await fixture.kubectl(['rollout', 'status', 'deployment/scaler', ...MONITORING, '--timeout=120s']);
-          const pressure = press(fixture, service);
+          const pressure = await press(fixture, service);
           observations.grown = await service.untilCount(3, GROWTH_SECONDS);
           await pressure.stop();
           await service.widen();
