@@ -9,8 +9,8 @@ const LONGEST_RESOURCE = 20;
 const DEPENDENCIES = ['plusone', 'plusone-service', 'knex', 'objection', 'zod', 'chai', 'mocha', 'node', 'typescript'];
 /** Paths that every service has. */
 const PATHS = ['livez', 'readyz', 'docs', 'assets', 'metrics', 'openapi'];
-/** Folders of src/ and test/ that are there already. */
-const FOLDERS = ['migrations', 'page', 'integration'];
+/** Folders of src/ and test/ that are there already, and `idSchema` of plusone-service. */
+const TAKEN = ['migrations', 'page', 'integration', 'ids'];
 
 /** The name of the database of a service: RDS takes letters, digits and underscores. */
 export const databaseOf = (service: string) => service.replaceAll('-', '_');
@@ -23,6 +23,7 @@ export function serviceName(name: string): string {
   if (!/^[a-z]([a-z0-9-]*[a-z0-9])?$/.test(name) || name.includes('--')) {
     const label = name
       .normalize('NFKD')
+      .replace(/\p{Mark}/gu, '')
       .toLowerCase()
       .replace(/[^a-z0-9]+/g, '-')
       .replace(/^[^a-z]+|-+$/g, '')
@@ -79,7 +80,7 @@ export function resourceName(name: string): string {
   if (singularOf(name) !== name)
     throw new UsageError(`--resource ${name}: expected the name of one of them, such as ${singularOf(name)}`);
   const plural = pluralOf(name);
-  if (PATHS.includes(plural) || FOLDERS.includes(plural))
+  if (PATHS.includes(plural) || TAKEN.includes(plural))
     throw new UsageError(`--resource ${name}: every service has ${plural} of its own; another word would be right`);
   const where = reservedIn(plural, 'MySQL and SQL', 'JavaScript');
   if (where)
