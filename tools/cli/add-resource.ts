@@ -23,7 +23,13 @@ export const addResourceCommand = command({
     const { written, byHand } = addResource(process.cwd(), name, fields, migrationTime());
     if (written.length === 0 && byHand.length === 0)
       say(`the service has the resource ${name} already; nothing changed`);
-    else say([...written.map((path) => `wrote ${path}`), `the path is /${pluralOf(name)}, its page /#${pluralOf(name)}`].join('\n'));
+    else
+      say(
+        [
+          ...written.map((path) => `wrote ${path}`),
+          `the path is /${pluralOf(name)}, its page /#${pluralOf(name)}`,
+        ].join('\n'),
+      );
     for (const path of byHand)
       say(`${path} has no list in the form that plusone new wrote: add ${pluralOf(name)} to it by hand`);
     return byHand.length === 0 ? exitCodes.done : exitCodes.failed;
