@@ -1,6 +1,7 @@
 import { addResource } from '../new/add.ts';
 import { parseFields } from '../new/fields.ts';
 import { pluralOf, resourceName } from '../new/names.ts';
+import { projectFolder } from '../new/project.ts';
 import { say } from '../terminal/progress.ts';
 import { command } from './command.ts';
 import { exitCodes } from './exit.ts';
@@ -17,10 +18,10 @@ export const addResourceCommand = command({
     ['plusone add resource customer --field name:text --field contact:email:optional', 'with the path /customers'],
   ],
   run(values, [given = '']) {
-    const name = resourceName(given);
+    const name = resourceName(given, 'NAME');
     const fields = values.field ?? ['label:text'];
     parseFields(fields);
-    const { written, byHand } = addResource(process.cwd(), name, fields, migrationTime());
+    const { written, byHand } = addResource(projectFolder(), name, fields, migrationTime());
     if (written.length === 0 && byHand.length === 0)
       say(`the service has the resource ${name} already; nothing changed`);
     else
