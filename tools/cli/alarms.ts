@@ -5,7 +5,7 @@ import { readWhatCanBe } from '../../k8s/read.ts';
 import type { Workload } from '../../k8s/workload.ts';
 import type { Workspace } from '../../manifest/workspace.ts';
 import type { AlarmState, MonitoredWorkload } from '../dashboard/workspace.ts';
-import { say, step } from '../terminal/progress.ts';
+import { remark, say, step } from '../terminal/progress.ts';
 import { Refusal } from '../terminal/refusal.ts';
 import { common, connect, help } from './cluster.ts';
 import { command, environmentOption, table, wholeNumber } from './command.ts';
@@ -65,7 +65,8 @@ export const alarmsCommand = command({
 async function monitored(found: Workspace, environment: string, minute: number): Promise<MonitoredWorkload[]> {
   const { readTemplate } = await import('../../local-kind/addons.ts');
   const { workloadAlarms } = await import('../alerts/workspace.ts');
-  const { workloads } = readWhatCanBe(found, readOptions({ environment }));
+  const { workloads, broken } = readWhatCanBe(found, readOptions({ environment }));
+  for (const { message } of broken) remark(message);
   const all = workloads.map(({ application, manifest }) => {
     const workload = manifest.fields.name ?? manifest.name;
     const template = readTemplate(join(found.folder, workload, 'addons'));

@@ -10,7 +10,7 @@ import { z } from 'zod';
 import { applyServerSide, type Cluster, loadImages } from '../../local-kind/cluster.ts';
 import { imagesOf, parseObjects } from '../../local-kind/objects.ts';
 import { portForward } from '../../local-kind/port-forward.ts';
-import { rolledOut } from '../../local-kind/wait-for-rollout.ts';
+import { NotReady, rolledOut } from '../../local-kind/wait-for-rollout.ts';
 import type { WorkloadAlarm } from '../alerts/workspace.ts';
 
 const NAMESPACE = 'monitoring';
@@ -45,7 +45,7 @@ export interface Monitoring {
 /**
  * Starts Prometheus in the cluster, or gives it these alarms, and waits until it has evaluated all of them, and until a
  * pod of each workload has reported metrics.
- * @throws {NotReady} if Prometheus does not start; {Error} with the workloads of which no pod reports metrics
+ * @throws {NotReady} if Prometheus does not start, or no pod of a workload reports metrics
  */
 export async function startMonitoring(
   cluster: Pick<Cluster, 'name' | 'kubectl' | 'connection'>,
@@ -182,7 +182,11 @@ const ruleGroups = z.object({
 });
 
 async function ask<T>(url: string, path: string, schema: z.ZodType<T>): Promise<T> {
-  const response = await fetch(`${url}/api/v1/${path}`, { signal: AbortSignal.timeout(10_000) });
+  const response = await fetch(`${url}/api/v1/${path}`, { signal: AbortSignal.timeout(10_000) }).catch(
+    (error: unknown) => {
+      throw new NotReady(`Prometheus does not answer: ${error instanceof Error ? error.message : String(error)}`);
+    },
+  );
   if (!response.ok) throw new Error(`Prometheus answers ${response.status} to ${path}: ${await response.text()}`);
   return schema.parse(await response.json());
 }
@@ -201,7 +205,7 @@ async function waitForMetrics(url: string, workloads: readonly MonitoredWorkload
       const reason = activeTargets.find(({ labels }) => labels.job === name)?.lastError || 'no pod runs';
       return `no pod of ${name} answers GET /metrics on port ${port}: ${reason}`;
     });
-    throw new Error(reasons.join('\n') || `Prometheus did not evaluate its rules within ${ANSWER_SECONDS} s`);
+    throw new NotReady(reasons.join('\n') || `Prometheus did not evaluate its rules within ${ANSWER_SECONDS} s`);
   }
 }
 
@@ -209,7 +213,7 @@ async function statesAt(url: string): Promise<AlarmState[]> {
   const { groups } = (await ask(url, 'rules?type=alert', ruleGroups)).data;
   return groups.flatMap(({ name: workload, rules: own }) =>
     own.map(({ name, state, health, lastError, alerts }) => {
-      if (health === 'err') throw new Error(`Prometheus cannot evaluate ${name} of ${workload}: ${lastError}`);
+      if (health === 'err') throw new NotReady(`Prometheus cannot evaluate ${name} of ${workload}: ${lastError}`);
       return { workload, name, state, since: alerts[0]?.activeAt };
     }),
   );
