@@ -100,8 +100,8 @@ function loadBalancerMetric(
     const [, percent] = /^p([0-9.]+)$/.exec(ExtendedStatistic ?? '') ?? [];
     return percent && `histogram_quantile(${percent} / 100, sum by (le) (${rate('bucket')}))`;
   }
-  const count = (pods: string) => `(count(${pods}) or vector(0))`;
-  if (MetricName === 'UnHealthyHostCount') return count(`up{job="${job}",ready!="true"} or up{job="${job}"} == 0`);
-  if (MetricName === 'HealthyHostCount') return count(`up{job="${job}",ready="true"} == 1`);
+  const count = (ready: string) => `(count(up{job="${job}",${ready}}) or vector(0))`;
+  if (MetricName === 'UnHealthyHostCount') return count('ready!="true"');
+  if (MetricName === 'HealthyHostCount') return count('ready="true"');
   return undefined;
 }

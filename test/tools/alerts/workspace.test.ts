@@ -84,7 +84,12 @@ describe('the alarms of a workload as rules of Prometheus', () => {
     [
       'healthy targets',
       { MetricName: 'HealthyHostCount', Statistic: 'Minimum', ComparisonOperator: 'LessThanThreshold' },
-      '(count(up{job="web",ready="true"} == 1) or vector(0)) < 1',
+      '(count(up{job="web",ready="true"}) or vector(0)) < 1',
+    ],
+    [
+      'unhealthy targets',
+      { MetricName: 'UnHealthyHostCount' },
+      '(count(up{job="web",ready!="true"}) or vector(0)) > 1',
     ],
   ] as const)
     it(`measure ${title} of the load balancer`, () => {
