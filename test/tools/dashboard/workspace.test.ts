@@ -37,7 +37,14 @@ describe('the monitoring of a workspace', () => {
     const { data } = objectNamed('ConfigMap', 'prometheus', [web, api]);
     const { scrape_configs: jobs } = parse(data['prometheus.yml']);
     expect(jobs.map(({ job_name: name }: { job_name: string }) => name)).to.deep.equal(['web', 'api']);
-    expect(JSON.stringify(jobs[1])).to.contain('"replacement":"$1:9000"').and.contain('app.kubernetes.io/name=api');
+    expect(jobs[1].kubernetes_sd_configs).to.deep.equal([
+      {
+        role: 'pod',
+        namespaces: { names: ['shop'] },
+        selectors: [{ role: 'pod', label: 'app.kubernetes.io/name=api' }],
+      },
+    ]);
+    expect(JSON.stringify(jobs[1])).to.contain('"replacement":"$1:9000"');
     expect(parse(data['alerts.yml']).groups[0].rules).to.deep.equal([
       {
         alert: 'Errors',
