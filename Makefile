@@ -108,8 +108,8 @@ cluster:
 
 ##@ Benchmark
 .PHONY: bench
-bench: install ## Compare the service with node:http, Go, Fastify and Express; ten minutes, with QUICK=1 one
-	@npm run --silent bench -- $(if $(QUICK),--quick)
+bench: install ## Compare the service with node:http, Go, Fastify and Express; ten minutes, with QUICK=1 one; GENERATED=1: with a service of plusone new
+	@npm run --silent bench -- $(if $(QUICK),--quick) $(if $(GENERATED),--generated)
 
 ##@ Faults and supply chain
 # On what is there: the process always, the kind cluster when `make up` made one; AWS only by TARGET=aws.

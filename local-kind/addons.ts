@@ -65,14 +65,19 @@ const serverTypes = /^AWS::(RDS::DB(Instance|Cluster)|ElastiCache::(CacheCluster
 
 /** The addons in that folder; undefined if there are none. Throws a DocumentError. */
 export function readAddons(folder: string, owner: Owner): Addons | undefined {
+  const template = readTemplate(folder);
+  return template && planAddons(template, readParameters(folder), owner);
+}
+
+/** The files of a folder of addons as one template; undefined if there are none. Throws a DocumentError. */
+export function readTemplate(folder: string): Template | undefined {
   if (!existsSync(folder)) return undefined;
   const names = readdirSync(folder).filter(
     (name) => /\.ya?ml$/.test(name) && !/^addons\.parameters\.ya?ml$/.test(name),
   );
   if (names.length === 0) return undefined;
   const files = names.toSorted().map((name) => join(folder, name));
-  const template = mergeTemplates(files.map((file) => parseTemplate(readFileSync(file, 'utf8'), displayed(file))));
-  return planAddons(template, readParameters(folder), owner);
+  return mergeTemplates(files.map((file) => parseTemplate(readFileSync(file, 'utf8'), displayed(file))));
 }
 
 function readParameters(folder: string): Record<string, unknown> {

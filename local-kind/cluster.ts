@@ -324,7 +324,7 @@ export async function loadImage(
  * Loads those of the images that this machine has into the node with the AWS stand-ins, unless it has them; the nodes pull
  * the others. Returns the names of the images that this machine has, without duplicates.
  */
-export async function loadImages({ name }: Cluster, images: readonly string[]): Promise<string[]> {
+export async function loadImages({ name }: Pick<Cluster, 'name'>, images: readonly string[]): Promise<string[]> {
   const present = await presentImages(images);
   if (present.length > 0)
     await run('kind', ['load', 'docker-image', '--name', name, '--nodes', controlPlane(name), ...present]);

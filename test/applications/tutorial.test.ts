@@ -5,10 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { eventually } from '../../tools/process/eventually.ts';
+import { loadPrometheus } from '../prometheus-image.ts';
 import { parseMarkdown } from '../readme/markdown.ts';
 import { needsCluster } from './application.ts';
 
 const URL_OF_IT = 'http://localhost:5080';
+const ALARM = '8. See it alarm';
 const { blocks } = parseMarkdown(readFileSync('docs/tutorial.md', 'utf8'));
 
 describe('docs/tutorial.md', function () {
@@ -43,6 +45,8 @@ describe('docs/tutorial.md', function () {
     expect(status, stdout + stderr).to.equal(0);
     return stdout;
   }
+
+  const alarms = (said: string) => said.match(/[✓✗…] orders (Errors|Slow|Unhealthy)/g);
 
   it('writes the repository', () => {
     expect(type('1. Write the repository', undefined, process.cwd())).to.contain('the service orders with /orders');
@@ -88,11 +92,29 @@ describe('docs/tutorial.md', function () {
     expect(pods?.length).to.be.within(3, 4);
   });
 
-  it('rolls a bad release back, and deletes the cluster', async function () {
+  it('rolls a bad release back', async function () {
     await needsCluster(this);
     const { status, stdout, stderr } = run('7. See a bad release roll back', [0], folder);
     expect(status, stdout + stderr).not.to.equal(0);
     expect(stdout + stderr).to.contain('LOG_LEVEL');
-    expect(type('7. See a bad release roll back', [1, 2])).to.contain('"note":"from the cluster"');
+    expect(type('7. See a bad release roll back', [1])).to.contain('"note":"from the cluster"');
+  });
+
+  it('alarms while the database is stopped, and no longer', async function () {
+    await needsCluster(this);
+    await loadPrometheus(this, 'orders');
+    expect(alarms(type(ALARM, [0]))).to.deep.equal(['✓ orders Errors', '✓ orders Slow', '✓ orders Unhealthy']);
+    const { status, stdout, stderr } = run(ALARM, [1], folder);
+    expect(status, stdout + stderr).not.to.equal(0);
+    expect(alarms(stdout)).to.include('✗ orders Errors').and.include('✓ orders Unhealthy');
+    const after = type(ALARM, [2]);
+    expect(alarms(after)).to.deep.equal(['✓ orders Errors', '✓ orders Slow', '✓ orders Unhealthy']);
+    expect(after).to.contain('"note":"from the cluster"');
+  });
+
+  it('deletes the cluster', async function () {
+    await needsCluster(this);
+    type(ALARM, [3]);
+    expect(spawnSync('kind', ['get', 'clusters'], { encoding: 'utf8' }).stdout.split('\n')).not.to.include('orders');
   });
 });

@@ -1,11 +1,9 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
-import { skipWithout } from '../skip.ts';
+import { loadPrometheus } from '../prometheus-image.ts';
 import { ask, CLUSTER, ended, eventually, kubectl } from './cluster.ts';
 
-const NODE = `${CLUSTER}-control-plane`;
 /** Of the scaler and the alerts: a quarter of a real one. */
 const MINUTE_SECONDS = 15;
 
@@ -14,18 +12,7 @@ describe('the scaler in the cluster', function () {
   this.timeout('15m');
 
   before(async function () {
-    // Its tag is of no importance here.
-    const images = await ended('docker', ['image', 'ls', '--format', '{{.Repository}}:{{.Tag}}', 'prom/prometheus']);
-    const [present = ''] = images.stdout.split('\n');
-    if (present === '') skipWithout(this, 'prom/prometheus', 'it needs an image of prom/prometheus');
-    const [, wanted = ''] =
-      /image: (prom\/prometheus:\S+)/.exec(readFileSync('tools/dashboard/kubernetes/prometheus.yaml', 'utf8')) ?? [];
-    if (!images.stdout.split('\n').includes(wanted)) {
-      const load = await ended('kind', ['load', 'docker-image', '--name', CLUSTER, '--nodes', NODE, present]);
-      expect(load.code, load.stderr).to.equal(0);
-      const names = [present, wanted].map((image) => `docker.io/${image}`);
-      await ended('docker', ['exec', NODE, 'ctr', '-n', 'k8s.io', 'images', 'tag', ...names]);
-    }
+    await loadPrometheus(this, CLUSTER);
     const dashboard = spawn('make', ['--no-print-directory', 'dashboard', `CLUSTER=${CLUSTER}`], {
       env: { ...process.env, SCALER_MINUTE_SECONDS: String(MINUTE_SECONDS) },
       stdio: ['ignore', 'pipe', 'inherit'],

@@ -11,6 +11,7 @@ import { freePort } from '../process/free-port.ts';
 import { output as ask, Failed, run } from '../terminal/programs.ts';
 import { remark, step } from '../terminal/progress.ts';
 import { Refusal } from '../terminal/refusal.ts';
+import { username } from './users.ts';
 
 const PEERS = fileURLToPath(new URL('peers', import.meta.url));
 const START_SECONDS = 30;
@@ -20,6 +21,8 @@ const POLL_MILLISECONDS = 2;
 export interface Contestant {
   readonly name: string;
   readonly command: readonly [program: string, ...args: string[]];
+  /** The path of a user up to the name. */
+  readonly path: string;
 }
 
 /** A running server. */
@@ -34,12 +37,20 @@ export interface Running {
   stop(): Promise<void>;
 }
 
+/** Of the servers that do what the service does. */
+const PATH = '/hello/';
+
 export const SERVICE: Contestant = {
   name: 'Plusone',
   command: [process.execPath, fileURLToPath(new URL('../../src/main.ts', import.meta.url)), 'serve'],
+  path: PATH,
 };
 
-export const RAW: Contestant = { name: 'node:http + mysql2', command: [process.execPath, join(PEERS, 'raw.ts')] };
+export const RAW: Contestant = {
+  name: 'node:http + mysql2',
+  command: [process.execPath, join(PEERS, 'raw.ts')],
+  path: PATH,
+};
 
 export const GO = 'Go net/http + database/sql';
 export const RUST = 'Rust axum + mysql_async';
@@ -58,8 +69,8 @@ export async function prepareContestants(directory: string): Promise<Contestant[
     RAW,
     ...(await built(RUST, rust, 'cargo', ['build', '--release', '--quiet', '--locked'], 'rust')),
     ...(await built(GO, go, 'go', ['build', '-o', go, '.'], 'go')),
-    { name: 'Fastify + Knex', command: [process.execPath, join(PEERS, 'fastify.ts')] },
-    { name: 'Express + Knex', command: [process.execPath, join(PEERS, 'express.ts')] },
+    { name: 'Fastify + Knex', command: [process.execPath, join(PEERS, 'fastify.ts')], path: PATH },
+    { name: 'Express + Knex', command: [process.execPath, join(PEERS, 'express.ts')], path: PATH },
   ];
 }
 
@@ -88,17 +99,16 @@ async function built(
     remark(`${name} is left out: ${error.message}`);
     return [];
   }
-  return [{ name, command: [program] }];
+  return [{ name, command: [program], path: PATH }];
 }
 
 /**
- * Starts a server as in production, with its output in a file in `directory`, and waits until it answers `GET path` with
+ * Starts a server as in production, with its output in a file in `directory`, and waits until it answers for a user with
  * 200. It ends with this process at the latest. Throws a Refusal when it doesn't start.
  */
 export async function start(
   contestant: Contestant,
   databaseEnv: Record<string, string>,
-  path: string,
   directory: string,
 ): Promise<Running> {
   const port = await freePort();
@@ -107,6 +117,7 @@ export async function start(
   const output = openSync(log, 'a');
   const url = `http://127.0.0.1:${port}`;
   const [program, ...args] = contestant.command;
+  const path = contestant.path + username(0);
 
   const begin = performance.now();
   const child = spawn(program, args, {

@@ -1,6 +1,7 @@
 /**
  * `npm run bench`: compares the service with alternatives on one private database, in rounds in which each server gets
- * each load. Writes docs/performance.md and its chart; `--quick` runs everything in about a minute and writes nothing.
+ * each load. Writes docs/performance.md and its chart; `--quick` runs everything in about a minute and writes nothing, and
+ * `--generated` compares it with a service of `plusone new` only.
  */
 import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg, release, tmpdir, totalmem, type } from 'node:os';
@@ -25,13 +26,16 @@ import {
   SERVICE,
   start,
 } from './contestants.ts';
+import { compareGenerated } from './generated.ts';
 import { report } from './report.ts';
 import { GET_64, LOADS, type Machine, type Results, type ServerResults } from './results.ts';
-import { createUsers, requireSameWork, username } from './users.ts';
+import { type Extent, eachInTurn, rotated } from './rounds.ts';
+import { createUsers, requireSameWork } from './users.ts';
 
-const USAGE = `usage: npm run bench [-- --quick]
+const USAGE = `usage: npm run bench [-- [--quick] [--generated]]
 
-  --quick   one short round, to check that everything works; its numbers are rough and not saved
+  --quick      one short round, to check that everything works; its numbers are rough and not saved
+  --generated  compare the service with one that plusone new writes, of the same shape; saves nothing
 `;
 const PAGE = fileURLToPath(new URL('../../docs/performance.md', import.meta.url));
 const PICTURE = fileURLToPath(new URL('../../docs/images/performance.svg', import.meta.url));
@@ -39,13 +43,6 @@ const SHOWN = '![Requests per second and response times, as in the tables below]
 const BEGIN = '<!-- written by npm run bench: begin -->';
 const END = '<!-- written by npm run bench: end -->';
 
-/** How much is measured: rounds, seconds of each load (and before, to warm up), and starts of each server. */
-interface Extent {
-  readonly rounds: number;
-  readonly seconds: number;
-  readonly warmUpSeconds: number;
-  readonly starts: number;
-}
 const FULL: Extent = { rounds: 5, seconds: 4, warmUpSeconds: 2, starts: 7 };
 const QUICK: Extent = { rounds: 1, seconds: 1, warmUpSeconds: 1, starts: 2 };
 
@@ -53,29 +50,41 @@ const QUICK: Extent = { rounds: 1, seconds: 1, warmUpSeconds: 1, starts: 2 };
 const MAGNITUDE = 4;
 const FEW = 3;
 const MANY = 6;
-const PATH = `/hello/${username(0)}`;
 
-const extent = readExtent();
+const { quick, generated } = readArguments();
+const extent = quick ? QUICK : FULL;
 await makeTarget('make bench', async () => {
+  warnIfBusy();
+  if (generated) {
+    say(await compareGenerated(extent));
+    return;
+  }
   const results = await bench(extent);
   say(report(results));
   if (extent === FULL) publish(results);
 });
 
-function readExtent(): Extent {
+function readArguments(): { quick: boolean; generated: boolean } {
+  const options = {
+    quick: { type: 'boolean', default: false },
+    generated: { type: 'boolean', default: false },
+  } as const;
   try {
-    return parseArgs({ options: { quick: { type: 'boolean' } } }).values.quick ? QUICK : FULL;
+    return parseArgs({ options }).values;
   } catch (error) {
     process.stderr.write(`${error instanceof Error ? error.message : error}\n${USAGE}`);
     process.exit(64);
   }
 }
 
+function warnIfBusy(): void {
+  const [load = 0] = loadavg();
+  if (load > cpus().length / 4)
+    remark(`the machine is busy (load average ${load.toFixed(1)}): the numbers will be worse than they could be`);
+}
+
 async function bench({ rounds, seconds, warmUpSeconds, starts }: Extent): Promise<Results> {
   const [loadBefore = 0] = loadavg();
-  if (loadBefore > cpus().length / 4) {
-    remark(`the machine is busy (load average ${loadBefore.toFixed(1)}): the numbers will be worse than they could be`);
-  }
   const directory = mkdtempSync(join(tmpdir(), 'plusone-bench-'));
   startCleanupWatchdog('rm -rf "$1"', directory);
   const wrk = await requireWrk();
@@ -88,7 +97,7 @@ async function bench({ rounds, seconds, warmUpSeconds, starts }: Extent): Promis
 
     const startTimes = new Map<Contestant, number[]>(contestants.map((contestant) => [contestant, []]));
     const bareNode: number[] = [];
-    const startNow = async (contestant: Contestant) => await start(contestant, env, PATH, directory);
+    const startNow = async (contestant: Contestant) => await start(contestant, env, directory);
     await step(`starting each server ${starts} times`, async () => {
       for (let time = 0; time < starts; time += 1) {
         bareNode.push(await bareNodeMilliseconds());
@@ -156,8 +165,8 @@ async function measureFlatness(
   const many = await step(`10^${MANY} users`, () => createUsers(database, 'many', MANY));
   const flatness = [];
   for (const contestant of [SERVICE, RAW]) {
-    const withFew = await start(contestant, few, PATH, directory);
-    const withMany = await start(contestant, many, PATH, directory);
+    const withFew = await start(contestant, few, directory);
+    const withMany = await start(contestant, many, directory);
     const numbers = new Map([
       [withFew, 10 ** FEW],
       [withMany, 10 ** MANY],
@@ -179,26 +188,6 @@ async function measureFlatness(
     await withMany.stop();
   }
   return flatness;
-}
-
-/** Runs one load on each server, one after the other; each round starts with another server. */
-async function eachInTurn(
-  servers: readonly Running[],
-  load: Load,
-  users: number,
-  seconds: number,
-  round: number,
-): Promise<Map<Running, Outcome>> {
-  const outcomes = new Map<Running, Outcome>();
-  for (const server of rotated(servers, round)) {
-    outcomes.set(server, await measure(load, server.url, users, seconds, round));
-  }
-  return outcomes;
-}
-
-function rotated<Element>(list: readonly Element[], by: number): Element[] {
-  const at = by % list.length;
-  return [...list.slice(at), ...list.slice(0, at)];
 }
 
 async function describeMachine(database: PrivateDatabase, wrk: string, loadBefore: number): Promise<Machine> {

@@ -135,14 +135,16 @@ function find({ servers }: Results, name: string): ServerResults {
   return found;
 }
 
-function withRange(values: readonly number[], digits: number): string {
+/** The median, and the range in brackets if there are several. */
+export function withRange(values: readonly number[], digits: number): string {
   const format = (value: number) =>
     value.toLocaleString('en', { minimumFractionDigits: digits, maximumFractionDigits: digits });
   const middle = format(median(values));
   return values.length > 1 ? `${middle} (${format(Math.min(...values))}–${format(Math.max(...values))})` : middle;
 }
 
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+/** A Markdown table. */
+export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
   return [line(head), line(head.map((_, column) => (column === 0 ? '---' : '---:'))), ...rows.map(line)].join('\n');
 }

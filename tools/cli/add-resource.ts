@@ -1,6 +1,7 @@
 import { addResource } from '../new/add.ts';
 import { parseFields } from '../new/fields.ts';
 import { pluralOf, resourceName } from '../new/names.ts';
+import { projectFolder } from '../new/project.ts';
 import { say } from '../terminal/progress.ts';
 import { command } from './command.ts';
 import { exitCodes } from './exit.ts';
@@ -17,13 +18,19 @@ export const addResourceCommand = command({
     ['plusone add resource customer --field name:text --field contact:email:optional', 'with the path /customers'],
   ],
   run(values, [given = '']) {
-    const name = resourceName(given);
+    const name = resourceName(given, 'NAME');
     const fields = values.field ?? ['label:text'];
     parseFields(fields);
-    const { written, byHand } = addResource(process.cwd(), name, fields, migrationTime());
+    const { written, byHand } = addResource(projectFolder(), name, fields, migrationTime());
     if (written.length === 0 && byHand.length === 0)
       say(`the service has the resource ${name} already; nothing changed`);
-    else say([...written.map((path) => `wrote ${path}`), `the path is /${pluralOf(name)}`].join('\n'));
+    else
+      say(
+        [
+          ...written.map((path) => `wrote ${path}`),
+          `the path is /${pluralOf(name)}, its page /#${pluralOf(name)}`,
+        ].join('\n'),
+      );
     for (const path of byHand)
       say(`${path} has no list in the form that plusone new wrote: add ${pluralOf(name)} to it by hand`);
     return byHand.length === 0 ? exitCodes.done : exitCodes.failed;

@@ -20,7 +20,7 @@ export const exitCodes = {
 /** The codes as the help lists them. */
 export const exitCodeTable: readonly (readonly [string, string])[] = [
   ['0', 'done'],
-  ['1', 'check found something, a workload does not run, or eject refused or failed'],
+  ['1', 'check found something, a workload does not run, an alarm fires, or eject refused or failed'],
   ['64', 'wrong usage'],
   ['65', 'something wrong in a file'],
   ['66', 'no workspace, or a file is missing'],

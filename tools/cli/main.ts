@@ -2,6 +2,7 @@ import { nearest } from '../../manifest/nearest.ts';
 import { stopAll } from '../terminal/programs.ts';
 import { version } from '../terminal/version.ts';
 import { addResourceCommand } from './add-resource.ts';
+import { alarmsCommand } from './alarms.ts';
 import { checkCommand } from './check.ts';
 import { type Command, helpOf, table } from './command.ts';
 import { completionCommand, completionsOf } from './completion.ts';
@@ -22,7 +23,10 @@ import { upgradeCommand } from './upgrade.ts';
 /** The commands as the help groups them. */
 const groups: readonly (readonly [title: string, commands: readonly Command[]])[] = [
   ['A service of your own', [newCommand, devCommand, addResourceCommand, upgradeCommand]],
-  ['Run on this machine', [upCommand, statusCommand, logsCommand, execCommand, jobRunCommand, downCommand]],
+  [
+    'Run on this machine',
+    [upCommand, statusCommand, logsCommand, alarmsCommand, execCommand, jobRunCommand, downCommand],
+  ],
   ['Check and translate', [checkCommand, synthCommand, schemaCommand]],
   ['Leave Copilot, and stay on AWS', ejectCommands],
   ['Other', [completionCommand]],

@@ -49,6 +49,7 @@ export const newCommand = command({
   examples: [
     ['plusone new orders --field total:decimal', 'the service orders with the resource order'],
     ['plusone new my-shop -r item -f name:text -f price:decimal -p 8080', 'another resource, two fields, port 8080'],
+    ['npm create plusone@latest orders -- --field total:decimal', 'as the first one, from the package on npm'],
   ],
   async run(values, operands) {
     // An open terminal would keep the process from ending.

@@ -1,3 +1,4 @@
+import { projectFolder } from '../new/project.ts';
 import { upgrade } from '../new/upgrade.ts';
 import { say } from '../terminal/progress.ts';
 import { command } from './command.ts';
@@ -11,7 +12,7 @@ export const upgradeCommand = command({
   options: { help: { type: 'boolean', short: 'h', help: 'this text' } },
   examples: [['npx --package ./plusone-1.1.0.tgz plusone upgrade', 'to the version in that file']],
   async run() {
-    const { from, to, written, kept } = await upgrade(process.cwd());
+    const { from, to, written, kept } = await upgrade(projectFolder());
     say(from === to ? `the service is of version ${to}` : `upgraded from ${from} to ${to}; run npm install`);
     for (const path of written) say(`wrote ${path}`);
     if (written.length === 0 && kept.length === 0) say('no file of the template changed');

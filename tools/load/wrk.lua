@@ -1,12 +1,13 @@
 -- The load, as wrk runs it: requests for random users, and the result as one line of JSON.
--- Arguments: the method (GET or PUT), the number of users, a seed for their order.
+-- Arguments: the method (GET or PUT), the number of users, a seed for their order, the path before a name.
 
-local method, users, digits
+local method, users, digits, path
 
 function init(arguments)
   method, users = arguments[1], tonumber(arguments[2])
   digits = math.max(6, #tostring(users - 1))
   math.randomseed(tonumber(arguments[3]))
+  path = arguments[4]
 end
 
 -- As in users.ts: the number's digits, six or more, written with the letters a to j.
@@ -20,7 +21,7 @@ local function username(number)
 end
 
 function request()
-  local head = method .. " /hello/" .. username(math.random(0, users - 1)) .. " HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+  local head = method .. " " .. path .. username(math.random(0, users - 1)) .. " HTTP/1.1\r\nHost: 127.0.0.1\r\n"
   if method == "GET" then return head .. "\r\n" end
   -- A different date each time, because MySQL writes nothing if a row does not change.
   local date = string.format("%d-%02d-%02d", math.random(1950, 2009), math.random(1, 12), math.random(1, 28))

@@ -33,12 +33,34 @@ const RESULT = z.object({
   broken: z.number(),
 });
 
-/** Sends requests for random users to `url` for some seconds, with one request in flight on each connection. */
-export async function measure(load: Load, url: string, users: number, seconds: number, seed: number): Promise<Outcome> {
+/**
+ * Sends requests for random users to `url` for some seconds, with one request in flight on each connection. `path` is the
+ * path of a user up to the name.
+ */
+export async function measure(
+  load: Load,
+  url: string,
+  users: number,
+  seconds: number,
+  seed: number,
+  path = '/hello/',
+): Promise<Outcome> {
   const { method, connections } = load;
   // One thread: wrk has no use for more at these rates, and shares the processors with the server.
   const options = ['--threads', '1', '--connections', String(connections), '--duration', `${seconds}s`];
-  const args = [...options, '--timeout', '2s', '--script', SCRIPT, url, '--', method, String(users), String(seed)];
+  const args = [
+    ...options,
+    '--timeout',
+    '2s',
+    '--script',
+    SCRIPT,
+    url,
+    '--',
+    method,
+    String(users),
+    String(seed),
+    path,
+  ];
   const answer = await output('wrk', args);
   const result = RESULT.parse(JSON.parse(answer.split('\n').at(-1) ?? ''));
   return {

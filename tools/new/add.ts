@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { UsageError } from '../../k8s/errors.ts';
 import { Refusal } from '../terminal/refusal.ts';
@@ -19,7 +19,7 @@ const LISTS = ['src/resources.ts', 'src/migrations/index.ts'];
 /**
  * Adds a resource to the service in `folder`. A second run writes nothing, or what an interrupted one did not.
  * `now` is the time in the name of its migration, YYYYMMDDhhmmss.
- * @throws {Refusal} if one of its files is there already; {UsageError} if the service has it with other fields
+ * @throws {Refusal} if one of its files, or its table, is there already; {UsageError} if the service has it with other fields
  */
 export function addResource(folder: string, name: string, fields: readonly string[], now: string): Added {
   const { project, hashes } = readProject(folder);
@@ -46,6 +46,9 @@ export function addResource(folder: string, name: string, fields: readonly strin
     if (existsSync(file) && readFileSync(file, 'utf8') !== text && !known)
       throw new Refusal(`${path} is there already; move it away, or choose another name for the resource`);
   }
+  const creating = known ? undefined : migrationOf(folder, pluralOf(name));
+  if (creating !== undefined)
+    throw new Refusal(`${creating} creates a table ${pluralOf(name)} already; choose another name for the resource`);
   const missing = new Map([...own].filter(([path]) => !existsSync(join(folder, path))));
   const edited = new Map([...withResource(lists, project, resource)].filter(([path]) => lists.has(path)));
   const changed = new Map([...edited].filter(([path, text]) => lists.get(path) !== text));
@@ -60,6 +63,15 @@ export function addResource(folder: string, name: string, fields: readonly strin
   writeFiles(folder, changed);
   const byHand = isListed(edited, resource) ? [] : LISTS.filter((path) => !changed.has(path));
   return { written: [...missing.keys(), ...changed.keys()], byHand };
+}
+
+/** The migration of the owner that creates a table; undefined if there is none, as far as its text shows. */
+function migrationOf(folder: string, table: string): string | undefined {
+  const creates = new RegExp(`create\\s*table\\w*[\\s(]+(if\\s+not\\s+exists\\s+)?['"\`]?${table}\\b`, 'i');
+  const migrations = join(folder, 'src/migrations');
+  if (!existsSync(migrations)) return undefined;
+  const found = readdirSync(migrations).find((file) => creates.test(readFileSync(join(migrations, file), 'utf8')));
+  return found && `src/migrations/${found}`;
 }
 
 /** Those of the files that are there. */

@@ -9,8 +9,8 @@ const LONGEST_RESOURCE = 20;
 const DEPENDENCIES = ['plusone', 'plusone-service', 'knex', 'objection', 'zod', 'chai', 'mocha', 'node', 'typescript'];
 /** Paths that every service has. */
 const PATHS = ['livez', 'readyz', 'docs', 'assets', 'metrics', 'openapi'];
-/** Folders of src/ and test/ that are there already. */
-const FOLDERS = ['migrations', 'page', 'integration'];
+/** Folders of src/ and test/ that are there already, and `idSchema` of plusone-service. */
+const TAKEN = ['migrations', 'page', 'integration', 'ids'];
 
 /** The name of the database of a service: RDS takes letters, digits and underscores. */
 export const databaseOf = (service: string) => service.replaceAll('-', '_');
@@ -23,6 +23,7 @@ export function serviceName(name: string): string {
   if (!/^[a-z]([a-z0-9-]*[a-z0-9])?$/.test(name) || name.includes('--')) {
     const label = name
       .normalize('NFKD')
+      .replace(/\p{Mark}/gu, '')
       .toLowerCase()
       .replace(/[^a-z0-9]+/g, '-')
       .replace(/^[^a-z]+|-+$/g, '')
@@ -58,10 +59,10 @@ export function singularOf(name: string): string {
 }
 
 /**
- * The name of a resource, in the singular.
+ * The name of a resource, in the singular. `given` is what the command line calls it.
  * @throws {UsageError} if it cannot be a table, a path and a class, or is reserved
  */
-export function resourceName(name: string): string {
+export function resourceName(name: string, given = '--resource'): string {
   if (!/^[a-z][a-z0-9]*$/.test(name)) {
     const word = name
       .normalize('NFKD')
@@ -69,22 +70,22 @@ export function resourceName(name: string): string {
       .replace(/[^a-z0-9]+/g, '')
       .replace(/^[0-9]+/, '');
     throw new UsageError(
-      `--resource ${JSON.stringify(name)}: expected one word of small letters (a-z) and digits${word ? `, such as ${word}` : ', such as order'}`,
+      `${given} ${JSON.stringify(name)}: expected one word of small letters (a-z) and digits${word ? `, such as ${word}` : ', such as order'}`,
     );
   }
   if (name.length > LONGEST_RESOURCE)
     throw new UsageError(
-      `--resource ${name}: it has ${name.length} characters; at most ${LONGEST_RESOURCE} are possible`,
+      `${given} ${name}: it has ${name.length} characters; at most ${LONGEST_RESOURCE} are possible`,
     );
   if (singularOf(name) !== name)
-    throw new UsageError(`--resource ${name}: expected the name of one of them, such as ${singularOf(name)}`);
+    throw new UsageError(`${given} ${name}: expected the name of one of them, such as ${singularOf(name)}`);
   const plural = pluralOf(name);
-  if (PATHS.includes(plural) || FOLDERS.includes(plural))
-    throw new UsageError(`--resource ${name}: every service has ${plural} of its own; another word would be right`);
+  if (PATHS.includes(plural) || TAKEN.includes(plural))
+    throw new UsageError(`${given} ${name}: every service has ${plural} of its own; another word would be right`);
   const where = reservedIn(plural, 'MySQL and SQL', 'JavaScript');
   if (where)
     throw new UsageError(
-      `--resource ${name}: its table and path ${plural} are a reserved word of ${where}; such as ${name}entry would be right`,
+      `${given} ${name}: its table and path ${plural} are a reserved word of ${where}; such as ${name}entry would be right`,
     );
   return name;
 }

@@ -1,7 +1,7 @@
 /** `plusone.json` of a generated service: what it was made from, so that it can be extended and upgraded. */
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { UsageError } from '../../k8s/errors.ts';
 import { Refusal } from '../terminal/refusal.ts';
@@ -40,6 +40,14 @@ export const hashOf = (text: string) => createHash('sha256').update(text).digest
 export function projectText(project: Project, hashes: ReadonlyMap<string, string>): string {
   const files = Object.fromEntries([...hashes].toSorted(([one], [other]) => (one < other ? -1 : 1)));
   return `${JSON.stringify({ ...project, files }, undefined, 2)}\n`;
+}
+
+/** The folder of the project that the current folder is somewhere in; without a project, the current folder. */
+export function projectFolder(): string {
+  for (let folder = process.cwd(); ; folder = dirname(folder)) {
+    if (existsSync(join(folder, PROJECT_FILE))) return folder;
+    if (dirname(folder) === folder) return process.cwd();
+  }
 }
 
 /**

@@ -29,6 +29,8 @@ compile(here);
 const others = readdirSync(join(root, 'local-kind')).filter((name) => !name.endsWith('.ts'));
 copy(others, join(root, 'local-kind'), join(dist, 'local-kind'));
 cpSync(join(root, 'tools/new/template'), join(dist, 'tools/new/template'), { recursive: true });
+const monitoring = 'tools/dashboard/kubernetes';
+copy(['namespace.yaml', 'prometheus.yaml'], join(root, monitoring), join(dist, monitoring));
 const { name, version, type } = JSON.parse(readFileSync(join(here, 'package.json'), 'utf8'));
 writeFileSync(join(dist, 'package.json'), `${JSON.stringify({ name, version, type })}\n`);
 

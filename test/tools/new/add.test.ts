@@ -1,5 +1,7 @@
+import { spawnSync } from 'node:child_process';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { hashOf } from '../../../tools/new/project.ts';
 import { GeneratedService, projectOf } from './generated.ts';
@@ -67,6 +69,35 @@ describe('plusone add resource', function () {
       69,
       'src/customers/schema.ts is there already; move it away, or choose another name for the resource\n',
     ]);
+  });
+
+  for (const statement of [
+    'await knex.raw(`CREATE TABLE IF NOT EXISTS invoices (id INT)`);',
+    "await knex.schema.createTable('invoices', (table) => table.increments());",
+  ])
+    it(`refuses a resource whose table a migration of the owner has made: ${statement.slice(0, 30)}`, () => {
+      writeFileSync(join(service.folder, 'src/migrations/20270101000000_invoices.ts'), statement);
+      const { status, output } = add('invoice');
+      expect([status, output]).to.deep.equal([
+        69,
+        'src/migrations/20270101000000_invoices.ts creates a table invoices already; choose another name for the resource\n',
+      ]);
+      expect(add('voice').status).to.equal(0);
+    });
+
+  it('works from a folder below', () => {
+    const program = fileURLToPath(new URL('../../../tools/cli.ts', import.meta.url));
+    const args = [program, 'add', 'resource', 'customer'];
+    const { status, stderr } = spawnSync(process.execPath, args, {
+      cwd: join(service.folder, 'src'),
+      encoding: 'utf8',
+    });
+    expect(status, stderr).to.equal(0);
+    expect(read('src/customers/schema.ts')).to.contain('label: text()');
+  });
+
+  it('refuses a name with a capital letter, by what its usage calls it', () => {
+    expect(add('Customer').output).to.contain('NAME "Customer": expected one word of small letters');
   });
 });
 

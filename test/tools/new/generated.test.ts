@@ -36,7 +36,7 @@ for (const [title, project] of Object.entries(services)) {
           .filter((line) =>
             /widget|birth|hello|plusone/i.test(
               line.replace(
-                /plusone-service|vendor\/plusone|"plusone"|`plusone[ `]|plusone\.(env|json)|\bplusone (dev|check|up|down|logs|status|add|upgrade)\b/g,
+                /plusone-service|vendor\/plusone|"plusone"|`plusone[ `]|plusone\.(env|json)|\bplusone (alarms|dev|check|up|down|logs|status|add|upgrade)\b/g,
                 '',
               ),
             ),

@@ -27,6 +27,7 @@ describe('the name of a new service', () => {
     ['my--orders', 'such as my-orders'],
     ['1orders', 'such as orders'],
     ['größe', 'such as gro'],
+    ['Bücher', 'such as bucher'],
     ['注文', 'expected a DNS label'],
     ['../orders', 'such as orders'],
     ['', 'expected a DNS label'],
@@ -52,6 +53,7 @@ describe('the name of a resource', () => {
     ['x'.repeat(21), 'it has 21 characters'],
     ['doc', 'every service has docs of its own'],
     ['migration', 'every service has migrations of its own'],
+    ['id', 'every service has ids of its own'],
     ['schema', 'schemas are a reserved word of MySQL and SQL'],
   ] as const)
     it(`may not be ${name.slice(0, 20)}, and says what would be right`, () => {

@@ -1,8 +1,7 @@
-// A form and a list for one resource. The fields come from the API description.
+// A form and a list for each resource: /#widgets is the page of /widgets. Resources and fields come from the API description.
 const byId = (id) => document.getElementById(id);
 const form = byId('save');
 const outcome = byId('outcome');
-const { path, schema: name } = form.dataset;
 const TYPES = { integer: 'number', number: 'number', boolean: 'checkbox', date: 'date', email: 'email' };
 
 function element(tag, properties = {}, ...children) {
@@ -27,7 +26,22 @@ async function call(method, url, body) {
 }
 
 const { body: api } = await call('GET', '/openapi.json');
+const paths = Object.keys(api.paths)
+  .filter((one) => one.endsWith('/{id}'))
+  .map((one) => one.replace('/{id}', ''));
+const path = paths.find((one) => `#${one.slice(1)}` === location.hash) ?? paths[0];
+const read = api.paths[`${path}/{id}`].get;
+const name = read.responses['200'].content['application/json'].schema.$ref.split('/').at(-1);
 const { properties, required } = api.components.schemas[name];
+
+const nameOf = (one) => api.paths[one].get.tags[0];
+byId('heading').textContent = nameOf(path);
+document.title = `${nameOf(path)} · ${api.info.title}`;
+const link = (one) => element('a', { href: `#${one.slice(1)}`, textContent: nameOf(one) });
+byId('resources').append(...paths.map(link));
+byId('resources').children[paths.indexOf(path)].setAttribute('aria-current', 'page');
+byId('resources').hidden = paths.length === 1;
+addEventListener('hashchange', () => location.reload());
 
 for (const [field, { type, format, description, examples }] of Object.entries(properties)) {
   const input = element('input', {
