@@ -46,6 +46,8 @@ export const UNAVAILABLE_ERRORS = {
     ER_GRP_TRX_CONSISTENCY_NOT_ALLOWED: 3796,
     ER_GRP_TRX_CONSISTENCY_BEFORE: 3797,
   },
+  // Galera uses the number of an unknown command, which no statement of ours causes.
+  'a node of a Galera cluster has no majority, or not all data yet': { ER_UNKNOWN_COM_ERROR: 1047 },
   'out of memory, disk or other capacity': {
     ER_CANT_CREATE_FILE: 1004,
     ER_CANT_OPEN_FILE: 1016,
@@ -139,6 +141,7 @@ const INTERRUPTION_NUMBERS: ReadonlySet<number> = new Set(
     [
       'the server shuts down, or ends the session or the statement',
       'a new primary of a replication group takes over',
+      'a node of a Galera cluster has no majority, or not all data yet',
       'read-only',
     ] as const
   ).flatMap((group): number[] => Object.values(UNAVAILABLE_ERRORS[group])),

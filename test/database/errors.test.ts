@@ -65,9 +65,11 @@ describe('an error of MySQL', () => {
 });
 
 describe('an interruption', () => {
-  it('is a lost connection, a shutdown, a change of the primary and a server that is read-only', () => {
+  it('is a lost connection, a shutdown, a change of the primary, a node without a majority and a server that is read-only', () => {
     const lost = Object.assign(new Error('Connection lost'), { code: 'PROTOCOL_CONNECTION_LOST', fatal: true });
-    expect([lost, ...[1053, 3781, 1290, 1836].map((errno) => refused(errno))].filter(isInterruption)).to.have.length(5);
+    expect(
+      [lost, ...[1053, 3781, 1047, 1290, 1836].map((errno) => refused(errno))].filter(isInterruption),
+    ).to.have.length(6);
   });
 
   it('is no mistake in a statement, no missing table or right, and no failure of something else', () => {
