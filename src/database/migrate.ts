@@ -78,12 +78,17 @@ function sourceOf(migrations: Migrations): Knex.MigrationSource<string> {
 }
 
 type Session = {
-  query(sql: string, values: unknown[], done: (error: Error | null, rows?: { taken: number | null }[]) => void): void;
+  query(
+    sql: string,
+    values: unknown[],
+    done: (error: Error | null, rows?: Record<string, number | null>[]) => void,
+  ): void;
 };
 
 function takeLock(session: Session, done: (error: Error | null, session: Session) => void): void {
-  session.query('SELECT GET_LOCK(?, ?) AS taken', [LOCK, LOCK_WAIT_SECONDS], (error, rows) => {
-    const taken = rows?.[0]?.taken === 1;
+  session.query('SELECT GET_LOCK(?, ?)', [LOCK, LOCK_WAIT_SECONDS], (error, rows) => {
+    // Not by its name: Vitess gives the column another one.
+    const taken = Object.values(rows?.[0] ?? {})[0] === 1;
     const refusal = new Error(`another migration has held the lock ${LOCK} for ${LOCK_WAIT_SECONDS} s`);
     done(error ?? (taken ? null : refusal), session);
   });
