@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RowDataPacket } from 'mysql2/promise';
 import { type Certificate, issueCertificate, makeAuthority } from '../../process/certificates.ts';
-import type { DatabaseCluster, Member } from '../../process/database-cluster.ts';
+import type { Cluster, DatabaseCluster, Member } from '../../process/database-cluster.ts';
 import { eventually } from '../../process/eventually.ts';
 import { type ServiceProcess, startProcess } from '../../process/service.ts';
 import { Failed, output } from '../../terminal/programs.ts';
@@ -28,14 +28,15 @@ type ProcessDrill = Drill<ProcessFixture>;
 const failover = failsOver('Another server becomes the primary');
 
 /** Not part of the quick runs, and so of CI: until the former primary is a member again, it takes half a minute. */
-const NOT_QUICK = { full: 0 };
+export const NOT_QUICK = { full: 0 };
 
 /** A drill in which the primary fails, and the fault lasts until another server has taken its place. */
-function primaryFails(
+export function primaryFails<Kind extends Cluster>(
+  clusterOf: (fixture: ProcessFixture) => Promise<Kind | string>,
   name: string,
   fault: string,
   assertions: readonly Assertion[],
-  fail: (cluster: DatabaseCluster, primary: Member) => Promise<void>,
+  fail: (cluster: Kind, primary: Member) => Promise<void>,
 ): ProcessDrill {
   return {
     name,
@@ -43,7 +44,7 @@ function primaryFails(
     assertions,
     duration: { full: 0, quick: 0 },
     async prepare(fixture) {
-      const cluster = await fixture.databaseCluster();
+      const cluster = await clusterOf(fixture);
       if (typeof cluster === 'string') return cluster;
       fixture.defer(() => cluster.heal());
       await fixture.serve(cluster.env);
@@ -60,8 +61,10 @@ function primaryFails(
   };
 }
 
+const inGroup = (fixture: ProcessFixture) => fixture.databaseCluster();
+
 /** Waits until another server is the primary; gives back how long that took. */
-async function failoverOf(cluster: DatabaseCluster, primary: Member): Promise<string> {
+async function failoverOf(cluster: Cluster, primary: Member): Promise<string> {
   const began = performance.now();
   await cluster.untilPrimaryIsNot(primary);
   return `${((performance.now() - began) / 1000).toFixed(1)} s`;
@@ -253,24 +256,28 @@ async function endingOf({ child, exited, stdout }: ServiceProcess): Promise<stri
 /** The drills with a cluster, which need Docker, in the order in which they run. */
 export const clusterDrills: readonly ProcessDrill[] = [
   primaryFails(
+    inGroup,
     'primary-killed',
     'The primary of three servers is killed (-9)',
     [refusesWithin(2), ...failover],
     (cluster, primary) => cluster.kill(primary),
   ),
   primaryFails(
+    inGroup,
     'primary-frozen',
     'The primary of three servers is stopped (SIGSTOP): connections stay open and nothing answers',
     [refusesWithin(2), ...failover],
     (cluster, primary) => cluster.freeze(primary),
   ),
   primaryFails(
+    inGroup,
     'primary-cut-off',
     'The network between the primary and the two others breaks; the service still reaches all three',
     failover,
     (cluster, primary) => cluster.cutOff(primary),
   ),
   primaryFails(
+    inGroup,
     'switch-over',
     'Another of three servers is made the primary by command',
     failover,
@@ -281,6 +288,7 @@ export const clusterDrills: readonly ProcessDrill[] = [
   ),
   {
     ...primaryFails(
+      inGroup,
       'primary-disk-full',
       'The disk of the primary of three servers is full: its binary log waits for space, and so does every write',
       [refusesWithin(2), ...failover],
