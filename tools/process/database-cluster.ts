@@ -57,6 +57,10 @@ export interface Cluster {
 export interface DatabaseCluster extends Cluster {
   /** Cuts a member off from the others; clients still reach it. */
   cutOff(member: Member): Promise<void>;
+  /** Has a member apply none of the writes that it receives until the function that it returns is called. */
+  delay(member: Member): Promise<() => void>;
+  /** Has the others prefer a member, or no longer, when the primary fails. */
+  prefer(member: Member, isPreferred: boolean): Promise<void>;
   /** Makes a member the primary by command, as for maintenance. */
   switchTo(member: Member): Promise<void>;
   /** Leaves no space on the disk of a member. */
@@ -254,6 +258,16 @@ export async function startDatabaseCluster(): Promise<DatabaseCluster> {
       for (const { address } of others(member)) {
         await drop('--append', member, address);
       }
+    },
+    async delay({ address }) {
+      const admin = { host: address, user: 'root', password: rootPassword, database: DATABASE };
+      const session = await mysql.createConnection(admin);
+      session.on('error', () => {});
+      await session.query('LOCK TABLES users READ');
+      return () => session.destroy();
+    },
+    async prefer(member, isPreferred) {
+      await run(member, `SET GLOBAL group_replication_member_weight = ${isPreferred ? 100 : 'DEFAULT'}`);
     },
     async switchTo(member) {
       const rows = await query<mysql.RowDataPacket>(member, 'SELECT @@server_uuid AS id');

@@ -70,6 +70,77 @@ async function failoverOf(cluster: Cluster, primary: Member): Promise<string> {
   return `${((performance.now() - began) / 1000).toFixed(1)} s`;
 }
 
+/** How long the primary is gone before the replica goes on applying: longer than the group needs to elect another. */
+const DELAY_SECONDS = 10;
+/** At 200 requests per second. Writes that arrive together share a transaction, so there are fewer of these. */
+const TRANSACTIONS_PER_SECOND = 50;
+
+const replicaLags: ProcessDrill = {
+  name: 'replica-lags',
+  fault:
+    'A replica applies nothing for two minutes. Then the primary is killed (-9), that replica is elected, and ten seconds later it goes on applying',
+  assertions: [
+    ...failover,
+    observed('behind', 'The replica was more than a minute of transactions behind', (value) => {
+      return Number.parseInt(String(value), 10) > 60 * TRANSACTIONS_PER_SECOND;
+    }),
+    observed('elected', 'It is elected, and takes no writes before it has applied them', (value) => {
+      return value === 'PRIMARY, read-only';
+    }),
+  ],
+  duration: { full: 120 },
+  async prepare(fixture) {
+    const cluster = await fixture.databaseCluster();
+    if (typeof cluster === 'string') return cluster;
+    fixture.defer(() => cluster.heal());
+    await fixture.serve(cluster.env);
+    const primary = cluster.primary();
+    const replica = cluster.members.find((member) => member !== primary);
+    if (replica === undefined) throw new Error('a cluster has replicas');
+    let release = () => {};
+    return {
+      async begin() {
+        release = await cluster.delay(replica);
+        fixture.defer(() => release());
+        await cluster.prefer(replica, true);
+      },
+      async end({ observations }) {
+        observations.behind = `${await backlogOf(cluster, replica)} transactions`;
+        await cluster.kill(primary);
+        await sleep(DELAY_SECONDS * 1000);
+        observations.elected = await roleOf(cluster, replica);
+        release();
+        // Counts from here: before, there is no primary that could serve.
+        observations.failover = await failoverOf(cluster, primary);
+      },
+      async settle() {
+        await cluster.prefer(replica, false);
+        await cluster.heal();
+      },
+    };
+  },
+};
+
+/** Whether a member is the primary, and takes writes. */
+async function roleOf(cluster: DatabaseCluster, member: Member): Promise<string> {
+  const [row] = await cluster.query<RowDataPacket>(
+    member,
+    'SELECT MEMBER_ROLE AS role, @@super_read_only AS readOnly ' +
+      'FROM performance_schema.replication_group_members WHERE MEMBER_ID = @@server_uuid',
+  );
+  return `${row?.role}, ${row?.readOnly === 1 ? 'read-only' : 'takes writes'}`;
+}
+
+/** How many transactions a member has received and not applied. */
+async function backlogOf(cluster: DatabaseCluster, member: Member): Promise<number> {
+  const [row] = await cluster.query<RowDataPacket>(
+    member,
+    'SELECT COUNT_TRANSACTIONS_REMOTE_IN_APPLIER_QUEUE AS number ' +
+      'FROM performance_schema.replication_group_member_stats WHERE MEMBER_ID = @@server_uuid',
+  );
+  return Number(row?.number);
+}
+
 const replicaAdded: ProcessDrill = {
   name: 'replica-added',
   fault: 'A replica is killed; it comes back and gets what it has missed',
@@ -296,6 +367,7 @@ export const clusterDrills: readonly ProcessDrill[] = [
     ),
     duration: NOT_QUICK,
   },
+  replicaLags,
   replicaAdded,
   certificateRotated,
   migrationInFailover,
