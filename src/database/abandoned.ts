@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Connection } from 'mysql2';
-import { codeOf } from './errors.ts';
+import { codeOf, isStatementError } from './errors.ts';
 import { runWithin } from './statement.ts';
 
 const MARKER_PREFIX = 'plusone.session.';
@@ -41,8 +41,8 @@ export class AbandonedSessions {
     for (const marker of this.#abandoned) {
       await runWithin(milliseconds, (done) => session.query('KILL IS_USED_LOCK(?)', [marker], done)).catch(
         (error: unknown) => {
-          // The session has ended, or the credentials are those of another user now: nothing more can be done.
-          if (codeOf(error) !== 'ER_NO_SUCH_THREAD' && codeOf(error) !== 'ER_KILL_DENIED_ERROR') throw error;
+          // The session has ended, it is another user's, or the server has no such KILL: nothing more can be done.
+          if (!isStatementError(error) && codeOf(error) !== 'ER_UNKNOWN_ERROR') throw error;
         },
       );
       this.#abandoned.delete(marker);

@@ -46,6 +46,8 @@ export const UNAVAILABLE_ERRORS = {
     ER_GRP_TRX_CONSISTENCY_NOT_ALLOWED: 3796,
     ER_GRP_TRX_CONSISTENCY_BEFORE: 3797,
   },
+  // Galera uses the number of an unknown command, which no statement of ours causes.
+  'a node of a Galera cluster has no majority, or not all data yet': { ER_UNKNOWN_COM_ERROR: 1047 },
   'out of memory, disk or other capacity': {
     ER_CANT_CREATE_FILE: 1004,
     ER_CANT_OPEN_FILE: 1016,
@@ -139,6 +141,7 @@ const INTERRUPTION_NUMBERS: ReadonlySet<number> = new Set(
     [
       'the server shuts down, or ends the session or the statement',
       'a new primary of a replication group takes over',
+      'a node of a Galera cluster has no majority, or not all data yet',
       'read-only',
     ] as const
   ).flatMap((group): number[] => Object.values(UNAVAILABLE_ERRORS[group])),
@@ -162,6 +165,16 @@ const TLS_ADVICE: readonly [text: RegExp, advice: string][] = [
   [/does not support secure connection/, 'enable TLS on the server, or set DATABASE_TLS=off'],
   [/insecure transport/, 'set DATABASE_TLS to rds or to the path of a file with CA certificates'],
 ];
+
+/** What to check if there is no connection, by the code of Node or mysql2. */
+const CONNECTION_ADVICE: Readonly<Record<string, string>> = {
+  ENOTFOUND: 'DATABASE_HOST must be a name that resolves, or an address',
+  EAI_AGAIN: 'no DNS server answers for DATABASE_HOST',
+  ECONNREFUSED: 'nothing listens at DATABASE_HOST and DATABASE_PORT',
+  EHOSTUNREACH: 'there is no route to DATABASE_HOST',
+  ENETUNREACH: 'there is no route to DATABASE_HOST',
+  ETIMEDOUT: 'DATABASE_HOST does not answer; if it never did, check its address and the firewall or security group',
+};
 
 /** The code of an error of mysql2 or Node, such as ECONNREFUSED or ER_LOCK_DEADLOCK. */
 export function codeOf(error: unknown): string | undefined {
@@ -191,16 +204,21 @@ export function needsNoPreparation(error: unknown): boolean {
   return number !== undefined && PREPARED_NUMBERS.has(number);
 }
 
-/** Why the database gave no answer, for the log. A TLS failure and a replica are named, with what to do about it. */
+/** Why the database gave no answer, for the log. A failed connection and a replica are named, with what to do about it. */
 export function unavailableReason(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
   const code = codeOf(error);
   if (isReplica(error, message))
     return `database unavailable: the server is read-only; DATABASE_HOST may be a reader endpoint (${message})`;
-  if (code?.startsWith('HANDSHAKE_') !== true && code !== 'ER_SECURE_TRANSPORT_REQUIRED')
-    return `database unavailable: ${message}`;
-  const advice = TLS_ADVICE.find(([text]) => text.test(message))?.[1];
-  return `TLS connection to the database failed: ${message}${advice === undefined ? '' : `; ${advice}`}`;
+  if (code?.startsWith('HANDSHAKE_') === true || code === 'ER_SECURE_TRANSPORT_REQUIRED') {
+    const advice = TLS_ADVICE.find(([text]) => text.test(message))?.[1];
+    return `TLS connection to the database failed: ${withAdvice(message, advice)}`;
+  }
+  return `database unavailable: ${withAdvice(message, code === undefined ? undefined : CONNECTION_ADVICE[code])}`;
+}
+
+function withAdvice(message: string, advice: string | undefined): string {
+  return advice === undefined ? message : `${message}; ${advice}`;
 }
 
 /** The same number is used for other options of the server, which the message names. */

@@ -65,9 +65,11 @@ describe('an error of MySQL', () => {
 });
 
 describe('an interruption', () => {
-  it('is a lost connection, a shutdown, a change of the primary and a server that is read-only', () => {
+  it('is a lost connection, a shutdown, a change of the primary, a node without a majority and a server that is read-only', () => {
     const lost = Object.assign(new Error('Connection lost'), { code: 'PROTOCOL_CONNECTION_LOST', fatal: true });
-    expect([lost, ...[1053, 3781, 1290, 1836].map((errno) => refused(errno))].filter(isInterruption)).to.have.length(5);
+    expect(
+      [lost, ...[1053, 3781, 1047, 1290, 1836].map((errno) => refused(errno))].filter(isInterruption),
+    ).to.have.length(6);
   });
 
   it('is no mistake in a statement, no missing table or right, and no failure of something else', () => {
@@ -78,10 +80,26 @@ describe('an interruption', () => {
 });
 
 describe('the reason for a missing answer', () => {
-  it('is "database unavailable" for a connection that is refused', () => {
-    const error = Object.assign(new Error('connect ECONNREFUSED 127.0.0.1:3306'), { code: 'ECONNREFUSED' });
-    expect(unavailableReason(error)).to.equal('database unavailable: connect ECONNREFUSED 127.0.0.1:3306');
+  it('is "database unavailable" for a failure of another kind', () => {
+    expect(unavailableReason(refused(1053))).to.equal('database unavailable: refused');
   });
+
+  for (const [code, message, advice] of [
+    ['ENOTFOUND', 'getaddrinfo ENOTFOUND db.invalid', 'DATABASE_HOST must be a name that resolves, or an address'],
+    ['EAI_AGAIN', 'getaddrinfo EAI_AGAIN db.internal', 'no DNS server answers for DATABASE_HOST'],
+    ['ECONNREFUSED', 'connect ECONNREFUSED 127.0.0.1:3306', 'nothing listens at DATABASE_HOST and DATABASE_PORT'],
+    ['EHOSTUNREACH', 'connect EHOSTUNREACH 10.0.0.1:3306', 'there is no route to DATABASE_HOST'],
+    [
+      'ETIMEDOUT',
+      'connect ETIMEDOUT',
+      'DATABASE_HOST does not answer; if it never did, check its address and the firewall or security group',
+    ],
+  ] as const) {
+    it(`names the variable of a connection that fails: ${message}`, () => {
+      const error = Object.assign(new Error(message), { code });
+      expect(unavailableReason(error)).to.equal(`database unavailable: ${message}; ${advice}`);
+    });
+  }
 
   for (const [errno, message] of [
     [1290, 'The MySQL server is running with the --super-read-only option so it cannot execute this statement'],

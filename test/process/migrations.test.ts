@@ -1,8 +1,10 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import type { Knex } from 'knex';
 import { pino } from 'pino';
 import { readConfig } from '../../src/config.ts';
 import { migrate as migrateHere } from '../../src/database/migrate.ts';
+import { startFaultProxy } from '../../tools/drills/process/fault-proxy.ts';
 import { type PrivateDatabase, startPrivateDatabase } from '../../tools/process/database.ts';
 import { eventually } from '../../tools/process/eventually.ts';
 import { migrate, startProcess, startServing } from '../../tools/process/service.ts';
@@ -101,23 +103,93 @@ describe('migrations', function () {
     expect(await database.query(`SELECT username FROM ${schema.DATABASE_NAME}.users`)).to.have.length(1);
   });
 
+  const SLOW_STATEMENT = `SELECT id FROM information_schema.processlist WHERE info LIKE 'SELECT SLEEP%'`;
+
+  /** Runs a migration of a minute, which gives up after three seconds of silence; resolves with the reason of its failure. */
+  async function migrateSlowly(own: PrivateDatabase, more: Record<string, string> = {}): Promise<string> {
+    const { database: settings } = readConfig({ ...own.env, ...more });
+    const slow = {
+      up: async (knex: Knex) => await knex.raw('SELECT SLEEP(60), ?', ['1990-02-03']),
+      down: async () => {},
+    };
+    return await migrateHere(settings, { slow }, pino({ level: 'silent' }), 3).then(
+      () => 'done',
+      (error: Error) => error.message,
+    );
+  }
+
   it('end with the reason if the database dies meanwhile, without the values of the statement', async () => {
     const own = await startPrivateDatabase();
     try {
-      const { database: settings } = readConfig(own.env);
-      const slow = {
-        up: async (knex: Knex) => await knex.raw('SELECT SLEEP(60), ?', ['1990-02-03']),
-        down: async () => {},
-      };
-      const migrating = migrateHere(settings, { slow }, pino({ level: 'silent' })).catch(
-        (error: Error) => error.message,
-      );
-      const statement = `SELECT id FROM information_schema.processlist WHERE info LIKE 'SELECT SLEEP%'`;
-      await eventually(async () => (await own.query(statement)).length === 1);
+      const migrating = migrateSlowly(own);
+      await eventually(async () => (await own.query(SLOW_STATEMENT)).length === 1);
       await own.kill();
       const reason = await migrating;
       expect(reason).to.match(/^database unavailable: .*Connection lost.*; run migrate again when/);
       expect(reason).not.to.contain('1990');
+    } finally {
+      await own.stop();
+    }
+  });
+
+  it('end with the reason if the database stops responding meanwhile', async () => {
+    const own = await startPrivateDatabase();
+    try {
+      const migrating = migrateSlowly(own);
+      await eventually(async () => (await own.query(SLOW_STATEMENT)).length === 1);
+      await own.freeze();
+      expect(await migrating).to.match(
+        /^database unavailable: no answer from the database for 3 s: connect ETIMEDOUT; run migrate again/,
+      );
+    } finally {
+      await own.stop();
+    }
+  });
+
+  it('end with the reason if their session is gone without a word, as when another server has become the primary', async () => {
+    const own = await startPrivateDatabase();
+    const proxy = await startFaultProxy(own.port);
+    try {
+      const migrating = migrateSlowly(own, { DATABASE_PORT: String(proxy.port) });
+      await eventually(async () => (await own.query(SLOW_STATEMENT)).length === 1);
+      // Until they have seen their session from another connection.
+      await sleep(4_000);
+      proxy.failOver();
+      await own.query(`KILL IS_USED_LOCK('plusone.migrations')`);
+      expect(await migrating).to.match(
+        /^database unavailable: no answer from the database for 3 s: the server does not have the session of this run/,
+      );
+    } finally {
+      proxy.close();
+      await own.stop();
+    }
+  });
+
+  it('go on while the database is there', async () => {
+    const own = await startPrivateDatabase();
+    try {
+      const migrating = migrateSlowly(own);
+      expect(await Promise.race([migrating, sleep(7_000, 'still running')])).to.equal('still running');
+      await own.kill();
+      await migrating;
+    } finally {
+      await own.stop();
+    }
+  });
+
+  it('end with the reason if the database stops responding while they wait for another run', async () => {
+    const own = await startPrivateDatabase();
+    try {
+      const other = await own.connect();
+      other.on('error', () => {});
+      await other.query(`SELECT GET_LOCK('plusone.migrations', 10)`);
+      const waiting = startProcess('migrate', { ...own.env, DATABASE_WAIT_SECONDS: '1' });
+      const waits = `SELECT id FROM information_schema.processlist WHERE info LIKE 'SELECT GET_LOCK%'`;
+      await eventually(async () => (await own.query(waits)).length > 0, 30);
+      await own.freeze();
+      expect((await waiting.exited).code).to.equal(1);
+      expect(waiting.stdout()).to.include('database unavailable: no answer to a statement within 6000 ms');
+      other.destroy();
     } finally {
       await own.stop();
     }

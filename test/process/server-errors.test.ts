@@ -69,6 +69,14 @@ describe('a server that cannot serve at the moment', function () {
       ['DROP PROCEDURE plusone.hold'],
     ],
     [
+      'is a node of a Galera cluster without a majority',
+      [
+        "CREATE PROCEDURE plusone.node() SIGNAL SQLSTATE '08S01' SET MYSQL_ERRNO = 1047, MESSAGE_TEXT = 'WSREP has not yet prepared node'",
+      ],
+      () => database.execute('CALL node()', []),
+      ['DROP PROCEDURE plusone.node'],
+    ],
+    [
       'is out of memory',
       [
         "CREATE PROCEDURE plusone.memory() SIGNAL SQLSTATE 'HY001' SET MYSQL_ERRNO = 3015, MESSAGE_TEXT = 'Out of memory'",

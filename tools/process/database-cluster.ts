@@ -1,6 +1,6 @@
 /** Three MySQL servers in containers that replicate as a group, for drills: one of them, the primary, takes writes. */
 import { randomBytes, randomUUID } from 'node:crypto';
-import { chmodSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -8,14 +8,13 @@ import mysql from 'mysql2/promise';
 import { output } from '../terminal/programs.ts';
 import type { Certificate } from './certificates.ts';
 import { startCleanupWatchdog } from './cleanup-watchdog.ts';
+import { MovingEndpoint } from './moving-endpoint.ts';
 import { IMAGE } from './server-program.ts';
 import { mountSmallDisk, type SmallDisk } from './small-disk.ts';
 
 const SIZE = 3;
 const DATABASE = 'plusone';
 const USER = 'plusone';
-/** The name under which the service knows the database, as the endpoint of an RDS or Aurora cluster. */
-const ENDPOINT = 'database.drill.test';
 const GROUP_PORT = 33_061;
 const START_SECONDS = 120;
 /** Longer than the five seconds after which the group suspects a member. */
@@ -27,18 +26,16 @@ const ANSWER_MILLISECONDS = 500;
 const DISK_MEBIBYTES = 640;
 /** Where a member has what it presents to clients. */
 const TLS_FILES = { ca: '/server-authorities.pem', cert: '/server-certificate.pem', key: '/server-certificate.key' };
-/** The service resolves names by {@link file://./moving-name.ts}, which Node loads first. */
-const PRELOAD = new URL('moving-name.ts', import.meta.url).href;
 
 /** One server of the cluster. */
 export interface Member {
-  /** Of its container, and in the group. */
+  /** Of its container or process, and in the group. */
   readonly name: string;
   readonly address: string;
 }
 
-/** A cluster and its endpoint: a name that leads to the primary, and to the new one after a failover. */
-export interface DatabaseCluster {
+/** A cluster whose endpoint leads to one member, the primary, and to another one after a failover. */
+export interface Cluster {
   readonly description: string;
   /** The DATABASE_* variables for the service, and what has it resolve the name of the endpoint. */
   readonly env: Record<string, string>;
@@ -49,9 +46,21 @@ export interface DatabaseCluster {
   untilPrimaryIsNot(former: Member): Promise<Member>;
   kill(member: Member): Promise<void>;
   freeze(member: Member): Promise<void>;
-  thaw(member: Member): Promise<void>;
+  /** Runs one statement as the administrator of a member. */
+  query<Row extends mysql.RowDataPacket>(member: Member, sql: string): Promise<Row[]>;
+  /** Undoes what was done to members, starts what was killed, and waits until all are members again. */
+  heal(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** Servers of MySQL Group Replication; `heal` also makes room on the disks and restores the network. */
+export interface DatabaseCluster extends Cluster {
   /** Cuts a member off from the others; clients still reach it. */
   cutOff(member: Member): Promise<void>;
+  /** Has a member apply none of the writes that it receives until the function that it returns is called. */
+  delay(member: Member): Promise<() => void>;
+  /** Has the others prefer a member, or no longer, when the primary fails. */
+  prefer(member: Member, isPreferred: boolean): Promise<void>;
   /** Makes a member the primary by command, as for maintenance. */
   switchTo(member: Member): Promise<void>;
   /** Leaves no space on the disk of a member. */
@@ -60,11 +69,6 @@ export interface DatabaseCluster {
   present(certificate: Certificate, authorities: string): Promise<void>;
   /** Ends the sessions of the service at a member, and returns how many there were. */
   endSessions(member: Member): Promise<number>;
-  /** Runs one statement as the administrator of a member. */
-  query<Row extends mysql.RowDataPacket>(member: Member, sql: string): Promise<Row[]>;
-  /** Makes room on the disks, restores the network, starts what was killed, and waits until all are members again. */
-  heal(): Promise<void>;
-  stop(): Promise<void>;
 }
 
 interface MemberRow extends mysql.RowDataPacket {
@@ -181,23 +185,10 @@ export async function startDatabaseCluster(): Promise<DatabaseCluster> {
 
   const disks = new Map<string, SmallDisk>();
   const group = randomUUID();
-  const addresses = join(directory, 'addresses.json');
-  let current: Member | undefined;
-  let isOver = false;
 
-  /** Moves the endpoint's name, as the operator of a cluster does: with a new file in one step. */
-  function pointTo(member: Member): void {
-    current = member;
-    writeFileSync(`${addresses}.new`, JSON.stringify({ [ENDPOINT]: member.address }));
-    renameSync(`${addresses}.new`, addresses);
-  }
-
-  async function watch(): Promise<void> {
-    for (; !isOver; await sleep(WATCH_MILLISECONDS)) {
-      const claims = await Promise.all(members.map(isPrimary));
-      const primary = members.find((_, at) => claims[at]);
-      if (primary !== undefined && primary !== current) pointTo(primary);
-    }
+  async function findPrimary(): Promise<Member | undefined> {
+    const claims = await Promise.all(members.map(isPrimary));
+    return members.find((_, at) => claims[at]);
   }
 
   async function enter(member: Member): Promise<void> {
@@ -241,43 +232,42 @@ export async function startDatabaseCluster(): Promise<DatabaseCluster> {
     }
   }
   await untilWhole();
-  pointTo(first);
-  const watching = watch();
+  const endpoint = new MovingEndpoint(directory, first, findPrimary);
   const others = (member: Member) => members.filter((one) => one !== member);
 
   return {
     description: `${SIZE} × ${IMAGE} with Group Replication, in containers`,
     members,
     env: {
-      DATABASE_HOST: ENDPOINT,
+      ...endpoint.env,
       DATABASE_PORT: '3306',
       DATABASE_NAME: DATABASE,
       DATABASE_USERNAME: USER,
       DATABASE_PASSWORD: password,
       DATABASE_TLS: 'off',
-      NODE_OPTIONS: `--import=${PRELOAD}`,
-      MOVING_NAMES: addresses,
     },
-    primary: () => current ?? first,
-    async untilPrimaryIsNot(former) {
-      for (const deadline = Date.now() + START_SECONDS * 1000; Date.now() < deadline; await sleep(20)) {
-        if (current !== undefined && current !== former) return current;
-      }
-      throw new Error(`no other member than ${former.name} became the primary within ${START_SECONDS} s`);
-    },
+    primary: () => endpoint.current,
+    untilPrimaryIsNot: (former) => endpoint.untilNot(former, START_SECONDS),
     async kill({ name }) {
       await docker('kill', name);
     },
     async freeze({ name }) {
       await docker('pause', name);
     },
-    async thaw({ name }) {
-      await docker('unpause', name);
-    },
     async cutOff(member) {
       for (const { address } of others(member)) {
         await drop('--append', member, address);
       }
+    },
+    async delay({ address }) {
+      const admin = { host: address, user: 'root', password: rootPassword, database: DATABASE };
+      const session = await mysql.createConnection(admin);
+      session.on('error', () => {});
+      await session.query('LOCK TABLES users READ');
+      return () => session.destroy();
+    },
+    async prefer(member, isPreferred) {
+      await run(member, `SET GLOBAL group_replication_member_weight = ${isPreferred ? 100 : 'DEFAULT'}`);
     },
     async switchTo(member) {
       const rows = await query<mysql.RowDataPacket>(member, 'SELECT @@server_uuid AS id');
@@ -323,8 +313,7 @@ export async function startDatabaseCluster(): Promise<DatabaseCluster> {
       await untilWhole();
     },
     async stop() {
-      isOver = true;
-      await watching;
+      await endpoint.stop();
       await docker('rm', '--force', '--volumes', ...names);
       await docker('network', 'rm', id);
       for (const disk of disks.values()) await disk.remove();

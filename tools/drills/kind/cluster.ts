@@ -63,4 +63,13 @@ export const clusterDrills: readonly KindDrill[] = [
     },
     (fixture, primary) => fixture.signal(primary, 'SIGCONT'),
   ),
+  primaryFails(
+    'primary-cut-off',
+    'The network between the primary of three MySQL servers and the two others breaks; the service still reaches all three',
+    async (fixture, primary) => {
+      fixture.defer(() => fixture.cutOffFromGroup(primary, '--delete').catch(() => {}));
+      await fixture.cutOffFromGroup(primary, '--append');
+    },
+    (fixture, primary) => fixture.cutOffFromGroup(primary, '--delete'),
+  ),
 ];

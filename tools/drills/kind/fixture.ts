@@ -15,6 +15,8 @@ import type { Environment, Fixture } from '../drill.ts';
 const NAMESPACE = 'plusone';
 const SERVICE = 'plusone';
 const TARGET = { namespace: NAMESPACE, name: SERVICE, isBuilt: true } as const;
+/** Of local-kind/mysql-cluster.yaml. */
+const GROUP_PORT = 33_061;
 const SELECTOR = `app.kubernetes.io/name=${SERVICE}`;
 const ROLLOUT_SECONDS = 180;
 
@@ -201,6 +203,16 @@ export class KindFixture implements Fixture {
     );
     const task = ['ctr', '-n', 'k8s.io', 'tasks', 'kill', '--signal', signal, id.replace('containerd://', '')];
     await output('docker', ['exec', node, ...task]);
+  }
+
+  /** Drops, or no longer drops, what a MySQL server sends to the others of its group; clients still reach it. */
+  async cutOffFromGroup(pod: string, change: '--append' | '--delete'): Promise<void> {
+    const path = `jsonpath={.spec.nodeName} {.status.containerStatuses[?(@.name=="mysql")].containerID}`;
+    const [node = '', id = ''] = (await this.kubectl(['get', 'pod', pod, '-o', path])).split(' ');
+    const script =
+      `pid=$(ctr -n k8s.io tasks ls | awk -v id="$0" '$1 == id { print $2 }'); for side in --sport --dport; do ` +
+      `nsenter --target "$pid" --net iptables ${change} OUTPUT --protocol tcp $side ${GROUP_PORT} --jump DROP; done`;
+    await output('docker', ['exec', node, 'sh', '-ec', script, id.replace('containerd://', '')]);
   }
 
   /** The resident memory of a container of the service's pods, the largest of them in MiB; 0 when none runs. */

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RowDataPacket } from 'mysql2/promise';
 import { type Certificate, issueCertificate, makeAuthority } from '../../process/certificates.ts';
-import type { DatabaseCluster, Member } from '../../process/database-cluster.ts';
+import type { Cluster, DatabaseCluster, Member } from '../../process/database-cluster.ts';
 import { eventually } from '../../process/eventually.ts';
 import { type ServiceProcess, startProcess } from '../../process/service.ts';
 import { Failed, output } from '../../terminal/programs.ts';
@@ -28,14 +28,15 @@ type ProcessDrill = Drill<ProcessFixture>;
 const failover = failsOver('Another server becomes the primary');
 
 /** Not part of the quick runs, and so of CI: until the former primary is a member again, it takes half a minute. */
-const NOT_QUICK = { full: 0 };
+export const NOT_QUICK = { full: 0 };
 
 /** A drill in which the primary fails, and the fault lasts until another server has taken its place. */
-function primaryFails(
+export function primaryFails<Kind extends Cluster>(
+  clusterOf: (fixture: ProcessFixture) => Promise<Kind | string>,
   name: string,
   fault: string,
   assertions: readonly Assertion[],
-  fail: (cluster: DatabaseCluster, primary: Member) => Promise<void>,
+  fail: (cluster: Kind, primary: Member) => Promise<void>,
 ): ProcessDrill {
   return {
     name,
@@ -43,7 +44,7 @@ function primaryFails(
     assertions,
     duration: { full: 0, quick: 0 },
     async prepare(fixture) {
-      const cluster = await fixture.databaseCluster();
+      const cluster = await clusterOf(fixture);
       if (typeof cluster === 'string') return cluster;
       fixture.defer(() => cluster.heal());
       await fixture.serve(cluster.env);
@@ -60,11 +61,84 @@ function primaryFails(
   };
 }
 
+const inGroup = (fixture: ProcessFixture) => fixture.databaseCluster();
+
 /** Waits until another server is the primary; gives back how long that took. */
-async function failoverOf(cluster: DatabaseCluster, primary: Member): Promise<string> {
+async function failoverOf(cluster: Cluster, primary: Member): Promise<string> {
   const began = performance.now();
   await cluster.untilPrimaryIsNot(primary);
   return `${((performance.now() - began) / 1000).toFixed(1)} s`;
+}
+
+/** How long the primary is gone before the replica goes on applying: longer than the group needs to elect another. */
+const DELAY_SECONDS = 10;
+/** At 200 requests per second. Writes that arrive together share a transaction, so there are fewer of these. */
+const TRANSACTIONS_PER_SECOND = 50;
+
+const replicaLags: ProcessDrill = {
+  name: 'replica-lags',
+  fault:
+    'A replica applies nothing for two minutes. Then the primary is killed (-9), that replica is elected, and ten seconds later it goes on applying',
+  assertions: [
+    ...failover,
+    observed('behind', 'The replica was more than a minute of transactions behind', (value) => {
+      return Number.parseInt(String(value), 10) > 60 * TRANSACTIONS_PER_SECOND;
+    }),
+    observed('elected', 'It is elected, and takes no writes before it has applied them', (value) => {
+      return value === 'PRIMARY, read-only';
+    }),
+  ],
+  duration: { full: 120 },
+  async prepare(fixture) {
+    const cluster = await fixture.databaseCluster();
+    if (typeof cluster === 'string') return cluster;
+    fixture.defer(() => cluster.heal());
+    await fixture.serve(cluster.env);
+    const primary = cluster.primary();
+    const replica = cluster.members.find((member) => member !== primary);
+    if (replica === undefined) throw new Error('a cluster has replicas');
+    let release = () => {};
+    return {
+      async begin() {
+        release = await cluster.delay(replica);
+        fixture.defer(() => release());
+        await cluster.prefer(replica, true);
+      },
+      async end({ observations }) {
+        observations.behind = `${await backlogOf(cluster, replica)} transactions`;
+        await cluster.kill(primary);
+        await sleep(DELAY_SECONDS * 1000);
+        observations.elected = await roleOf(cluster, replica);
+        release();
+        // Counts from here: before, there is no primary that could serve.
+        observations.failover = await failoverOf(cluster, primary);
+      },
+      async settle() {
+        await cluster.prefer(replica, false);
+        await cluster.heal();
+      },
+    };
+  },
+};
+
+/** Whether a member is the primary, and takes writes. */
+async function roleOf(cluster: DatabaseCluster, member: Member): Promise<string> {
+  const [row] = await cluster.query<RowDataPacket>(
+    member,
+    'SELECT MEMBER_ROLE AS role, @@super_read_only AS readOnly ' +
+      'FROM performance_schema.replication_group_members WHERE MEMBER_ID = @@server_uuid',
+  );
+  return `${row?.role}, ${row?.readOnly === 1 ? 'read-only' : 'takes writes'}`;
+}
+
+/** How many transactions a member has received and not applied. */
+async function backlogOf(cluster: DatabaseCluster, member: Member): Promise<number> {
+  const [row] = await cluster.query<RowDataPacket>(
+    member,
+    'SELECT COUNT_TRANSACTIONS_REMOTE_IN_APPLIER_QUEUE AS number ' +
+      'FROM performance_schema.replication_group_member_stats WHERE MEMBER_ID = @@server_uuid',
+  );
+  return Number(row?.number);
 }
 
 const replicaAdded: ProcessDrill = {
@@ -253,24 +327,28 @@ async function endingOf({ child, exited, stdout }: ServiceProcess): Promise<stri
 /** The drills with a cluster, which need Docker, in the order in which they run. */
 export const clusterDrills: readonly ProcessDrill[] = [
   primaryFails(
+    inGroup,
     'primary-killed',
     'The primary of three servers is killed (-9)',
     [refusesWithin(2), ...failover],
     (cluster, primary) => cluster.kill(primary),
   ),
   primaryFails(
+    inGroup,
     'primary-frozen',
     'The primary of three servers is stopped (SIGSTOP): connections stay open and nothing answers',
     [refusesWithin(2), ...failover],
     (cluster, primary) => cluster.freeze(primary),
   ),
   primaryFails(
+    inGroup,
     'primary-cut-off',
     'The network between the primary and the two others breaks; the service still reaches all three',
     failover,
     (cluster, primary) => cluster.cutOff(primary),
   ),
   primaryFails(
+    inGroup,
     'switch-over',
     'Another of three servers is made the primary by command',
     failover,
@@ -281,6 +359,7 @@ export const clusterDrills: readonly ProcessDrill[] = [
   ),
   {
     ...primaryFails(
+      inGroup,
       'primary-disk-full',
       'The disk of the primary of three servers is full: its binary log waits for space, and so does every write',
       [refusesWithin(2), ...failover],
@@ -288,6 +367,7 @@ export const clusterDrills: readonly ProcessDrill[] = [
     ),
     duration: NOT_QUICK,
   },
+  replicaLags,
   replicaAdded,
   certificateRotated,
   migrationInFailover,

@@ -32,6 +32,7 @@ import {
 import type { Drill, Run } from '../drill.ts';
 import { clusterDrills } from './cluster.ts';
 import type { ProcessFixture } from './fixture.ts';
+import { galeraDrills } from './galera.ts';
 import { disconnect, type HostileClients, openIdle, sendEndlessBodies, sendEndlessHeads } from './hostile-clients.ts';
 
 type ProcessDrill = Drill<ProcessFixture>;
@@ -630,4 +631,5 @@ export const processDrills: readonly ProcessDrill[] = [
   clockSteps,
   stdoutBlocked,
   ...clusterDrills,
+  ...galeraDrills,
 ];

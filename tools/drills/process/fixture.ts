@@ -1,7 +1,8 @@
 import { cpus, type } from 'node:os';
 import { dockerAnswers, type PrivateDatabase, startPrivateDatabase } from '../../process/database.ts';
-import { type DatabaseCluster, startDatabaseCluster } from '../../process/database-cluster.ts';
+import { type Cluster, type DatabaseCluster, startDatabaseCluster } from '../../process/database-cluster.ts';
 import { freePort } from '../../process/free-port.ts';
+import { type GaleraCluster, missingForGalera, startGaleraCluster } from '../../process/galera.ts';
 import { NoProgram } from '../../process/pypi.ts';
 import { killAll, migrate, type Service, startServing } from '../../process/service.ts';
 import { type ParameterStore, startParameterStore } from '../../process/ssm.ts';
@@ -23,6 +24,7 @@ export class ProcessFixture implements Fixture {
   #loadBalancer: LoadBalancer | undefined;
   readonly #store: () => Promise<ParameterStore>;
   readonly #cluster: () => Promise<DatabaseCluster>;
+  readonly #galera: () => Promise<GaleraCluster>;
   readonly #unexpected = new Set<Service>();
   readonly #deferred: (() => unknown)[] = [];
 
@@ -31,11 +33,13 @@ export class ProcessFixture implements Fixture {
     proxy: FaultProxy,
     store: () => Promise<ParameterStore>,
     cluster: () => Promise<DatabaseCluster>,
+    galera: () => Promise<GaleraCluster>,
   ) {
     this.database = database;
     this.proxy = proxy;
     this.#store = store;
     this.#cluster = cluster;
+    this.#galera = galera;
   }
 
   /** The variables that lead to the database through the proxy. */
@@ -119,6 +123,11 @@ export class ProcessFixture implements Fixture {
     return (await dockerAnswers()) ? await this.#cluster() : 'it needs Docker';
   }
 
+  /** The same with Galera. */
+  async galera(): Promise<GaleraCluster | string> {
+    return missingForGalera() ?? (await this.#galera());
+  }
+
   /** Registers an action to run after the drill, even if it fails; in reverse order. */
   defer(action: () => unknown): void {
     this.#deferred.push(action);
@@ -167,6 +176,7 @@ export async function openProcessEnvironment(): Promise<Environment<ProcessFixtu
   const proxy = await startFaultProxy(database.port);
   let store: Promise<ParameterStore> | undefined;
   let cluster: Promise<DatabaseCluster> | undefined;
+  let galera: Promise<GaleraCluster> | undefined;
   const [cpu] = cpus();
   return {
     target: 'process',
@@ -180,8 +190,12 @@ export async function openProcessEnvironment(): Promise<Environment<ProcessFixtu
           return store;
         },
         () => {
-          cluster ??= startMigratedCluster();
+          cluster ??= migrated(startDatabaseCluster());
           return cluster;
+        },
+        () => {
+          galera ??= migrated(startGaleraCluster());
+          return galera;
         },
       );
     },
@@ -189,13 +203,14 @@ export async function openProcessEnvironment(): Promise<Environment<ProcessFixtu
       proxy.close();
       await (await store?.catch(() => undefined))?.stop();
       await (await cluster?.catch(() => undefined))?.stop();
+      await (await galera?.catch(() => undefined))?.stop();
       await database.stop();
     },
   };
 }
 
-async function startMigratedCluster(): Promise<DatabaseCluster> {
-  const cluster = await startDatabaseCluster();
+async function migrated<Started extends Cluster>(starting: Promise<Started>): Promise<Started> {
+  const cluster = await starting;
   await migrate(cluster.env);
   return cluster;
 }
