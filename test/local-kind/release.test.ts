@@ -50,7 +50,8 @@ class FakeCluster implements Cluster {
 function pod() {
   const waiting = { reason: 'CrashLoopBackOff' };
   return {
-    metadata: { name: 'web-1', creationTimestamp: '2026-11-29T00:00:00Z', labels: {} },
+    kind: 'Pod',
+    metadata: { name: 'web-1', labels: {} },
     status: { phase: 'Running', containerStatuses: [{ name: 'web', ready: false, state: { waiting } }] },
   };
 }

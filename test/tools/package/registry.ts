@@ -35,7 +35,9 @@ export async function startRegistry(tarballs: readonly string[], upstream: strin
         return;
       }
     }
-    response.writeHead(307, { location: new URL(request.url ?? '/', upstream).href }).end();
+    // Restify, where it is loaded, has writeHead return nothing.
+    response.writeHead(307, { location: new URL(request.url ?? '/', upstream).href });
+    response.end();
   });
   await once(server.listen(0, '127.0.0.1'), 'listening');
   const address = server.address();
