@@ -1,3 +1,5 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { findChromium } from '../../../tools/doctor/machine.ts';
@@ -24,6 +26,19 @@ describe('a generated service on a private database', function () {
       }
     });
   }
+
+  it('shows the version of its package.json', () => {
+    const service = new GeneratedService(projectOf('orders', 'order', ['total:decimal']));
+    try {
+      const path = join(service.folder, 'package.json');
+      writeFileSync(path, readFileSync(path, 'utf8').replace('"version": "1.0.0"', '"version": "2.3.4"'));
+      const { status, output } = service.plusone('dev', '--run', 'curl -sSf $BASE_URL/openapi.json');
+      expect(status, output).to.equal(0);
+      expect(output).to.contain('"title":"orders","version":"2.3.4"');
+    } finally {
+      service.remove();
+    }
+  });
 
   it('has a page that saves, explains errors, lists page by page, and deletes', function () {
     if (findChromium() === undefined) skipWithout(this, 'chromium', 'there is no Chromium');
