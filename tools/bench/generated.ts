@@ -5,7 +5,7 @@
 import { mkdtempSync } from 'node:fs';
 import { loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Load, type Outcome, requireWrk } from '../load/wrk.ts';
+import { requireWrk } from '../load/wrk.ts';
 import { create } from '../new/create.ts';
 import { startCleanupWatchdog } from '../process/cleanup-watchdog.ts';
 import { type PrivateDatabase, startPrivateDatabase } from '../process/database.ts';
@@ -16,7 +16,7 @@ import { version } from '../terminal/version.ts';
 import { type Contestant, SERVICE, start } from './contestants.ts';
 import { table, withRange } from './report.ts';
 import { errors, LOADS, median, type ServerResults, series, shares } from './results.ts';
-import { type Extent, eachInTurn, rotated } from './rounds.ts';
+import { type Extent, measureRounds, rotated } from './rounds.ts';
 import { createUsers } from './users.ts';
 
 /** Users, as a power of ten. */
@@ -25,7 +25,8 @@ const MAGNITUDE = 4;
 const GOAL = 0.9;
 
 /** The comparison as Markdown. */
-export async function compareGenerated({ rounds, seconds, warmUpSeconds, starts }: Extent): Promise<string> {
+export async function compareGenerated(extent: Extent): Promise<string> {
+  const { rounds, seconds, starts } = extent;
   const [loadBefore = 0] = loadavg();
   const directory = mkdtempSync(join(tmpdir(), 'plusone-bench-'));
   startCleanupWatchdog('rm -rf "$1"', directory);
@@ -55,26 +56,7 @@ export async function compareGenerated({ rounds, seconds, warmUpSeconds, starts 
         }
     });
     const running = [await startNow(SERVICE), await startNow(generated)];
-    const outcomes = new Map(
-      running.map((server) => [server, new Map(LOADS.map((load): [Load, Outcome[]] => [load, []]))]),
-    );
-    for (let round = 0; round <= rounds; round += 1)
-      await step(round === 0 ? 'warming up' : `round ${round} of ${rounds}`, async () => {
-        for (const load of LOADS) {
-          const now = await eachInTurn(running, load, 10 ** MAGNITUDE, round === 0 ? warmUpSeconds : seconds, round);
-          if (round > 0) for (const [server, outcome] of now) outcomes.get(server)?.get(load)?.push(outcome);
-        }
-      });
-    const servers: ServerResults[] = [];
-    for (const server of running) {
-      servers.push({
-        name: server.contestant.name,
-        rounds: outcomes.get(server) ?? new Map(),
-        starts: startTimes.get(server.contestant) ?? [],
-        memory: await server.memory(),
-      });
-      await server.stop();
-    }
+    const servers = await measureRounds(running, 10 ** MAGNITUDE, extent, startTimes);
     return [
       `Rounds: ${rounds}; seconds of each load: ${seconds}; load average before the run: ${loadBefore.toFixed(1)}.`,
     ]

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import type { RowDataPacket } from 'mysql2';
-import { type Load, measure, type Outcome, requireWrk } from '../load/wrk.ts';
+import { measure, requireWrk } from '../load/wrk.ts';
 import { startCleanupWatchdog } from '../process/cleanup-watchdog.ts';
 import { type PrivateDatabase, startPrivateDatabase } from '../process/database.ts';
 import { makeTarget } from '../terminal/make-target.ts';
@@ -28,8 +28,8 @@ import {
 } from './contestants.ts';
 import { compareGenerated } from './generated.ts';
 import { report } from './report.ts';
-import { GET_64, LOADS, type Machine, type Results, type ServerResults } from './results.ts';
-import { type Extent, eachInTurn, rotated } from './rounds.ts';
+import { GET_64, type Machine, type Results } from './results.ts';
+import { type Extent, measureRounds, rotated } from './rounds.ts';
 import { createUsers, requireSameWork } from './users.ts';
 
 const USAGE = `usage: npm run bench [-- [--quick] [--generated]]
@@ -116,31 +116,8 @@ async function bench({ rounds, seconds, warmUpSeconds, starts }: Extent): Promis
       database,
       'plusone',
     );
-    await step('warming up', async () => {
-      for (const load of LOADS) await eachInTurn(running, load, 10 ** MAGNITUDE, warmUpSeconds, 0);
-    });
-    const outcomes = new Map(
-      running.map((server) => [server, new Map(LOADS.map((load): [Load, Outcome[]] => [load, []]))]),
-    );
-    for (let round = 1; round <= rounds; round += 1) {
-      await step(`round ${round} of ${rounds}`, async () => {
-        for (const load of LOADS) {
-          for (const [server, outcome] of await eachInTurn(running, load, 10 ** MAGNITUDE, seconds, round)) {
-            outcomes.get(server)?.get(load)?.push(outcome);
-          }
-        }
-      });
-    }
-    const servers: ServerResults[] = [];
-    for (const server of running) {
-      servers.push({
-        name: server.contestant.name,
-        rounds: outcomes.get(server) ?? new Map(),
-        starts: startTimes.get(server.contestant) ?? [],
-        memory: await server.memory(),
-      });
-      await server.stop();
-    }
+    const measured = { rounds, seconds, warmUpSeconds, starts };
+    const servers = await measureRounds(running, 10 ** MAGNITUDE, measured, startTimes);
 
     return {
       machine: await describeMachine(database, wrk, loadBefore),

@@ -79,6 +79,23 @@ interface MemberRow extends mysql.RowDataPacket {
   readonly readOnly: number;
 }
 
+/** Runs one statement in a session of its own; `limit`, in milliseconds, is for the connection and for the statement. */
+export async function queryOnce<Row extends mysql.RowDataPacket>(
+  server: mysql.ConnectionOptions,
+  sql: string,
+  limit: number,
+): Promise<Row[]> {
+  const connection = await mysql.createConnection({ ...server, connectTimeout: limit });
+  // The server dies in drills.
+  connection.on('error', () => {});
+  try {
+    const [rows] = await connection.query<Row[]>({ sql, timeout: limit });
+    return rows;
+  } finally {
+    connection.destroy();
+  }
+}
+
 /**
  * Starts the cluster, which takes about a minute; it ends with this process at the latest. Rejects with the error of Docker
  * if the image of MySQL is not available.
@@ -105,22 +122,8 @@ export async function startDatabaseCluster(): Promise<DatabaseCluster> {
     directory,
   );
 
-  async function query<Row extends mysql.RowDataPacket>({ address }: Member, sql: string, limit = 60_000) {
-    const connection = await mysql.createConnection({
-      host: address,
-      user: 'root',
-      password: rootPassword,
-      connectTimeout: limit,
-    });
-    // The server dies in drills.
-    connection.on('error', () => {});
-    try {
-      const [rows] = await connection.query<Row[]>({ sql, timeout: limit });
-      return rows;
-    } finally {
-      connection.destroy();
-    }
-  }
+  const query = <Row extends mysql.RowDataPacket>({ address }: Member, sql: string, limit = 60_000) =>
+    queryOnce<Row>({ host: address, user: 'root', password: rootPassword }, sql, limit);
 
   async function create(name: string, at: number): Promise<Member> {
     // Not a volume of Docker, which empties one in memory when its container ends.

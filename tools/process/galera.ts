@@ -6,10 +6,10 @@ import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import mysql from 'mysql2/promise';
+import type mysql from 'mysql2/promise';
 import { isRunning, output, run } from '../terminal/programs.ts';
 import { startCleanupWatchdog } from './cleanup-watchdog.ts';
-import type { Cluster, Member } from './database-cluster.ts';
+import { type Cluster, type Member, queryOnce } from './database-cluster.ts';
 import { freePort } from './free-port.ts';
 import { MovingEndpoint } from './moving-endpoint.ts';
 import { findProgram } from './server-program.ts';
@@ -115,18 +115,8 @@ export async function startGaleraCluster(): Promise<GaleraCluster> {
     }
   }
 
-  async function query<Row extends mysql.RowDataPacket>({ address }: Member, sql: string, limit = 60_000) {
-    const admin = { host: address, port, user: ADMINISTRATOR, password: administration, connectTimeout: limit };
-    const connection = await mysql.createConnection(admin);
-    // The server dies in drills.
-    connection.on('error', () => {});
-    try {
-      const [rows] = await connection.query<Row[]>({ sql, timeout: limit });
-      return rows;
-    } finally {
-      connection.destroy();
-    }
-  }
+  const query = <Row extends mysql.RowDataPacket>({ address }: Member, sql: string, limit = 60_000) =>
+    queryOnce<Row>({ host: address, port, user: ADMINISTRATOR, password: administration }, sql, limit);
 
   /** Whether a node is in the part of the cluster that has the majority, and up to date. */
   async function canServe(member: Member): Promise<boolean> {
