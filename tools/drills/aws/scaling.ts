@@ -189,7 +189,7 @@ async function containers(): Promise<string[]> {
 /** Sets the CPU limit of a container, unless it has ended. */
 async function limit(name: string, share: number): Promise<void> {
   try {
-    await output('docker', ['update', '--cpus', String(share), name]);
+    await output('docker', ['update', '--cpus', share.toFixed(3), name]);
   } catch (error) {
     if ((await containers()).includes(name)) throw error;
   }
