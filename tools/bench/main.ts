@@ -83,7 +83,8 @@ function warnIfBusy(): void {
     remark(`the machine is busy (load average ${load.toFixed(1)}): the numbers will be worse than they could be`);
 }
 
-async function bench({ rounds, seconds, warmUpSeconds, starts }: Extent): Promise<Results> {
+async function bench(size: Extent): Promise<Results> {
+  const { rounds, seconds, starts } = size;
   const [loadBefore = 0] = loadavg();
   const directory = mkdtempSync(join(tmpdir(), 'plusone-bench-'));
   startCleanupWatchdog('rm -rf "$1"', directory);
@@ -116,15 +117,14 @@ async function bench({ rounds, seconds, warmUpSeconds, starts }: Extent): Promis
       database,
       'plusone',
     );
-    const measured = { rounds, seconds, warmUpSeconds, starts };
-    const servers = await measureRounds(running, 10 ** MAGNITUDE, measured, startTimes);
+    const servers = await measureRounds(running, 10 ** MAGNITUDE, size, startTimes);
 
     return {
       machine: await describeMachine(database, wrk, loadBefore),
       rounds,
       seconds,
       servers,
-      flatness: await measureFlatness(database, directory, { rounds, seconds, warmUpSeconds }),
+      flatness: await measureFlatness(database, directory, size),
       bareNode,
     };
   } finally {

@@ -69,6 +69,43 @@ export function narrowLimit({ idle, busy, most }: { idle: number; busy: number; 
 }
 
 /**
+ * Starts the load, and limits the CPU of the service to what {@link narrowLimit} gives. Its database connections are open
+ * by then.
+ */
+export async function pressAndNarrow(
+  service: { cpus(): Promise<number>; narrow(cpus: number): void },
+  most: number,
+  start: () => Pressure,
+): Promise<Pressure> {
+  const idle = await service.cpus();
+  const pressure = start();
+  await sleep(3_000);
+  service.narrow(narrowLimit({ idle, busy: await service.cpus(), most }));
+  return pressure;
+}
+
+/** Waits until a condition holds; the seconds it took, or 'never' after `seconds`. */
+export async function untilTrue(
+  condition: () => Promise<boolean>,
+  seconds: number,
+  pollMilliseconds: number,
+): Promise<number | string> {
+  const began = performance.now();
+  for (;;) {
+    const took = Math.round((performance.now() - began) / 1000);
+    if (await condition()) return took;
+    if (took > seconds) return 'never';
+    await sleep(pollMilliseconds);
+  }
+}
+
+/** The seconds from an alarm, in milliseconds since the Unix epoch, to the first change; 'never' without one of them. */
+export function secondsToChange(alarm: number | undefined, change: Run | undefined): number | string {
+  if (alarm === undefined || change === undefined) return 'never';
+  return Math.max(0, Math.round((Date.parse(change.time) - alarm) / 100) / 10);
+}
+
+/**
  * Waits until as many tasks run as are desired, and that is `count`; the seconds it took, or what there is instead after
  * `seconds`.
  */

@@ -11,11 +11,13 @@ import {
   ASSERTIONS,
   changesOf,
   GROWTH_SECONDS,
-  narrowLimit,
   Pressure,
+  pressAndNarrow,
   RATE,
   SHRINKING_SECONDS,
+  secondsToChange,
   untilCount,
+  untilTrue,
 } from '../scaling.ts';
 import { type AwsFixture, MINUTE_MILLISECONDS } from './fixture.ts';
 
@@ -63,14 +65,8 @@ class Emulated {
   }
 
   /** Waits until an alarm pages, or no longer does; the seconds it took, or 'never'. */
-  async untilPaging(name: string, pages: boolean, seconds: number): Promise<number | string> {
-    const began = performance.now();
-    for (;;) {
-      const took = Math.round((performance.now() - began) / 1000);
-      if ((await this.paging()).includes(name) === pages) return took;
-      if (took > seconds) return 'never';
-      await sleep(POLL_MILLISECONDS);
-    }
+  untilPaging(name: string, pages: boolean, seconds: number): Promise<number | string> {
+    return untilTrue(async () => (await this.paging()).includes(name) === pages, seconds, POLL_MILLISECONDS);
   }
 
   /** When the alarm that invokes the scaler changed to ALARM; undefined in another state. */
@@ -93,13 +89,8 @@ class Emulated {
   }
 
   /** Waits until the alarm on slow answers has ended; the seconds it took, or 'never'. */
-  async untilFast(seconds: number): Promise<number | string> {
-    const began = performance.now();
-    while ((await this.slowSince()) !== undefined) {
-      if (performance.now() - began > seconds * 1000) return 'never';
-      await sleep(POLL_MILLISECONDS);
-    }
-    return Math.round((performance.now() - began) / 1000);
+  untilFast(seconds: number): Promise<number | string> {
+    return untilTrue(async () => (await this.slowSince()) === undefined, seconds, POLL_MILLISECONDS);
   }
 
   /** Limits the CPU of every task, including new ones. */
@@ -224,13 +215,9 @@ async function onEmulator(
   return fault(new Emulated());
 }
 
-/** More deletions than a task can handle with the CPU that it is left. Its database connections are open by then. */
-async function press(fixture: AwsFixture, service: Emulated, clients?: number): Promise<Pressure> {
-  const idle = await service.cpus();
-  const pressure = new Pressure(fixture, { clients });
-  await sleep(3_000);
-  service.narrow(narrowLimit({ idle, busy: await service.cpus(), most: NARROW_CPUS }));
-  return pressure;
+/** More deletions than a task can handle with the CPU that it is left. */
+function press(fixture: AwsFixture, service: Emulated, clients?: number): Promise<Pressure> {
+  return pressAndNarrow(service, NARROW_CPUS, () => new Pressure(fixture, { clients }));
 }
 
 const queueGrows: ScalingDrill = {
@@ -288,10 +275,7 @@ const slowAnswers: ScalingDrill = {
               // Before the alarm, if more requests wait than the scaler allows: its cooldown prevents the next one then.
               change = (await service.runs()).find(({ changed }) => changed);
             }
-            observations.added =
-              alarm === undefined || change === undefined
-                ? 'never'
-                : Math.max(0, Math.round((Date.parse(change.time) - alarm) / 100) / 10);
+            observations.added = secondsToChange(alarm, change);
             await service.untilCount(3, GROWTH_SECONDS);
             observations.back = await service.untilFast(GROWTH_SECONDS);
           },

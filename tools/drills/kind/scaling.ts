@@ -9,11 +9,13 @@ import {
   ASSERTIONS,
   changesOf,
   GROWTH_SECONDS,
-  narrowLimit,
   Pressure,
+  pressAndNarrow,
   RATE,
   SHRINKING_SECONDS,
+  secondsToChange,
   untilCount,
+  untilTrue,
 } from '../scaling.ts';
 import type { KindFixture } from './fixture.ts';
 
@@ -94,14 +96,8 @@ class Scaled {
   }
 
   /** Waits until an alert fires, or no longer does; the seconds it took, or 'never'. */
-  async untilFiring(name: string, fires: boolean, seconds: number): Promise<number | string> {
-    const began = performance.now();
-    for (;;) {
-      const took = Math.round((performance.now() - began) / 1000);
-      if (((await this.firingSince(name)) !== undefined) === fires) return took;
-      if (took > seconds) return 'never';
-      await sleep(500);
-    }
+  untilFiring(name: string, fires: boolean, seconds: number): Promise<number | string> {
+    return untilTrue(async () => ((await this.firingSince(name)) !== undefined) === fires, seconds, 500);
   }
 
   /** How often the alerts that these labels select began to fire since the drill began. */
@@ -230,12 +226,8 @@ async function withScaler(
   return fault(fresh);
 }
 
-async function press(fixture: KindFixture, service: Scaled, clients?: number): Promise<Pressure> {
-  const idle = await service.cpus();
-  const pressure = pressureOn(fixture, clients);
-  await sleep(2_000);
-  service.narrow(narrowLimit({ idle, busy: await service.cpus(), most: NARROW_CPUS }));
-  return pressure;
+function press(fixture: KindFixture, service: Scaled, clients?: number): Promise<Pressure> {
+  return pressAndNarrow(service, NARROW_CPUS, () => pressureOn(fixture, clients));
 }
 
 /** Kubernetes spreads connections over the pods, and not requests as a load balancer does. */
@@ -288,10 +280,7 @@ const slowAnswers: ScalingDrill = {
             change = (await service.runs()).find(({ changed }) => changed);
             if (alarm !== undefined && change !== undefined) break;
           }
-          observations.added =
-            alarm === undefined || change === undefined
-              ? 'never'
-              : Math.max(0, Math.round((Date.parse(change.time) - alarm) / 100) / 10);
+          observations.added = secondsToChange(alarm, change);
           await service.untilCount(3, GROWTH_SECONDS);
           observations.back = await service.untilFiring('SlowAnswers', false, GROWTH_SECONDS);
         },

@@ -44,10 +44,8 @@ export function primaryFails<Kind extends Cluster>(
     assertions,
     duration: { full: 0, quick: 0 },
     async prepare(fixture) {
-      const cluster = await clusterOf(fixture);
+      const cluster = await serveFrom(clusterOf, fixture);
       if (typeof cluster === 'string') return cluster;
-      fixture.defer(() => cluster.heal());
-      await fixture.serve(cluster.env);
       const primary = cluster.primary();
       return {
         begin: () => fail(cluster, primary),
@@ -62,6 +60,18 @@ export function primaryFails<Kind extends Cluster>(
 }
 
 const inGroup = (fixture: ProcessFixture) => fixture.databaseCluster();
+
+/** A cluster with a service on it, which is whole again after the drill; or the reason why there is none. */
+async function serveFrom<Kind extends Cluster>(
+  clusterOf: (fixture: ProcessFixture) => Promise<Kind | string>,
+  fixture: ProcessFixture,
+): Promise<Kind | string> {
+  const cluster = await clusterOf(fixture);
+  if (typeof cluster === 'string') return cluster;
+  fixture.defer(() => cluster.heal());
+  await fixture.serve(cluster.env);
+  return cluster;
+}
 
 /** Waits until another server is the primary; gives back how long that took. */
 async function failoverOf(cluster: Cluster, primary: Member): Promise<string> {
@@ -90,10 +100,8 @@ const replicaLags: ProcessDrill = {
   ],
   duration: { full: 120 },
   async prepare(fixture) {
-    const cluster = await fixture.databaseCluster();
+    const cluster = await serveFrom(inGroup, fixture);
     if (typeof cluster === 'string') return cluster;
-    fixture.defer(() => cluster.heal());
-    await fixture.serve(cluster.env);
     const primary = cluster.primary();
     const replica = cluster.members.find((member) => member !== primary);
     if (replica === undefined) throw new Error('a cluster has replicas');
@@ -147,10 +155,8 @@ const replicaAdded: ProcessDrill = {
   assertions: [nothingFails, nothingLost, noRestart],
   duration: { full: 10, quick: 2 },
   async prepare(fixture) {
-    const cluster = await fixture.databaseCluster();
+    const cluster = await serveFrom(inGroup, fixture);
     if (typeof cluster === 'string') return cluster;
-    fixture.defer(() => cluster.heal());
-    await fixture.serve(cluster.env);
     return {
       async begin() {
         const replica = cluster.members.find((member) => member !== cluster.primary());
@@ -262,10 +268,8 @@ const migrationInFailover: ProcessDrill = {
   ],
   duration: NOT_QUICK,
   async prepare(fixture) {
-    const cluster = await fixture.databaseCluster();
+    const cluster = await serveFrom(inGroup, fixture);
     if (typeof cluster === 'string') return cluster;
-    fixture.defer(() => cluster.heal());
-    await fixture.serve(cluster.env);
     const primary = cluster.primary();
     const recorded = `FROM ${cluster.env.DATABASE_NAME}.knex_migrations WHERE name LIKE '%drill%'`;
     // What an earlier attempt left.
