@@ -45,7 +45,7 @@ import { startMetricsServer } from './metrics-server.ts';
 import { allContainers, type KubernetesObject, kubernetesObject, parseObjects, withImage } from './objects.ts';
 import { portForward } from './port-forward.ts';
 import { release, releaseSecret } from './release.ts';
-import { ROUTER_IMAGE, routerObjects } from './router.ts';
+import { podsService, ROUTER_IMAGE, routerObjects } from './router.ts';
 import { readSecretFile, SECRET_FILE } from './secret-file.ts';
 import { rolledOut } from './wait-for-rollout.ts';
 
@@ -557,7 +557,8 @@ async function start(
   // Several workloads have these, and two that create one at the same time must not refuse each other.
   const isShared = ({ kind }: KubernetesObject) => ['Namespace', 'PersistentVolumeClaim'].includes(kind);
   await applyServerSide(cluster.kubectl, objects.filter(isShared));
-  const own = objects.filter((object) => !isShared(object));
+  const routed = routesOf([workload]).length > 0 ? objects.filter(isServiceOf(name)) : [];
+  const own = [...objects.filter((object) => !isShared(object)), ...routed.map(podsService)];
   const named = images.reduce((present, { from, to }) => withImage(present, from, to), own);
   const manifests =
     Object.keys(secretValues).length > 0
@@ -565,6 +566,10 @@ async function start(
       : named;
   await release(cluster, target, { image: mainImage(manifests, name), manifests });
   return objects.some(({ kind }) => kind === 'HorizontalPodAutoscaler');
+}
+
+function isServiceOf(workload: string) {
+  return ({ kind, metadata }: KubernetesObject) => kind === 'Service' && metadata.name === workload;
 }
 
 /** The image of the container that has the name of its workload. */

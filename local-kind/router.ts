@@ -9,13 +9,15 @@ const PORT = 8080;
 /**
  * The configuration of nginx. A path matches like a listener rule of Copilot: the path itself and everything below it;
  * the longest match wins. localhost serves the rules of all hosts; each host also has a name below it, such as
- * shop.example.com.localhost. Names are resolved at each request, by the DNS
- * server with the address `dns`, so only a service that is not running answers 503, and nginx starts without any.
+ * shop.example.com.localhost. As the load balancer on AWS does, nginx keeps connections to the pods and takes the next pod
+ * for each request. It asks the DNS server with the address `dns` for the pods that are ready, again and again, so only a
+ * service without any answers 503, and nginx starts without them.
  */
 export function routerConfiguration(routes: readonly Route[], namespace: string, dns: string): string {
   const hosts = [...new Set(routes.map(({ host }) => host))];
   const named = hosts.filter((host) => host !== undefined);
   // A path without a rule for the host uses the rules for any host, as on a load balancer.
+  const targets = new Map(routes.map((route) => [target(route), route]));
   const servers = named.map((host) =>
     server(`${host} ${host}.localhost`, [...routes.filter((route) => route.host === host), ...common()]),
   );
@@ -32,9 +34,10 @@ http {
   scgi_temp_path /tmp/scgi;
   client_max_body_size 0;
   server_names_hash_bucket_size 128;
-  resolver ${dns} valid=2s;
+  resolver ${dns} valid=1s;
   map $http_upgrade $connection_upgrade { default upgrade; '' ''; }
   proxy_http_version 1.1;
+  proxy_connect_timeout 2s;
   proxy_buffering off;
   proxy_request_buffering off;
   proxy_read_timeout 60s;
@@ -44,7 +47,7 @@ http {
   proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
   proxy_set_header X-Forwarded-Proto http;
   proxy_set_header X-Forwarded-Port $server_port;
-${[...servers, server('_', [...common(), ...routes])].join('\n')}
+${[...[...targets.values()].map(upstream), ...servers, server('_', [...common(), ...routes])].join('\n')}
 }
 `;
 
@@ -71,12 +74,43 @@ ${[...servers, server('_', [...common(), ...routes])].join('\n')}
     ].join('\n');
   }
 
-  function location({ path, service, port }: Route): string[] {
-    const pass = `set $target http://${service}.${namespace}.svc.cluster.local:${port}; proxy_pass $target;`;
+  /** Its idle connections end before those of the usual servers, so that no request is sent on one that just closed. */
+  function upstream(route: Route): string {
+    const host = `${podsName(route.service)}.${namespace}.svc.cluster.local`;
+    return [
+      `  upstream ${target(route)} {`,
+      `    zone ${target(route)} 64k;`,
+      `    server ${host}:${route.port} resolve max_fails=0;`,
+      '    keepalive 64;',
+      '    keepalive_timeout 1s;',
+      '  }',
+    ].join('\n');
+  }
+
+  function target({ service, port }: Route): string {
+    return `${service}_${port}`;
+  }
+
+  function location(route: Route): string[] {
+    const { path } = route;
+    const pass = `proxy_pass http://${target(route)};`;
     if (path === '/') return [`    location / { ${pass} }`];
     const plain = path.replace(/\/+$/, '');
     return [`    location = ${plain} { ${pass} }`, `    location ${plain}/ { ${pass} }`];
   }
+}
+
+/** The Service whose name has the addresses of the pods of this one, for the router. */
+export function podsService({ metadata, spec, ...service }: KubernetesObject): KubernetesObject {
+  return {
+    ...service,
+    metadata: { ...metadata, name: podsName(metadata.name) },
+    spec: { selector: spec?.selector, ports: spec?.ports, clusterIP: 'None' },
+  };
+}
+
+function podsName(service: string): string {
+  return `${service}-pods`;
 }
 
 /** The router's objects, behind that port of every node; `dns` is the address of the cluster's DNS server. */

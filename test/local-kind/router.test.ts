@@ -1,12 +1,12 @@
 import { expect } from 'chai';
-import { routerConfiguration } from '../../local-kind/router.ts';
+import { podsService, routerConfiguration } from '../../local-kind/router.ts';
 
 const route = (path: string, service: string, host?: string) => ({ host, path, service, port: 80 });
 
 /** The locations of the server of that name, in order. */
 function locations(configuration: string, server: string): string[] {
   const [, body = ''] = new RegExp(`server_name ${server};\n([^]*?)\n {2}}`).exec(configuration) ?? [];
-  return [...body.matchAll(/location (\S+ ?\S*) \{ set \$target http:\/\/(\w+)/g)].map(
+  return [...body.matchAll(/location (\S+ ?\S*) \{ proxy_pass http:\/\/(\w+)_80;/g)].map(
     ([, where, to]) => `${where} ${to}`,
   );
 }
@@ -43,9 +43,33 @@ describe('routerConfiguration', () => {
     expect(routerConfiguration([route('/', 'home')], 'shop', '10.96.0.10')).to.match(/^ {2}resolver 10\.96\.0\.10 /m);
   });
 
-  it('leads to the Services of the application', () => {
-    expect(routerConfiguration([route('/', 'home')], 'shop', '10.96.0.10')).to.contain(
-      'http://home.shop.svc.cluster.local:80',
-    );
+  it('keeps connections to the pods that are ready now, which are asked for again and again', () => {
+    const configuration = routerConfiguration([route('/', 'home'), route('/api', 'home')], 'shop', '10.96.0.10');
+    expect(configuration.match(/upstream /g)).to.have.length(1);
+    expect(configuration)
+      .to.match(/server home-pods\.shop\.svc\.cluster\.local:80 resolve /)
+      .and.match(/ keepalive \d+;/)
+      .and.match(/ valid=1s;/);
+  });
+
+  it('ends an idle connection before the usual servers do', () => {
+    const [, seconds] =
+      /keepalive_timeout (\d+)s/.exec(routerConfiguration([route('/', 'home')], 'shop', '10.96.0.10')) ?? [];
+    // gunicorn closes after 2 s, Node after 5: https://docs.gunicorn.org/en/stable/settings.html#keepalive
+    expect(Number(seconds)).to.be.lessThan(2);
+  });
+});
+
+describe('podsService', () => {
+  it('has a name with the addresses of the pods of a Service', () => {
+    const labels = { 'app.kubernetes.io/managed-by': 'cdk8s' };
+    const ports = [{ port: 80, targetPort: 80 }];
+    const spec = { type: 'NodePort', selector: { app: 'home' }, ports };
+    expect(podsService({ apiVersion: 'v1', kind: 'Service', metadata: { name: 'home', labels }, spec })).to.deep.equal({
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata: { name: 'home-pods', labels },
+      spec: { selector: { app: 'home' }, ports, clusterIP: 'None' },
+    });
   });
 });
