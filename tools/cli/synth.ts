@@ -108,8 +108,8 @@ export const synthCommand = command({
     help,
   },
   examples: [
-    ['plusone synth -e test -o out', 'as it runs in test, into the folder out'],
-    ['plusone synth -o - | kubectl apply -f -', 'right into a cluster'],
+    ['plusone synth -e test -o out', 'with the settings of test, into the folder out'],
+    ['plusone synth -o - | kubectl apply -f -', 'directly into a cluster'],
   ],
   async run(values) {
     // It loads cdk8s, which no other command needs.
