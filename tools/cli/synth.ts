@@ -75,7 +75,7 @@ export const synthCommand = command({
     'node-port': {
       type: 'string',
       value: 'PORT',
-      help: 'the first of consecutive node ports for the Load Balanced Web Services (default: 30500 in the environment local, else the cluster chooses)',
+      help: 'the first node port of the web services and Static Sites; the others count up from it (default: 30500 in the environment local, else the cluster chooses)',
     },
     'volume-size': {
       type: 'string',
