@@ -16,7 +16,7 @@ node_modules/.package-lock.json: package-lock.json
 install: node_modules/.package-lock.json ## Install the dependencies; the other targets do it when needed
 
 # It runs before anything is installed, on a Node that takes TypeScript; an older one has to install Node 24 first.
-doctor: ## What is missing on this machine, and what to type; FOR=dev, kind or aws for one purpose
+doctor: ## What is missing on this machine, and what to type; FOR=dev, kind, aws or bench for one purpose
 	@[ -x node_modules/.bin/node ] || sh tools/doctor/node.sh >/dev/null
 	@[ -x node_modules/.bin/node ] || node -e 'process.exit(process.features.typescript ? 0 : 1)' \
 	  || $(MAKE) --no-print-directory install
@@ -108,7 +108,7 @@ cluster:
 
 ##@ Benchmark
 .PHONY: bench
-bench: install ## Compare the service with node:http, Go, Fastify and Express; ten minutes, with QUICK=1 one; GENERATED=1: with a service of plusone new
+bench: install ## Compare the service with node:http, Rust, Go, Fastify and Express; ten minutes, with QUICK=1 one; GENERATED=1: with a service of plusone new
 	@npm run --silent bench -- $(if $(QUICK),--quick) $(if $(GENERATED),--generated)
 
 ##@ Faults and supply chain

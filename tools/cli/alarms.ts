@@ -25,9 +25,9 @@ export const alarmsCommand = command({
     minute: {
       type: 'string',
       value: 'SECONDS',
-      help: 'how long a minute of the alarms lasts, 5 to 60 (default: 60); a short one makes them quick, to try them',
+      help: 'how long a minute of the alarms lasts, 5 to 60 (default: 60); a shorter one makes them fire sooner, to try them',
     },
-    follow: { type: 'boolean', short: 'f', help: 'go on with each change, until Ctrl-C' },
+    follow: { type: 'boolean', short: 'f', help: 'also show each change, until Ctrl-C' },
     help,
   },
   examples: [['plusone alarms --minute 10 --follow', 'an alarm of three minutes fires after thirty seconds']],

@@ -59,7 +59,7 @@ export const environmentOption = {
   type: 'string',
   short: 'e',
   value: 'NAME',
-  help: 'whose section of the manifests counts (default: local)',
+  help: 'the environment whose section of the manifests applies (default: local)',
 } as const satisfies Option;
 
 export const clusterOption = {

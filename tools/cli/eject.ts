@@ -140,7 +140,7 @@ const deploy = command({
     image: { type: 'string', value: 'IMAGE', help: 'the image of the service, instead of building one' },
     yes,
   },
-  examples: [['plusone eject deploy -e test --service web', 'in the place of copilot svc deploy']],
+  examples: [['plusone eject deploy -e test --service web', 'instead of copilot svc deploy']],
   run: async (values) => {
     const { tag, image } = values;
     const options = { ...optionsOf(values), service: required('service', values.service), tag, image };
@@ -151,7 +151,7 @@ const deploy = command({
 
 const status = command({
   name: 'eject status',
-  summary: 'How many tasks of a service run, its deployments and what ECS said last',
+  summary: 'Show how many tasks of a service run, its deployments and the last events of ECS',
   options: { ...common, service },
   run: async (values) => {
     const options = { ...optionsOf(values), service: required('service', values.service) };
@@ -167,7 +167,7 @@ const logs = command({
     ...common,
     service,
     since: { type: 'string', value: 'TIME', help: 'from when: 30s, 10m, 2h, 1d, or a time in ISO 8601 (default: 10m)' },
-    follow: { type: 'boolean', short: 'f', help: 'go on until Ctrl-C' },
+    follow: { type: 'boolean', short: 'f', help: 'also print new lines, until Ctrl-C' },
   },
   run: async (values) => {
     const options = { ...optionsOf(values), service: required('service', values.service) };
@@ -179,7 +179,7 @@ const logs = command({
 const exec = command({
   name: 'eject exec',
   summary: 'Run a command in a task of a service (needs the AWS CLI and its Session Manager plugin)',
-  details: 'The manifest has to say exec: true.',
+  details: 'The manifest must have exec: true.',
   options: {
     ...common,
     service,

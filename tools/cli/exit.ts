@@ -22,11 +22,11 @@ export const exitCodeTable: readonly (readonly [string, string])[] = [
   ['0', 'done'],
   ['1', 'check found something, a workload does not run, an alarm fires, or eject refused or failed'],
   ['64', 'wrong usage'],
-  ['65', 'something wrong in a file'],
+  ['65', 'a file is invalid'],
   ['66', 'no workspace, or a file is missing'],
   ['69', 'a tool is missing, a port is in use, or Docker does not answer'],
   ['73', 'the output cannot be written'],
-  ['130', 'interrupted by Ctrl-C; the same command goes on from there'],
+  ['130', 'interrupted by Ctrl-C; the same command continues from there'],
 ];
 
 /** The exit code for an error that is no fault of this program's; undefined for all others. */

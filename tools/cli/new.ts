@@ -18,7 +18,7 @@ export const fieldOption = {
   short: 'f',
   value: 'NAME:TYPE',
   multiple: true,
-  help: `a field, and as many as there are fields; the types are ${fieldTypes.join(', ')}, and NAME:TYPE:optional may be left out by clients (default: label:text)`,
+  help: `a field; give the option once for each. The types are ${fieldTypes.join(', ')}; with NAME:TYPE:optional clients may leave it out (default: label:text)`,
 } as const;
 
 /** The time as migrations have it in their names: YYYYMMDDhhmmss. */
@@ -43,7 +43,7 @@ export const newCommand = command({
     },
     field: fieldOption,
     port: { type: 'string', short: 'p', value: 'PORT', help: `the port of the service (default: ${DEFAULT_PORT})` },
-    directory: { type: 'string', short: 'd', value: 'DIR', help: 'the folder, empty or not there (default: NAME)' },
+    directory: { type: 'string', short: 'd', value: 'DIR', help: 'the folder, empty or new (default: NAME)' },
     help: { type: 'boolean', short: 'h', help: 'this text' },
   },
   examples: [

@@ -75,7 +75,7 @@ export const synthCommand = command({
     'node-port': {
       type: 'string',
       value: 'PORT',
-      help: 'the first of consecutive node ports for the Load Balanced Web Services (default: 30500 in the environment local, else the cluster chooses)',
+      help: 'the first node port of the web services and Static Sites; the others count up from it (default: 30500 in the environment local, else the cluster chooses)',
     },
     'volume-size': {
       type: 'string',
@@ -108,8 +108,8 @@ export const synthCommand = command({
     help,
   },
   examples: [
-    ['plusone synth -e test -o out', 'as it runs in test, into the folder out'],
-    ['plusone synth -o - | kubectl apply -f -', 'right into a cluster'],
+    ['plusone synth -e test -o out', 'with the settings of test, into the folder out'],
+    ['plusone synth -o - | kubectl apply -f -', 'directly into a cluster'],
   ],
   async run(values) {
     // It loads cdk8s, which no other command needs.

@@ -26,7 +26,7 @@ export const upCommand = command({
   name: 'up',
   summary: 'Run every service and job of the workspace in a kind cluster of this machine',
   details:
-    'Builds the images, starts what stands in for AWS, and routes every http of the workspace on one port. Needs Docker, kind and kubectl, and no AWS account. Run it again after a change: what is the same stays. A workload that fails leaves the others alone, and the exit code is 1.',
+    'Builds the images, starts local replacements for AWS, and routes every http of the workspace on one port. Needs Docker, kind and kubectl, and no AWS account. Run it again after a change: it replaces only what changed. A workload that fails does not affect the others, and the exit code is 1.',
   options: {
     workspace,
     environment: environmentOption,
@@ -43,13 +43,13 @@ export const upCommand = command({
       choices: secretSources,
       help: 'read secrets that plusone.env has no value for from SSM and Secrets Manager of the account that your credentials are for',
     },
-    watch: { type: 'boolean', help: 'stay, and bring up again what changes' },
+    watch: { type: 'boolean', help: 'keep running, and update after each change of a file' },
     json: { type: 'boolean', help: 'the outcome as JSON' },
     help,
   },
   examples: [
     ['plusone up', 'then the browser at http://localhost:5000'],
-    ['plusone up -e test -p 8080', 'as it is in test, on another port'],
+    ['plusone up -e test -p 8080', 'with the settings of test, on another port'],
     ['plusone up -e test --secrets-from aws', 'with the secrets of the deployed environment test'],
   ],
   async run(values) {
