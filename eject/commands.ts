@@ -65,7 +65,10 @@ async function takeStep(command: 'check' | 'apply' | 'undo', step: StepName, opt
   if (unexpected.length > 0)
     throw new Refusal(`files were edited, which has no effect: ${unexpected.join(', ')}; run write again`);
   const chosen = all.filter((change) => change.step === step && isChosen(change, options));
-  if (chosen.length === 0) throw new UsageError(`--service ${options.service}: ${step} has nothing to do for it`);
+  if (chosen.length === 0) {
+    const only = options.service === undefined ? '' : ` for --service ${options.service}`;
+    throw new UsageError(`${step} has nothing to do${only}`);
+  }
   if (command === 'check') return await checkStep(session, all, chosen);
   if (command === 'apply') return await applyStep(session, all, chosen);
   return await undoStep(session, all, chosen);

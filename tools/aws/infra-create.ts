@@ -29,7 +29,7 @@ await command('infra-create', ['copilot', 'aws', 'git'], async (target) => {
     return tags;
   });
   await confirm(
-    `This creates or updates ${application}/${environment}: a network, a load balancer, a MySQL server, an image ` +
+    `This creates or updates ${application}/${environment}: a network, a MySQL server, an image ` +
       'repository; docs/operations.md has what it costs. Are you sure?',
     'yes',
   );

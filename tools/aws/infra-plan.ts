@@ -24,7 +24,7 @@ await command('infra-plan', ['copilot', 'aws', 'git'], async (target) => {
 subnets, security groups, an ECS cluster, a service-discovery namespace, a bucket for the load balancer's access logs`);
     say(`\nby copilot/environments/addons/:\n${listAddons('copilot/environments/addons')}`);
     say(
-      '\n`make publish` would add, by Copilot: a public load balancer (and in prod two NAT gateways), a task definition,\nan ECS service with auto scaling, a log group, four Lambda functions that set these up',
+      '\n`make publish` would add, by Copilot: a public load balancer (and in prod two NAT gateways), a task definition,\nan ECS service with auto scaling, a log group, Lambda functions that set these up',
     );
     say(`\nby copilot/${service}/addons/:\n${listAddons(`copilot/${service}/addons`)}`);
     return;

@@ -4,8 +4,8 @@ import { Refusal } from '../terminal/refusal.ts';
 import { command, confirm } from './command.ts';
 import { isEmulator } from './endpoint.ts';
 
-// Runs test/rehearsal/rehearsal.test.ts: the commands of this folder, one after the other, in a copy of this working tree,
-// against the AWS endpoint that the environment configures (proxy, CA bundle, credentials).
+// Runs the tests of test/rehearsal, such as the commands of this folder, one after the other, in a copy of this working
+// tree, against the AWS endpoint that the environment configures (proxy, CA bundle, credentials).
 await command('rehearse', ['copilot', 'aws', 'docker', 'git'], async (target, account) => {
   if (!(await isEmulator())) {
     const what = `This is AWS itself: it would create, pay for and destroy ${target.application} in account ${account}.`;

@@ -6,8 +6,12 @@ import { Refusal } from '../terminal/refusal.ts';
 import { MEASURED } from './measured.ts';
 import { type Demand, type Plan, plan } from './plan.ts';
 
+const USAGE = 'usage: npm run capacity -- --users 1e8 --rps 20000 [--writes 0.1]';
+
 await makeTarget('npm run capacity', async () => {
-  const demand = readDemand(process.argv.slice(2));
+  const args = process.argv.slice(2);
+  if (args.includes('--help')) return say(USAGE);
+  const demand = readDemand(args);
   const result = plan(demand, MEASURED);
   say(text(demand, result));
 });
@@ -29,7 +33,7 @@ function readDemand(args: string[]): Demand {
     };
   } catch (error) {
     if (error instanceof Refusal || !(error instanceof Error)) throw error;
-    throw new Refusal(`${error.message}\n\nusage: npm run capacity -- --users 1e8 --rps 20000 [--writes 0.1]`);
+    throw new Refusal(`${error.message}\n\n${USAGE}`);
   }
 }
 

@@ -61,6 +61,11 @@ export async function main(args: readonly string[]): Promise<number> {
     console.log(about ? helpOf(about) : help());
     return first === '' ? exitCodes.usage : exitCodes.done;
   }
+  const below = commands.filter(({ name }) => name.startsWith(`${first} `));
+  if (below.length > 0 && ['-h', '--help'].includes(args[1] ?? '')) {
+    console.log(['Commands', ...table(below.map(({ name, summary }) => [name, summary]))].join('\n'));
+    return exitCodes.done;
+  }
   if (['-v', '--version'].includes(first)) {
     console.log(version);
     return exitCodes.done;

@@ -110,9 +110,9 @@ function summary({ application }: Workspace, { environment }: Wanted, outcome: O
     ...lines,
     ...(missing.length > 0 ? ['', ...missing] : []),
     '',
-    `plusone logs NAME --follow${again}    what one of them logs`,
-    `plusone status${again}                how they are`,
-    `plusone down${again}                  deletes the cluster`,
+    `plusone logs NAME --follow${again}    the log of one of them`,
+    `plusone status${again}                whether they are ready`,
+    `plusone down${again}                  delete the cluster`,
   ].join('\n');
 }
 

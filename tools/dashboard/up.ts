@@ -87,7 +87,7 @@ async function dashboard(): Promise<void> {
 
   npm run dashboard:render -- --prometheus http://localhost:${prometheus} --seconds 300   the same panels as a picture
 
-Ctrl-C closes the way in; make down${others} removes all of it.`);
+Ctrl-C ends the access to them; make down${others} removes all of it.`);
   await Promise.race([...forwards, interrupted()]);
 }
 

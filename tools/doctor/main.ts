@@ -88,7 +88,11 @@ const purposes = {
   bench: {
     title: 'To measure it: make bench',
     commands: 'make bench',
-    checks: () => [tool('wrk'), optional('go', 'make bench skips the Go server, and make secrets does not run')],
+    checks: () => [
+      tool('wrk'),
+      optional('go', 'make bench skips the Go server, and make secrets does not run'),
+      optional('cargo', 'make bench skips the Rust server'),
+    ],
   },
 } satisfies Record<string, Purpose>;
 

@@ -85,7 +85,7 @@ const suites = [
 
 async function main(): Promise<number> {
   const { positionals: names, values } = read();
-  if (names.length === 0) {
+  if (names.length === 0 || values.help) {
     process.stdout.write(`${USAGE}\n${suites.map((suite) => suite.list()).join('\n')}`);
     return 0;
   }
@@ -124,7 +124,11 @@ async function isDefault(target: Target): Promise<boolean> {
 }
 
 function read() {
-  const options = { target: { type: 'string' }, quick: { type: 'boolean', default: false } } as const;
+  const options = {
+    target: { type: 'string' },
+    quick: { type: 'boolean', default: false },
+    help: { type: 'boolean', short: 'h', default: false },
+  } as const;
   try {
     return parseArgs({ options, allowPositionals: true });
   } catch (error) {

@@ -88,6 +88,12 @@ const tools = {
     debian: 'sudo apt-get install golang-go',
     macos: 'brew install go',
   },
+  cargo: {
+    ask: ['cargo', '--version'],
+    version: /cargo (\d\S*)/,
+    debian: 'sudo apt-get install cargo',
+    macos: 'brew install rust',
+  },
   wrk: {
     ask: ['wrk', '--version'],
     version: /wrk \S*?(\d+\.\d+\.\d+)/,

@@ -17,6 +17,14 @@ describe('plusone eject', function () {
     expect(stderr).to.contain('"eject" needs one more word: plusone eject plan, plusone eject write');
   });
 
+  it('lists its commands with --help', () => {
+    const { status, stdout } = folder.plusone(['eject', '--help']);
+    expect(status).to.equal(0);
+    expect(stdout)
+      .to.match(/^ +eject plan {2,}\w/m)
+      .and.match(/^ +eject exec {2,}\w/m);
+  });
+
   for (const [words, message] of [
     [['plan'], '--environment is missing'],
     [['apply', '-e', 'test'], 'STEP is missing'],
