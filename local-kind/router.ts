@@ -109,8 +109,9 @@ export function podsService({ metadata, spec, ...service }: KubernetesObject): K
   };
 }
 
+/** The name of that Service: like no workload's, and short, because a workload may have all 63 characters of a name. */
 function podsName(service: string): string {
-  return `${service}-pods`;
+  return `pods-${createHash('sha256').update(service).digest('hex').slice(0, 12)}`;
 }
 
 /** The router's objects, behind that port of every node; `dns` is the address of the cluster's DNS server. */

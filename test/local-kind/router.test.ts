@@ -47,7 +47,7 @@ describe('routerConfiguration', () => {
     const configuration = routerConfiguration([route('/', 'home'), route('/api', 'home')], 'shop', '10.96.0.10');
     expect(configuration.match(/upstream /g)).to.have.length(1);
     expect(configuration)
-      .to.match(/server home-pods\.shop\.svc\.cluster\.local:80 resolve /)
+      .to.match(/server pods-\w+\.shop\.svc\.cluster\.local:80 resolve /)
       .and.match(/ keepalive \d+;/)
       .and.match(/ valid=1s;/);
   });
@@ -65,11 +65,18 @@ describe('podsService', () => {
     const labels = { 'app.kubernetes.io/managed-by': 'cdk8s' };
     const ports = [{ port: 80, targetPort: 80 }];
     const spec = { type: 'NodePort', selector: { app: 'home' }, ports };
-    expect(podsService({ apiVersion: 'v1', kind: 'Service', metadata: { name: 'home', labels }, spec })).to.deep.equal({
-      apiVersion: 'v1',
-      kind: 'Service',
-      metadata: { name: 'home-pods', labels },
-      spec: { selector: { app: 'home' }, ports, clusterIP: 'None' },
-    });
+    const service = podsService({ apiVersion: 'v1', kind: 'Service', metadata: { name: 'home', labels }, spec });
+    expect(service.metadata.labels).to.deep.equal(labels);
+    expect(service.spec).to.deep.equal({ selector: { app: 'home' }, ports, clusterIP: 'None' });
+    const configuration = routerConfiguration([route('/', 'home')], 'shop', '10.96.0.10');
+    expect(configuration).to.contain(`server ${service.metadata.name}.shop.`);
+  });
+
+  it('has a name that Kubernetes allows, also for the longest name of a workload', () => {
+    const longest = 'a'.repeat(63);
+    const service = podsService({ kind: 'Service', metadata: { name: longest } });
+    expect(service.metadata.name)
+      .to.match(/^[a-z][-a-z0-9]{0,61}[a-z0-9]$/)
+      .and.not.equal(longest);
   });
 });
