@@ -146,8 +146,11 @@ class Scaled {
 
   async widen(): Promise<void> {
     this.#narrow = false;
-    await this.#narrowing;
-    for (const pod of await this.#readyPods()) await this.#limit(pod, 1);
+    try {
+      await this.#narrowing;
+    } finally {
+      for (const pod of await this.#readyPods()) await this.#limit(pod, 1);
+    }
   }
 
   async #readyPods(): Promise<string[]> {
