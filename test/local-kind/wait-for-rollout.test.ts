@@ -63,6 +63,22 @@ describe('rolledOut', () => {
     expect(String(error)).to.contain('container web of web-1: not ready after');
   });
 
+  it('says how long it has waited, which is not always the default', async () => {
+    const error = await failureOf(
+      rolledOut(kubectlOf(1, [replicaSetOf('one', 1), podOf({})]), 'shop', 'deployment/web', 0),
+    );
+    expect(String(error)).to.contain('not ready after 0 s');
+  });
+
+  it('pauses before it asks again where kubectl gives up at once, as after a progress deadline', async () => {
+    let rounds = 0;
+    const kubectl = kubectlOf(Number.POSITIVE_INFINITY, [], () => {
+      rounds += 1;
+    });
+    await failureOf(rolledOut(kubectl, 'shop', 'deployment/web', 1.2));
+    expect(rounds).to.be.within(2, 4);
+  });
+
   it('judges the pods of the newest template, though an autoscaler adds pods of the previous one', async () => {
     const added = podOf({}, { name: 'web-2', template: 'old', ready: true });
     const crashed = podOf({ waiting: { reason: 'CrashLoopBackOff' } }, { template: 'new' });
