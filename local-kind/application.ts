@@ -54,7 +54,7 @@ export const AWS_NAMESPACE = 'local-aws';
 const NODE_PORT = 30500;
 /** Of what a tool or a pod said before it failed. */
 const FAILURE_LINES = 30;
-/** The router looks up the pods of a service every two seconds. */
+/** The router looks up the pods of a service every second, and CoreDNS learns of a change a moment later. */
 const DRAIN_SECONDS = 5;
 /** The default environment, which no manifest needs a section for. */
 const LOCAL = 'local';
