@@ -200,14 +200,17 @@ export async function up(workspace: Workspace, wanted: Wanted): Promise<Outcome>
       const scales = await step(`${service}: start`, async () =>
         start(await cluster, given, withValues(workload, plan, aws, secretValues), read),
       );
-      if (scales) metricsServer ??= step('metrics-server', async () => startMetricsServer(await cluster));
+      // Others may still start when it fails.
+      if (scales)
+        metricsServer ??= step('metrics-server', async () => startMetricsServer(await cluster)).catch(
+          (error: unknown) =>
+            remark(`nothing scales by load: ${error instanceof Error ? error.message : String(error)}`),
+        );
     }),
   );
   const results = await Promise.all([prepared.then(() => undefined), ...outcomes]).then(([, ...all]) => all);
   const ready = await cluster;
-  await metricsServer?.catch((error: unknown) =>
-    remark(`nothing scales by load: ${error instanceof Error ? error.message : String(error)}`),
-  );
+  await metricsServer;
   await prune(ready, objectName(workspace.application), [
     ...read.map(({ manifest }) => manifest.name),
     ...broken.map((one) => objectName(one.name)),
