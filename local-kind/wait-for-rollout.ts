@@ -41,7 +41,7 @@ const podsAndReplicaSets = z.object({
 /** Reasons of a waiting container that does not recover by waiting. */
 const HOPELESS =
   /^(CrashLoopBackOff|ImagePullBackOff|ErrImagePull|InvalidImageName|CreateContainerConfigError|CreateContainerError)$/;
-/** A container that is not ready after so many starts will not recover. */
+/** A container that is not ready after so many restarts while it is waited for will not recover. */
 const MAX_RESTARTS = 3;
 
 /** Something in the cluster does not start. The message says why. */
@@ -60,6 +60,7 @@ export async function rolledOut(
   deadlineSeconds = DEADLINE_SECONDS,
 ): Promise<void> {
   const command = workload.startsWith('job/') ? ['wait', '--for=condition=Complete'] : ['rollout', 'status'];
+  const restartsBefore = new Map<string, number>();
   // Not Date.now(): the clock jumps when a laptop wakes up.
   for (const deadline = performance.now() + deadlineSeconds * 1000; ; ) {
     const began = performance.now();
@@ -68,7 +69,8 @@ export async function rolledOut(
       return;
     } catch (error) {
       const isLate = performance.now() > deadline;
-      const problem = await podProblem(kubectl, namespace, workload, isLate ? deadlineSeconds : undefined);
+      const lateAfter = isLate ? deadlineSeconds : undefined;
+      const problem = await podProblem(kubectl, namespace, workload, restartsBefore, lateAfter);
       if (problem !== undefined) throw new NotReady(`${workload} does not get ready: ${problem}`);
       if (isLate) throw error;
       await sleep(Math.max(0, SHORTEST_ROUND_MILLISECONDS - (performance.now() - began)));
@@ -77,13 +79,15 @@ export async function rolledOut(
 }
 
 /**
- * Why the pods of a workload's newest template do not start; undefined while they may still start. `lateAfter` are the seconds
- * after which they are late, if they are.
+ * Why the pods of a workload's newest template do not start; undefined while they may still start. `restartsBefore` gets
+ * how often each container had been restarted when it was first seen: those of a stopped node are restarted with it.
+ * `lateAfter` are the seconds after which they are late, if they are.
  */
 async function podProblem(
   kubectl: Cluster['kubectl'],
   namespace: string,
   workload: string,
+  restartsBefore: Map<string, number>,
   lateAfter: number | undefined,
 ): Promise<string | undefined> {
   const selector = `app.kubernetes.io/name=${workload.split('/')[1]}`;
@@ -96,11 +100,15 @@ async function podProblem(
     if (metadata.labels['pod-template-hash'] !== newest) continue;
     for (const { name, ready, restartCount, state } of [...status.initContainerStatuses, ...status.containerStatuses]) {
       const { reason = '', message = '' } = state.waiting ?? {};
-      const isRestarted = !ready && restartCount >= MAX_RESTARTS;
+      const container = `${metadata.name}/${name}`;
+      const before = restartsBefore.get(container) ?? restartCount;
+      restartsBefore.set(container, before);
+      const restarts = restartCount - before;
+      const isRestarted = !ready && restarts >= MAX_RESTARTS;
       const isHopeless = HOPELESS.test(reason) || status.phase === 'Failed' || isRestarted;
       if (!isHopeless && (ready || lateAfter === undefined)) continue;
       const log = await logOf(kubectl, namespace, metadata.name, name);
-      const failed = isRestarted ? `not ready, and restarted ${restartCount} times` : status.phase;
+      const failed = isRestarted ? `not ready, and restarted ${restarts} times` : status.phase;
       const how = reason || (isHopeless ? failed : `not ready after ${lateAfter} s`);
       const probe = reason === '' ? await lastEvent(kubectl, namespace, metadata.name) : '';
       return [`container ${name} of ${metadata.name}: ${how}`, probe, log || message].filter(Boolean).join('\n');
