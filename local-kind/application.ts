@@ -54,7 +54,7 @@ export const AWS_NAMESPACE = 'local-aws';
 const NODE_PORT = 30500;
 /** Of what a tool or a pod said before it failed. */
 const FAILURE_LINES = 30;
-/** The router looks up the pods of a service every two seconds. */
+/** The router looks up the pods of a service every second, and CoreDNS learns of a change a moment later. */
 const DRAIN_SECONDS = 5;
 /** The default environment, which no manifest needs a section for. */
 const LOCAL = 'local';
@@ -200,14 +200,17 @@ export async function up(workspace: Workspace, wanted: Wanted): Promise<Outcome>
       const scales = await step(`${service}: start`, async () =>
         start(await cluster, given, withValues(workload, plan, aws, secretValues), read),
       );
-      if (scales) metricsServer ??= step('metrics-server', async () => startMetricsServer(await cluster));
+      // Others may still start when it fails.
+      if (scales)
+        metricsServer ??= step('metrics-server', async () => startMetricsServer(await cluster)).catch(
+          (error: unknown) =>
+            remark(`nothing scales by load: ${error instanceof Error ? error.message : String(error)}`),
+        );
     }),
   );
   const results = await Promise.all([prepared.then(() => undefined), ...outcomes]).then(([, ...all]) => all);
   const ready = await cluster;
-  await metricsServer?.catch((error: unknown) =>
-    remark(`nothing scales by load: ${error instanceof Error ? error.message : String(error)}`),
-  );
+  await metricsServer;
   await prune(ready, objectName(workspace.application), [
     ...read.map(({ manifest }) => manifest.name),
     ...broken.map((one) => objectName(one.name)),

@@ -65,8 +65,10 @@ export async function release(cluster: Cluster, target: Target, next: Release): 
   try {
     await start(cluster, target, next, isRepeated);
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new NotReady(`${reason}\n\n${await rollBack(cluster, target, next, before)}`, { cause: error });
+    const undone = await rollBack(cluster, target, next, before).catch(
+      (failure: unknown) => `The previous release could not be restored: ${messageOf(failure)}`,
+    );
+    throw new NotReady(`${messageOf(error)}\n\n${undone}`, { cause: error });
   }
   if (isRepeated) return;
   const kept = [next, ...(before ? [before] : [])];
@@ -192,6 +194,10 @@ function selectorOf(name: string): string {
   return Object.entries(labelsOf(name))
     .map(([label, value]) => `${label}=${value}`)
     .join();
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 /** `plusone` of `plusone:dev-0123456789ab`. */

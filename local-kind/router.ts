@@ -58,8 +58,11 @@ ${[...[...targets.values()].map(upstream), ...servers, server('_', [...common(),
   function server(name: string, own: readonly Route[]): string {
     const isDefault = name === '_';
     const seen = new Map<string, Route>();
-    for (const route of own) if (!seen.has(route.path)) seen.set(route.path, route);
-    const locations = [...seen.values()].flatMap((route) => location(route));
+    for (const route of own) {
+      const path = route.path === '/' ? '/' : route.path.replace(/\/+$/, '');
+      if (!seen.has(path)) seen.set(path, route);
+    }
+    const locations = [...seen].flatMap(([path, route]) => location(path, route));
     const hasRoot = seen.has('/');
     return [
       '  server {',
@@ -91,12 +94,10 @@ ${[...[...targets.values()].map(upstream), ...servers, server('_', [...common(),
     return `${service}_${port}`;
   }
 
-  function location(route: Route): string[] {
-    const { path } = route;
+  function location(path: string, route: Route): string[] {
     const pass = `proxy_pass http://${target(route)};`;
     if (path === '/') return [`    location / { ${pass} }`];
-    const plain = path.replace(/\/+$/, '');
-    return [`    location = ${plain} { ${pass} }`, `    location ${plain}/ { ${pass} }`];
+    return [`    location = ${path} { ${pass} }`, `    location ${path}/ { ${pass} }`];
   }
 }
 

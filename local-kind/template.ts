@@ -118,7 +118,8 @@ export function textOf(value: unknown, known: ReadonlyMap<string, string>): stri
       }),
     );
     let complete = true;
-    const replaced = text.replaceAll(/\$\{([^!}][^}]*)\}/g, (_match, key: string) => {
+    const replaced = text.replaceAll(/\$\{(!?)([^}]+)\}/g, (_match, literal: string, key: string) => {
+      if (literal !== '') return `\${${key}}`;
       const found = own.get(key) ?? known.get(key);
       if (found === undefined) complete = false;
       return found ?? '';

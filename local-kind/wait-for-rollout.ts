@@ -1,7 +1,10 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import type { Cluster } from './cluster.ts';
 
 const ROUND_SECONDS = 5;
+/** kubectl ends a round at once for a Deployment that exceeded its progress deadline. */
+const SHORTEST_ROUND_MILLISECONDS = 500;
 const DEADLINE_SECONDS = 180;
 
 const waiting = z.object({ reason: z.string().default(''), message: z.string().default('') }).optional();
@@ -38,7 +41,7 @@ const podsAndReplicaSets = z.object({
 /** Reasons of a waiting container that does not recover by waiting. */
 const HOPELESS =
   /^(CrashLoopBackOff|ImagePullBackOff|ErrImagePull|InvalidImageName|CreateContainerConfigError|CreateContainerError)$/;
-/** A container that is not ready after so many starts will not recover. */
+/** A container that is not ready after so many restarts while it is waited for will not recover. */
 const MAX_RESTARTS = 3;
 
 /** Something in the cluster does not start. The message says why. */
@@ -57,26 +60,35 @@ export async function rolledOut(
   deadlineSeconds = DEADLINE_SECONDS,
 ): Promise<void> {
   const command = workload.startsWith('job/') ? ['wait', '--for=condition=Complete'] : ['rollout', 'status'];
+  const restartsBefore = new Map<string, number>();
   // Not Date.now(): the clock jumps when a laptop wakes up.
   for (const deadline = performance.now() + deadlineSeconds * 1000; ; ) {
+    const began = performance.now();
     try {
       await kubectl([...command, workload, '-n', namespace, `--timeout=${ROUND_SECONDS}s`]);
       return;
     } catch (error) {
       const isLate = performance.now() > deadline;
-      const problem = await podProblem(kubectl, namespace, workload, isLate);
+      const lateAfter = isLate ? deadlineSeconds : undefined;
+      const problem = await podProblem(kubectl, namespace, workload, restartsBefore, lateAfter);
       if (problem !== undefined) throw new NotReady(`${workload} does not get ready: ${problem}`);
       if (isLate) throw error;
+      await sleep(Math.max(0, SHORTEST_ROUND_MILLISECONDS - (performance.now() - began)));
     }
   }
 }
 
-/** Why the pods of a workload's newest template do not start; undefined while they may still start and it is not late. */
+/**
+ * Why the pods of a workload's newest template do not start; undefined while they may still start. `restartsBefore` gets
+ * how often each container had been restarted when it was first seen: those of a stopped node are restarted with it.
+ * `lateAfter` are the seconds after which they are late, if they are.
+ */
 async function podProblem(
   kubectl: Cluster['kubectl'],
   namespace: string,
   workload: string,
-  isLate: boolean,
+  restartsBefore: Map<string, number>,
+  lateAfter: number | undefined,
 ): Promise<string | undefined> {
   const selector = `app.kubernetes.io/name=${workload.split('/')[1]}`;
   const answer = await kubectl(['get', 'pods,replicasets', '-n', namespace, '-l', selector, '-o', 'json']);
@@ -88,12 +100,16 @@ async function podProblem(
     if (metadata.labels['pod-template-hash'] !== newest) continue;
     for (const { name, ready, restartCount, state } of [...status.initContainerStatuses, ...status.containerStatuses]) {
       const { reason = '', message = '' } = state.waiting ?? {};
-      const isRestarted = !ready && restartCount >= MAX_RESTARTS;
+      const container = `${metadata.name}/${name}`;
+      const before = restartsBefore.get(container) ?? restartCount;
+      restartsBefore.set(container, before);
+      const restarts = restartCount - before;
+      const isRestarted = !ready && restarts >= MAX_RESTARTS;
       const isHopeless = HOPELESS.test(reason) || status.phase === 'Failed' || isRestarted;
-      if (!isHopeless && !(isLate && !ready)) continue;
+      if (!isHopeless && (ready || lateAfter === undefined)) continue;
       const log = await logOf(kubectl, namespace, metadata.name, name);
-      const failed = isRestarted ? `not ready, and restarted ${restartCount} times` : status.phase;
-      const how = reason || (isHopeless ? failed : `not ready after ${DEADLINE_SECONDS} s`);
+      const failed = isRestarted ? `not ready, and restarted ${restarts} times` : status.phase;
+      const how = reason || (isHopeless ? failed : `not ready after ${lateAfter} s`);
       const probe = reason === '' ? await lastEvent(kubectl, namespace, metadata.name) : '';
       return [`container ${name} of ${metadata.name}: ${how}`, probe, log || message].filter(Boolean).join('\n');
     }

@@ -145,7 +145,8 @@ export class Coalescer<Item, Result> {
       });
     } catch (error) {
       if (batch.length > 1 && !(error instanceof Unavailable)) {
-        for (const alone of batch) await this.#work([alone]);
+        // One that was rejected meanwhile must not be carried out later.
+        for (const alone of batch) if (!alone.answered) await this.#work([alone]);
         return;
       }
       for (const waiting of batch) if (this.#answers(waiting)) waiting.reject(error);

@@ -134,7 +134,8 @@ export function withoutData(error: unknown): object {
   if (!(error instanceof Error)) return { type: typeof error };
   const fromMysql = 'sqlState' in error;
   const message = fromMysql ? error.message.replace(/'[^']*'/g, "'…'") : error.message;
-  const frames = error.stack?.slice(error.stack.indexOf('\n    at ') + 1);
+  // Without frames, the stack has only the message.
+  const [, frames] = /\n( {4}at .*)$/s.exec(error.stack ?? '') ?? [];
   return {
     type: error.name,
     message,

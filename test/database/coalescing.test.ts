@@ -162,6 +162,16 @@ describe('Coalescer', () => {
     ).to.deep.equal(['done 1', '2 is bad', 'done 3']);
   });
 
+  it('does not retry an item of a failed batch that was rejected after its timeout', async () => {
+    const { coalescer, batches, gates } = observed({ timeout: 20 });
+    const results = [1, 2].map((item) => coalescer.submit(item).catch((error: unknown) => error));
+    await soon();
+    for (const result of await Promise.all(results)) expect(result).to.be.instanceOf(Unavailable);
+    gates[0]?.break(new Error('one of them is bad'));
+    await soon();
+    expect(batches).to.deep.equal([[1, 2]]);
+  });
+
   it('does not retry a batch that failed because the database is unavailable', async () => {
     const { coalescer, batches, gates } = observed();
     const results = [1, 2].map((item) => coalescer.submit(item).catch((error: unknown) => error));

@@ -95,6 +95,18 @@ describe('The release of a workload', () => {
     expect(await lastRelease(cluster, TARGET)).to.deep.equal(releaseOf('web:one'));
   });
 
+  it('says why it does not start even if the previous one cannot be restored', async () => {
+    const cluster = new FakeCluster();
+    await release(cluster, TARGET, releaseOf('web:one'));
+    const unreachable = async (words: string[], input?: string): Promise<string> => {
+      if (words.includes('--prune')) throw new Error('connection refused');
+      return await cluster.kubectl(words, input);
+    };
+    const broken: Cluster = { ...cluster, kubectl: unreachable };
+    const message = await failureOf(release(broken, TARGET, releaseOf('web:bad')));
+    expect(message).to.contain('no way to start').and.contain('could not be restored: connection refused');
+  });
+
   it('stays for inspection when the first one does not start', async () => {
     const cluster = new FakeCluster();
     const message = await failureOf(release(cluster, TARGET, releaseOf('web:bad')));

@@ -23,6 +23,14 @@ describe('routerConfiguration', () => {
     expect(locations(routerConfiguration([route('/', 'home')], 'shop', '10.96.0.10'), '_')).to.deep.equal(['/ home']);
   });
 
+  it('has one location for paths that differ only in a final slash, as nginx refuses a second one', () => {
+    const routes = [route('/api', 'api', 'a.example.com'), route('/api/', 'other', 'b.example.com')];
+    expect(locations(routerConfiguration(routes, 'shop', '10.96.0.10'), '_')).to.deep.equal([
+      '= /api api',
+      '/api/ api',
+    ]);
+  });
+
   it('answers 404 without a matching route', () => {
     expect(routerConfiguration([route('/api', 'api')], 'shop', '10.96.0.10')).to.contain(
       "location / { return 404 'no route",

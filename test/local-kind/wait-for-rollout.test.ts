@@ -17,11 +17,11 @@ function kubectlOf(rounds: number, pods: readonly object[] = [], onRound = () =>
   };
 }
 
-function podOf(state: object, { name = 'web-1', template = 'one', ready = false } = {}) {
+function podOf(state: object, { name = 'web-1', template = 'one', ready = false, restartCount = 0 } = {}) {
   return {
     kind: 'Pod',
     metadata: { name, labels: { 'pod-template-hash': template } },
-    status: { phase: 'Running', containerStatuses: [{ name: 'web', ready, state }] },
+    status: { phase: 'Running', containerStatuses: [{ name: 'web', ready, state, restartCount }] },
   };
 }
 
@@ -63,6 +63,22 @@ describe('rolledOut', () => {
     expect(String(error)).to.contain('container web of web-1: not ready after');
   });
 
+  it('says how long it has waited, which is not always the default', async () => {
+    const error = await failureOf(
+      rolledOut(kubectlOf(1, [replicaSetOf('one', 1), podOf({})]), 'shop', 'deployment/web', 0),
+    );
+    expect(String(error)).to.contain('not ready after 0 s');
+  });
+
+  it('pauses before it asks again where kubectl gives up at once, as after a progress deadline', async () => {
+    let rounds = 0;
+    const kubectl = kubectlOf(Number.POSITIVE_INFINITY, [], () => {
+      rounds += 1;
+    });
+    await failureOf(rolledOut(kubectl, 'shop', 'deployment/web', 1.2));
+    expect(rounds).to.be.within(2, 4);
+  });
+
   it('judges the pods of the newest template, though an autoscaler adds pods of the previous one', async () => {
     const added = podOf({}, { name: 'web-2', template: 'old', ready: true });
     const crashed = podOf({ waiting: { reason: 'CrashLoopBackOff' } }, { template: 'new' });
@@ -76,6 +92,22 @@ describe('rolledOut', () => {
     const starting = podOf({}, { name: 'web-2', template: 'new' });
     const items = [crashed, starting, replicaSetOf('old', 1), replicaSetOf('new', 2)];
     await rolledOut(kubectlOf(2, items), 'shop', 'deployment/web');
+  });
+
+  it('waits for a container that was restarted before, as with its machine', async () => {
+    const pod = podOf({ running: {} }, { restartCount: 7 });
+    await rolledOut(kubectlOf(2, [replicaSetOf('one', 1), pod]), 'shop', 'deployment/web');
+  });
+
+  it('gives up on a container that is restarted again and again while it waits', async () => {
+    const items: object[] = [replicaSetOf('one', 1)];
+    let restartCount = 7;
+    const kubectl = kubectlOf(Number.POSITIVE_INFINITY, items, () => {
+      items.splice(1, 1, podOf({ running: {} }, { restartCount }));
+      restartCount += 3;
+    });
+    const error = await failureOf(rolledOut(kubectl, 'shop', 'deployment/web'));
+    expect(String(error)).to.contain('container web of web-1: not ready, and restarted 3 times');
   });
 
   it('judges the pods of a workload that has no templates, such as a Job', async () => {

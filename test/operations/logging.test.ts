@@ -109,6 +109,12 @@ describe('an error in the log', () => {
     expect(frames).to.match(/^ {4}at /);
   });
 
+  it('has no message in the place of frames that are missing, as with --stack-trace-limit=0', () => {
+    const error = Object.assign(new Error("Incorrect date value: '1985-03-12'"), { sqlState: '22007' });
+    error.stack = `Error: ${error.message}`;
+    expect(logged(error)).not.to.contain('1985');
+  });
+
   it('loses all other properties', () => {
     expect(logged(Object.assign(new Error('no'), { password: 'hunter2' }))).not.to.contain('hunter2');
   });

@@ -49,7 +49,8 @@ export class Pressure {
         `${url}/hello/${name}`,
         { method: 'DELETE', agent: this.#agent, headers: this.#headers },
         (response) => {
-          response.resume().once('end', () => resolve(response.statusCode));
+          // Not 'end', which an answer that was cut off never has.
+          response.resume().once('close', () => resolve(response.complete ? response.statusCode : undefined));
         },
       );
       sent.once('error', () => resolve(undefined)).end();

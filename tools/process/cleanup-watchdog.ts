@@ -6,7 +6,7 @@ import { spawn } from 'node:child_process';
  * Returns a function that cancels it.
  */
 export function startCleanupWatchdog(script: string, ...args: string[]): () => void {
-  const executor = spawn('/bin/sh', ['-c', `cat >/dev/null; ${script}`, 'plusone-last-will', ...args], {
+  const executor = spawn('/bin/sh', ['-c', `cat >/dev/null; ${script}`, 'plusone-cleanup-watchdog', ...args], {
     stdio: ['pipe', 'ignore', 'ignore'],
     detached: true,
   });

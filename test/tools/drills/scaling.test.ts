@@ -1,5 +1,39 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { expect } from 'chai';
-import { narrowLimit, secondsToChange, untilTrue } from '../../../tools/drills/scaling.ts';
+import type { Fixture } from '../../../tools/drills/drill.ts';
+import { narrowLimit, Pressure, secondsToChange, untilTrue } from '../../../tools/drills/scaling.ts';
+
+describe('Pressure', () => {
+  it('counts an answer that was cut off as a failure, and ends after it', async () => {
+    let isFirst = true;
+    const server = createServer((_request, response) => {
+      response.writeHead(404, { 'content-length': 2 });
+      if (isFirst) response.write('o', () => response.destroy());
+      else response.end('ok');
+      isFirst = false;
+    }).listen(0);
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    const fixture: Fixture = {
+      urls: [`http://127.0.0.1:${port}`],
+      lateWritesEnd: true,
+      memory: async () => undefined,
+      restarts: async () => 0,
+      async close() {},
+    };
+    try {
+      const pressure = new Pressure(fixture, { clients: 1 });
+      expect(await untilTrue(async () => pressure.answered > 1, 1, 5)).to.not.equal('never');
+      await pressure.stop();
+      expect(pressure.failed).to.equal(1);
+    } finally {
+      server.close();
+      server.closeAllConnections();
+    }
+  });
+});
 
 describe('narrowLimit', () => {
   it('leaves a task what it needs without load, and a third of what the load needs', () => {

@@ -6,6 +6,7 @@ import { identity } from '../../aws/credentials.ts';
 import { isEmulator } from '../../aws/endpoint.ts';
 import { Workspace } from '../../aws/workspace-copy.ts';
 import { Refusal } from '../../terminal/refusal.ts';
+import { Deferred } from '../deferred.ts';
 import type { Environment, Fixture } from '../drill.ts';
 
 /** The length of CloudWatch's minute: an emulator can shorten it; the seconds are in CLOUDWATCH_MINUTE. */
@@ -26,6 +27,7 @@ export class AwsFixture implements Fixture {
   readonly workspace = new Workspace();
   readonly timeoutSeconds: number | undefined;
   readonly isEmulated: boolean;
+  readonly #deferred = new Deferred();
   readonly #release: { readonly AWS_ACCOUNT: string; readonly ENV: string };
 
   constructor(url: string, account: string, environment: string, isEmulated: boolean) {
@@ -48,6 +50,11 @@ export class AwsFixture implements Fixture {
     return String(Object(await answer.json()).version);
   }
 
+  /** Registers an action to run after the drill, even if it fails; in reverse order. */
+  defer(action: () => unknown): void {
+    this.#deferred.add(action);
+  }
+
   // Only the log has it, and these drills replace the tasks.
   async memory(): Promise<undefined> {
     return undefined;
@@ -58,7 +65,11 @@ export class AwsFixture implements Fixture {
   }
 
   async close(): Promise<void> {
-    this.workspace.remove();
+    try {
+      await this.#deferred.run();
+    } finally {
+      this.workspace.remove();
+    }
   }
 }
 

@@ -86,7 +86,6 @@ async function subscribe(fixture: AwsFixture, receiver: Receiver): Promise<{ end
       for (const arn of arns.split(/\s+/).filter(Boolean)) {
         await output('aws', ['sns', 'unsubscribe', '--subscription-arn', arn]);
       }
-      receiver.close();
     },
   };
 }
@@ -130,10 +129,13 @@ export const nobodyAnswers: Drill<AwsFixture> = {
     const before = await currentScale(target);
     if (before === undefined) return `${target.environment} has no service`;
     const receiver = new Receiver();
+    fixture.defer(() => receiver.close());
     const subscription = await subscribe(fixture, receiver);
+    fixture.defer(() => subscription.end());
     return {
       async begin({ observations }) {
         const from = Date.now();
+        fixture.defer(() => setDesired(before, before.desired));
         await setDesired(before, 0);
         const page = await receiver.await('ALARM');
         const minutes = ((page?.at ?? 0) - from) / MINUTE_MILLISECONDS;
@@ -150,7 +152,6 @@ export const nobodyAnswers: Drill<AwsFixture> = {
           resolved !== undefined && resolved.AlarmName === first?.AlarmName
             ? 'resolved'
             : (resolved?.AlarmName ?? 'never');
-        await subscription.end();
       },
     };
   },

@@ -109,6 +109,8 @@ class Emulated {
         await sleep(POLL_MILLISECONDS);
       }
     })();
+    // Awaited by widen().
+    this.#narrowing.catch(() => {});
   }
 
   /** How many CPUs its first task uses, averaged over a few seconds. */
@@ -124,9 +126,10 @@ class Emulated {
 
   async widen(): Promise<void> {
     this.#narrow = false;
-    await this.#narrowing;
-    for (const name of await this.#containers()) {
-      await limit(name, cpus().length);
+    try {
+      await this.#narrowing;
+    } finally {
+      for (const name of await this.#containers()) await limit(name, cpus().length);
     }
   }
 
@@ -217,6 +220,7 @@ async function onEmulator(
 
 /** More deletions than a task can handle with the CPU that it is left. */
 function press(fixture: AwsFixture, service: Emulated, clients?: number): Promise<Pressure> {
+  fixture.defer(() => service.widen());
   return pressAndNarrow(service, NARROW_CPUS, () => new Pressure(fixture, { clients }));
 }
 
@@ -334,10 +338,10 @@ const atTheMaximum: ScalingDrill = {
     onEmulator(
       fixture,
       (service) => {
-        let max = 1;
         return {
           async begin({ observations }) {
-            max = (await service.scale()).bounds?.max ?? 1;
+            const max = (await service.scale()).bounds?.max ?? 1;
+            fixture.defer(() => service.setMaximum(max));
             await service.setMaximum(1);
             const pressure = await press(fixture, service);
             observations.paged = await service.untilPaging('AtMaximum', true, 20 * (MINUTE_MILLISECONDS / 1000));
@@ -346,9 +350,7 @@ const atTheMaximum: ScalingDrill = {
             await service.widen();
             observations.resolved = await service.untilPaging('AtMaximum', false, 20 * (MINUTE_MILLISECONDS / 1000));
           },
-          async end() {
-            await service.setMaximum(max);
-          },
+          end() {},
         };
       },
       { max: 2 },
@@ -366,6 +368,7 @@ const scalerBroken: ScalingDrill = {
       fixture,
       (service) => ({
         async begin({ observations }) {
+          fixture.defer(() => service.throttle(false));
           await service.throttle(true);
           observations.paged = await service.untilPaging('ScalerFails', true, 10 * (MINUTE_MILLISECONDS / 1000));
           observations.kept = (await service.scale()).running;

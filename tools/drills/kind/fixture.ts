@@ -10,6 +10,7 @@ import { lastRelease, type Release, release, releaseSecret } from '../../../loca
 import { secretName } from '../../../manifest/names.ts';
 import { output } from '../../terminal/programs.ts';
 import { Refusal } from '../../terminal/refusal.ts';
+import { Deferred } from '../deferred.ts';
 import type { Environment, Fixture } from '../drill.ts';
 
 const NAMESPACE = 'plusone';
@@ -30,7 +31,7 @@ export class KindFixture implements Fixture {
   readonly #cluster: Cluster;
   readonly #before: Release;
   readonly #restartsBefore: ReadonlyMap<string, number>;
-  readonly #deferred: (() => unknown)[] = [];
+  readonly #deferred = new Deferred();
   readonly #mayRestart = new Set<string>();
 
   constructor(cluster: Cluster, before: Release, restarts: ReadonlyMap<string, number>) {
@@ -261,7 +262,7 @@ export class KindFixture implements Fixture {
 
   /** Registers an action to run after the drill, even if it fails; in reverse order. */
   defer(action: () => unknown): void {
-    this.#deferred.push(action);
+    this.#deferred.add(action);
   }
 
   // The port of /metrics is not reachable from outside, by design.
@@ -278,17 +279,7 @@ export class KindFixture implements Fixture {
   }
 
   async close(): Promise<void> {
-    // Each of them, even if another fails.
-    const failures = [];
-    for (const action of this.#deferred.reverse()) {
-      try {
-        await action();
-      } catch (error) {
-        failures.push(error);
-      }
-    }
-    if (failures.length > 0)
-      throw new AggregateError(failures, 'the cluster could not be restored to its state before the drill');
+    await this.#deferred.run();
   }
 }
 

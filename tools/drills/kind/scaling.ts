@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { DEFAULT_THRESHOLDS } from '../../../functions/decide.ts';
 import { readRun, type Run as ScalerRun } from '../../../functions/scaler-runs.ts';
+import { NotReady } from '../../../local-kind/wait-for-rollout.ts';
 import { nothingFails, nothingLost, observed } from '../assertions.ts';
 import type { Drill, Fault } from '../drill.ts';
 import {
@@ -146,8 +147,11 @@ class Scaled {
 
   async widen(): Promise<void> {
     this.#narrow = false;
-    await this.#narrowing;
-    for (const pod of await this.#readyPods()) await this.#limit(pod, 1);
+    try {
+      await this.#narrowing;
+    } finally {
+      for (const pod of await this.#readyPods()) await this.#limit(pod, 1);
+    }
   }
 
   async #readyPods(): Promise<string[]> {
@@ -433,11 +437,11 @@ const releaseWhileScaled: ScalingDrill = {
       /** The fewest pods that were desired until it ended. */
       const fewestDuring = async (work: Promise<unknown>): Promise<number> => {
         let isOver = false;
-        const end = work
-          .catch(() => {})
-          .finally(() => {
-            isOver = true;
-          });
+        const end = work.finally(() => {
+          isOver = true;
+        });
+        // Awaited below.
+        end.catch(() => {});
         let fewest = Number.POSITIVE_INFINITY;
         // The autoscaler acts every 15 seconds, so it has acted after 20.
         for (let extra = 0; extra < 20; await sleep(500)) {
@@ -460,7 +464,15 @@ const releaseWhileScaled: ScalingDrill = {
           await pressure.stop();
           await service.widen();
           observations.release = await fewestDuring(fixture.release(next));
-          observations.rollback = await fewestDuring(fixture.release(broken));
+          const refused = fixture.release(broken).then(
+            () => {
+              throw new Error('the release that cannot start was not rolled back');
+            },
+            (error: unknown) => {
+              if (!(error instanceof NotReady)) throw error;
+            },
+          );
+          observations.rollback = await fewestDuring(refused);
         },
         end() {},
       };

@@ -6,6 +6,7 @@ import { type GaleraCluster, missingForGalera, startGaleraCluster } from '../../
 import { NoProgram } from '../../process/pypi.ts';
 import { killAll, migrate, type Service, startServing } from '../../process/service.ts';
 import { type ParameterStore, startParameterStore } from '../../process/ssm.ts';
+import { Deferred } from '../deferred.ts';
 import type { Environment, Fixture } from '../drill.ts';
 import { type FaultProxy, startFaultProxy } from './fault-proxy.ts';
 import { type LoadBalancer, startLoadBalancer } from './load-balancer.ts';
@@ -26,7 +27,7 @@ export class ProcessFixture implements Fixture {
   readonly #cluster: () => Promise<DatabaseCluster>;
   readonly #galera: () => Promise<GaleraCluster>;
   readonly #unexpected = new Set<Service>();
-  readonly #deferred: (() => unknown)[] = [];
+  readonly #deferred = new Deferred();
 
   constructor(
     database: PrivateDatabase,
@@ -130,7 +131,7 @@ export class ProcessFixture implements Fixture {
 
   /** Registers an action to run after the drill, even if it fails; in reverse order. */
   defer(action: () => unknown): void {
-    this.#deferred.push(action);
+    this.#deferred.add(action);
   }
 
   /** Reads a metric of the first process. Throws when that fails. */
@@ -162,10 +163,13 @@ export class ProcessFixture implements Fixture {
   }
 
   async close(): Promise<void> {
-    for (const action of this.#deferred.reverse()) await action();
-    await killAll(this.services.splice(0));
-    this.#loadBalancer?.close();
-    this.proxy.restore();
+    try {
+      await this.#deferred.run();
+    } finally {
+      await killAll(this.services.splice(0));
+      this.#loadBalancer?.close();
+      this.proxy.restore();
+    }
   }
 }
 
