@@ -23,6 +23,8 @@ export interface CoalescerOptions<Item, Result> {
   timeout: number;
   /** Whether `next` may be in the same batch as `first`; by default every item may. */
   canJoin?(first: Item, next: Item): boolean;
+  /** Whether the batch failed only because of others that ran at the same time, so that it may succeed the next time. */
+  isConflict?(error: unknown): boolean;
   /** Attributes a batch to its requests. */
   tracing?: RequestTracing | undefined;
 }
@@ -36,6 +38,8 @@ interface Waiting<Item, Result> {
   answered: boolean;
 }
 
+/** How often a batch is run that is in conflict with others. */
+const MOST_ATTEMPTS = 4;
 /** The interval between checks for expired items: one timer for all costs less than one per item. */
 const SWEEP_MILLISECONDS = 50;
 /** Longer than a turn of the event loop takes, unless more requests arrive than can be answered. */
@@ -136,7 +140,7 @@ export class Coalescer<Item, Result> {
     return waiting.slice(0, length);
   }
 
-  async #work(batch: readonly Waiting<Item, Result>[]): Promise<void> {
+  async #work(batch: readonly Waiting<Item, Result>[], attempt = 1): Promise<void> {
     try {
       const results = await this.#run(batch);
       // `run` gives one result for each item, in their order.
@@ -144,12 +148,16 @@ export class Coalescer<Item, Result> {
         if (this.#answers(waiting)) waiting.resolve(results[at] as Result);
       });
     } catch (error) {
-      if (batch.length > 1 && !(error instanceof Unavailable)) {
-        // One that was rejected meanwhile must not be carried out later.
-        for (const alone of batch) if (!alone.answered) await this.#work([alone]);
+      // One that was rejected meanwhile must not be carried out later.
+      const open = batch.filter(({ answered }) => !answered);
+      const isConflict = this.#options.isConflict?.(error) ?? false;
+      if (open.length > 0 && isConflict && attempt < MOST_ATTEMPTS) return await this.#work(open, attempt + 1);
+      if (batch.length > 1 && !isConflict && !(error instanceof Unavailable)) {
+        for (const alone of open) if (!alone.answered) await this.#work([alone]);
         return;
       }
-      for (const waiting of batch) if (this.#answers(waiting)) waiting.reject(error);
+      const reason = isConflict ? new Unavailable(`${attempt} conflicts in a row`, { cause: error }) : error;
+      for (const waiting of batch) if (this.#answers(waiting)) waiting.reject(reason);
     }
   }
 

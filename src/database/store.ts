@@ -1,6 +1,5 @@
 import type { ResultSetHeader, RowDataPacket } from 'mysql2';
 import type { Model, ModelClass } from 'objection';
-import { Unavailable } from '../unavailable.ts';
 import { Coalescer, type RequestTracing } from './coalescing.ts';
 import type { Database, SqlValue } from './database.ts';
 import { codeOf } from './errors.ts';
@@ -57,7 +56,6 @@ const WRITE_CONCURRENCY = 1;
 const LIST_CONCURRENCY = 1;
 /** With statement timeouts of one second, a request that expires here could not have been answered. */
 const TIMEOUT_MILLISECONDS = 1_800;
-const DEADLOCK_ATTEMPTS = 4;
 
 /**
  * The rows of a table in MySQL.
@@ -90,7 +88,9 @@ export function createStore<Value>(
   });
   const changes = new Coalescer<Change<Value>, boolean>({
     ...limits,
-    run: (batch) => withoutDeadlocks(() => changeAll(batch)),
+    run: changeAll,
+    // After a deadlock with another writer, MySQL rolls back one side.
+    isConflict: (error) => codeOf(error) === 'ER_LOCK_DEADLOCK',
     concurrency: WRITE_CONCURRENCY,
     // Only saves share a batch: MySQL does not report which of several rows a DELETE found.
     canJoin: (first, next) => first.value !== undefined && next.value !== undefined,
@@ -231,16 +231,4 @@ function padded<Element>(list: Element[]): Element[] {
   if (last === undefined) return list;
   const length = 2 ** Math.ceil(Math.log2(list.length));
   return list.concat(Array(length - list.length).fill(last));
-}
-
-/** Retries `work` after a deadlock with another writer: MySQL rolls back one side. */
-async function withoutDeadlocks<Result>(work: () => Promise<Result>): Promise<Result> {
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      return await work();
-    } catch (error) {
-      if (codeOf(error) !== 'ER_LOCK_DEADLOCK') throw error;
-      if (attempt === DEADLOCK_ATTEMPTS) throw new Unavailable(`${attempt} deadlocks in a row`, { cause: error });
-    }
-  }
 }

@@ -172,6 +172,30 @@ describe('Coalescer', () => {
     expect(batches).to.deep.equal([[1, 2]]);
   });
 
+  it('runs a batch again that was in conflict with others', async () => {
+    const { coalescer, batches, gates } = observed({ isConflict: () => true });
+    const results = [1, 2].map((item) => coalescer.submit(item));
+    await soon();
+    gates[0]?.break(new Error('deadlock'));
+    await soon();
+    gates[1]?.open();
+    expect(await Promise.all(results)).to.deep.equal(['done 1', 'done 2']);
+    expect(batches).to.deep.equal([
+      [1, 2],
+      [1, 2],
+    ]);
+  });
+
+  it('does not run items again that were rejected before the conflict', async () => {
+    const { coalescer, batches, gates } = observed({ timeout: 20, isConflict: () => true });
+    const results = [1, 2].map((item) => coalescer.submit(item).catch((error: unknown) => error));
+    await soon();
+    for (const result of await Promise.all(results)) expect(result).to.be.instanceOf(Unavailable);
+    gates[0]?.break(new Error('deadlock'));
+    await soon();
+    expect(batches).to.deep.equal([[1, 2]]);
+  });
+
   it('does not retry a batch that failed because the database is unavailable', async () => {
     const { coalescer, batches, gates } = observed();
     const results = [1, 2].map((item) => coalescer.submit(item).catch((error: unknown) => error));
