@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isRunning } from '../tools/terminal/programs.ts';
 import { Refusal } from '../tools/terminal/refusal.ts';
@@ -24,12 +24,17 @@ export async function exclusively<T>(folder: string, work: () => Promise<T>): Pr
   }
 }
 
+/** The file appears with its content, so that one without a process cannot stay behind. */
 function tryLock(path: string): boolean {
+  const own = `${path}.${process.pid}`;
+  writeFileSync(own, String(process.pid));
   try {
-    writeFileSync(path, String(process.pid), { flag: 'wx' });
+    linkSync(own, path);
     return true;
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return false;
     throw error;
+  } finally {
+    rmSync(own);
   }
 }

@@ -23,7 +23,7 @@ export function routerConfiguration(routes: readonly Route[], namespace: string,
   );
   return `worker_processes 1;
 pid /tmp/nginx.pid;
-events { worker_connections 1024; }
+events { worker_connections 8192; }
 http {
   access_log off;
   server_tokens off;
@@ -97,8 +97,13 @@ ${[...[...targets.values()].map(upstream), ...servers, server('_', [...common(),
   function location(path: string, route: Route): string[] {
     const pass = `proxy_pass http://${target(route)};`;
     if (path === '/') return [`    location / { ${pass} }`];
-    return [`    location = ${path} { ${pass} }`, `    location ${path}/ { ${pass} }`];
+    return [`    location = ${quoted(path)} { ${pass} }`, `    location ${quoted(`${path}/`)} { ${pass} }`];
   }
+}
+
+/** A word of nginx's configuration, whatever is in it. */
+function quoted(text: string): string {
+  return `"${text.replaceAll(/["\\]/g, '\\$&')}"`;
 }
 
 /** The Service whose name has the addresses of the pods of this one, for the router. */

@@ -133,7 +133,7 @@ function isoTime(): string {
 export function withoutData(error: unknown): object {
   if (!(error instanceof Error)) return { type: typeof error };
   const fromMysql = 'sqlState' in error;
-  const message = fromMysql ? error.message.replace(/'[^']*'/g, "'…'") : error.message;
+  const message = fromMysql ? error.message.replace(/'.*'/s, "'…'") : error.message;
   // Without frames, the stack has only the message.
   const [, frames] = /\n( {4}at .*)$/s.exec(error.stack ?? '') ?? [];
   return {

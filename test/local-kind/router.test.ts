@@ -7,7 +7,7 @@ const route = (path: string, service: string, host?: string) => ({ host, path, s
 function locations(configuration: string, server: string): string[] {
   const [, body = ''] = new RegExp(`server_name ${server};\n([^]*?)\n {2}}`).exec(configuration) ?? [];
   return [...body.matchAll(/location (\S+ ?\S*) \{ proxy_pass http:\/\/(\w+)_80;/g)].map(
-    ([, where, to]) => `${where} ${to}`,
+    ([, where = '', to]) => `${where.replaceAll('"', '')} ${to}`,
   );
 }
 
@@ -29,6 +29,12 @@ describe('routerConfiguration', () => {
       '= /api api',
       '/api/ api',
     ]);
+  });
+
+  it('keeps what a path has from being read as configuration', () => {
+    expect(routerConfiguration([route('/a;"b{', 'api')], 'shop', '10.96.0.10')).to.contain(
+      'location = "/a;\\"b{" { proxy_pass',
+    );
   });
 
   it('answers 404 without a matching route', () => {

@@ -85,6 +85,11 @@ describe('an error in the log', () => {
     expect(line.err.frames).to.contain('logging.test.ts');
   });
 
+  it('loses a quoted value that has a quote itself', () => {
+    const error = Object.assign(new Error("Duplicate entry 'Sean O'Brien' for key 'x'"), { sqlState: '23000' });
+    expect(logged(error)).not.to.contain('Brien');
+  });
+
   it('loses the values that MySQL quotes in its message and in those of its causes', () => {
     const mysql = Object.assign(new Error("Incorrect date value: '1985-03-12' for column 'd'"), {
       sqlState: '22007',

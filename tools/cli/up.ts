@@ -4,6 +4,7 @@ import type { Outcome, Wanted } from '../../local-kind/application.ts';
 import { openWorkspace, type Workspace } from '../../manifest/workspace.ts';
 import { stopAll } from '../terminal/programs.ts';
 import { duration, remark, say } from '../terminal/progress.ts';
+import { Refusal } from '../terminal/refusal.ts';
 import { requireTools } from '../terminal/requirements.ts';
 import {
   AFTER_INSTALLING,
@@ -119,12 +120,16 @@ function summary({ application }: Workspace, { environment }: Wanted, outcome: O
 /** Brings the workspace up again after each change, until the process ends. */
 async function follow(found: Workspace, wanted: Wanted): Promise<never> {
   let changed: string | undefined;
+  let failure: Error | undefined;
   watch(found.root, { recursive: true }, (_event, name) => {
     if (name && !UNWATCHED.test(name.replaceAll('\\', '/'))) changed = name;
+  }).on('error', (error) => {
+    failure = error;
   });
   remark(`\nwatching ${found.root}; Ctrl-C ends it, and leaves the cluster up`);
   for (;;) {
     await sleep(SETTLE_MILLISECONDS);
+    if (failure !== undefined) throw new Refusal(`cannot watch ${found.root}: ${failure.message}`);
     if (changed === undefined) continue;
     const name = changed;
     changed = undefined;

@@ -121,7 +121,9 @@ export async function develop({ folder, name }: Service, command?: string): Prom
       settled = setTimeout(() => {
         restarted = restarted.then(() => restart(on)).catch(report);
       }, SETTLE_MILLISECONDS);
-    });
+    }).on('error', ({ message }) =>
+      report(new Refusal(`cannot watch ${source}: ${message}; start again after a change`)),
+    );
   }
 
   async function restart(on: Database): Promise<void> {
