@@ -12,11 +12,16 @@ export const GROWTH_SECONDS = 240;
 export const SHRINKING_SECONDS = 600;
 /** More than a task with a small share of a CPU can handle without delay. */
 export const CLIENTS = 12;
+/** Of the requests, that a task with a limit answers. */
+const SHARE = 1 / 3;
+/** How long answers take that are slow, and still come before the time-out of the service. */
+const SLOW_SECONDS = 1;
 
 /** Clients that delete unused names without a pause: statements that cannot be coalesced. */
 export class Pressure {
   readonly #agent: Agent;
   readonly #headers: Readonly<Record<string, string>>;
+  readonly #began = performance.now();
   #pressing = true;
   readonly #clients: Promise<void>[];
   answered = 0;
@@ -34,6 +39,11 @@ export class Pressure {
         if (status !== 404 && status !== 204) this.failed += 1;
       }
     });
+  }
+
+  /** How long an answer took on average so far. */
+  get secondsPerAnswer(): number {
+    return ((performance.now() - this.#began) / 1000) * (this.#clients.length / Math.max(1, this.answered));
   }
 
   async stop(): Promise<void> {
@@ -59,29 +69,41 @@ export class Pressure {
 }
 
 /**
- * The CPU limit, in CPUs, with which a task answers a third of these requests: so the others wait in it. Without one, how many
- * wait where depends on the machine.
+ * The CPU limit, in CPUs, with which a task answers this share of the requests: so the others wait in it. Without one, how
+ * many wait where depends on the machine.
  * @param idle what the task uses without the load
  * @param busy what it uses with the load and without a limit
  * @param most what the limit is on a fast machine
  */
-export function narrowLimit({ idle, busy, most }: { idle: number; busy: number; most: number }): number {
-  return Math.min(most, idle + Math.max(0.01, (busy - idle) / 3));
+export function narrowLimit({ idle, busy, most, share }: Record<'idle' | 'busy' | 'most' | 'share', number>): number {
+  return Math.min(most, idle + Math.max(0.01, (busy - idle) * share));
 }
 
 /**
- * Starts the load, and limits the CPU of the service to what {@link narrowLimit} gives. Its database connections are open
- * by then.
+ * The share of the requests to answer so that an answer takes twice the 500 ms of the alarm, with the limit of one task: a
+ * third if that is less. Three tasks are then below the 500 ms.
+ * @param seconds how long an answer takes without a limit
+ */
+export function shareOfSlow(seconds: number): number {
+  return Math.min(SHARE, seconds / SLOW_SECONDS);
+}
+
+/**
+ * Starts the load, and limits the CPU of the service to what {@link narrowLimit} gives, with `isSlow` so that answers take
+ * {@link SLOW_SECONDS}. Its database connections are open by then.
  */
 export async function pressAndNarrow(
   service: { cpus(): Promise<number>; narrow(cpus: number): void },
   most: number,
   start: () => Pressure,
+  isSlow: boolean,
 ): Promise<Pressure> {
   const idle = await service.cpus();
   const pressure = start();
   await sleep(3_000);
-  service.narrow(narrowLimit({ idle, busy: await service.cpus(), most }));
+  const busy = await service.cpus();
+  const share = isSlow ? shareOfSlow(pressure.secondsPerAnswer) : SHARE;
+  service.narrow(narrowLimit({ idle, busy, most, share }));
   return pressure;
 }
 

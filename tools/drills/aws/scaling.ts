@@ -9,6 +9,7 @@ import { output } from '../../terminal/programs.ts';
 import type { Drill, Fault } from '../drill.ts';
 import {
   ASSERTIONS,
+  CLIENTS,
   changesOf,
   GROWTH_SECONDS,
   Pressure,
@@ -219,9 +220,10 @@ async function onEmulator(
 }
 
 /** More deletions than a task can handle with the CPU that it is left. */
-function press(fixture: AwsFixture, service: Emulated, clients?: number): Promise<Pressure> {
+function press(fixture: AwsFixture, service: Emulated, { isSlow = false } = {}): Promise<Pressure> {
   fixture.defer(() => service.widen());
-  return pressAndNarrow(service, NARROW_CPUS, () => new Pressure(fixture, { clients }));
+  const clients = isSlow ? SLOW_CLIENTS : CLIENTS;
+  return pressAndNarrow(service, NARROW_CPUS, () => new Pressure(fixture, { clients }), isSlow);
 }
 
 const queueGrows: ScalingDrill = {
@@ -269,7 +271,7 @@ const slowAnswers: ScalingDrill = {
         let pressure: Pressure | undefined;
         return {
           async begin({ observations }) {
-            pressure = await press(fixture, service, SLOW_CLIENTS);
+            pressure = await press(fixture, service, { isSlow: true });
             const end = Date.now() + GROWTH_SECONDS * 1000;
             let alarm: number | undefined;
             let change: Run | undefined;

@@ -230,8 +230,8 @@ async function withScaler(
   return fault(fresh);
 }
 
-function press(fixture: KindFixture, service: Scaled, clients?: number): Promise<Pressure> {
-  return pressAndNarrow(service, NARROW_CPUS, () => pressureOn(fixture, clients));
+function press(fixture: KindFixture, service: Scaled): Promise<Pressure> {
+  return pressAndNarrow(service, NARROW_CPUS, () => pressureOn(fixture), false);
 }
 
 /** Kubernetes spreads connections over the pods, and not requests as a load balancer does. */
@@ -275,7 +275,7 @@ const slowAnswers: ScalingDrill = {
       let pressure: Pressure | undefined;
       return {
         async begin({ observations }) {
-          pressure = await press(fixture, service, SLOW_CLIENTS);
+          pressure = await pressAndNarrow(service, NARROW_CPUS, () => pressureOn(fixture, SLOW_CLIENTS), true);
           let alarm: number | undefined;
           let change: ScalerRun | undefined;
           for (const end = Date.now() + GROWTH_SECONDS * 1000; Date.now() < end; await sleep(500)) {
