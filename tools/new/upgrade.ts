@@ -2,6 +2,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Failed, output } from '../terminal/programs.ts';
+import { Refusal } from '../terminal/refusal.ts';
 import { version } from '../terminal/version.ts';
 import { writeFiles } from './create.ts';
 import { hashOf, PROJECT_FILE, projectText, readProject } from './project.ts';
@@ -21,9 +22,12 @@ export interface Upgraded {
 /**
  * Brings the service in `folder` to the template and the packages of this version. It overwrites no file that was edited
  * and creates none that was deleted. A second run changes nothing, and shows what is still different.
+ * @throws {Refusal} if a newer version wrote the service
  */
 export async function upgrade(folder: string): Promise<Upgraded> {
   const { project, hashes } = readProject(folder);
+  if (project.version.localeCompare(version, 'en', { numeric: true }) > 0)
+    throw new Refusal(`the service is of version ${project.version}, and this is plusone ${version}: run a newer one`);
   const next = { ...project, version };
   const files = render(next, VENDORED);
   const after = new Map(hashes);

@@ -151,6 +151,15 @@ describe('plusone upgrade', () => {
     expect(() => read('.editorconfig')).to.throw('ENOENT');
   });
 
+  it('refuses a service that a newer version wrote, and changes nothing', () => {
+    writeFileSync(path('plusone.json'), read('plusone.json').replace('"version": "1.0.0"', '"version": "1.10.0"'));
+    const before = read('package.json');
+    const { status, output } = service.plusone('upgrade');
+    expect(status).to.equal(69);
+    expect(output).to.contain('the service is of version 1.10.0, and this is plusone 1.0.0');
+    expect(read('package.json')).to.equal(before);
+  });
+
   it('refuses a folder that plusone new did not write', () => {
     rmSync(path('plusone.json'));
     const { status, output } = service.plusone('upgrade');
