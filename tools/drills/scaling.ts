@@ -10,12 +10,24 @@ import type { Fixture } from './drill.ts';
 export const RATE = 10;
 export const GROWTH_SECONDS = 240;
 export const SHRINKING_SECONDS = 600;
-/** More than a task with a small share of a CPU can handle without delay. */
-export const CLIENTS = 12;
-/** Of the requests, that a task with a limit answers. */
-const SHARE = 1 / 3;
-/** How long answers take that are slow, and still come before the time-out of the service. */
-const SLOW_SECONDS = 1;
+
+/** Clients that delete without a pause, and the share of their requests that a task answers with the limit of its CPU. */
+export interface Load {
+  readonly clients: number;
+  /** @param seconds how long an answer takes without a limit */
+  readonly share: (seconds: number) => number;
+}
+/** Requests wait in a task. */
+export const QUEUE: Load = { clients: 12, share: () => 1 / 3 };
+/** Twice as many wait, and no longer: their answers are not slow. */
+export const LONG_QUEUE: Load = { clients: 24, share: () => 2 / 3 };
+/**
+ * Answers take about a second: twice the 500 ms of the alarm, and less than the time-out of the service. With three tasks
+ * they are below the 500 ms.
+ */
+export function slowAnswersOf(clients: number): Load {
+  return { clients, share: (seconds) => Math.min(1 / 3, seconds) };
+}
 
 /** Clients that delete unused names without a pause: statements that cannot be coalesced. */
 export class Pressure {
@@ -28,7 +40,10 @@ export class Pressure {
   failed = 0;
 
   /** Without `keepAlive` each request has its own connection. */
-  constructor({ urls, proxyEnv, writeToken }: Fixture, { clients = CLIENTS, keepAlive = true } = {}) {
+  constructor(
+    { urls, proxyEnv, writeToken }: Fixture,
+    { clients, keepAlive = true }: { clients: number; keepAlive?: boolean },
+  ) {
     this.#agent = new Agent({ keepAlive, ...(proxyEnv === undefined ? {} : { proxyEnv }) });
     this.#headers = writeToken === undefined ? {} : { authorization: `Bearer ${writeToken}` };
     const [url = ''] = urls;
@@ -69,41 +84,28 @@ export class Pressure {
 }
 
 /**
- * The CPU limit, in CPUs, with which a task answers this share of the requests: so the others wait in it. Without one, how
- * many wait where depends on the machine.
+ * The CPU limit, in CPUs, with which a task answers this share of the requests: so the others wait in it. A fixed one would
+ * be too much or too little, depending on the machine.
  * @param idle what the task uses without the load
  * @param busy what it uses with the load and without a limit
- * @param most what the limit is on a fast machine
  */
-export function narrowLimit({ idle, busy, most, share }: Record<'idle' | 'busy' | 'most' | 'share', number>): number {
-  return Math.min(most, idle + Math.max(0.01, (busy - idle) * share));
+export function limitFor({ idle, busy, share }: Record<'idle' | 'busy' | 'share', number>): number {
+  return idle + Math.max(0.01, (busy - idle) * share);
 }
 
 /**
- * The share of the requests to answer so that an answer takes twice the 500 ms of the alarm, with the limit of one task: a
- * third if that is less. Three tasks are then below the 500 ms.
- * @param seconds how long an answer takes without a limit
+ * Starts the load, and limits the CPU of the service to what {@link limitFor} gives. Its database connections are open
+ * by then.
  */
-export function shareOfSlow(seconds: number): number {
-  return Math.min(SHARE, seconds / SLOW_SECONDS);
-}
-
-/**
- * Starts the load, and limits the CPU of the service to what {@link narrowLimit} gives, with `isSlow` so that answers take
- * {@link SLOW_SECONDS}. Its database connections are open by then.
- */
-export async function pressAndNarrow(
+export async function pressAndLimit(
   service: { cpus(): Promise<number>; narrow(cpus: number): void },
-  most: number,
-  start: () => Pressure,
-  isSlow: boolean,
+  { clients, share }: Load,
+  start: (clients: number) => Pressure,
 ): Promise<Pressure> {
   const idle = await service.cpus();
-  const pressure = start();
+  const pressure = start(clients);
   await sleep(3_000);
-  const busy = await service.cpus();
-  const share = isSlow ? shareOfSlow(pressure.secondsPerAnswer) : SHARE;
-  service.narrow(narrowLimit({ idle, busy, most, share }));
+  service.narrow(limitFor({ idle, busy: await service.cpus(), share: share(pressure.secondsPerAnswer) }));
   return pressure;
 }
 

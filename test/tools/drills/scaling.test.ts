@@ -3,7 +3,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect } from 'chai';
 import type { Fixture } from '../../../tools/drills/drill.ts';
-import { narrowLimit, Pressure, secondsToChange, shareOfSlow, untilTrue } from '../../../tools/drills/scaling.ts';
+import { limitFor, Pressure, secondsToChange, slowAnswersOf, untilTrue } from '../../../tools/drills/scaling.ts';
 
 describe('Pressure', () => {
   it('counts an answer that was cut off as a failure, and ends after it', async () => {
@@ -35,24 +35,21 @@ describe('Pressure', () => {
   });
 });
 
-describe('narrowLimit', () => {
+describe('limitFor', () => {
   it('leaves a task what it needs without load, and a third of what the load needs', () => {
-    expect(narrowLimit({ idle: 0.02, busy: 0.08, most: 0.1, share: 1 / 3 })).to.be.closeTo(0.04, 1e-9);
-  });
-
-  it('is never above what makes requests wait on a fast machine', () => {
-    expect(narrowLimit({ idle: 0.02, busy: 1.5, most: 0.1, share: 1 / 3 })).to.equal(0.1);
+    expect(limitFor({ idle: 0.02, busy: 0.08, share: 1 / 3 })).to.be.closeTo(0.04, 1e-9);
   });
 
   it('leaves some CPU for requests if the load makes no difference', () => {
-    expect(narrowLimit({ idle: 0.03, busy: 0.03, most: 0.1, share: 1 / 3 })).to.be.closeTo(0.04, 1e-9);
+    expect(limitFor({ idle: 0.03, busy: 0.03, share: 1 / 3 })).to.be.closeTo(0.04, 1e-9);
   });
 });
 
-describe('shareOfSlow', () => {
+describe('slowAnswersOf', () => {
   it('has answers take about a second, however fast they are without a limit', () => {
-    expect(shareOfSlow(0.05)).to.be.closeTo(0.05, 1e-9);
-    expect(shareOfSlow(0.9)).to.be.closeTo(1 / 3, 1e-9);
+    const { share } = slowAnswersOf(24);
+    expect(share(0.05)).to.be.closeTo(0.05, 1e-9);
+    expect(share(0.9)).to.be.closeTo(1 / 3, 1e-9);
   });
 });
 

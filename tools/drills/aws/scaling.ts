@@ -9,14 +9,16 @@ import { output } from '../../terminal/programs.ts';
 import type { Drill, Fault } from '../drill.ts';
 import {
   ASSERTIONS,
-  CLIENTS,
   changesOf,
   GROWTH_SECONDS,
+  LONG_QUEUE,
   Pressure,
-  pressAndNarrow,
+  pressAndLimit,
+  QUEUE,
   RATE,
   SHRINKING_SECONDS,
   secondsToChange,
+  slowAnswersOf,
   untilCount,
   untilTrue,
 } from '../scaling.ts';
@@ -26,7 +28,6 @@ type ScalingDrill = Drill<AwsFixture>;
 
 /** Between two questions to AWS. Each starts the AWS CLI, which takes a second of the CPU that the load needs too. */
 const POLL_MILLISECONDS = 5_000;
-const NARROW_CPUS = 0.1;
 /** So many wait longer than 500 ms for one task. */
 const SLOW_CLIENTS = 24;
 
@@ -208,7 +209,7 @@ async function onEmulator(
     return `the count must range from 1 to ${needs.max} at least`;
   if (desired !== 1) await service.untilCount(1, SHRINKING_SECONDS);
   // Opens the connections to the database, which takes long on a busy machine.
-  const warmUp = new Pressure(fixture);
+  const warmUp = new Pressure(fixture, { clients: QUEUE.clients });
   await sleep(5_000);
   await warmUp.stop();
   // What the scaler did before does not count, nor what it reads of the warm-up: a value may be of the minute before.
@@ -220,15 +221,14 @@ async function onEmulator(
 }
 
 /** More deletions than a task can handle with the CPU that it is left. */
-function press(fixture: AwsFixture, service: Emulated, { isSlow = false } = {}): Promise<Pressure> {
+function press(fixture: AwsFixture, service: Emulated, load = QUEUE): Promise<Pressure> {
   fixture.defer(() => service.widen());
-  const clients = isSlow ? SLOW_CLIENTS : CLIENTS;
-  return pressAndNarrow(service, NARROW_CPUS, () => new Pressure(fixture, { clients }), isSlow);
+  return pressAndLimit(service, load, (clients) => new Pressure(fixture, { clients }));
 }
 
 const queueGrows: ScalingDrill = {
   name: 'queue-grows',
-  fault: '12 clients delete without pause, and a task has at most 0.1 CPU, so that requests wait',
+  fault: `${QUEUE.clients} clients delete without pause, and a task has a third of the CPU that this takes, so that requests wait`,
   assertions: ASSERTIONS['queue-grows'],
   duration: { full: 10, quick: 0 },
   rate: RATE,
@@ -260,7 +260,7 @@ const queueGrows: ScalingDrill = {
 
 const slowAnswers: ScalingDrill = {
   name: 'slow-answers',
-  fault: `${SLOW_CLIENTS} clients delete without pause, and a task has at most 0.1 CPU, so that answers are slow`,
+  fault: `${SLOW_CLIENTS} clients delete without pause, and a task has so little CPU that answers take about a second`,
   assertions: ASSERTIONS['slow-answers'],
   duration: { full: 0, quick: 0 },
   rate: RATE,
@@ -271,7 +271,7 @@ const slowAnswers: ScalingDrill = {
         let pressure: Pressure | undefined;
         return {
           async begin({ observations }) {
-            pressure = await press(fixture, service, { isSlow: true });
+            pressure = await press(fixture, service, slowAnswersOf(SLOW_CLIENTS));
             const end = Date.now() + GROWTH_SECONDS * 1000;
             let alarm: number | undefined;
             let change: Run | undefined;
@@ -332,7 +332,7 @@ const slowDatabase: ScalingDrill = {
 
 const atTheMaximum: ScalingDrill = {
   name: 'at-the-maximum',
-  fault: 'The load of queue-grows, with a maximum of one task',
+  fault: `${LONG_QUEUE.clients} clients delete without pause, so that requests wait, with a maximum of one task`,
   assertions: ASSERTIONS['at-the-maximum'],
   duration: { full: 0, quick: 0 },
   rate: RATE,
@@ -345,7 +345,7 @@ const atTheMaximum: ScalingDrill = {
             const max = (await service.scale()).bounds?.max ?? 1;
             fixture.defer(() => service.setMaximum(max));
             await service.setMaximum(1);
-            const pressure = await press(fixture, service);
+            const pressure = await press(fixture, service, LONG_QUEUE);
             observations.paged = await service.untilPaging('AtMaximum', true, 20 * (MINUTE_MILLISECONDS / 1000));
             observations.most = (await service.scale()).desired;
             await pressure.stop();

@@ -10,11 +10,14 @@ import {
   ASSERTIONS,
   changesOf,
   GROWTH_SECONDS,
+  LONG_QUEUE,
   Pressure,
-  pressAndNarrow,
+  pressAndLimit,
+  QUEUE,
   RATE,
   SHRINKING_SECONDS,
   secondsToChange,
+  slowAnswersOf,
   untilCount,
   untilTrue,
 } from '../scaling.ts';
@@ -24,8 +27,6 @@ type ScalingDrill = Drill<KindFixture>;
 
 const MONITORING = ['-n', 'monitoring'];
 const HPA = 'horizontalpodautoscaler/plusone';
-/** The most that a pod has under load. */
-const NARROW_CPUS = 0.2;
 /** So many wait longer than 500 ms for one pod, and less for three. */
 const SLOW_CLIENTS = 90;
 /** The period of a CPU limit in the kernel, in microseconds. */
@@ -230,18 +231,18 @@ async function withScaler(
   return fault(fresh);
 }
 
-function press(fixture: KindFixture, service: Scaled): Promise<Pressure> {
-  return pressAndNarrow(service, NARROW_CPUS, () => pressureOn(fixture), false);
+function press(fixture: KindFixture, service: Scaled, load = QUEUE): Promise<Pressure> {
+  return pressAndLimit(service, load, (clients) => pressureOn(fixture, clients));
 }
 
 /** Kubernetes spreads connections over the pods, and not requests as a load balancer does. */
-function pressureOn(fixture: KindFixture, clients?: number): Pressure {
+function pressureOn(fixture: KindFixture, clients: number): Pressure {
   return new Pressure(fixture, { clients, keepAlive: false });
 }
 
 const queueGrows: ScalingDrill = {
   name: 'queue-grows',
-  fault: '12 clients delete without pause, and a pod has at most 0.2 CPU, so that requests wait',
+  fault: `${QUEUE.clients} clients delete without pause, and a pod has a third of the CPU that this takes, so that requests wait`,
   assertions: ASSERTIONS['queue-grows'],
   duration: { full: 10, quick: 0 },
   rate: RATE,
@@ -266,7 +267,7 @@ const queueGrows: ScalingDrill = {
 
 const slowAnswers: ScalingDrill = {
   name: 'slow-answers',
-  fault: `${SLOW_CLIENTS} clients delete without pause, and a pod has at most 0.2 CPU, so that answers are slow`,
+  fault: `${SLOW_CLIENTS} clients delete without pause, and a pod has so little CPU that answers take about a second`,
   assertions: ASSERTIONS['slow-answers'],
   duration: { full: 0, quick: 0 },
   rate: RATE,
@@ -275,7 +276,7 @@ const slowAnswers: ScalingDrill = {
       let pressure: Pressure | undefined;
       return {
         async begin({ observations }) {
-          pressure = await pressAndNarrow(service, NARROW_CPUS, () => pressureOn(fixture, SLOW_CLIENTS), true);
+          pressure = await press(fixture, service, slowAnswersOf(SLOW_CLIENTS));
           let alarm: number | undefined;
           let change: ScalerRun | undefined;
           for (const end = Date.now() + GROWTH_SECONDS * 1000; Date.now() < end; await sleep(500)) {
@@ -318,7 +319,7 @@ const slowDatabase: ScalingDrill = {
 
 const atTheMaximum: ScalingDrill = {
   name: 'at-the-maximum',
-  fault: 'The load of queue-grows, with a maximum of one pod',
+  fault: `${LONG_QUEUE.clients} clients delete without pause, so that requests wait, with a maximum of one pod`,
   assertions: [...ASSERTIONS['at-the-maximum'], observed('times', 'It pages once', (value) => value === 1)],
   duration: { full: 0, quick: 0 },
   rate: RATE,
@@ -326,7 +327,7 @@ const atTheMaximum: ScalingDrill = {
     withScaler(fixture, 1, (service) => ({
       async begin({ observations }) {
         const minutes = (20 * service.minuteMilliseconds) / 1000;
-        const pressure = await press(fixture, service);
+        const pressure = await press(fixture, service, LONG_QUEUE);
         observations.paged = await service.untilFiring('AtMaximum', true, minutes);
         observations.most = (await service.scale()).desired;
         await pressure.stop();
