@@ -218,7 +218,7 @@ async function withScaler(
   await service.setBounds(1, max);
   await service.untilCount(1, SHRINKING_SECONDS);
   // Opens the connections to the database.
-  const warmUp = pressureOn(fixture);
+  const warmUp = pressureOn(fixture, QUEUE.clients);
   await sleep(3_000);
   await warmUp.stop();
   // What the scaler did before does not count, nor what it reads of the warm-up.
@@ -356,7 +356,7 @@ const flapping: ScalingDrill = {
         const cooldown = DEFAULT_THRESHOLDS.cooldownMilliseconds;
         await (await press(fixture, service)).stop();
         for (let periods = 0; periods < 10; periods += 1) {
-          const pressure = pressureOn(fixture);
+          const pressure = pressureOn(fixture, QUEUE.clients);
           await sleep((cooldown.out * factor) / 2);
           await pressure.stop();
           await sleep((cooldown.out * factor) / 2);
