@@ -19,15 +19,11 @@ export interface Load {
 }
 /** Requests wait in a task. */
 export const QUEUE: Load = { clients: 12, share: () => 1 / 3 };
-/** Twice as many wait, and no longer: their answers are not slow. */
-export const LONG_QUEUE: Load = { clients: 24, share: () => 2 / 3 };
-/**
- * Answers take about a second: twice the 500 ms of the alarm, and less than the time-out of the service. With three tasks
- * they are below the 500 ms.
- */
+/** Answers take longer than the 500 ms of the alarm, and with three tasks less. */
 export function slowAnswersOf(clients: number): Load {
-  return { clients, share: (seconds) => Math.min(1 / 3, seconds) };
+  return { clients, share: (seconds) => Math.min(1 / 3, seconds / SLOW_SECONDS) };
 }
+const SLOW_SECONDS = 0.6;
 
 /** Clients that delete unused names without a pause: statements that cannot be coalesced. */
 export class Pressure {
