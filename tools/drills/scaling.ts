@@ -19,11 +19,12 @@ export interface Load {
 }
 /** Requests wait in a task. */
 export const QUEUE: Load = { clients: 12, share: () => 1 / 3 };
-/** Answers take longer than the 500 ms of the alarm, and with three tasks less. */
+/** More than the 500 ms of the alarm on slow answers, and with three tasks less. */
+const SLOW_SECONDS = 0.6;
+/** Answers take {@link SLOW_SECONDS}, or three times as long as without a limit. */
 export function slowAnswersOf(clients: number): Load {
   return { clients, share: (seconds) => Math.min(1 / 3, seconds / SLOW_SECONDS) };
 }
-const SLOW_SECONDS = 0.6;
 
 /** Clients that delete unused names without a pause: statements that cannot be coalesced. */
 export class Pressure {
