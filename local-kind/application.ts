@@ -45,7 +45,7 @@ import { startMetricsServer } from './metrics-server.ts';
 import { allContainers, type KubernetesObject, kubernetesObject, parseObjects, withImage } from './objects.ts';
 import { portForward } from './port-forward.ts';
 import { release, releaseSecret } from './release.ts';
-import { podsService, ROUTER_IMAGE, routerObjects } from './router.ts';
+import { podsService, ROUTER_IMAGE, routerObjects, untilReached } from './router.ts';
 import { readSecretFile, SECRET_FILE } from './secret-file.ts';
 import { rolledOut } from './wait-for-rollout.ts';
 
@@ -560,7 +560,8 @@ async function start(
   // Several workloads have these, and two that create one at the same time must not refuse each other.
   const isShared = ({ kind }: KubernetesObject) => ['Namespace', 'PersistentVolumeClaim'].includes(kind);
   await applyServerSide(cluster.kubectl, objects.filter(isShared));
-  const routed = routesOf([workload]).length > 0 ? objects.filter(isServiceOf(name)) : [];
+  const routes = routesOf([workload]);
+  const routed = routes.length > 0 ? objects.filter(isServiceOf(name)) : [];
   const own = [...objects.filter((object) => !isShared(object)), ...routed.map(podsService)];
   const named = images.reduce((present, { from, to }) => withImage(present, from, to), own);
   const manifests =
@@ -568,6 +569,8 @@ async function start(
       ? await releaseSecret(cluster, target, secretName(name), secretValues, named)
       : named;
   await release(cluster, target, { image: mainImage(manifests, name), manifests });
+  const unreached = await untilReached(`http://localhost:${cluster.port}`, routes);
+  for (const { path, port } of unreached) remark(`${name}: nothing answers on port ${port}, which gets ${path}`);
   return objects.some(({ kind }) => kind === 'HorizontalPodAutoscaler');
 }
 

@@ -1,10 +1,14 @@
 /** The local load balancer: nginx with the routes of all workloads, by host and path. */
 import { createHash } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Route } from '../k8s/routes.ts';
 import { type KubernetesObject, kubernetesObject } from './objects.ts';
 
 export const ROUTER_IMAGE = 'nginx:1.27-alpine';
 const PORT = 8080;
+const NO_POD = 'no pod of this service answers';
+/** Looking up the pods takes one, and DNS a moment. */
+const REACHED_SECONDS = 15;
 
 /**
  * The configuration of nginx. A path matches like a listener rule of Copilot: the path itself and everything below it;
@@ -69,8 +73,9 @@ ${[...[...targets.values()].map(upstream), ...servers, server('_', [...common(),
       `    listen ${PORT}${isDefault ? ' default_server' : ''};`,
       `    server_name ${name};`,
       '    error_page 502 504 = @none;',
-      "    location @none { return 503 'no pod of this service answers\\n'; }",
+      `    location @none { return 503 '${NO_POD}\\n'; }`,
       "    location = /_plusone/health { return 200 'ok\\n'; }",
+      ...(isDefault ? [...targets.values()].map(reached) : []),
       ...locations,
       ...(hasRoot ? [] : ["    location / { return 404 'no route for this path\\n'; }"]),
       '  }',
@@ -90,14 +95,50 @@ ${[...[...targets.values()].map(upstream), ...servers, server('_', [...common(),
     ].join('\n');
   }
 
-  function target({ service, port }: Route): string {
-    return `${service}_${port}`;
+  /** The path at which only a service that the router does not reach answers NO_POD; others answer that they have none. */
+  function reached(route: Route): string {
+    return `    location = ${reachedPath(route)} { proxy_pass http://${target(route)}; }`;
   }
 
   function location(path: string, route: Route): string[] {
     const pass = `proxy_pass http://${target(route)};`;
     if (path === '/') return [`    location / { ${pass} }`];
     return [`    location = ${quoted(path)} { ${pass} }`, `    location ${quoted(`${path}/`)} { ${pass} }`];
+  }
+}
+
+function target({ service, port }: Route): string {
+  return `${service}_${port}`;
+}
+
+function reachedPath(route: Route): string {
+  return `/_plusone/reached/${target(route)}`;
+}
+
+/**
+ * Waits until the router at that URL reaches pods of each of these routes, which it does a moment after they are ready.
+ * Gives back those that it did not reach in time.
+ */
+export async function untilReached(
+  url: string,
+  routes: readonly Route[],
+  seconds = REACHED_SECONDS,
+): Promise<readonly Route[]> {
+  let missing = routes;
+  for (const end = performance.now() + seconds * 1000; ; await sleep(200)) {
+    const found = await Promise.all(missing.map((route) => isReached(`${url}${reachedPath(route)}`)));
+    missing = missing.filter((_, i) => !found[i]);
+    if (missing.length === 0 || performance.now() > end) return missing;
+  }
+}
+
+async function isReached(url: string): Promise<boolean> {
+  try {
+    const response = await fetch(url, { signal: AbortSignal.timeout(2_000) });
+    return !(response.status === 503 && (await response.text()).startsWith(NO_POD));
+  } catch (error) {
+    // A pod that takes long has the request.
+    return error instanceof DOMException && error.name === 'TimeoutError';
   }
 }
 

@@ -1,14 +1,17 @@
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { expect } from 'chai';
-import { podsService, routerConfiguration } from '../../local-kind/router.ts';
+import { podsService, routerConfiguration, untilReached } from '../../local-kind/router.ts';
 
 const route = (path: string, service: string, host?: string) => ({ host, path, service, port: 80 });
 
-/** The locations of the server of that name, in order. */
+/** The locations of the server of that name, in order, without those of the router itself. */
 function locations(configuration: string, server: string): string[] {
   const [, body = ''] = new RegExp(`server_name ${server};\n([^]*?)\n {2}}`).exec(configuration) ?? [];
-  return [...body.matchAll(/location (\S+ ?\S*) \{ proxy_pass http:\/\/(\w+)_80;/g)].map(
-    ([, where = '', to]) => `${where.replaceAll('"', '')} ${to}`,
-  );
+  return [...body.matchAll(/location (\S+ ?\S*) \{ proxy_pass http:\/\/(\w+)_80;/g)]
+    .filter(([, where]) => !where?.includes('/_plusone/'))
+    .map(([, where = '', to]) => `${where.replaceAll('"', '')} ${to}`);
 }
 
 describe('routerConfiguration', () => {
@@ -92,5 +95,56 @@ describe('podsService', () => {
     expect(service.metadata.name)
       .to.match(/^[a-z][-a-z0-9]{0,61}[a-z0-9]$/)
       .and.not.equal(longest);
+  });
+});
+
+describe('untilReached', () => {
+  let server: Server;
+  let asked: string[];
+  let answer: (path: string) => [status: number, body: string];
+  let url: string;
+
+  beforeEach(async () => {
+    asked = [];
+    server = createServer(({ url: path = '' }, response) => {
+      asked.push(path);
+      const [status, body] = answer(path);
+      response.statusCode = status;
+      response.end(body);
+    }).listen(0);
+    await once(server, 'listening');
+    url = `http://localhost:${(server.address() as AddressInfo).port}`;
+  });
+  afterEach(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+
+  const noPod: [number, string] = [503, 'no pod of this service answers\n'];
+
+  it('waits until the router has found the pods of each service', async () => {
+    answer = (path) => (path.includes('api') && asked.length < 5 ? noPod : [404, 'not found']);
+    expect(await untilReached(url, [route('/', 'home'), route('/api', 'api')])).to.deep.equal([]);
+    expect(asked.filter((path) => path.includes('home'))).to.have.length(1);
+    expect(asked.filter((path) => path.includes('api'))).to.have.length(4);
+  });
+
+  it('gives back the routes that reach nothing in time', async () => {
+    answer = () => noPod;
+    const routes = [route('/', 'home')];
+    expect(await untilReached(url, routes, 0.3)).to.deep.equal(routes);
+  });
+
+  it('takes an answer of the service itself for one, whatever it is', async () => {
+    answer = () => [503, 'maintenance'];
+    expect(await untilReached(url, [route('/', 'home')], 0.3)).to.deep.equal([]);
+  });
+
+  it('asks at a path that the configuration leads to the service', async () => {
+    answer = () => [200, ''];
+    await untilReached(url, [route('/', 'home')]);
+    expect(routerConfiguration([route('/', 'home')], 'shop', '10.96.0.10')).to.contain(
+      `location = ${asked[0]} { proxy_pass http://home_80; }`,
+    );
   });
 });
