@@ -19,6 +19,7 @@ import { located } from '../manifest/document.ts';
 import type { Manifest } from '../manifest/manifest.ts';
 import { objectName, secretName } from '../manifest/names.ts';
 import { MissingInput, type Workspace } from '../manifest/workspace.ts';
+import { messageOf } from '../tools/terminal/message.ts';
 import { output } from '../tools/terminal/programs.ts';
 import { remark, step } from '../tools/terminal/progress.ts';
 import { Refusal } from '../tools/terminal/refusal.ts';
@@ -203,8 +204,7 @@ export async function up(workspace: Workspace, wanted: Wanted): Promise<Outcome>
       // Others may still start when it fails.
       if (scales)
         metricsServer ??= step('metrics-server', async () => startMetricsServer(await cluster)).catch(
-          (error: unknown) =>
-            remark(`nothing scales by load: ${error instanceof Error ? error.message : String(error)}`),
+          (error: unknown) => remark(`nothing scales by load: ${messageOf(error)}`),
         );
     }),
   );
@@ -592,7 +592,7 @@ async function attempt(workload: Workload, work: () => Promise<void>): Promise<W
   } catch (error) {
     // What keeps all of them from running is no fault of this one.
     if (error instanceof Refusal) throw error;
-    const message = error instanceof Error ? error.message : String(error);
+    const message = messageOf(error);
     const cause = likelyCause(message);
     // Frames of a stack would push its error out of the last lines.
     const [first = '', ...others] = message.split('\n').filter((line) => line.trim() !== '' && !/^\s+at /.test(line));

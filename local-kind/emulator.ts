@@ -9,6 +9,7 @@ import {
   UpdateStackCommand,
 } from '@aws-sdk/client-cloudformation';
 import { z } from 'zod';
+import { messageOf } from '../tools/terminal/message.ts';
 import { AWS_REGION } from './addons.ts';
 import { type KubernetesObject, kubernetesObject } from './objects.ts';
 import type { Template } from './template.ts';
@@ -210,7 +211,7 @@ export class Stacks {
 function refusalOf(error: unknown): string {
   const answer = z.object({ $response: z.object({ statusCode: z.number(), body: z.string() }) }).safeParse(error);
   if (answer.success) return `status ${answer.data.$response.statusCode}, ${answer.data.$response.body.slice(0, 500)}`;
-  return error instanceof Error ? error.message : String(error);
+  return messageOf(error);
 }
 
 /** The template without empty sections, with its original numbers and lists. */

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
+import { messageOf } from '../tools/terminal/message.ts';
 import { applyServerSide, type Cluster, keepImages } from './cluster.ts';
 import { allContainers, type KubernetesObject, kubernetesObject, list, podTemplateOf, withSecret } from './objects.ts';
 import { NotReady, rolledOut } from './wait-for-rollout.ts';
@@ -194,10 +195,6 @@ function selectorOf(name: string): string {
   return Object.entries(labelsOf(name))
     .map(([label, value]) => `${label}=${value}`)
     .join();
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 /** `plusone` of `plusone:dev-0123456789ab`. */

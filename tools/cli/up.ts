@@ -2,6 +2,7 @@ import { watch } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Outcome, Wanted } from '../../local-kind/application.ts';
 import { openWorkspace, type Workspace } from '../../manifest/workspace.ts';
+import { messageOf } from '../terminal/message.ts';
 import { stopAll } from '../terminal/programs.ts';
 import { duration, remark, say } from '../terminal/progress.ts';
 import { Refusal } from '../terminal/refusal.ts';
@@ -136,8 +137,6 @@ async function follow(found: Workspace, wanted: Wanted): Promise<never> {
     // An editor writes several files, and one file several times.
     await sleep(SETTLE_MILLISECONDS);
     remark(`\n${name} changed`);
-    await bringUp(found, wanted, false).catch((error: unknown) =>
-      remark(error instanceof Error ? error.message : String(error)),
-    );
+    await bringUp(found, wanted, false).catch((error: unknown) => remark(messageOf(error)));
   }
 }

@@ -9,6 +9,7 @@ import { z } from 'zod';
 import { startCleanupWatchdog } from '../process/cleanup-watchdog.ts';
 import { freePort } from '../process/free-port.ts';
 import { agreesToInstall } from '../terminal/install.ts';
+import { messageOf } from '../terminal/message.ts';
 import { output, run } from '../terminal/programs.ts';
 import { step } from '../terminal/progress.ts';
 import { Refusal } from '../terminal/refusal.ts';
@@ -76,7 +77,7 @@ export async function prometheusProgram(): Promise<string> {
       return BUILT;
     });
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     throw new Refusal(
       `there is no prometheus on this machine, and none was built: ${reason}\n` +
         '  Debian, Ubuntu  sudo apt-get install prometheus\n' +

@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import { messageOf } from '../terminal/message.ts';
 import { Failed } from '../terminal/programs.ts';
 import { say, step } from '../terminal/progress.ts';
 import { Refusal } from '../terminal/refusal.ts';
@@ -104,7 +105,7 @@ function readSettings(): Settings {
     try {
       return parseArgs({ options }).values;
     } catch (error) {
-      throw new UsageError(error instanceof Error ? error.message : String(error));
+      throw new UsageError(messageOf(error));
     }
   };
   const { metrics = ['http://localhost:9464/metrics'], prometheus, until, seconds, output } = read();

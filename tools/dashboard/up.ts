@@ -15,6 +15,7 @@ import { alertRules } from '../alerts/build.ts';
 import { PROBE, putProbe } from '../alerts/probe.ts';
 import { freePort, isFree } from '../process/free-port.ts';
 import { makeTarget } from '../terminal/make-target.ts';
+import { messageOf } from '../terminal/message.ts';
 import { Failed, output, stopAll } from '../terminal/programs.ts';
 import { remark, say, step } from '../terminal/progress.ts';
 import { Refusal } from '../terminal/refusal.ts';
@@ -141,7 +142,7 @@ async function troubleWith({ kubectl }: Cluster, workload: string): Promise<stri
     await rolledOut(kubectl, NAMESPACE, `deployment/${workload}`);
     return undefined;
   } catch (error) {
-    return error instanceof Error ? error.message : String(error);
+    return messageOf(error);
   }
 }
 

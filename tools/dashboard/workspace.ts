@@ -12,6 +12,7 @@ import { imagesOf, parseObjects } from '../../local-kind/objects.ts';
 import { portForward } from '../../local-kind/port-forward.ts';
 import { NotReady, rolledOut } from '../../local-kind/wait-for-rollout.ts';
 import type { WorkloadAlarm } from '../alerts/workspace.ts';
+import { messageOf } from '../terminal/message.ts';
 
 const NAMESPACE = 'monitoring';
 const ANSWER_SECONDS = 60;
@@ -184,7 +185,7 @@ const ruleGroups = z.object({
 async function ask<T>(url: string, path: string, schema: z.ZodType<T>): Promise<T> {
   const response = await fetch(`${url}/api/v1/${path}`, { signal: AbortSignal.timeout(10_000) }).catch(
     (error: unknown) => {
-      throw new NotReady(`Prometheus does not answer: ${error instanceof Error ? error.message : String(error)}`);
+      throw new NotReady(`Prometheus does not answer: ${messageOf(error)}`);
     },
   );
   if (!response.ok) throw new Error(`Prometheus answers ${response.status} to ${path}: ${await response.text()}`);

@@ -6,6 +6,7 @@
 
 import { regionOf } from '../aws/credentials.ts';
 import { type Finding, late, note, remedyHere, wrong } from '../terminal/finding.ts';
+import { messageOf } from '../terminal/message.ts';
 import { Failed } from '../terminal/programs.ts';
 import { lookAtTool, type ToolName } from '../terminal/requirements.ts';
 import { lookAtCertificates } from './certificates.ts';
@@ -168,7 +169,7 @@ function lookAtChromium(): Finding {
 /** A failed check as a finding; the error often says what to do. */
 function explain(error: unknown): Finding {
   if (error instanceof Failed && error.isLate) return late(error);
-  return wrong(error instanceof Error ? error.message : String(error));
+  return wrong(messageOf(error));
 }
 
 function print(name: string, { mark, says, remedy = [] }: Finding): void {

@@ -1,5 +1,6 @@
 /** `npm run drill`: injects faults and checks what the service guarantees. */
 import { parseArgs } from 'node:util';
+import { messageOf } from '../terminal/message.ts';
 import { step } from '../terminal/progress.ts';
 import { Refusal } from '../terminal/refusal.ts';
 import { awsDrills } from './aws/drills.ts';
@@ -132,7 +133,7 @@ function read() {
   try {
     return parseArgs({ options, allowPositionals: true });
   } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error));
+    throw new UsageError(messageOf(error));
   }
 }
 

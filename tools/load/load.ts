@@ -8,6 +8,7 @@ import {
 } from 'node:http';
 import { Agent as HttpsAgent, request as requestHttps } from 'node:https';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { messageOf } from '../terminal/message.ts';
 import { daysUntilBirthday, Ledger } from './ledger.ts';
 
 /**
@@ -342,7 +343,7 @@ function daysIn(body: string, name: string): number | undefined {
 
 function codeOf(error: unknown): string {
   if (error instanceof Error && 'code' in error) return String(error.code);
-  return error instanceof Error ? error.message : String(error);
+  return messageOf(error);
 }
 
 /** The number in letters, as a username can have it: 0 is `a`, 26 is `ba`. */

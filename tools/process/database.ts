@@ -10,6 +10,7 @@ import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import mysql from 'mysql2/promise';
+import { messageOf } from '../terminal/message.ts';
 import { isRunning, output, run } from '../terminal/programs.ts';
 import { step } from '../terminal/progress.ts';
 import { Refusal } from '../terminal/refusal.ts';
@@ -381,7 +382,7 @@ function makeDirectory(parent: string, name: string): string {
   try {
     mkdirSync(directory, { mode: 0o700 });
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     throw new Refusal(
       `The private database needs a temporary directory, which cannot be created in ${parent} (${reason}). ` +
         'Set TMPDIR to a directory that you may write to.',
