@@ -21,7 +21,7 @@ export function routerConfiguration(routes: readonly Route[], namespace: string,
   const hosts = [...new Set(routes.map(({ host }) => host))];
   const named = hosts.filter((host) => host !== undefined);
   // A path without a rule for the host uses the rules for any host, as on a load balancer.
-  const targets = new Map(routes.map((route) => [target(route), route]));
+  const targets = targetsOf(routes);
   const servers = named.map((host) =>
     server(`${host} ${host}.localhost`, [...routes.filter((route) => route.host === host), ...common()]),
   );
@@ -51,7 +51,7 @@ http {
   proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
   proxy_set_header X-Forwarded-Proto http;
   proxy_set_header X-Forwarded-Port $server_port;
-${[...[...targets.values()].map(upstream), ...servers, server('_', [...common(), ...routes])].join('\n')}
+${[...targets.map(upstream), ...servers, server('_', [...common(), ...routes])].join('\n')}
 }
 `;
 
@@ -75,7 +75,7 @@ ${[...[...targets.values()].map(upstream), ...servers, server('_', [...common(),
       '    error_page 502 504 = @none;',
       `    location @none { return 503 '${NO_POD}\\n'; }`,
       "    location = /_plusone/health { return 200 'ok\\n'; }",
-      ...(isDefault ? [...targets.values()].map(reached) : []),
+      ...(isDefault ? targets.map(reached) : []),
       ...locations,
       ...(hasRoot ? [] : ["    location / { return 404 'no route for this path\\n'; }"]),
       '  }',
@@ -95,7 +95,7 @@ ${[...[...targets.values()].map(upstream), ...servers, server('_', [...common(),
     ].join('\n');
   }
 
-  /** The path at which only a service that the router does not reach answers NO_POD; others answer that they have none. */
+  /** A path that shows whether the router reaches a service: the answer is NO_POD only if it does not. */
   function reached(route: Route): string {
     return `    location = ${reachedPath(route)} { proxy_pass http://${target(route)}; }`;
   }
@@ -111,20 +111,25 @@ function target({ service, port }: Route): string {
   return `${service}_${port}`;
 }
 
+/** One route for each port of a service, however many paths and hosts lead to it. */
+function targetsOf(routes: readonly Route[]): Route[] {
+  return [...new Map(routes.map((route) => [target(route), route])).values()];
+}
+
 function reachedPath(route: Route): string {
   return `/_plusone/reached/${target(route)}`;
 }
 
 /**
  * Waits until the router at that URL reaches pods of each of these routes, which it does a moment after they are ready.
- * Gives back those that it did not reach in time.
+ * Gives back those that it did not reach in time, one for each port of a service.
  */
 export async function untilReached(
   url: string,
   routes: readonly Route[],
   seconds = REACHED_SECONDS,
 ): Promise<readonly Route[]> {
-  let missing = routes;
+  let missing = targetsOf(routes);
   for (const end = performance.now() + seconds * 1000; ; await sleep(200)) {
     const found = await Promise.all(missing.map((route) => isReached(`${url}${reachedPath(route)}`)));
     missing = missing.filter((_, i) => !found[i]);
@@ -142,7 +147,7 @@ async function isReached(url: string): Promise<boolean> {
   }
 }
 
-/** A word of nginx's configuration, whatever is in it. */
+/** A text as one parameter in nginx's configuration. */
 function quoted(text: string): string {
   return `"${text.replaceAll(/["\\]/g, '\\$&')}"`;
 }

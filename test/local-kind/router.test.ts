@@ -129,6 +129,12 @@ describe('untilReached', () => {
     expect(asked.filter((path) => path.includes('api'))).to.have.length(4);
   });
 
+  it('asks once for a service with several paths', async () => {
+    answer = () => [200, ''];
+    await untilReached(url, [route('/', 'home'), route('/shop', 'home')]);
+    expect(asked).to.have.length(1);
+  });
+
   it('gives back the routes that reach nothing in time', async () => {
     answer = () => noPod;
     const routes = [route('/', 'home')];

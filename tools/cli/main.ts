@@ -61,7 +61,7 @@ export async function main(args: readonly string[]): Promise<number> {
     console.log(about ? helpOf(about) : help());
     return first === '' ? exitCodes.usage : exitCodes.done;
   }
-  const below = commands.filter(({ name }) => name.startsWith(`${first} `));
+  const below = commandsBelow(first);
   if (below.length > 0 && ['-h', '--help'].includes(args[1] ?? '')) {
     console.log(['Commands', ...table(below.map(({ name, summary }) => [name, summary]))].join('\n'));
     return exitCodes.done;
@@ -104,11 +104,17 @@ function find(args: readonly string[]): Command | undefined {
   return commands.find(({ name }) => name.split(' ').every((word, i) => args[i] === word));
 }
 
+/** The commands whose first word of several is this one. */
+function commandsBelow(first: string): Command[] {
+  return commands.filter(({ name }) => name.startsWith(`${first} `));
+}
+
 function unknown(args: readonly string[]): string {
   const names = commands.map(({ name }) => name);
   const [first = ''] = args;
-  const below = names.filter((name) => name.startsWith(`${first} `));
-  if (below.length > 0) return `"${first}" needs one more word: ${below.map((name) => `plusone ${name}`).join(', ')}`;
+  const below = commandsBelow(first);
+  if (below.length > 0)
+    return `"${first}" needs one more word: ${below.map(({ name }) => `plusone ${name}`).join(', ')}`;
   const meant = nearest(first, names);
   return `there is no command "${first}"${meant ? `; did you mean "plusone ${meant}"?` : ''}\n\nplusone --help lists them`;
 }
