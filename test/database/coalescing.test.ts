@@ -162,16 +162,6 @@ describe('Coalescer', () => {
     ).to.deep.equal(['done 1', '2 is bad', 'done 3']);
   });
 
-  it('does not retry an item of a failed batch that was rejected after its timeout', async () => {
-    const { coalescer, batches, gates } = observed({ timeout: 20 });
-    const results = [1, 2].map((item) => coalescer.submit(item).catch((error: unknown) => error));
-    await soon();
-    for (const result of await Promise.all(results)) expect(result).to.be.instanceOf(Unavailable);
-    gates[0]?.break(new Error('one of them is bad'));
-    await soon();
-    expect(batches).to.deep.equal([[1, 2]]);
-  });
-
   it('runs a batch again that was in conflict with others', async () => {
     const { coalescer, batches, gates } = observed({ isConflict: () => true });
     const results = [1, 2].map((item) => coalescer.submit(item));
@@ -186,15 +176,20 @@ describe('Coalescer', () => {
     ]);
   });
 
-  it('does not run items again that were rejected before the conflict', async () => {
-    const { coalescer, batches, gates } = observed({ timeout: 20, isConflict: () => true });
-    const results = [1, 2].map((item) => coalescer.submit(item).catch((error: unknown) => error));
-    await soon();
-    for (const result of await Promise.all(results)) expect(result).to.be.instanceOf(Unavailable);
-    gates[0]?.break(new Error('deadlock'));
-    await soon();
-    expect(batches).to.deep.equal([[1, 2]]);
-  });
+  for (const [how, isConflict] of [
+    ['failed', false],
+    ['was in conflict with others', true],
+  ] as const) {
+    it(`does not run again what was rejected after its timeout, when its batch ${how}`, async () => {
+      const { coalescer, batches, gates } = observed({ timeout: 20, isConflict: () => isConflict });
+      const results = [1, 2].map((item) => coalescer.submit(item).catch((error: unknown) => error));
+      await soon();
+      for (const result of await Promise.all(results)) expect(result).to.be.instanceOf(Unavailable);
+      gates[0]?.break(new Error('it fails later'));
+      await soon();
+      expect(batches).to.deep.equal([[1, 2]]);
+    });
+  }
 
   it('does not retry a batch that failed because the database is unavailable', async () => {
     const { coalescer, batches, gates } = observed();
