@@ -12,8 +12,9 @@ import { changes, contextOf } from '../../eject/steps.ts';
 import { Template } from '../../eject/template.ts';
 import { aws } from '../../tools/aws/cloud.ts';
 import { packagedInventory, packagedStack } from '../eject/packaged.ts';
-import { skip, skipWithout } from '../skip.ts';
+import { skipWithout } from '../skip.ts';
 import { Ejection, missing } from './ejection.ts';
+import { stepByStep } from './step-by-step.ts';
 
 // An application with a domain, whose environment the real copilot deploys: functions make its certificate and its DNS
 // records. The emulator can't deploy what has an alias: that is judged by the templates that copilot writes.
@@ -48,7 +49,6 @@ describe('an application with a domain, out of Copilot', function () {
   this.timeout('30m');
   let folder: string;
   let named: Ejection;
-  let isBroken = false;
 
   before(async function () {
     const reason = await missing();
@@ -68,13 +68,7 @@ describe('an application with a domain, out of Copilot', function () {
     named.create();
   });
 
-  // Each step stands on the one before.
-  beforeEach(function () {
-    if (isBroken) skip(this, 'a previous step failed');
-  });
-  afterEach(function () {
-    if (this.currentTest?.state === 'failed') isBroken = true;
-  });
+  stepByStep();
 
   after(() => named?.remove());
 

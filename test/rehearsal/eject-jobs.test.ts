@@ -6,8 +6,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { type Edit, expectSameAsCopilot } from '../eject/differential.ts';
-import { skip, skipWithout } from '../skip.ts';
+import { skipWithout } from '../skip.ts';
 import { Ejection, missing } from './ejection.ts';
+import { stepByStep } from './step-by-step.ts';
 
 // A second workspace of all types: two Load Balanced Web Services, of which one has two rules and the other EFS, a Backend
 // Service, a Worker Service with a queue and an addon that scales by queue delay, and a Scheduled Job.
@@ -19,7 +20,6 @@ describe('a workspace with a worker and a job, out of Copilot', function () {
   this.timeout('120m');
   let folder: string;
   let mail: Ejection;
-  let isBroken = false;
 
   before(async function () {
     const reason = await missing();
@@ -33,13 +33,7 @@ describe('a workspace with a worker and a job, out of Copilot', function () {
     mail.create();
   });
 
-  // Each step stands on the one before.
-  beforeEach(function () {
-    if (isBroken) skip(this, 'a previous step failed');
-  });
-  afterEach(function () {
-    if (this.currentTest?.state === 'failed') isBroken = true;
-  });
+  stepByStep();
 
   after(() => mail?.remove());
 

@@ -6,9 +6,10 @@ import { expect } from 'chai';
 import { readTarget } from '../../tools/aws/command.ts';
 import { Workspace } from '../../tools/aws/workspace-copy.ts';
 import { type Edit, expectSameAsCopilot } from '../eject/differential.ts';
-import { skip, skipWithout } from '../skip.ts';
+import { skipWithout } from '../skip.ts';
 import { Ejection, missing } from './ejection.ts';
 import { giveCredentials, trustDatabases } from './emulated.ts';
+import { stepByStep } from './step-by-step.ts';
 
 // Plusone itself, with its database, its addons and its overrides, is taken out of Copilot under load, released without
 // it, and put back. Only an emulator will do: this destroys a load balancer on purpose.
@@ -21,7 +22,6 @@ describe('Plusone, out of Copilot', function () {
   this.timeout('60m');
   let workspace: Workspace;
   let plusone: Ejection;
-  let isBroken = false;
 
   before(async function () {
     const reason = await missing();
@@ -41,13 +41,7 @@ describe('Plusone, out of Copilot', function () {
     plusone.release();
   });
 
-  // Each step stands on the one before.
-  beforeEach(function () {
-    if (isBroken) skip(this, 'a previous step failed');
-  });
-  afterEach(function () {
-    if (this.currentTest?.state === 'failed') isBroken = true;
-  });
+  stepByStep();
 
   after(() => plusone?.remove());
 

@@ -10,6 +10,7 @@ import { aws } from '../../tools/aws/cloud.ts';
 import { type Edit, expectSameAsCopilot } from '../eject/differential.ts';
 import { skip, skipWithout } from '../skip.ts';
 import { Ejection, isEveryStepKilled, missing } from './ejection.ts';
+import { stepByStep } from './step-by-step.ts';
 
 // Two services of one environment, deployed by the real copilot, are taken out of it while they are under load. Only an
 // emulator will do: this destroys a load balancer on purpose.
@@ -23,7 +24,6 @@ describe('the way out of Copilot', function () {
   this.timeout('60m');
   let folder: string;
   let shop: Ejection;
-  let isBroken = false;
 
   before(async function () {
     const reason = await missing();
@@ -40,13 +40,7 @@ describe('the way out of Copilot', function () {
     shop.create();
   });
 
-  // Each step stands on the one before.
-  beforeEach(function () {
-    if (isBroken) skip(this, 'a previous step failed');
-  });
-  afterEach(function () {
-    if (this.currentTest?.state === 'failed') isBroken = true;
-  });
+  stepByStep();
 
   after(() => shop?.remove());
 

@@ -6,8 +6,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { parseMarkdown } from '../readme/markdown.ts';
-import { skip, skipWithout } from '../skip.ts';
+import { skipWithout } from '../skip.ts';
 import { Ejection, missing } from './ejection.ts';
+import { stepByStep } from './step-by-step.ts';
 
 // What plusone new writes goes to AWS and back by the commands of its own README, with the real copilot and the packages
 // as npm would have them.
@@ -18,7 +19,6 @@ const name = `orders-${randomBytes(2).toString('hex')}`;
 describe('a service of plusone new on AWS', function () {
   this.timeout('10m');
   let deployed: Ejection;
-  let isBroken = false;
 
   before(async function () {
     const reason = await missing();
@@ -31,13 +31,7 @@ describe('a service of plusone new on AWS', function () {
     shell('npm install --package-lock-only --no-audit --no-fund');
   });
 
-  // Each step stands on the one before.
-  beforeEach(function () {
-    if (isBroken) skip(this, 'a step before it failed');
-  });
-  afterEach(function () {
-    if (this.currentTest?.state === 'failed') isBroken = true;
-  });
+  stepByStep();
 
   after(() => deployed?.remove());
 

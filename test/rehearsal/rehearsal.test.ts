@@ -14,6 +14,7 @@ import { output } from '../../tools/terminal/programs.ts';
 import { commandsTypedBy, programOf } from '../readme/readme.ts';
 import { skip, skipWithout } from '../skip.ts';
 import { giveCredentials, trustDatabases } from './emulated.ts';
+import { stepByStep } from './step-by-step.ts';
 import { describeParity, describeTemplates } from './templates.ts';
 
 // The way from nothing to AWS and back, with the real copilot, in the order in which an operator goes it. What stands in
@@ -40,7 +41,7 @@ describe('the rehearsal', function () {
   let workspace: Workspace;
   let account: string;
   let isEmulated: boolean;
-  let isBroken = false;
+  const isBroken = stepByStep();
 
   before(async function () {
     const reason = await missing();
@@ -56,14 +57,6 @@ describe('the rehearsal', function () {
     workspace.edit('copilot/environments/addons/addons.parameters.yml', (text) =>
       text.replace('AuroraIn: none', 'AuroraIn: prod'),
     );
-  });
-
-  // Each step stands on the one before.
-  beforeEach(function () {
-    if (isBroken) skip(this, 'a step before it failed');
-  });
-  afterEach(function () {
-    if (this.currentTest?.state === 'failed') isBroken = true;
   });
 
   after(async () => {
@@ -193,7 +186,7 @@ describe('the rehearsal', function () {
     let folder = '';
 
     before(async function () {
-      if (isBroken) return skip(this, 'a step before it failed');
+      if (isBroken()) return skip(this, 'a step before it failed');
       folder = mkdtempSync(join(tmpdir(), 'plusone-templates-'));
       for (const environment of environments) {
         const into = ['--output-dir', folder];
@@ -382,7 +375,7 @@ describe('the rehearsal', function () {
 
   describe('paging and scaling', () => {
     before(async function () {
-      if (isBroken) skip(this, 'a step before it failed');
+      if (isBroken()) skip(this, 'a step before it failed');
       if (!isEmulated) skip(this, 'these drills need an emulator');
       // From one task, and without the schedule, which a fast clock could reach at any moment.
       workspace.declare({ 'environments.test.count.range': '1-3' });
@@ -411,7 +404,7 @@ describe('the rehearsal', function () {
 
   describe('infra-destroy', () => {
     before(async () => {
-      if (isBroken || !isEmulated) return;
+      if (isBroken() || !isEmulated) return;
       // This emulator cannot delete the log of a function that writes to it at that moment, as the scaler may.
       const rules = z.object({ Rules: z.array(z.object({ Name: z.string() })) });
       const { Rules } = await cloud.aws(rules, 'events', 'list-rules');
