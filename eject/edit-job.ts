@@ -1,39 +1,8 @@
 import { Scalar } from 'yaml';
 import { z } from 'zod';
-import { seconds } from '../manifest/fields.ts';
+import { eventBridgeSchedule } from '../manifest/schedule.ts';
 import { put, setParameter, type Work } from './edit.ts';
 import { textOf } from './template.ts';
-
-const presets: Readonly<Record<string, string>> = {
-  '@hourly': '0 * * * ? *',
-  '@daily': '0 0 * * ? *',
-  '@midnight': '0 0 * * ? *',
-  '@weekly': '0 0 ? * 1 *',
-  '@monthly': '0 0 1 * ? *',
-  '@yearly': '0 0 1 1 ? *',
-  '@annually': '0 0 1 1 ? *',
-};
-
-/**
- * The schedule of a job's manifest as Copilot gives it to EventBridge: five fields of cron get a year, a `?` for the kind
- * of day that is free, and weekdays that begin with 1. It must be one that Copilot takes.
- * https://github.com/aws/copilot-cli/blob/v1.34.1/internal/pkg/deploy/cloudformation/stack/scheduled_job.go
- */
-export function eventBridgeSchedule(schedule: string): string {
-  if (/(rate|cron)\(.*\)|none/.test(schedule)) return schedule;
-  const preset = presets[schedule];
-  if (preset !== undefined) return `cron(${preset})`;
-  const every = /^@every (.+)$/.exec(schedule)?.[1];
-  if (every !== undefined) {
-    const minutes = Math.trunc((seconds(every) ?? 0) / 60);
-    return `rate(${minutes} ${minutes === 1 ? 'minute' : 'minutes'})`;
-  }
-  const [minute = '', hour = '', day = '', month = '', weekday = ''] = schedule.trim().split(/\s+/);
-  const isFree = (field: string) => /[*?]/.test(field);
-  const days = isFree(weekday) ? [isFree(day) ? '*' : day, '?'] : ['?', weekday];
-  const counted = days[1]?.replaceAll(/\d/g, (digit) => String(Number(digit) + 1)) ?? '';
-  return `cron(${[minute, hour, days[0], month, counted, '*'].join(' ')})`;
-}
 
 /** A rule without a schedule is disabled, and has one that EventBridge takes. */
 export function setSchedule(work: Work): string | undefined {

@@ -20,6 +20,7 @@ import { everyField, type Fields, schemaOf, type WorkloadType, workloadTypes } f
 import { interpolate } from './interpolation.ts';
 import { nearestField, type Unsupported, unsupported } from './mapping.ts';
 import { objectName } from './names.ts';
+import { scheduleNote } from './schedule.ts';
 import { readTaskChanges, segmentsOf, type TaskOverrides, withTaskOverrides } from './task-overrides.ts';
 
 /** A manifest as one environment sees it. */
@@ -84,7 +85,12 @@ export function readManifest(
   if (problems.length > 0) throw new DocumentError(file, unique(problems), unique(warnings));
   const others = alone ? [] : otherEnvironments(type, whole, environment, addedVolumes);
   const fields = fieldsOf(type, manifest);
-  const all = unique([...warnings, ...others, ...namelessSecrets(fields, manifest)]);
+  const all = unique([
+    ...warnings,
+    ...others,
+    ...namelessSecrets(fields, manifest),
+    ...changedSchedule(fields, manifest),
+  ]);
   const taskOverrides = taskOverridesOf(fields);
   return {
     file,
@@ -96,6 +102,12 @@ export function readManifest(
     namesEnvironment: nodeAt(whole, ['environments', environment]) !== undefined,
     warnings: all.toSorted((a, b) => a.line - b.line),
   };
+}
+
+/** Copilot runs some schedules at other times than cron does. */
+function changedSchedule({ on }: Fields, manifest: YamlMapping): Diagnostic[] {
+  const message = scheduleNote(on?.schedule ?? '');
+  return message === undefined ? [] : [{ line: lineAt(manifest, ['on', 'schedule']), message }];
 }
 
 /** Copilot accepts a secret without a value. */

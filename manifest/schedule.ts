@@ -5,8 +5,8 @@ import { seconds } from './fields.ts';
 class CronJobLimit extends SyntaxError {}
 
 /**
- * Converts a schedule of Copilot or EventBridge, in UTC, to that of a CronJob (both read `@daily`, `@every 1h` and five
- * fields in the same way). Throws a SyntaxError for schedules that only EventBridge supports.
+ * Converts a schedule of Copilot or EventBridge, in UTC, to that of a CronJob that runs at the same times (both read
+ * `@daily` and `@every 1h` in the same way). Throws a SyntaxError for schedules that only EventBridge supports.
  * https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html
  * https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/#schedule-syntax
  */
@@ -24,7 +24,54 @@ export function cronJobSchedule(schedule: string): string {
     throw new SyntaxError(`"${schedule}": expected a whole number of minutes or hours, such as @every 90m`);
   }
   if (/^@(yearly|annually|monthly|weekly|daily|midnight|hourly)$/.test(schedule)) return schedule;
-  return checkedFields(schedule);
+  return changedByCopilot(checkedFields(schedule)) ?? schedule;
+}
+
+const PRESETS: Readonly<Record<string, string>> = {
+  '@hourly': '0 * * * ? *',
+  '@daily': '0 0 * * ? *',
+  '@midnight': '0 0 * * ? *',
+  '@weekly': '0 0 ? * 1 *',
+  '@monthly': '0 0 1 * ? *',
+  '@yearly': '0 0 1 1 ? *',
+  '@annually': '0 0 1 1 ? *',
+};
+
+/**
+ * The schedule of a job's manifest as Copilot gives it to EventBridge: five fields of cron get a year, a `?` for the kind
+ * of day that is free, and weekdays that begin with 1. It must be one that Copilot takes. As in Copilot, a day with a `*`
+ * is every day even if it has a step, and the step of a weekday is counted up with it.
+ * https://github.com/aws/copilot-cli/blob/v1.34.1/internal/pkg/deploy/cloudformation/stack/scheduled_job.go
+ */
+export function eventBridgeSchedule(schedule: string): string {
+  if (/(rate|cron)\(.*\)|none/.test(schedule)) return schedule;
+  const preset = PRESETS[schedule];
+  if (preset !== undefined) return `cron(${preset})`;
+  const every = /^@every (.+)$/.exec(schedule)?.[1];
+  if (every !== undefined) {
+    const minutes = Math.trunc((seconds(every) ?? 0) / 60);
+    return `rate(${minutes} ${minutes === 1 ? 'minute' : 'minutes'})`;
+  }
+  const [minute = '', hour = '', day = '', month = '', weekday = ''] = schedule.trim().split(/\s+/);
+  const isFree = (field: string) => /[*?]/.test(field);
+  const days = isFree(weekday) ? [isFree(day) ? '*' : day, '?'] : ['?', weekday];
+  const counted = days[1]?.replaceAll(/\d/g, (digit) => String(Number(digit) + 1)) ?? '';
+  return `cron(${[minute, hour, days[0], month, counted, '*'].join(' ')})`;
+}
+
+/** Says so if Copilot runs five fields of cron at other times than cron does. */
+export function scheduleNote(schedule: string): string | undefined {
+  if (schedule.trim().split(/\s+/).length !== 5) return undefined;
+  const changed = changedByCopilot(schedule);
+  return changed === undefined
+    ? undefined
+    : `Copilot runs "${schedule}" as "${changed}", because it drops or changes the step of a day: give it as EventBridge writes it, such as cron(0 8 1/2 * ? *) for every second day`;
+}
+
+/** Five fields of cron as Copilot changes them; undefined if their times stay the same. */
+function changedByCopilot(schedule: string): string | undefined {
+  const changed = cronJobSchedule(eventBridgeSchedule(schedule));
+  return changed === schedule.trim().split(/\s+/).join(' ').replaceAll('?', '*') ? undefined : changed;
 }
 
 const MONTHS = ['jan', 'feb', 'mar', 'apr', 'may', 'jun', 'jul', 'aug', 'sep', 'oct', 'nov', 'dec'];

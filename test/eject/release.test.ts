@@ -1,7 +1,6 @@
 import { expect } from 'chai';
 import { escaped, isSameManifest, manifestToKeep } from '../../eject/deployed-manifest.ts';
 import { changedPaths } from '../../eject/edit.ts';
-import { eventBridgeSchedule } from '../../eject/edit-job.ts';
 import { buildWords, repositoryOf } from '../../eject/images.ts';
 import { describeUnmapped, imagesOf, mapRelease, setImage, withManifest } from '../../eject/release.ts';
 import { Template } from '../../eject/template.ts';
@@ -403,16 +402,6 @@ subscribe:
     expect(reason(', dead_letter: { tries: 3 }', '')).to.contain('a dead-letter queue that comes or goes');
     expect(reason('delay: 1s', 'delay: 1s, fifo: true')).to.contain('fifo');
     expect(reason('service: web }', 'service: web, filter_policy: { price: [5] } }')).to.contain('numbers');
-  });
-});
-
-describe('the schedule of a job', () => {
-  it('is what Copilot gives to EventBridge', () => {
-    const given = ['@every 1h30m', '@every 1m', '@annually', '0 9 1 * *', '0 9 * * 0,6', '* * * * *', 'rate(2 days)'];
-    expect(given.map(eventBridgeSchedule)).to.deep.equal([
-      ...['rate(90 minutes)', 'rate(1 minute)', 'cron(0 0 1 1 ? *)', 'cron(0 9 1 * ? *)', 'cron(0 9 ? * 1,7 *)'],
-      ...['cron(* * * * ? *)', 'rate(2 days)'],
-    ]);
   });
 });
 

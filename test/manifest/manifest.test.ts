@@ -190,6 +190,11 @@ describe('readManifest', () => {
     ]);
   });
 
+  it('warns of a schedule that Copilot changes', () => {
+    const { warnings } = read('name: api\ntype: Scheduled Job\nimage: { location: x }\non: { schedule: 0 8 */2 * * }');
+    expect(warnings.join()).to.match(/^manifest.yml:4: Copilot runs "0 8 \*\/2 \* \*" as "0 8 \* \* \*"/);
+  });
+
   it('suggests no other field for the version of an old manifest', () => {
     expect(read(webService('version: 1.0')).warnings.join()).not.to.contain('did you mean');
   });
