@@ -1,5 +1,6 @@
 import type { Fields } from '../manifest/fields.ts';
-import { logicalName, put, type Work } from './edit.ts';
+import { logicalName } from '../manifest/names.ts';
+import { put, type Work } from './edit.ts';
 
 type Subscribe = NonNullable<Fields['subscribe']>;
 type Topic = NonNullable<Subscribe['topics']>[number];

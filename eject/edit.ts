@@ -42,11 +42,6 @@ export function setParameter(parameters: Record<string, string>, name: string, v
   parameters[name] = String(value);
 }
 
-/** Converts a name to a part of a logical id, as Copilot does. */
-export function logicalName(name: string): string {
-  return name.replaceAll(/[^a-zA-Z0-9]/g, '');
-}
-
 /** Sets a property of a resource, or removes it. */
 export function put({ template }: Work, [id = '', ...rest]: readonly string[], value: unknown): void {
   const path = ['Resources', id, 'Properties', ...rest];

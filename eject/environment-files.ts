@@ -4,10 +4,10 @@ import { join, posix } from 'node:path';
 import { paginateDescribeStacks } from '@aws-sdk/client-cloudformation';
 import { PutObjectCommand } from '@aws-sdk/client-s3';
 import type { readManifest } from '../manifest/manifest.ts';
+import { logicalName } from '../manifest/names.ts';
 import { MissingInput, type Workspace } from '../manifest/workspace.ts';
 import { Refusal } from '../tools/terminal/refusal.ts';
 import type { Clients } from './aws.ts';
-import { logicalName } from './edit.ts';
 
 type Fields = ReturnType<typeof readManifest>['fields'];
 

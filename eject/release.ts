@@ -9,17 +9,8 @@ import {
 import { lineAt, type Path, parse, pathText } from '../manifest/document.ts';
 import { applyEnvironment } from '../manifest/environment.ts';
 import type { Fields } from '../manifest/fields.ts';
-import {
-  changedPaths,
-  type Handler,
-  isRecord,
-  logicalName,
-  nodeOf,
-  put,
-  setParameter,
-  type Work,
-  workOn,
-} from './edit.ts';
+import { logicalName } from '../manifest/names.ts';
+import { changedPaths, type Handler, isRecord, nodeOf, put, setParameter, type Work, workOn } from './edit.ts';
 import { setSchedule, setStateMachine } from './edit-job.ts';
 import { setSubscriptions } from './edit-queues.ts';
 import { setCount } from './edit-scaling.ts';

@@ -1,6 +1,6 @@
 import type { k8s } from 'cdk8s-plus-27';
 import { variableName } from '../manifest/addons.ts';
-import { secretName } from '../manifest/names.ts';
+import { secretName, topicQueueKey } from '../manifest/names.ts';
 import { withClusterNames } from './cluster-names.ts';
 import { type Container, containersOf } from './containers.ts';
 import { withoutExpansion } from './expansion.ts';
@@ -219,7 +219,7 @@ function messagingInputs({ manifest }: Workload): { name: string; source: string
   const topics = (fields.publish?.topics ?? []).flatMap(({ name }) => name ?? []);
   const queues = (fields.subscribe?.topics ?? [])
     .filter(({ queue }) => queue)
-    .map(({ name = '', service = '' }) => `${alphanumeric(service)}${titled(alphanumeric(name))}EventsQueue`);
+    .map(({ name = '', service = '' }) => topicQueueKey(service, name));
   const json = (names: readonly string[], value: string) =>
     JSON.stringify(Object.fromEntries(names.map((name) => [name, value])));
   return [
@@ -236,15 +236,6 @@ function messagingInputs({ manifest }: Workload): { name: string; source: string
         ]
       : []),
   ];
-}
-
-function alphanumeric(text: string): string {
-  return text.replaceAll(/[^a-z0-9]/gi, '');
-}
-
-/** Like Go's cases.Title for one word: only the first letter is upper case. */
-function titled(word: string): string {
-  return word.charAt(0).toUpperCase() + word.slice(1).toLowerCase();
 }
 
 function exportText({ application, environment, environmentAddons }: Workload, name: string): string {

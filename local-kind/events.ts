@@ -1,5 +1,6 @@
 /** One CloudFormation stack with the topics and queues that the manifests of a workspace publish and subscribe to. */
 import type { Workload } from '../k8s/workload.ts';
+import { logicalName, topicQueueKey } from '../manifest/names.ts';
 import { mergeTemplates, type Template } from './template.ts';
 
 /** The stack, and the variables that Copilot injects, from its outputs. */
@@ -18,7 +19,7 @@ export function eventsOf(workloads: readonly Workload[]): Events | undefined {
   const variablesOf: { workload: string; name: string; value(outputs: ReadonlyMap<string, string>): string }[] = [];
 
   function addTopic({ application, environment }: Workload, service: string, topic: string, fifo: boolean): string {
-    const id = `Topic${letters(service)}${letters(topic)}`;
+    const id = `Topic${logicalName(service)}${logicalName(topic)}`;
     template.Resources[id] ??= {
       Type: 'AWS::SNS::Topic',
       Properties: {
@@ -31,7 +32,7 @@ export function eventsOf(workloads: readonly Workload[]): Events | undefined {
   }
 
   function addQueue({ application, environment, manifest }: Workload, name: string, queue: Queue = {}): string {
-    const id = `Queue${letters(manifest.name)}${letters(name)}`;
+    const id = `Queue${logicalName(manifest.name)}${logicalName(name)}`;
     const fifo = Boolean(queue.fifo);
     const queueName = `${application}-${environment}-${manifest.name}-${name}`;
     const common = { ...(fifo ? { FifoQueue: true } : {}) };
@@ -88,7 +89,7 @@ export function eventsOf(workloads: readonly Workload[]): Events | undefined {
     for (const { name: topic = '', service = '', queue, filter_policy } of fields.subscribe?.topics ?? []) {
       const settings = queue === true ? {} : queue || undefined;
       const id = settings ? addQueue(workload, `${service}-${topic}-EventsQueue`, settings) : main;
-      if (settings) own.push({ key: `${letters(service)}${capital(letters(topic))}EventsQueue`, id });
+      if (settings) own.push({ key: topicQueueKey(service, topic), id });
       const isFifo = Boolean(settings ? settings.fifo : fields.subscribe?.queue?.fifo);
       const source = addTopic(workload, service, topic, isFifo);
       template.Resources[`Subscription${id}${source}`] = {
@@ -121,13 +122,4 @@ export function eventsOf(workloads: readonly Workload[]): Events | undefined {
       return all;
     },
   };
-}
-
-function letters(name: string): string {
-  return name.replaceAll(/[^A-Za-z0-9]/g, '');
-}
-
-/** Copilot makes the other letters lower-case too: generateQueueURIJSON in internal/pkg/template of v1.34.1. */
-function capital(name: string): string {
-  return `${name.charAt(0).toUpperCase()}${name.slice(1).toLowerCase()}`;
 }

@@ -7,3 +7,17 @@ export function objectName(name: string): string {
 export function secretName(workload: string): string {
   return `${workload}-secrets`;
 }
+
+/** Converts a name to a part of a logical id, as Copilot does. */
+export function logicalName(name: string): string {
+  return name.replaceAll(/[^a-zA-Z0-9]/g, '');
+}
+
+/**
+ * The key of the own queue of a topic in COPILOT_TOPIC_QUEUE_URIS. Copilot makes the topic lower-case but for its first
+ * letter: generateQueueURIJSON in internal/pkg/template of v1.34.1.
+ */
+export function topicQueueKey(service: string, topic: string): string {
+  const word = logicalName(topic);
+  return `${logicalName(service)}${word.charAt(0).toUpperCase()}${word.slice(1).toLowerCase()}EventsQueue`;
+}
