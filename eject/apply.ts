@@ -24,6 +24,7 @@ import { removable } from './transform.ts';
 /** A longer template must be in a bucket. */
 const longestBody = 51_200;
 const pollMilliseconds = 2000;
+const START_SECONDS = 30;
 
 /** The record of a run, so that it can be resumed. */
 export interface Journal {
@@ -254,6 +255,7 @@ export async function execute(
   const { cloudFormation } = session.clients;
   const { journal } = session;
   journal.write({ event: 'execute', stack: stack.name, update: update.name });
+  const before = await describeStack(cloudFormation, stack.name);
   await cloudFormation.send(new SetStackPolicyCommand({ StackName: stack.name, StackPolicyBody: stackPolicy(update) }));
   try {
     await cloudFormation.send(new ExecuteChangeSetCommand({ StackName: stack.name, ChangeSetName: changeSet }));
@@ -263,8 +265,7 @@ export async function execute(
     throw error;
   }
   const started = Date.now();
-  // The status changes a moment after the call.
-  await sleep(pollMilliseconds / 4);
+  await waitForStart(cloudFormation, stack.name, before?.LastUpdatedTime);
   const result = await waitForStack(cloudFormation, stack.name);
   await restorePolicy(cloudFormation, stack);
   journal.write({ event: 'end', stack: stack.name, update: update.name, status: result.StackStatus });
@@ -273,6 +274,17 @@ export async function execute(
     throw new Refusal(`${stack.name} is ${result.StackStatus}:\n${reasons.join('\n') || '  no reason given'}`);
   }
   return result;
+}
+
+/** Waits until an update shows, which is a moment after the call that starts it; not for ever, because `verify` follows. */
+async function waitForStart(client: CloudFormationClient, name: string, before: Date | undefined): Promise<void> {
+  const deadline = performance.now() + START_SECONDS * 1000;
+  while (performance.now() < deadline) {
+    const stack = await describeStack(client, name);
+    if (stack?.StackStatus?.endsWith('_IN_PROGRESS')) return;
+    if (stack?.LastUpdatedTime?.getTime() !== before?.getTime()) return;
+    await sleep(pollMilliseconds / 8);
+  }
 }
 
 /** The reasons why resources of a stack failed since a time, the first one first. */

@@ -18,12 +18,15 @@ export class FakeCloudFormation {
   outcome = 'UPDATE_COMPLETE';
   /** How often a stack that is updated still says so before it is done. */
   polls = 0;
+  /** How often a stack looks as before after an update of it was started. */
+  unnoticed = 0;
   /** Run before a call has its effect, and before its answer arrives: what they throw is what the caller gets. */
   onCall: () => void = () => {};
   onAnswer: () => void = () => {};
   private readonly changeSets = new Map<string, { id: string; template: string; parameters: Record<string, string> }>();
   private made = 0;
-  private readonly updates = new Map<string, { left: number; result: DeployedStack }>();
+  private readonly updates = new Map<string, { unnoticed: number; left: number; result: DeployedStack }>();
+  private readonly updated = new Map<string, Date>();
 
   constructor(stacks: Iterable<DeployedStack>, policies: ReadonlyMap<string, string> = new Map()) {
     this.stacks = new Map([...stacks].map((stack) => [stack.name, stack]));
@@ -53,6 +56,20 @@ export class FakeCloudFormation {
     };
   }
 
+  private proceed(key: string): void {
+    const update = this.updates.get(key);
+    const stack = this.stacks.get(key);
+    if (!update || !stack) return;
+    if (update.unnoticed > 0) {
+      update.unnoticed -= 1;
+      return;
+    }
+    this.updated.set(key, new Date(this.made));
+    this.stacks.set(key, update.left > 0 ? { ...stack, status: 'UPDATE_IN_PROGRESS' } : update.result);
+    if (update.left === 0) this.updates.delete(key);
+    update.left -= 1;
+  }
+
   private answer(name: string, input: Record<string, unknown>): unknown {
     const key = String(input.StackName ?? '');
     const stack = this.stacks.get(key);
@@ -60,16 +77,13 @@ export class FakeCloudFormation {
     if (this.failing && name === this.failing) throw new Error(`AccessDenied: ${name}`);
     switch (name) {
       case 'DescribeStacksCommand': {
-        const update = this.updates.get(key);
-        if (update) {
-          update.left -= 1;
-          if (update.left < 0) {
-            this.stacks.set(key, update.result);
-            this.updates.delete(key);
-          }
-        }
+        this.proceed(key);
         const now = input.StackName === undefined ? [...this.stacks.values()] : [this.stacks.get(key)];
-        return { Stacks: now.flatMap((stack) => (stack ? [described(stack)] : [])) };
+        return {
+          Stacks: now.flatMap((stack) =>
+            stack ? [{ ...described(stack), LastUpdatedTime: this.updated.get(stack.name) }] : [],
+          ),
+        };
       }
       case 'GetTemplateCommand':
         return { TemplateBody: stack?.template };
@@ -120,8 +134,8 @@ export class FakeCloudFormation {
         const isDone = this.outcome === 'UPDATE_COMPLETE';
         const { template, parameters } = isDone ? made : stack;
         const result = { ...stack, status: this.outcome, template, parameters };
-        this.stacks.set(key, this.polls > 0 ? { ...stack, status: 'UPDATE_IN_PROGRESS' } : result);
-        if (this.polls > 0) this.updates.set(key, { left: this.polls, result });
+        this.updates.set(key, { unnoticed: this.unnoticed, left: this.polls > 0 ? this.polls + 1 : 0, result });
+        this.proceed(key);
         return {};
       }
       default:

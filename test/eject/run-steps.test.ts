@@ -78,6 +78,19 @@ describe('a step that is applied', function () {
     expect(said.filter((line) => line.endsWith('the physical resources are the same'))).to.have.length(2);
   });
 
+  it('waits for an update that does not show at once, and allows everything only after it', async () => {
+    cloud.unnoticed = 3;
+    cloud.polls = 1;
+    const statuses: (string | undefined)[] = [];
+    cloud.onCall = () => {
+      if (cloud.policies.get('shop-test')?.includes('Deny')) statuses.push(cloud.stacks.get('shop-test')?.status);
+    };
+    await apply('retain');
+    expect(statuses).to.include('UPDATE_IN_PROGRESS');
+    expect(statuses.at(-1)).to.equal('UPDATE_COMPLETE');
+    expect(said).to.include('retain of shop-test: done; the physical resources are the same');
+  });
+
   it('says so when CloudFormation rolls the update back', async () => {
     cloud.outcome = 'UPDATE_ROLLBACK_COMPLETE';
     expect(await refusal(apply('retain'))).to.match(/^shop-test is UPDATE_ROLLBACK_COMPLETE/);
