@@ -2,6 +2,7 @@ import type { Unsupported } from '../manifest/mapping.ts';
 import { awsNames, dottedAlias } from './cluster-names.ts';
 import { type Container, containersOf } from './containers.ts';
 import { endsBesideService, waitingAtEnd } from './one-shot.ts';
+import { overrideOf } from './overrides.ts';
 import { listenersOf, rulesOf } from './ports.ts';
 import { acceptsOtherCodes } from './probes.ts';
 import { isHost, routePath } from './routes.ts';
@@ -73,14 +74,18 @@ export function adaptedOf(workload: Workload): Adapted[] {
 }
 
 function localNames(workload: Workload, container: Container): Adapted[] {
-  const { at, variables = {}, command = [], entrypoint = [], env_file } = container;
+  const { at, env_file, healthcheck } = container;
+  const override = overrideOf(workload, container);
+  const variables = { ...container.variables, ...Object.fromEntries(override.environment) };
+  const { command = container.command ?? [], entryPoint = container.entrypoint ?? [] } = override;
   const texts = [
     ...[...(workload.environmentFiles.get(env_file ?? '') ?? [])].map(
       ([name, value]) => [`${env_file}: ${name}`, value] as const,
     ),
     ...Object.entries(variables).map(([name, value]) => [`${at}variables.${name}`, value] as const),
     ...command.map((word) => [`${at}command`, word] as const),
-    ...entrypoint.map((word) => [`${at}entrypoint`, word] as const),
+    ...entryPoint.map((word) => [`${at}entrypoint`, word] as const),
+    ...(healthcheck?.command ?? []).map((word) => [`${at || 'image.'}healthcheck.command`, word] as const),
   ];
   return texts.flatMap(([path, text]) =>
     typeof text !== 'string'

@@ -149,7 +149,7 @@ function containerOf(workload: Workload, container: Container): k8s.Container {
         }
       : {}),
     resources: resourcesOf(container, fields, workload.reserve),
-    ...(role === 'main' ? serviceProbes(fields, names) : sidecarProbes(container, fields, names)),
+    ...(role === 'main' ? serviceProbes(fields, word) : sidecarProbes(container, fields, word)),
     securityContext: {
       // On ECS a container that starts as root has Docker's default capabilities, and needs them: bind, chown, setuid.
       ...(hardened ? { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } } : {}),

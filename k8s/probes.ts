@@ -6,10 +6,11 @@ import {
   TARGET_GROUP_DEFAULTS,
 } from '../manifest/defaults.ts';
 import type { Fields } from '../manifest/fields.ts';
-
 import { type Container, conditionsOn } from './containers.ts';
-import { withoutExpansion } from './expansion.ts';
 import { listenerPorts, servicePorts } from './ports.ts';
+
+/** A word of a command as the pod has it. */
+type Word = (stated: string) => string;
 
 type Probes = Pick<k8s.Container, 'startupProbe' | 'readinessProbe' | 'livenessProbe'>;
 type Http = Exclude<NonNullable<Fields['http']>, boolean>;
@@ -19,10 +20,10 @@ type HttpHealthcheck = Extract<NonNullable<Http['healthcheck']>, { port?: unknow
  * The probes of the service: readiness is the health check of the load balancer, liveness that of ECS. Neither counts
  * until the first success or the end of the grace period.
  */
-export function serviceProbes(fields: Fields, variables: ReadonlySet<string>): Probes {
+export function serviceProbes(fields: Fields, word: Word): Probes {
   const { http, nlb, image } = fields;
   const [entry] = servicePorts(fields);
-  const own = image?.healthcheck && execProbe(image.healthcheck, variables);
+  const own = image?.healthcheck && execProbe(image.healthcheck, word);
   if (http && entry) return balancedProbes(fields, http === true ? {} : http, entry.targetPort, own);
   // A UDP port cannot be probed.
   const listener = listenerPorts(fields).find(({ protocol }) => protocol === 'TCP');
@@ -100,24 +101,15 @@ function absolute(path: string): string {
 }
 
 /** The probes of a sidecar that keeps running; with a startup probe if another container waits until it is healthy. */
-export function sidecarProbes(
-  { name, role, healthcheck }: Container,
-  fields: Fields,
-  variables: ReadonlySet<string>,
-): Probes {
-  const probe = healthcheck && execProbe(healthcheck, variables);
+export function sidecarProbes({ name, role, healthcheck }: Container, fields: Fields, word: Word): Probes {
+  const probe = healthcheck && execProbe(healthcheck, word);
   if (!probe || role === 'before') return {};
   if (!conditionsOn(name, fields).includes('healthy')) return { livenessProbe: probe };
   return { startupProbe: { ...probe, failureThreshold: 30 }, livenessProbe: withoutDelay(probe) };
 }
 
-/**
- * A health check of ECS, with Copilot's defaults, as a probe of a container with these variables; undefined for `NONE`.
- */
-function execProbe(
-  check: NonNullable<Container['healthcheck']>,
-  variables: ReadonlySet<string>,
-): k8s.Probe | undefined {
+/** A health check of ECS, with Copilot's defaults, as a probe; undefined for `NONE`. */
+function execProbe(check: NonNullable<Container['healthcheck']>, word: Word): k8s.Probe | undefined {
   const defaults = CONTAINER_CHECK_DEFAULTS;
   const { command = defaults.command, interval = defaults.interval, timeout = defaults.timeout } = check;
   const { retries = defaults.retries, start_period = defaults.start_period } = check;
@@ -125,7 +117,7 @@ function execProbe(
   if (kind === 'NONE' || kind === undefined) return undefined;
   const line = kind === 'CMD-SHELL' ? ['/bin/sh', '-c', rest.join(' ')] : kind === 'CMD' ? rest : command;
   return {
-    exec: { command: line.map((word) => withoutExpansion(word, variables)) },
+    exec: { command: line.map(word) },
     ...(start_period > 0 ? { initialDelaySeconds: wholeSeconds(start_period) } : {}),
     periodSeconds: wholeSeconds(interval),
     timeoutSeconds: wholeSeconds(timeout),

@@ -909,6 +909,29 @@ describe('fields that are adapted', () => {
     expect(adapted(text)).to.deep.equal(['command']);
     expect(containerOf(text, { namespace: 'other' }).args).to.deep.equal(['wait', 'api.other.svc.cluster.local']);
   });
+
+  it('include names of service discovery in health checks, of sidecars too', () => {
+    const check = '{ command: [CMD, ping, api.test.shop.local] }';
+    const text = webService(
+      `image: { build: Dockerfile, port: 80, healthcheck: ${check} }`,
+      `sidecars: { s: { image: x, healthcheck: ${check} } }`,
+    );
+    for (const name of ['api', 's'])
+      expect(containerOf(text, {}, name).livenessProbe?.exec?.command).to.deep.equal([
+        'ping',
+        'api.shop.svc.cluster.local',
+      ]);
+    expect(adapted(text)).to.deep.equal(['image.healthcheck.command', 'sidecars.s.healthcheck.command']);
+  });
+
+  it('include names of service discovery in what overrides say', () => {
+    const text = webService(
+      'taskdef_overrides:',
+      '  - { path: "ContainerDefinitions[0].Environment[-]", value: { Name: API, Value: api.test.shop.local } }',
+      '  - { path: "ContainerDefinitions[0].Command", value: [wait, api.test.shop.local] }',
+    );
+    expect(adapted(text)).to.deep.equal(['variables.API', 'command']);
+  });
 });
 
 describe('the main container behind a sidecar', () => {
