@@ -29,6 +29,12 @@ const taskDefinition = '/Resources/TaskDefinition/Properties/';
 /** The values of parameters of Copilot's templates, by their names. */
 export type TemplateParameters = Readonly<Record<string, string>>;
 
+/** The fields of the manifest that say the same as a patch. */
+const inManifest = [
+  { pattern: /\/(DesiredCount|MinCapacity|MaxCapacity)$/, field: 'count' },
+  { pattern: /\/TargetGroup\/.*\/(HealthCheck|Matcher|UnhealthyThreshold)/, field: 'http.healthcheck' },
+];
+
 const text = z.instanceof(Scalar).transform(({ text }) => text);
 const number = text.pipe(z.coerce.number<string>());
 const patch = z.object({ op: text, path: text, value: z.unknown().optional() });
@@ -94,8 +100,10 @@ export function readOverrides(file: string, name: string, parameters: TemplatePa
           max,
         });
       }
-    } else if (/^\/Resources\/(Service|AutoScalingTarget)\//.test(path)) {
-      unsupported.push({ path: `${name}:${item.line}`, reason: `${path} has no equivalent here` });
+    } else if (/^\/Resources\/(Service|AutoScalingTarget|TargetGroup\d*)\//.test(path)) {
+      const field = inManifest.find(({ pattern }) => pattern.test(path))?.field;
+      const reason = field === undefined ? ' has no equivalent here' : `: write it into the manifest, as ${field}`;
+      unsupported.push({ path: `${name}:${item.line}`, reason: `${path}${reason}` });
     } else {
       elsewhere += 1;
     }

@@ -110,6 +110,18 @@ describe('readOverrides', () => {
     });
   }
 
+  for (const [path, field] of [
+    ['TargetGroup/Properties/Matcher', 'http.healthcheck'],
+    ['TargetGroup/Properties/HealthCheckPath', 'http.healthcheck'],
+    ['AutoScalingTarget/Properties/MinCapacity', 'count'],
+  ] as const) {
+    it(`names the field of the manifest that says what ${path} says`, () => {
+      expect(overridesOf(`- { op: replace, path: /Resources/${path}, value: 0 }`).unsupported).to.deep.equal([
+        { path: 'cfn.patches.yml:1', reason: `/Resources/${path}: write it into the manifest, as ${field}` },
+      ]);
+    });
+  }
+
   it('finds scheduled scaling', () => {
     const { scheduledActions } = overridesOf(
       [
