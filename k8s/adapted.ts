@@ -6,6 +6,7 @@ import { overrideOf } from './overrides.ts';
 import { listenersOf, rulesOf } from './ports.ts';
 import { acceptsOtherCodes } from './probes.ts';
 import { isHost, routePath } from './routes.ts';
+import { scalingOf } from './scaling.ts';
 import type { Workload } from './workload.ts';
 
 /** A field whose effect in the cluster differs from its effect on AWS, and the difference. */
@@ -19,6 +20,11 @@ export function adaptedOf(workload: Workload): Adapted[] {
   const least = count && 'range' in count ? count.range?.min : undefined;
   if (least === 0 && type !== 'Scheduled Job')
     found.push({ path: 'count.range', reason: 'an autoscaler has at least 1 pod: minReplicas is 1 instead of 0' });
+  const isScaled = scalingOf(fields).metrics.length > 0;
+  for (const { name, min, max } of workload.overrides.scheduledActions) {
+    if (isScaled && (min === 0 || max === 0))
+      found.push({ path: `ScheduledActions.${name}`, reason: 'an autoscaler has at least 1 pod: 1 instead of 0' });
+  }
   if (acceptsOtherCodes(http))
     found.push({
       path: 'http.healthcheck.success_codes',

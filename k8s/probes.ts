@@ -91,7 +91,7 @@ export function acceptsOtherCodes(http: Fields['http']): boolean {
   const codes = check && 'success_codes' in check ? check.success_codes : undefined;
   return (codes ?? '').split(',').some((part) => {
     const [first = '', last] = part.split('-');
-    return last === undefined ? Number(first) > 299 : Number(last) > 399;
+    return Number(first) > 299 || Number(last ?? 0) > 399;
   });
 }
 

@@ -601,6 +601,16 @@ describe('scheduled scaling', () => {
     ]);
   });
 
+  it('to 0 sets a bound of 1, which is reported', () => {
+    const night = { ...noOverrides, scheduledActions: [{ ...action, min: 0, max: 0 }] };
+    const { args } = only(objectsOf(scaling, { overrides: night }), 'CronJob').spec.jobTemplate.spec.template.spec
+      .containers[0];
+    expect(args.at(-1)).to.contain('"minReplicas":1,"maxReplicas":1');
+    expect(synthesisOf(scaling, { overrides: night }).adapted.map(({ path }) => path)).to.deep.equal([
+      'ScheduledActions.Before_Midnight',
+    ]);
+  });
+
   it('runs with a service account that may only patch this autoscaler', () => {
     const objects = objectsOf(scaling, { overrides });
     expect(only(objects, 'Role').rules).to.deep.equal([
@@ -779,7 +789,7 @@ describe('fields that are adapted', () => {
     expect(adapted(text)).to.deep.equal(['count.range']);
   });
 
-  for (const codes of ['200,404', '200-499', '200,301']) {
+  for (const codes of ['200,404', '200-499', '200,301', '301-302']) {
     it(`include a health check that accepts ${codes}, which becomes a TCP connect`, () => {
       const text = webService(`http: { path: /, healthcheck: { path: /, success_codes: "${codes}" } }`);
       expect(containerOf(text).readinessProbe).to.have.nested.property('tcpSocket.port', 8080);
