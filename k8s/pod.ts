@@ -136,6 +136,7 @@ function containerOf(workload: Workload, container: Container): k8s.Container {
     name: objectName(name),
     image: imageOf(workload, container),
     imagePullPolicy: 'IfNotPresent',
+    ...(override.workingDirectory === undefined ? {} : { workingDir: override.workingDirectory }),
     ...(entrypoint ? { command: entrypoint.map(word) } : {}),
     ...(command ? { args: command.map(word) } : {}),
     env,

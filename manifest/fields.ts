@@ -566,7 +566,7 @@ const fields = {
   tags: absent('no AWS resources to tag here', textMap),
   observability: absent('no X-Ray here', map({ tracing: text.optional() })),
   taskdef_overrides: becomes(
-    'containers, entry point, command, variables, secrets, ports, user, health check, order, read-only root, mounts, volumes and stop time-out; others are named',
+    'containers, image, working directory, entry point, command, variables, secrets, ports, user, health check, order, read-only root, mounts, volumes and stop time-out; others are named',
     z.array(map({ path: text.optional(), value: anyValue.optional() })),
   ),
 };

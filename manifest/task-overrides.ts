@@ -11,6 +11,8 @@ export interface ContainerOverride {
   healthcheck?: Sidecar['healthcheck'];
   /** The sources of variables that are secrets, by their name. */
   secrets?: Readonly<Record<string, string>>;
+  image?: AddedContainer['image'];
+  workingDirectory?: string;
   entryPoint?: string[];
   command?: string[];
   /** Variables that are added, or get another value. */
@@ -90,10 +92,8 @@ const ownImage = z
     z.strictObject({ Ref: z.literal('ContainerImage') }),
   ])
   .transform((): AddedContainer['image'] => 'that of the service');
-const container = z.looseObject({
-  Name: z.string().regex(/^[A-Za-z0-9][\w-]*$/),
-  Image: z.union([ownImage, z.string().transform((location): AddedContainer['image'] => ({ location }))]),
-});
+const image = z.union([ownImage, z.string().transform((location): AddedContainer['image'] => ({ location }))]);
+const container = z.looseObject({ Name: z.string().regex(/^[A-Za-z0-9][\w-]*$/), Image: image });
 const port = z.object({
   ContainerPort: z.string().regex(/^\d+$/).transform(Number),
   Protocol: z
@@ -102,11 +102,12 @@ const port = z.object({
     .pipe(z.enum(['tcp', 'udp']))
     .default('tcp'),
 });
+/** Numbers, or root, whose number is the same in every image. */
 const user = z
   .string()
-  .regex(/^\d+(:\d+)?$/)
+  .regex(/^(\d+|root)(:(\d+|root))?$/)
   .transform((text) => {
-    const [uid = '', gid] = text.split(':');
+    const [uid = '', gid] = text.replaceAll('root', '0').split(':');
     return { uid: Number(uid), gid: gid === undefined ? undefined : Number(gid) };
   });
 const boolean = z
@@ -281,6 +282,8 @@ function withProperty(
     return added && { ...known, dependsOn: { ...known.dependsOn, ...Object.fromEntries(added) } };
   }
   if (inner.length > 0) return undefined;
+  if (property === 'Image') return withField(known, 'image', image, value);
+  if (property === 'WorkingDirectory') return withField(known, 'workingDirectory', z.string(), value);
   if (property === 'EntryPoint') return withField(known, 'entryPoint', texts, value);
   if (property === 'Command') return withField(known, 'command', texts, value);
   if (property === 'User') return withField(known, 'user', user, value);
@@ -307,10 +310,22 @@ function listOf<T>(item: z.ZodType<T>, inner: readonly string[], value: unknown)
   return result.success ? result.data : undefined;
 }
 
+/** The fields of the manifest that say what a property of the task says. */
+const ofManifest: Readonly<Record<string, string>> = {
+  Cpu: 'cpu',
+  Memory: 'memory',
+  EphemeralStorage: 'storage.ephemeral',
+  RuntimePlatform: 'platform',
+  Volumes: 'storage.volumes',
+};
+
 function whyNot({ path, isRemoval, segments }: TaskChange, property: string): string {
   if (!isRemoval && segments[0] === 'ContainerDefinitions' && segments.length === 2)
     return `${path}: replaces a container as a whole; write its changes into the manifest`;
   if (property === 'DependsOn') return `${path}: write it into the manifest, as depends_on`;
+  const ofTask = ofManifest[segments[0] ?? ''];
+  if (ofTask !== undefined) return `${path}: write it into the manifest, as ${ofTask}`;
+  if (property === 'User') return `${path}: Kubernetes needs the number of the user`;
   if (property === 'LogConfiguration')
     return `${path}: kubectl logs reads what the containers write, without log options`;
   if (isRemoval) return `${path}: what Copilot adds to a task definition does not exist here`;
@@ -386,10 +401,11 @@ export function withTaskOverrides(fields: Fields, { containers, added }: TaskOve
   for (const [place, override] of containers) {
     const container = names[place] ?? '';
     const sidecar = sidecars[container];
-    if (sidecar) sidecars[container] = withOverride(sidecar, override);
+    const stated = override.image === 'that of the service' ? own : override.image;
+    if (sidecar) sidecars[container] = { ...withOverride(sidecar, override), image: stated ?? sidecar.image };
     else if (place === 0) {
       const { depends_on, healthcheck } = withOverride({ ...image, image: undefined, port: undefined }, override);
-      image = { ...image, depends_on, healthcheck };
+      image = { ...image, build: undefined, ...(stated ?? own), depends_on, healthcheck };
       secrets = { ...secrets, ...override.secrets };
     }
   }

@@ -1090,6 +1090,28 @@ describe('overrides of the task definition', () => {
     expect(securityContext).to.include({ runAsUser: 1000, runAsGroup: 2000 });
   });
 
+  it('may name the user root', () => {
+    const { securityContext } = containerOf(change('User', 'root'));
+    expect(securityContext).to.include({ runAsUser: 0 });
+    expect(synthesisOf(change('User', 'root')).maybeRoot.get('api')).to.contain('sets the user root');
+  });
+
+  it('set the working directory', () => {
+    expect(containerOf(change('WorkingDirectory', '/srv'))).to.include({ workingDir: '/srv' });
+  });
+
+  it('set the image, of a sidecar too, which then is not built', () => {
+    const text = webService(
+      'sidecars: { s: { image: { build: S } } }',
+      'taskdef_overrides:',
+      '  - { path: "ContainerDefinitions[0].Image", value: other:1 }',
+      '  - { path: "ContainerDefinitions[1].Image", value: proxy:2 }',
+    );
+    expect([containerOf(text).image, containerOf(text, {}, 's').image]).to.deep.equal(['other:1', 'proxy:2']);
+    const { builtImages } = synthesisOf(text);
+    expect([...builtImages]).to.deep.equal([]);
+  });
+
   it('add a volume and mount it, in a sidecar too', () => {
     const text = webService(
       'sidecars: { s: { image: x, mount_points: [{ source_volume: scratch, path: /s }] } }',
@@ -1206,12 +1228,22 @@ describe('overrides of the task definition', () => {
     ['Environment[-]', '{ Name: A, Value: !Ref B }', 'the value of A is known to CloudFormation only'],
     ['Ulimits[-]', '{ Name: nofile, HardLimit: 5 }', 'ContainerDefinitions[0].Ulimits[-] is a field'],
     ['PortMappings[-].ContainerPort', '"a"', 'is a field of an ECS task definition'],
+    ['User', 'app', 'the number of the user'],
   ] as const) {
     it(`that a pod can't have are reported: ${path}`, () => {
       const { unsupported } = synthesisOf(change(path, value));
       expect(unsupported.find(({ path: at }) => at === 'taskdef_overrides[0]')?.reason).to.contain(reason);
     });
   }
+});
+
+describe('taskdef_overrides of the task', () => {
+  it('are reported with the field of the manifest that says the same', () => {
+    const { unsupported } = synthesisOf(webService('taskdef_overrides: [{ path: Memory, value: 1024 }]'));
+    expect(unsupported).to.deep.equal([
+      { path: 'taskdef_overrides[0]', reason: 'Memory: write it into the manifest, as memory' },
+    ]);
+  });
 });
 
 describe('taskdef_overrides with a value that must be a number', () => {
