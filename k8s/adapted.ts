@@ -7,6 +7,7 @@ import { listenersOf, rulesOf } from './ports.ts';
 import { acceptsOtherCodes } from './probes.ts';
 import { isHost, routePath } from './routes.ts';
 import { scalingOf } from './scaling.ts';
+import { unknownVolumes } from './volumes.ts';
 import type { Workload } from './workload.ts';
 
 /** A field whose effect in the cluster differs from its effect on AWS, and the difference. */
@@ -20,6 +21,8 @@ export function adaptedOf(workload: Workload): Adapted[] {
   const least = count && 'range' in count ? count.range?.min : undefined;
   if (least === 0 && type !== 'Scheduled Job')
     found.push({ path: 'count.range', reason: 'an autoscaler has at least 1 pod: minReplicas is 1 instead of 0' });
+  for (const volume of unknownVolumes(workload))
+    found.push({ path: `volume ${volume}`, reason: 'overrides add it: here it is a new, empty volume' });
   const isScaled = scalingOf(fields).metrics.length > 0;
   for (const { name, min, max } of workload.overrides.scheduledActions) {
     if (isScaled && (min === 0 || max === 0))

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type AddonOutput, readAddons } from '../manifest/addons.ts';
-import { readOverrides } from '../manifest/cfn-patches.ts';
+import { addedVolumesOf, readOverrides } from '../manifest/cfn-patches.ts';
 import { DocumentError, located } from '../manifest/document.ts';
 import { readEnvironmentFile } from '../manifest/environment-file.ts';
 import { type Manifest, readManifest } from '../manifest/manifest.ts';
@@ -143,7 +143,7 @@ function readWorkload(options: Options, workspace: Workspace, shared: Shared, se
     application,
     environment,
     shell: process.env,
-    addedVolumes: overrides.task.volumes,
+    addedVolumes: addedVolumesOf(join(folder, 'overrides'), overrides),
     folder: service,
   };
   const stated = readManifest(text, name, surroundings);

@@ -1,11 +1,12 @@
-import { basename, dirname } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { z } from 'zod';
+import type { AddedVolumes } from './cross-field-rules.ts';
 import { DocumentError, lineAt, parseAny, plain, Scalar, Sequence, YamlMapping } from './document.ts';
 import { bare } from './fields.ts';
 import type { Unsupported } from './mapping.ts';
 import { scheduleProblem } from './schedule.ts';
 import { readTaskChanges, type TaskChange, type TaskOverrides } from './task-overrides.ts';
-import { namesIn, readText } from './workspace.ts';
+import { isFile, namesIn, readText } from './workspace.ts';
 
 /** A time at which AWS sets new bounds for the number of tasks. */
 export interface ScheduledAction {
@@ -25,6 +26,11 @@ export interface Overrides {
 }
 
 const taskDefinition = '/Resources/TaskDefinition/Properties/';
+
+/** The volumes that the overrides in that folder add. */
+export function addedVolumesOf(folder: string, { task }: Overrides): AddedVolumes {
+  return isFile(join(folder, 'cdk.json')) ? 'unknown' : task.volumes.map(({ name }) => name);
+}
 
 /** The values of parameters of Copilot's templates, by their names. */
 export type TemplateParameters = Readonly<Record<string, string>>;

@@ -1,7 +1,7 @@
 /** Checks a workspace without deploying it. */
 import { existsSync, globSync, readdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { readOverrides } from './cfn-patches.ts';
+import { addedVolumesOf, readOverrides } from './cfn-patches.ts';
 import { type Diagnostic, DocumentError, type Node, parseAny, Scalar, Sequence, YamlMapping } from './document.ts';
 import { readManifest } from './manifest.ts';
 import { runtimeProblem } from './runtimes.ts';
@@ -71,7 +71,7 @@ function checkWorkload(
     found.push(finding('copilot-refuses', overrides, { line: 1, message: 'the overrides folder is empty' }));
   const added = attempt(() => readOverrides(patches, patches));
   if (added instanceof DocumentError) found.push(...added.problems.map((problem) => refusal(patches, problem)));
-  const addedVolumes = added instanceof DocumentError ? [] : added.task.volumes;
+  const addedVolumes = added instanceof DocumentError ? [] : addedVolumesOf(overrides, added);
 
   // Each environment separately: Copilot checks only the one that it deploys.
   const environments = [...new Set([...statedEnvironments(text), ...deployed])];

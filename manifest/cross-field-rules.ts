@@ -8,6 +8,9 @@ export interface Violation extends Omit<Diagnostic, 'line'> {
   path: Path;
 }
 
+/** The volumes that overrides add; `unknown` if a program writes the overrides. */
+export type AddedVolumes = readonly string[] | 'unknown';
+
 const scalingFields = ['cpu_percentage', 'memory_percentage', 'requests', 'response_time', 'queue_delay'] as const;
 
 /**
@@ -15,7 +18,7 @@ const scalingFields = ['cpu_percentage', 'memory_percentage', 'requests', 'respo
  * may add volumes to those that the manifest has.
  * https://github.com/aws/copilot-cli/blob/v1.34.1/internal/pkg/manifest/validate.go
  */
-export function violations(type: WorkloadType, fields: Fields, addedVolumes: readonly string[] = []): Violation[] {
+export function violations(type: WorkloadType, fields: Fields, addedVolumes: AddedVolumes = []): Violation[] {
   return [
     ...needs(fields.name !== undefined, ['name'], 'name is missing'),
     ...nameViolations(fields),
@@ -435,7 +438,7 @@ function isManaged(efs: Volume['efs']): boolean {
   return efs === true || (typeof efs === 'object' && (efs.uid !== undefined || efs.gid !== undefined));
 }
 
-function volumeViolations({ storage, sidecars = {} }: Fields, addedVolumes: readonly string[]): Violation[] {
+function volumeViolations({ storage, sidecars = {} }: Fields, addedVolumes: AddedVolumes): Violation[] {
   const found: Violation[] = [];
   const volumes = storage?.volumes ?? {};
   const managed = Object.entries(volumes).filter(([, { efs }]) => isManaged(efs));
@@ -459,7 +462,8 @@ function volumeViolations({ storage, sidecars = {} }: Fields, addedVolumes: read
   for (const [sidecar, { mount_points = [] }] of Object.entries(sidecars)) {
     for (const [i, { source_volume, path }] of mount_points.entries()) {
       const at = ['sidecars', sidecar, 'mount_points', i];
-      const known = source_volume !== undefined && (volumes[source_volume] || addedVolumes.includes(source_volume));
+      const isAdded = addedVolumes === 'unknown' || addedVolumes.includes(source_volume ?? '');
+      const known = source_volume !== undefined && (volumes[source_volume] || isAdded);
       found.push(
         ...needs(
           known,

@@ -374,7 +374,7 @@ const storage = map({
             boolean,
             map({
               id: absent('the claim is a new, empty volume', textOrFromStack, 'copilot', 'managed'),
-              root_dir: absent('the claim is a new, empty volume', text, '/'),
+              root_dir: becomes('subPath of the mounts', text),
               auth: absent(
                 'the claim belongs to the pod alone',
                 map({ iam: boolean.optional(), access_point_id: text.optional() }),

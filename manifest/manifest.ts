@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import { violations } from './cross-field-rules.ts';
+import { type AddedVolumes, violations } from './cross-field-rules.ts';
 import { decode, describe } from './decode.ts';
 import {
   type Diagnostic,
@@ -47,8 +47,7 @@ export interface Surroundings {
   environment: string;
   /** The variables of the shell, for `${NAME}`. */
   shell: Readonly<Record<string, string | undefined>>;
-  /** The volumes that overrides add to those of the manifest. */
-  addedVolumes?: readonly string[];
+  addedVolumes?: AddedVolumes;
   /** The name of the manifest's folder, which must be that of the workload. */
   folder?: string;
   /** Whether this environment is checked alone, without the others that the manifest names. */
@@ -152,7 +151,7 @@ function fieldsOf(type: WorkloadType, manifest: YamlMapping): Fields {
 }
 
 /** The problems of a manifest in one environment: invalid values, else violated rules between fields. */
-function problemsOf(type: WorkloadType, manifest: YamlMapping, addedVolumes: readonly string[]): Diagnostic[] {
+function problemsOf(type: WorkloadType, manifest: YamlMapping, addedVolumes: AddedVolumes): Diagnostic[] {
   const values = [
     ...emptyMaps(manifest),
     ...certificateProblems(type, manifest),
@@ -160,7 +159,8 @@ function problemsOf(type: WorkloadType, manifest: YamlMapping, addedVolumes: rea
   ];
   if (values.length > 0) return values;
   const fields = fieldsOf(type, manifest);
-  const volumes = [...addedVolumes, ...taskOverridesOf(fields).volumes];
+  const own = taskOverridesOf(fields).volumes.map(({ name }) => name);
+  const volumes = addedVolumes === 'unknown' ? addedVolumes : [...addedVolumes, ...own];
   return violations(type, fields, volumes).map(({ path, ...problem }) => ({
     ...problem,
     line: lineAt(manifest, path),
@@ -251,7 +251,7 @@ function otherEnvironments(
   type: WorkloadType,
   whole: YamlMapping,
   environment: string,
-  addedVolumes: readonly string[],
+  addedVolumes: AddedVolumes,
 ): Diagnostic[] {
   const environments = whole.get('environments');
   const names = environments instanceof YamlMapping ? [...environments.entries.keys()] : [];

@@ -3,6 +3,15 @@ export function objectName(name: string): string {
   return name.toLowerCase().replaceAll('_', '-');
 }
 
+/** Converts a name, such as that of a volume, to a label: 63 letters, digits and hyphens, without a hyphen at its ends. */
+export function labelName(name: string): string {
+  return objectName(name)
+    .replaceAll(/[^a-z0-9]+/g, '-')
+    .replace(/^-/, '')
+    .slice(0, 63)
+    .replace(/-$/, '');
+}
+
 /** The name of the Secret with the `secrets` in the manifest of a workload. */
 export function secretName(workload: string): string {
   return `${workload}-secrets`;

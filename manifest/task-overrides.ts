@@ -1,8 +1,18 @@
+import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import type { Fields } from './fields.ts';
 import type { Unsupported } from './mapping.ts';
 
 type Sidecar = NonNullable<Fields['sidecars']>[string];
+
+/** The file system of a volume; undefined or false for a volume that exists as long as the task. */
+export type FileSystem = NonNullable<NonNullable<Fields['storage']>['volumes']>[string]['efs'];
+
+/** A volume that overrides add to the task. */
+export interface AddedVolume {
+  name: string;
+  efs: FileSystem;
+}
 
 /** What overrides say of one container of the task, in what a container has elsewhere too. */
 export interface ContainerOverride {
@@ -39,8 +49,7 @@ export interface AddedContainer {
 export interface TaskOverrides {
   containers: ReadonlyMap<number, ContainerOverride>;
   added: readonly AddedContainer[];
-  /** The names of the volumes that are added. */
-  volumes: readonly string[];
+  volumes: readonly AddedVolume[];
   unsupported: readonly Unsupported[];
 }
 
@@ -122,8 +131,26 @@ const mount = z
     path: ContainerPath,
     readOnly: ReadOnly,
   }));
-// More in a volume, such as a file system, is another volume than an empty one.
-const volume = z.strictObject({ Name: z.string() });
+const fileSystem = z.object({
+  FilesystemId: z.string(),
+  RootDirectory: z.string().optional(),
+  AuthorizationConfig: z.object({ AccessPointId: z.string().optional() }).optional(),
+});
+const volume = z.looseObject({ Name: z.string(), EFSVolumeConfiguration: z.unknown().optional() });
+
+/** A volume, and the reason why it is another one than on AWS. */
+const addedVolume = volume.transform(
+  ({ Name: name, EFSVolumeConfiguration, ...others }): { volume: AddedVolume; reason?: string } => {
+    const isEmpty = Object.values(others).every((part) => isDeepStrictEqual(part, {}));
+    const reason = `${name} is a new, empty volume here`;
+    if (EFSVolumeConfiguration === undefined)
+      return { volume: { name, efs: undefined }, ...(isEmpty ? {} : { reason }) };
+    const { data } = fileSystem.safeParse(EFSVolumeConfiguration);
+    if (data === undefined) return { volume: { name, efs: true }, reason };
+    const { FilesystemId: id, RootDirectory: root_dir, AuthorizationConfig } = data;
+    return { volume: { name, efs: { id, root_dir, auth: { access_point_id: AuthorizationConfig?.AccessPointId } } } };
+  },
+);
 
 /**
  * Reads changes of a task definition, in the order in which they are made; what a pod can't take over, or is known to
@@ -133,7 +160,7 @@ const volume = z.strictObject({ Name: z.string() });
 export function readTaskChanges(changes: readonly TaskChange[]): TaskOverrides {
   let containers = new Map<number, ContainerOverride>();
   let added: AddedContainer[] = [];
-  const volumes: string[] = [];
+  const volumes: AddedVolume[] = [];
   const unsupported: Unsupported[] = [];
   for (const change of joinItems(changes)) {
     const [field = '', index = '', property = '', ...inner] = change.segments;
@@ -153,14 +180,17 @@ export function readTaskChanges(changes: readonly TaskChange[]): TaskOverrides {
     const known = place === undefined ? undefined : (containers.get(place) ?? unchanged);
     const changed = known && isOfContainer ? changedContainer(known, property, inner, value) : undefined;
     const newVolumes =
-      field === 'Volumes' && !change.isRemoval ? listOf(volume, change.segments.slice(1), value) : undefined;
+      field === 'Volumes' && !change.isRemoval ? listOf(addedVolume, change.segments.slice(1), value) : undefined;
     if (changed && place !== undefined) {
       containers.set(place, changed.container);
       const replaced = inner.length === 0 && LISTS.includes(property) ? [REPLACED] : [];
       const reasons = [...changed.unknown, ...replaced];
       unsupported.push(...reasons.map((reason) => ({ path: at, reason: `${change.path}: ${reason}` })));
-    } else if (newVolumes) volumes.push(...newVolumes.map(({ Name }) => Name));
-    else unsupported.push({ path: at, reason: whyNot(change, property) });
+    } else if (newVolumes) {
+      volumes.push(...newVolumes.map(({ volume }) => volume));
+      const reasons = newVolumes.flatMap(({ reason }) => reason ?? []);
+      unsupported.push(...reasons.map((reason) => ({ path: at, reason: `${change.path}: ${reason}` })));
+    } else unsupported.push({ path: at, reason: whyNot(change, property) });
   }
   return { containers, added, volumes, unsupported };
 }

@@ -759,7 +759,40 @@ describe('volumes', () => {
   });
 });
 
+describe('a volume that overrides add', () => {
+  const added = (volume: string) =>
+    webService(
+      'taskdef_overrides:',
+      `  - { path: "Volumes[-]", value: ${volume} }`,
+      '  - { path: "ContainerDefinitions[0].MountPoints[-]", value: { ContainerPath: /m, SourceVolume: v } }',
+    );
+
+  for (const [volume, reasons] of [
+    ['{ Name: v, Host: {} }', []],
+    ['{ Name: v, Host: { SourcePath: /x } }', ['Volumes[-]: v is a new, empty volume here']],
+    ['{ Name: v, DockerVolumeConfiguration: { Scope: task } }', ['Volumes[-]: v is a new, empty volume here']],
+  ] as const) {
+    it(`exists where it is mounted: ${volume}`, () => {
+      expect(podOf(added(volume)).volumes).to.deep.equal([{ name: 'v', emptyDir: {} }]);
+      expect(synthesisOf(added(volume)).unsupported.map(({ reason }) => reason)).to.deep.equal(reasons);
+    });
+  }
+
+  it('is a new claim if only CloudFormation knows its file system', () => {
+    const text = added('{ Name: v, EFSVolumeConfiguration: { FilesystemId: !Ref Files } }');
+    expect(only(objectsOf(text), 'PersistentVolumeClaim').metadata.name).to.equal('api-v');
+    expect(synthesisOf(text).unsupported.map(({ reason }) => reason)).to.deep.equal([
+      'Volumes[-]: v is a new, empty volume here',
+    ]);
+  });
+});
+
 describe('names that Kubernetes does not allow', () => {
+  it('are converted for volumes', () => {
+    const text = webService(`storage: { volumes: { _Data_: { path: /d }, ${'x'.repeat(70)}: { path: /x } } }`);
+    expect(podOf(text).volumes?.map(({ name }) => name)).to.deep.equal(['data', 'x'.repeat(63)]);
+  });
+
   it('are converted, except where the service reads them', () => {
     const text = webService('sidecars: { Side_Car: { image: x, depends_on: { gRPC: start } } }').replace(
       'name: api',
@@ -970,6 +1003,34 @@ describe('a file system', () => {
       'storage: { volumes: { a: { path: /a, efs: { id: fs-1 } }, b: { path: /b, efs: { id: fs-1 } } } }',
     );
     expect(only(objectsOf(text), 'PersistentVolumeClaim').metadata.name).to.equal('efs-fs-1');
+  });
+
+  it('is mounted at the root directory of each volume, or at a folder for its access point', () => {
+    const text = webService(
+      'storage:',
+      '  volumes:',
+      '    a: { path: /a, efs: { id: fs-1, root_dir: /data/a } }',
+      '    b: { path: /b, efs: { id: fs-1, auth: { access_point_id: fsap-1 } } }',
+      '    c: { path: /c, efs: { id: fs-1, root_dir: / } }',
+      'sidecars: { s: { image: x, mount_points: [{ source_volume: a, path: /s }] } }',
+    );
+    const folders = (name: string) => containerOf(text, {}, name).volumeMounts?.map(({ subPath }) => subPath);
+    expect([folders('api'), folders('s')]).to.deep.equal([['data/a', 'fsap-1', undefined], ['data/a']]);
+    expect(synthesisOf(text).unsupported.map(({ path }) => path)).not.to.include('storage.volumes.a.efs.root_dir');
+  });
+
+  it('that overrides add is the claim of the workloads whose manifest mounts it', () => {
+    const text = webService(
+      'taskdef_overrides:',
+      '  - path: "Volumes[-]"',
+      '    value: { Name: data, EFSVolumeConfiguration: { FilesystemId: fs-0123, RootDirectory: /x } }',
+      '  - { path: "ContainerDefinitions[0].MountPoints[-]", value: { ContainerPath: /m, SourceVolume: data } }',
+    );
+    expect(only(objectsOf(text), 'PersistentVolumeClaim').metadata.name).to.equal('efs-fs-0123');
+    expect(containerOf(text).volumeMounts).to.deep.equal([
+      { name: 'data', mountPath: '/m', readOnly: false, subPath: 'x' },
+    ]);
+    expect(synthesisOf(text).unsupported).to.deep.equal([]);
   });
 
   it('that Copilot creates belongs to one workload', () => {

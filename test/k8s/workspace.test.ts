@@ -188,6 +188,21 @@ describe('plusone synth of a whole workspace', function () {
     expect(stdout).not.to.contain('has no equivalent here');
   });
 
+  it('takes the mount of a volume that a CDK program may add, and says that it is empty', () => {
+    files({
+      'copilot/web/manifest.yml': service(
+        'web',
+        'sidecars: { nginx: { image: n, port: 81, mount_points: [{ source_volume: scratch, path: /s }] } }',
+      ),
+      'copilot/web/overrides/cdk.json': '{}',
+    });
+    const { stdout } = run();
+    expect(ofKind('web.k8s.yaml', 'Deployment').spec.template.spec.volumes).to.deep.equal([
+      { name: 'scratch', emptyDir: {} },
+    ]);
+    expect(stdout).to.match(/volume scratch +overrides add it/);
+  });
+
   it('puts every object into the namespace that --namespace says', () => {
     files({ 'copilot/api/manifest.yml': service('api') });
     run('--namespace', 'shop-test');

@@ -93,7 +93,7 @@ describe('readOverrides', () => {
 
   it('finds the volumes that are added', () => {
     const text = '- { op: add, path: /Resources/TaskDefinition/Properties/Volumes/-, value: { Name: scratch } }';
-    expect(overridesOf(text).task.volumes).to.deep.equal(['scratch']);
+    expect(overridesOf(text).task.volumes.map(({ name }) => name)).to.deep.equal(['scratch']);
   });
 
   for (const patch of [
