@@ -9,7 +9,7 @@ import { skeleton } from './inputs.ts';
 import { files, readOptions, type SynthValues } from './options.ts';
 import { readWorkloads } from './read.ts';
 import { report, reportRoutes, summary } from './report.ts';
-import { routesOf } from './routes.ts';
+import { routesOf, withoutHidden } from './routes.ts';
 import { writeSite } from './static-site.ts';
 
 /**
@@ -25,7 +25,7 @@ export function synth(values: SynthValues) {
   const workloads = readWorkloads(workspace, options);
   for (const { manifest } of workloads)
     for (const warning of located(manifest.file, manifest.warnings)) console.error(`warning: ${warning}`);
-  const routes = options.routes === 'none' ? [] : routesOf(workloads);
+  const { routes, hidden } = withoutHidden(options.routes === 'none' ? [] : routesOf(workloads));
   const [first] = workloads;
   const level = first?.namespaceLevel ?? 'baseline';
   const outputs = workloads.map((workload) => {
@@ -50,7 +50,7 @@ export function synth(values: SynthValues) {
   const [one] = objectFiles;
   const path = (name: string) => (toFile ? displayed(join(output, layout === 'one' && one ? one.name : name)) : name);
   const reports = outputs.map(({ workload, synthesis, name }) => report(workload, synthesis, level, path(name)));
-  if (routing) reports.push(reportRoutes(routes, options.routes, path(files.routes)));
+  if (routing) reports.push(reportRoutes(routes, hidden, options.routes, path(files.routes)));
   if (toFile) {
     for (const file of objectFiles) write(output, file);
     for (const workload of workloads) {

@@ -58,14 +58,18 @@ function reasons(entries: readonly Unsupported[]): Rows {
 }
 
 /** The report on the routes: the Service for each host and path. */
-export function reportRoutes(routes: readonly Route[], kind: string, file: string): string {
+export function reportRoutes(routes: readonly Route[], hidden: readonly Route[], kind: string, file: string): string {
   const hosts = [...new Set(routes.flatMap(({ host }) => host ?? []))];
-  const rows = routes.map(({ host, path, service, port }) => [`${host ?? '*'}${path}`, `${service}:${port}`] as const);
+  const rows = (all: readonly Route[]) =>
+    table(all.map(({ host, path, service, port }) => [`${host ?? '*'}${path}`, `${service}:${port}`] as const));
   const tls = `Without TLS: ${kind === 'gateway' ? 'give the Gateway a listener' : 'add spec.tls'} with a certificate for ${hosts.join(', ')}.`;
   return [
     `${file}: the routes, as ${kind === 'gateway' ? 'HTTPRoutes' : 'an Ingress'}`,
     '',
-    ...table(rows),
+    ...rows(routes),
+    ...(hidden.length
+      ? ['', 'Left out, because the host and path are taken (an alias gives a host):', ...rows(hidden)]
+      : []),
     ...(hosts.length ? ['', tls] : []),
   ].join('\n');
 }

@@ -14,15 +14,24 @@ export interface Route {
 
 /**
  * The routes of all these workloads, in the order of Copilot's load balancer: those with a host first, then longer
- * paths first, so that `/` comes last. Internal load balancers are left out, because they are not reachable from
- * outside.
+ * paths first, so that `/` comes last. Workloads that have a domain of their own on AWS follow those of the load
+ * balancer. Internal load balancers are left out, because they are not reachable from outside.
  * https://github.com/aws/copilot-cli/blob/v1.34.1/cf-custom-resources/lib/alb-rule-priority-generator.js
  */
 export function routesOf(workloads: readonly Workload[]): Route[] {
-  return workloads.flatMap(routesOfOne).toSorted((a, b) => {
+  const hasDomain = ({ manifest }: Workload) => ['Request-Driven Web Service', 'Static Site'].includes(manifest.type);
+  const ordered = workloads.toSorted((a, b) => Number(hasDomain(a)) - Number(hasDomain(b)));
+  return ordered.flatMap(routesOfOne).toSorted((a, b) => {
     const byHost = Number(a.host === undefined) - Number(b.host === undefined);
     return byHost || (a.host ?? '').localeCompare(b.host ?? '') || b.path.length - a.path.length;
   });
+}
+
+/** The first route for each host and path, and those that it hides. */
+export function withoutHidden(all: readonly Route[]): { routes: Route[]; hidden: Route[] } {
+  const firsts = new Map(all.toReversed().map((route) => [`${route.host ?? ''}${route.path}`, route]));
+  const isFirst = (route: Route) => firsts.get(`${route.host ?? ''}${route.path}`) === route;
+  return { routes: all.filter(isFirst), hidden: all.filter((route) => !isFirst(route)) };
 }
 
 function routesOfOne({ manifest }: Workload): Route[] {

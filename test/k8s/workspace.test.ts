@@ -145,6 +145,17 @@ describe('plusone synth of a whole workspace', function () {
       });
     });
 
+    it('are one for each host and path, first those of the load balancer, and the others are reported', () => {
+      const app = 'name: app\ntype: Request-Driven Web Service\nimage: { location: "app:1", port: 8080 }';
+      files({ ...two, 'copilot/app/manifest.yml': app });
+      const { stdout } = run();
+      const { rules } = ofKind('_routes.k8s.yaml', 'Ingress').spec;
+      expect(rules[1].http.paths).to.deep.equal([
+        { path: '/', pathType: 'Prefix', backend: { service: { name: 'web', port: { number: 8080 } } } },
+      ]);
+      expect(stdout).to.match(/Left out, .+:\n +\*\/ +app:8080/);
+    });
+
     it('are not reported as unsupported', () => {
       files(two);
       expect(run().stdout).not.to.contain('http.path').and.not.to.contain('http.alias');
