@@ -22,7 +22,7 @@ import {
 } from './linter-exceptions.ts';
 import { addedPorts, allPorts } from './overrides.ts';
 import { type Pod, podOf } from './pod.ts';
-import { listenerPorts, portName, type ServicePort, servicePorts } from './ports.ts';
+import { listenerPorts, listeningPorts, portName, type ServicePort, servicePorts } from './ports.ts';
 import { addHttpRoutes, addIngress, type Route } from './routes.ts';
 import { type Scaling, scalingOf, scheduleScaling } from './scaling.ts';
 import { maybeRoot, securityLevel } from './security.ts';
@@ -327,9 +327,19 @@ class WorkloadChart extends Chart {
   private expose(outside: boolean) {
     const { manifest, nodePorts } = this.workload;
     const { fields, name } = manifest;
+    const balanced = outside && fields.http !== false;
+    const main = servicePorts(fields);
+    // On ECS other services reach every port of a task that has a name; a NodePort would also open those of sidecars.
+    const others = listeningPorts(fields).filter(
+      ({ container, port, protocol }) =>
+        main.length > 0 &&
+        !balanced &&
+        container !== fields.name &&
+        !main.some((known) => known.port === port && known.protocol === protocol),
+    );
     const ports: ServicePort[] = [
-      ...servicePorts(fields),
-      ...addedPorts(this.workload).map(({ port, protocol }) => ({
+      ...main,
+      ...[...others, ...addedPorts(this.workload)].map(({ port, protocol }) => ({
         name: portName(fields, port, protocol),
         port,
         targetPort: port,
@@ -355,7 +365,6 @@ class WorkloadChart extends Chart {
       const chosen = nodePorts && nodePorts.first + i * nodePorts.step;
       return chosen !== undefined && chosen <= 32767 ? { nodePort: chosen } : {};
     }
-    const balanced = outside && fields.http !== false;
     if (ports.length > 0) serve('service', name, balanced ? NODE_PORT : CLUSTER_IP, ports);
     const type = this.workload.environment === 'local' ? NODE_PORT : LOAD_BALANCER;
     if (listeners.length > 0) serve('listeners', `${name}-nlb`, type, listeners, balanced ? ports.length : 0);

@@ -988,6 +988,30 @@ describe('the main container behind a sidecar', () => {
   });
 });
 
+describe('the sidecars of a Backend Service', () => {
+  const ports = (...lines: string[]) =>
+    only(
+      objectsOf(
+        [
+          'name: api',
+          'type: Backend Service',
+          'sidecars: { web: { image: w, port: 80 }, dns: { image: d, port: 53/udp } }',
+          ...lines,
+        ].join('\n'),
+      ),
+      'Service',
+    ).spec.ports.map(({ port, protocol }: { port: number; protocol: string }) => `${port}/${protocol}`);
+
+  it('are reached by other services at their ports, as on ECS', () => {
+    expect(ports('image: { location: a, port: 9000 }')).to.deep.equal(['9000/TCP', '80/TCP', '53/UDP']);
+  });
+
+  it('have each port once', () => {
+    const http = 'http: { path: /, target_container: web }';
+    expect(ports('image: { location: a, port: 9000 }', http)).to.deep.equal(['80/TCP', '9000/TCP', '53/UDP']);
+  });
+});
+
 describe('a file system', () => {
   const volume = (efs: string) => webService(`storage: { volumes: { v: { path: /v, efs: ${efs} } } }`);
 
