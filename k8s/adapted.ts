@@ -64,7 +64,14 @@ export function adaptedOf(workload: Workload): Adapted[] {
       reason: `a Service's name has no dots: ${alias} is replaced by ${workload.manifest.name} in this workspace`,
     });
   for (const container of containersOf(fields)) {
-    if (endsBesideService(workload, container))
+    if (container.role === 'along' && endsBesideService(workload, container))
+      found.push({
+        path: `sidecars.${container.name}`,
+        reason: waitingAtEnd(container)
+          ? 'not essential, and without a port: its shell waits after its program has ended, because a pod would restart it'
+          : 'not essential, and without a port: it is restarted when it ends. If it ends by itself, wait for success instead of start',
+      });
+    else if (endsBesideService(workload, container))
       found.push({
         path: `sidecars.${container.name}`,
         reason: waitingAtEnd(container)

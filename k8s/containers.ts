@@ -48,7 +48,8 @@ export function containersOf(fields: Fields): Container[] {
     const mounts = mount_points.map(({ source_volume = '', ...mount }) => mounted(source_volume, mount));
     const stated = roleOf(sidecar, fields);
     const oneShot = stated !== 'before' && endsByItself(sidecar, fields);
-    const role: Role = oneShot && stated === 'along' ? 'before' : stated;
+    const awaited = conditionsOn(sidecar, fields).length > 0;
+    const role: Role = oneShot && stated === 'along' && !awaited ? 'before' : stated;
     return { ...own, name: sidecar, role, oneShot, at: `sidecars.${sidecar}.`, mounts, place: places.indexOf(sidecar) };
   });
   return [main, ...others];
@@ -70,7 +71,7 @@ function roleOf(sidecar: string, fields: Fields): Role {
 
 /**
  * Whether a sidecar runs once. On ECS a container that is not essential may end; a pod would restart it again and
- * again. A sidecar that others connect to, check or wait for keeps running, and so does a known agent image.
+ * again. A sidecar that others connect to, check or wait to be healthy keeps running, and so does a known agent image.
  */
 function endsByItself(sidecar: string, fields: Fields): boolean {
   const { essential, port, healthcheck, image } = fields.sidecars?.[sidecar] ?? {};
@@ -83,7 +84,7 @@ function endsByItself(sidecar: string, fields: Fields): boolean {
     !healthcheck &&
     !runsOn &&
     !isTarget(sidecar, fields) &&
-    conditionsOn(sidecar, fields).length === 0
+    !conditionsOn(sidecar, fields).includes('healthy')
   );
 }
 

@@ -11,7 +11,7 @@ const script = `trap 'kill $!; wait; exit 0' TERM INT; "$@" & wait; sleep 214748
  * not. The pod of a job ends with its containers.
  */
 export function endsBesideService({ manifest }: Workload, { role, oneShot }: Container): boolean {
-  return role === 'after' && oneShot && manifest.type !== 'Scheduled Job';
+  return role !== 'before' && oneShot && manifest.type !== 'Scheduled Job';
 }
 
 /** The same command, whose shell waits after it has ended; undefined if the command does not start with a shell. */

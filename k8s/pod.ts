@@ -32,7 +32,9 @@ export function podOf(workload: Workload): Pod {
   const { fields } = manifest;
   const containers = containersOf(fields);
   // What ends after the service has started, and can't wait at its end, is an init container behind the service.
-  const late = containers.filter((container) => endsBesideService(workload, container) && !waitingAtEnd(container));
+  const late = containers.filter(
+    (container) => container.role === 'after' && endsBesideService(workload, container) && !waitingAtEnd(container),
+  );
   const main = late.length > 0 ? containers.filter(({ role }) => role === 'main') : [];
   const before = containers.filter(({ role }) => role === 'before' || role === 'along');
   const init = [...before, ...main, ...late];

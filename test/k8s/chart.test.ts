@@ -924,6 +924,27 @@ describe('fields that are adapted', () => {
     });
   });
 
+  describe('include a sidecar that is not essential and that the service starts after', () => {
+    const awaited = (command: string) =>
+      webService(
+        'image: { build: Dockerfile, port: 80, depends_on: { s: start } }',
+        `sidecars: { s: { image: x, essential: false, command: ${command} } }`,
+      );
+
+    it('which waits at its end where its command is a shell', () => {
+      const text = awaited('[sh, -c, ls]');
+      expect(containerOf(text, {}, 's').args?.slice(-4)).to.deep.equal(['sh', 'sh', '-c', 'ls']);
+      expect(podOf(text).initContainers?.[0]).to.include({ name: 's', restartPolicy: 'Always' });
+      expect(reasons(text)).to.contain('its shell waits');
+    });
+
+    it('which is restarted otherwise', () => {
+      const text = awaited('[ls]');
+      expect(podOf(text).initContainers?.[0]).to.include({ name: 's', restartPolicy: 'Always' });
+      expect(reasons(text)).to.contain('wait for success instead of start');
+    });
+  });
+
   for (const [what, sidecar] of [
     ['has a port', 's: { image: x, essential: false, port: 81 }'],
     ['is an agent by its image', 's: { image: datadog/agent, essential: false }'],
