@@ -3,7 +3,7 @@ import { k8s, Role, ServiceAccount } from 'cdk8s-plus-27';
 import type { ScheduledAction } from '../manifest/cfn-patches.ts';
 import { COOLDOWN } from '../manifest/defaults.ts';
 import type { Fields } from '../manifest/fields.ts';
-import { objectName } from '../manifest/names.ts';
+import { CRON_JOB_NAME, labelName } from '../manifest/names.ts';
 import { cronJobSchedule } from '../manifest/schedule.ts';
 import { exceptions, presentImage } from './linter-exceptions.ts';
 import { quantities, sizeOf } from './resources.ts';
@@ -105,7 +105,7 @@ export function scheduleScaling(
     };
     new k8s.KubeCronJob(chart, `scaler-${action.name}`, {
       metadata: {
-        name: objectName(`${workload}-${action.name}`),
+        name: labelName(`${workload}-${action.name}`, CRON_JOB_NAME),
         labels: selector,
         annotations: exceptions(presentImage, {
           kubeScore: [],

@@ -1,7 +1,7 @@
 import { BlockList, isIP } from 'node:net';
 import type { Diagnostic, Path } from './document.ts';
 import type { Fields, WorkloadType } from './fields.ts';
-import { objectName } from './names.ts';
+import { CRON_JOB_NAME, objectName } from './names.ts';
 import { scheduleProblem } from './schedule.ts';
 
 export interface Violation extends Omit<Diagnostic, 'line'> {
@@ -21,7 +21,7 @@ const scalingFields = ['cpu_percentage', 'memory_percentage', 'requests', 'respo
 export function violations(type: WorkloadType, fields: Fields, addedVolumes: AddedVolumes = []): Violation[] {
   return [
     ...needs(fields.name !== undefined, ['name'], 'name is missing'),
-    ...nameViolations(fields),
+    ...nameViolations(type, fields),
     ...imageViolations(type, fields),
     ...httpViolations(type, fields),
     ...countViolations(type, fields),
@@ -44,11 +44,13 @@ function needs(condition: unknown, path: Path, message: string): Violation[] {
   return condition ? [] : [{ path, message }];
 }
 
-function nameViolations({ name, sidecars = {} }: Fields): Violation[] {
+function nameViolations(type: WorkloadType, { name, sidecars = {} }: Fields): Violation[] {
   const named: [Path, string][] = Object.keys(sidecars).map((sidecar) => [['sidecars', sidecar], sidecar]);
   return [[['name'], name ?? 'x'] as [Path, string], ...named].flatMap(([path, value]): Violation[] => {
-    const message = `"${value}" is not a valid name in Kubernetes: expected a letter, then letters, digits and hyphens, 63 at most`;
-    return /^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$/.test(objectName(value)) ? [] : [{ path, message, isOfKubernetes: true }];
+    const most = type === 'Scheduled Job' && path[0] === 'name' ? CRON_JOB_NAME : 63;
+    const message = `"${value}" is not a valid name in Kubernetes: expected a letter, then letters, digits and hyphens, ${most} at most`;
+    const isValid = value.length <= most && /^[a-z]([-a-z0-9]*[a-z0-9])?$/.test(objectName(value));
+    return isValid ? [] : [{ path, message, isOfKubernetes: true }];
   });
 }
 

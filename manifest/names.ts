@@ -3,12 +3,15 @@ export function objectName(name: string): string {
   return name.toLowerCase().replaceAll('_', '-');
 }
 
-/** Converts a name, such as that of a volume, to a label: 63 letters, digits and hyphens, without a hyphen at its ends. */
-export function labelName(name: string): string {
+/** What Kubernetes adds to the name of a CronJob for each job takes 11 of the 63 characters of a label. */
+export const CRON_JOB_NAME = 52;
+
+/** Converts a name, such as that of a volume, to a label: letters, digits and hyphens, without a hyphen at its ends. */
+export function labelName(name: string, most = 63): string {
   return objectName(name)
     .replaceAll(/[^a-z0-9]+/g, '-')
     .replace(/^-/, '')
-    .slice(0, 63)
+    .slice(0, most)
     .replace(/-$/, '');
 }
 

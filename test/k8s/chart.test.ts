@@ -601,6 +601,17 @@ describe('scheduled scaling', () => {
     ]);
   });
 
+  it('is named as Kubernetes allows', () => {
+    const named = { ...action, name: `Scale down (${'x'.repeat(60)})` };
+    const { name } = only(
+      objectsOf(scaling, { overrides: { ...noOverrides, scheduledActions: [named] } }),
+      'CronJob',
+    ).metadata;
+    expect(name)
+      .to.match(/^api-scale-down-x+$/)
+      .and.have.length(52);
+  });
+
   it('to 0 sets a bound of 1, which is reported', () => {
     const night = { ...noOverrides, scheduledActions: [{ ...action, min: 0, max: 0 }] };
     const { args } = only(objectsOf(scaling, { overrides: night }), 'CronJob').spec.jobTemplate.spec.template.spec

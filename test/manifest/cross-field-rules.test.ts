@@ -26,9 +26,12 @@ describe("Copilot's rules", () => {
       `sidecars: { s: { image: x, mount_points: [{ ${fields} }] } }`,
     );
   const delay = (fields: string) => worker(`count: { range: 1-5, queue_delay: { ${fields} } }`);
+  const job = (length: number) =>
+    `name: ${'j'.repeat(length)}\ntype: Scheduled Job\non: { schedule: "@daily" }\nimage: { build: D }`;
   const limits: readonly (readonly [taken: string, refused: string, message: string])[] = [
     [fifo('throughput_limit: perQueue'), fifo('throughput_limit: perTopic'), 'throughput_limit "perTopic"'],
     [fifo('deduplication_scope: queue'), fifo('deduplication_scope: topic'), 'deduplication_scope "topic"'],
+    [job(52), job(53), '52 at most'],
     [
       fifo('throughput_limit: perMessageGroupId, deduplication_scope: messageGroup'),
       fifo('throughput_limit: perMessageGroupId, deduplication_scope: queue'),
