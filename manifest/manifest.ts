@@ -285,7 +285,8 @@ function unknownField(type: WorkloadType, path: Path): string {
   const name = String(path.at(-1));
   const nearest = nearestField(type, path.slice(0, -1), name);
   const where = path.length > 1 ? ` in ${pathText(path.slice(0, -1))}` : '';
-  const hint = nearest ? `; did you mean "${nearest}"?` : '';
+  const place = nearest === name ? ' at the top of the manifest' : '';
+  const hint = nearest ? `; did you mean "${nearest}"${place}?` : '';
   return `unknown field "${name}"${where}. Copilot ignores this too: it has never had an effect${hint}`;
 }
 

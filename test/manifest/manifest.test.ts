@@ -20,13 +20,17 @@ describe('readManifest', () => {
     [['http: { path: /, port: 80 }'], 'target_port'],
     [['deregistration_delay: 10s'], 'http.deregistration_delay'],
     [['http: { path: /, interval: 10s }'], 'http.healthcheck.interval'],
-    [['http: { path: /, cpu: 256 }'], 'cpu'],
     [['http: { path: /, healthcheck: { path: /ok, retries: 3 } }'], 'unhealthy_threshold'],
   ] as const) {
     it(`suggests ${meant} for ${lines.join()}`, () => {
       expect(read(webService(...lines)).warnings.join()).to.match(new RegExp(`; did you mean "${meant}"\\?$`));
     });
   }
+
+  it('says that a field of that name stands at the top of the manifest', () => {
+    const { warnings } = read(webService('sidecars: { s: { image: x, cpu: 256 } }'));
+    expect(warnings.join()).to.match(/"cpu" in sidecars.s.*; did you mean "cpu" at the top of the manifest\?$/);
+  });
 
   it('suggests nothing for a field without a similar one', () => {
     expect(read(webService('xyzzy: 1')).warnings.join()).to.match(/it has never had an effect$/);
