@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type AddonOutput, readAddons } from '../manifest/addons.ts';
 import { addedVolumesOf, readOverrides } from '../manifest/cfn-patches.ts';
-import { DocumentError, located } from '../manifest/document.ts';
+import { DocumentError, located, type Path, pathText } from '../manifest/document.ts';
 import { readEnvironmentFile } from '../manifest/environment-file.ts';
 import { type Manifest, readManifest } from '../manifest/manifest.ts';
 import { objectName } from '../manifest/names.ts';
@@ -238,14 +238,20 @@ function readImageUsers({ fields, type }: Manifest, root: string): Map<string, s
   );
 }
 
-function readEnvironmentFiles({ fields, file }: Manifest, root: string) {
-  const stated = [fields.env_file, ...Object.values(fields.sidecars ?? {}).map(({ env_file }) => env_file)];
+function readEnvironmentFiles({ fields, file, lineOf }: Manifest, root: string) {
+  const stated: [Path, string | undefined][] = [
+    [['env_file'], fields.env_file],
+    ...Object.entries(fields.sidecars ?? {}).map(([name, { env_file }]): [Path, string | undefined] => [
+      ['sidecars', name, 'env_file'],
+      env_file,
+    ]),
+  ];
   return new Map(
-    stated.flatMap((path) => {
+    stated.flatMap(([field, path]) => {
       if (!path) return [];
       const at = join(root, path);
       if (existsSync(at)) return [[path, readVariables(at)] as const];
-      throw new MissingInput(`${file}: env_file ${path}: ${displayed(at)} does not exist`);
+      throw new MissingInput(`${file}:${lineOf(field)}: ${pathText(field)} ${path}: ${displayed(at)} does not exist`);
     }),
   );
 }

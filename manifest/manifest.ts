@@ -38,6 +38,8 @@ export interface Manifest {
   unsupported: Unsupported[];
   /** Whether it has a section for this environment. */
   namesEnvironment: boolean;
+  /** The line of a field, or that of the nearest field around it that exists. */
+  lineOf: (path: Path) => number;
   /** Probable mistakes that Copilot accepts, and problems of other environments, by line. */
   warnings: readonly Diagnostic[];
 }
@@ -98,6 +100,7 @@ export function readManifest(
     fields: withTaskOverrides(fields, taskOverrides),
     taskOverrides,
     unsupported: unsupported(type, manifest),
+    lineOf: (path) => lineAt(manifest, path),
     namesEnvironment: nodeAt(whole, ['environments', environment]) !== undefined,
     warnings: all.toSorted((a, b) => a.line - b.line),
   };

@@ -269,12 +269,13 @@ describe('plusone synth of a whole workspace', function () {
       expect(run('--service', 'api')).to.deep.include({ status: 0, stderr: '' });
     });
 
-    it('names that of every workload', () => {
-      files({ ...broken, 'copilot/api/manifest.yml': service('api', 'env_file: missing.env') });
+    it('names that of every workload, with the line of its field', () => {
+      const sidecar = 'sidecars: { s: { image: x, env_file: missing.env } }';
+      files({ ...broken, 'copilot/api/manifest.yml': service('api', sidecar) });
       const { status, stderr } = run();
       expect([status, stderr]).to.deep.equal([
         66,
-        'copilot/api/manifest.yml: env_file missing.env: missing.env does not exist\ncopilot/web/manifest.yml: env_file absent.env: absent.env does not exist\n',
+        'copilot/api/manifest.yml:5: sidecars.s.env_file missing.env: missing.env does not exist\ncopilot/web/manifest.yml:5: env_file absent.env: absent.env does not exist\n',
       ]);
     });
 
