@@ -327,7 +327,7 @@ class WorkloadChart extends Chart {
   private expose(outside: boolean) {
     const { manifest, nodePorts } = this.workload;
     const { fields, name } = manifest;
-    const balanced = outside && fields.http !== false;
+    const balanced = outside && fields.http !== false && !fields.isPrivate;
     const main = servicePorts(fields);
     // On ECS other services reach every port of a task that has a name; a NodePort would also open those of sidecars.
     const others = listeningPorts(fields).filter(

@@ -15,7 +15,7 @@ export interface Route {
 /**
  * The routes of all these workloads, in the order of Copilot's load balancer: those with a host first, then longer
  * paths first, so that `/` comes last. Workloads that have a domain of their own on AWS follow those of the load
- * balancer. Internal load balancers are left out, because they are not reachable from outside.
+ * balancer. Internal load balancers and private services are left out, because they are not reachable from outside.
  * https://github.com/aws/copilot-cli/blob/v1.34.1/cf-custom-resources/lib/alb-rule-priority-generator.js
  */
 export function routesOf(workloads: readonly Workload[]): Route[] {
@@ -37,7 +37,7 @@ export function withoutHidden(all: readonly Route[]): { routes: Route[]; hidden:
 function routesOfOne({ manifest }: Workload): Route[] {
   const { name, fields, type } = manifest;
   const [entry] = servicePorts(fields);
-  if (!entry || type === 'Backend Service') return [];
+  if (!entry || type === 'Backend Service' || fields.isPrivate) return [];
   return rulesOf(fields).flatMap((rule) => {
     const path = routePath(rule.path);
     const port = targetPort(fields, rule) ?? fields.image?.port ?? entry.port;

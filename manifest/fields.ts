@@ -625,6 +625,8 @@ export const everyField = z.strictObject({
 export type Fields = z.output<typeof everyField> & {
   /** The sidecars that overrides add to those of the manifest, and their place in the task definition (undefined: the last). */
   added?: readonly { name: string; place: number | undefined }[];
+  /** Whether a Request-Driven Web Service is reached from its VPC only. */
+  isPrivate?: boolean;
 };
 
 const main = becomes('the main container', map({ ...imageFields, ...imageHealthcheck }));
@@ -651,7 +653,10 @@ const requestDrivenFields = {
     map({
       healthcheck: becomes('readinessProbe, startupProbe', httpHealthcheck),
       alias: absent(noNames, text),
-      private: absent('no VPC endpoints here', union(boolean, map({ endpoint: text.optional() }))),
+      private: absent(
+        'no VPC endpoints here: it is reached from inside the cluster only',
+        union(boolean, map({ endpoint: text.optional() })),
+      ),
     }),
   ),
 };

@@ -150,7 +150,9 @@ function fieldsOf(type: WorkloadType, manifest: YamlMapping): Fields {
   const without: Path[] = [['count'], ['network'], ['http', 'private'], ['image', 'depends_on']];
   const common = without.reduce<Node>((node, path) => replaceAt(node, path, undefined), manifest);
   const fields = everyField.parse(plain(common));
-  return { ...fields, http: { ...(typeof fields.http === 'object' ? fields.http : {}), path: '/' } };
+  const stated = nodeAt(manifest, ['http', 'private']);
+  const isPrivate = stated instanceof Scalar ? stated.text === 'true' : nodeAt(stated, ['endpoint']) !== undefined;
+  return { ...fields, isPrivate, http: { ...(typeof fields.http === 'object' ? fields.http : {}), path: '/' } };
 }
 
 /** The problems of a manifest in one environment: invalid values, else violated rules between fields. */

@@ -156,6 +156,15 @@ describe('plusone synth of a whole workspace', function () {
       expect(stdout).to.match(/Left out, .+:\n +\*\/ +app:8080/);
     });
 
+    for (const stated of ['true', '{ endpoint: vpce-1 }']) {
+      it(`do not lead to a Request-Driven Web Service with private: ${stated}, which has no node port`, () => {
+        const app = `name: app\ntype: Request-Driven Web Service\nimage: { location: "app:1", port: 80 }\nhttp: { private: ${stated} }`;
+        files({ ...two, 'copilot/app/manifest.yml': app });
+        expect(run().stdout).not.to.contain('app:80');
+        expect(ofKind('app.k8s.yaml', 'Service').spec.type).to.equal('ClusterIP');
+      });
+    }
+
     it('are not reported as unsupported', () => {
       files(two);
       expect(run().stdout).not.to.contain('http.path').and.not.to.contain('http.alias');
