@@ -4,6 +4,7 @@ import type { AddedVolumes } from './cross-field-rules.ts';
 import { DocumentError, lineAt, parseAny, plain, Scalar, Sequence, YamlMapping } from './document.ts';
 import { bare } from './fields.ts';
 import type { Unsupported } from './mapping.ts';
+import { labelName } from './names.ts';
 import { scheduleProblem } from './schedule.ts';
 import { readTaskChanges, type TaskChange, type TaskOverrides } from './task-overrides.ts';
 import { isFile, namesIn, readText } from './workspace.ts';
@@ -81,6 +82,8 @@ export function readOverrides(file: string, name: string, parameters: TemplatePa
     if (!operations.includes(op)) refuse(lineAt(item, ['op']), `op "${op}": expected add, remove or replace`);
     if (op !== 'remove' && !(item instanceof YamlMapping && item.entries.has('value')))
       refuse(item.line, `${op} ${path}: value is missing`);
+    if (op !== 'add' && path.endsWith('/-'))
+      refuse(item.line, `${op} ${path}: expected the number of an item instead of "-", which is for add`);
     if (path.startsWith(taskDefinition)) {
       const segments = path.slice(taskDefinition.length).split('/');
       if (segments.at(-1) === 'StopTimeout' && op !== 'remove') read(number, value, at, 'a number of seconds');
@@ -93,10 +96,17 @@ export function readOverrides(file: string, name: string, parameters: TemplatePa
         path,
       });
     } else if (path === '/Resources/AutoScalingTarget/Properties/ScheduledActions' && op !== 'remove') {
+      // A patch of a list as a whole replaces it.
+      scheduledActions.length = 0;
       for (const action of read(actions, value, at, 'a list of scheduled actions')) {
         const { ScheduledActionName, Schedule, Timezone, ScalableTargetAction } = action;
         const problem = scheduleProblem(Schedule);
         if (problem) throw new DocumentError(name, [{ line: at, ...problem }]);
+        if (scheduledActions.some((other) => labelName(other.name) === labelName(ScheduledActionName)))
+          refuse(
+            at,
+            `two scheduled actions are named "${ScheduledActionName}": expected a ScheduledActionName for each`,
+          );
         const { MinCapacity: min, MaxCapacity: max } = ScalableTargetAction;
         scheduledActions.push({
           name: ScheduledActionName,

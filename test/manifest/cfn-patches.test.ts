@@ -76,6 +76,7 @@ describe('readOverrides', () => {
   for (const [patch, message] of [
     ['op: move, path: /Resources, value: 1', 'op "move": expected add, remove or replace'],
     ['op: add, path: /Resources', 'add /Resources: value is missing'],
+    ['op: replace, path: /Resources/A/-, value: 1', 'replace /Resources/A/-: expected the number of an item'],
   ] as const) {
     it(`refuses ${patch}, as Copilot does`, () => {
       expect(() => overridesOf(`- { ${patch} }`)).to.throw(`cfn.patches.yml:1: ${message}`);
@@ -134,6 +135,21 @@ describe('readOverrides', () => {
     expect(scheduledActions).to.deep.equal([
       { name: 'out', schedule: 'cron(45 23 * * ? *)', timezone: 'UTC', min: 3, max: 3 },
     ]);
+  });
+
+  const actions = (...items: string[]) =>
+    `- { op: add, path: /Resources/AutoScalingTarget/Properties/ScheduledActions, value: [${items.join()}] }`;
+  const action = (name: string) => `{ ${name} Schedule: rate(1 day), ScalableTargetAction: { MinCapacity: 1 } }`;
+
+  it('finds the scheduled actions of the last patch, which replaces them', () => {
+    const text = [actions(action('ScheduledActionName: a,')), actions(action('ScheduledActionName: b,'))].join('\n');
+    expect(overridesOf(text).scheduledActions.map(({ name }) => name)).to.deep.equal(['b']);
+  });
+
+  it('refuses scheduled actions of one name', () => {
+    expect(() => overridesOf(actions(action(''), action('')))).to.throw(
+      'cfn.patches.yml:1: two scheduled actions are named "scheduled-action"',
+    );
   });
 
   it('refuses a schedule that a CronJob can not keep', () => {
