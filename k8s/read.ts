@@ -6,7 +6,7 @@ import { DocumentError, located, type Path, pathText } from '../manifest/documen
 import { readEnvironmentFile } from '../manifest/environment-file.ts';
 import { type Manifest, readManifest } from '../manifest/manifest.ts';
 import { objectName } from '../manifest/names.ts';
-import { withTaskOverrides } from '../manifest/task-overrides.ts';
+import { missingContainers, withTaskOverrides } from '../manifest/task-overrides.ts';
 import { displayed, isFile, MissingInput, readText, type Workspace } from '../manifest/workspace.ts';
 import { dottedAlias } from './cluster-names.ts';
 import { containersOf } from './containers.ts';
@@ -149,6 +149,8 @@ function readWorkload(options: Options, workspace: Workspace, shared: Shared, se
   const stated = readManifest(text, name, surroundings);
   const isSite = stated.type === 'Static Site';
   const fields = isSite ? siteFields(stated.fields) : withTaskOverrides(stated.fields, overrides.task);
+  const missing = missingContainers(fields, overrides.task);
+  if (missing.length > 0) throw new DocumentError(displayed(patches), missing);
   const manifest = { ...stated, fields };
   return {
     application,

@@ -93,6 +93,7 @@ export function readOverrides(file: string, name: string, parameters: TemplatePa
         isInsertion: op === 'add',
         value: completed(bare(value), parameters),
         at: `${name}:${item.line}`,
+        line: item.line,
         path,
       });
     } else if (path === '/Resources/AutoScalingTarget/Properties/ScheduledActions' && op !== 'remove') {

@@ -5,6 +5,7 @@ import { addedVolumesOf, readOverrides } from './cfn-patches.ts';
 import { type Diagnostic, DocumentError, type Node, parseAny, Scalar, Sequence, YamlMapping } from './document.ts';
 import { readManifest } from './manifest.ts';
 import { runtimeProblem } from './runtimes.ts';
+import { missingContainers, withTaskOverrides } from './task-overrides.ts';
 import { MissingInput, namesIn, readText, type Workspace } from './workspace.ts';
 
 export type Level = 'error' | 'warning' | 'note';
@@ -80,7 +81,12 @@ function checkWorkload(
     const surroundings = { application, environment, shell, addedVolumes, folder: name, alone: true };
     const read = attempt(() => readManifest(text, file, surroundings));
     const errors = read instanceof DocumentError ? read.problems : [];
+    const missing =
+      read instanceof DocumentError || added instanceof DocumentError
+        ? []
+        : missingContainers(withTaskOverrides(read.fields, added.task), added.task);
     const all = [
+      ...missing.map((problem) => refusal(patches, problem)),
       ...errors.map((problem) => refusal(file, problem)),
       ...read.warnings.map((problem) => finding('copilot-ignores', file, problem)),
     ];

@@ -21,7 +21,13 @@ import { interpolate } from './interpolation.ts';
 import { nearestField, type Unsupported, unsupported } from './mapping.ts';
 import { objectName } from './names.ts';
 import { scheduleNote } from './schedule.ts';
-import { readTaskChanges, segmentsOf, type TaskOverrides, withTaskOverrides } from './task-overrides.ts';
+import {
+  missingContainers,
+  readTaskChanges,
+  segmentsOf,
+  type TaskOverrides,
+  withTaskOverrides,
+} from './task-overrides.ts';
 
 /** A manifest as one environment sees it. */
 export interface Manifest {
@@ -92,7 +98,7 @@ export function readManifest(
     ...namelessSecrets(fields, manifest),
     ...changedSchedule(fields, manifest),
   ]);
-  const taskOverrides = taskOverridesOf(fields);
+  const taskOverrides = taskOverridesOf(fields, manifest);
   return {
     file,
     name: objectName(fields.name ?? ''),
@@ -130,11 +136,12 @@ function namelessSecrets({ secrets, sidecars = {} }: Fields, manifest: YamlMappi
   );
 }
 
-function taskOverridesOf({ taskdef_overrides = [] }: Fields): TaskOverrides {
+function taskOverridesOf({ taskdef_overrides = [] }: Fields, manifest: YamlMapping): TaskOverrides {
   return readTaskChanges(
     taskdef_overrides.map(({ path = '', value }, i) => {
       const at = `taskdef_overrides[${i}]`;
-      return { segments: segmentsOf(path), isRemoval: false, isInsertion: false, value, at, path };
+      const line = lineAt(manifest, ['taskdef_overrides', i, 'path']);
+      return { segments: segmentsOf(path), isRemoval: false, isInsertion: false, value, at, line, path };
     }),
   );
 }
@@ -164,12 +171,13 @@ function problemsOf(type: WorkloadType, manifest: YamlMapping, addedVolumes: Add
   ];
   if (values.length > 0) return values;
   const fields = fieldsOf(type, manifest);
-  const own = taskOverridesOf(fields).volumes.map(({ name }) => name);
+  const overrides = taskOverridesOf(fields, manifest);
+  const own = overrides.volumes.map(({ name }) => name);
   const volumes = addedVolumes === 'unknown' ? addedVolumes : [...addedVolumes, ...own];
-  return violations(type, fields, volumes).map(({ path, ...problem }) => ({
-    ...problem,
-    line: lineAt(manifest, path),
-  }));
+  return [
+    ...violations(type, fields, volumes).map(({ path, ...problem }) => ({ ...problem, line: lineAt(manifest, path) })),
+    ...missingContainers(withTaskOverrides(fields, overrides), overrides),
+  ];
 }
 
 /** Fields that exclude each other in every environment: Copilot refuses them when it decodes. */

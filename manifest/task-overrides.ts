@@ -16,6 +16,8 @@ export interface AddedVolume {
 
 /** What overrides say of one container of the task, in what a container has elsewhere too. */
 export interface ContainerOverride {
+  /** The line of its first change. */
+  line?: number | undefined;
   essential?: boolean;
   dependsOn?: Sidecar['depends_on'];
   healthcheck?: Sidecar['healthcheck'];
@@ -64,6 +66,7 @@ export interface TaskChange {
   value: unknown;
   /** Its location in the file, for messages. */
   at: string;
+  line?: number;
   /** Its path as written, for messages. */
   path: string;
 }
@@ -182,7 +185,7 @@ export function readTaskChanges(changes: readonly TaskChange[]): TaskOverrides {
     const newVolumes =
       field === 'Volumes' && !change.isRemoval ? listOf(addedVolume, change.segments.slice(1), value) : undefined;
     if (changed && place !== undefined) {
-      containers.set(place, changed.container);
+      containers.set(place, { ...changed.container, line: known?.line ?? change.line });
       const replaced = inner.length === 0 && LISTS.includes(property) ? [REPLACED] : [];
       const reasons = [...changed.unknown, ...replaced];
       unsupported.push(...reasons.map((reason) => ({ path: at, reason: `${change.path}: ${reason}` })));
@@ -404,6 +407,17 @@ export function containersInTask({ name = '', logging, observability, sidecars =
   ];
   for (const { name: sidecar, place } of added) names.splice(place ?? names.length, 0, sidecar);
   return names;
+}
+
+/** The problem of each container that overrides change and that the task does not have. */
+export function missingContainers(fields: Fields, { containers }: TaskOverrides): { line: number; message: string }[] {
+  const names = containersInTask(fields);
+  return [...containers]
+    .filter(([place]) => place >= names.length)
+    .map(([place, { line = 1 }]) => ({
+      line,
+      message: `there is no container ${place}: the containers of the task are ${names.map((name, i) => `${i} (${name})`).join(', ')}`,
+    }));
 }
 
 /**

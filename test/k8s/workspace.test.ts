@@ -208,6 +208,19 @@ describe('plusone synth of a whole workspace', function () {
     expect(stdout).not.to.contain('has no equivalent here');
   });
 
+  it('refuses a patch of a container that the task does not have', () => {
+    files({
+      'copilot/web/manifest.yml': service('web'),
+      'copilot/web/overrides/cfn.patches.yml':
+        '- { op: add, path: /Resources/TaskDefinition/Properties/ContainerDefinitions/1/User, value: "1" }',
+    });
+    const { status, stderr } = run();
+    expect([status, stderr]).to.deep.equal([
+      65,
+      'copilot/web/overrides/cfn.patches.yml:1: there is no container 1: the containers of the task are 0 (web)\n',
+    ]);
+  });
+
   it('takes the mount of a volume that a CDK program may add, and says that it is empty', () => {
     files({
       'copilot/web/manifest.yml': service(

@@ -194,6 +194,14 @@ describe('readManifest', () => {
     ]);
   });
 
+  it('refuses a change of a container that the task does not have, as Copilot does', () => {
+    const change = 'taskdef_overrides: [{ path: "ContainerDefinitions[2].User", value: "1" }]';
+    expect(refusal(webService('sidecars: { s: { image: x } }', change))).to.equal(
+      'manifest.yml:6: there is no container 2: the containers of the task are 0 (api), 1 (s)',
+    );
+    expect(() => read(webService('sidecars: { r: { image: x }, s: { image: x } }', change))).not.to.throw();
+  });
+
   it('warns of a schedule that Copilot changes', () => {
     const { warnings } = read('name: api\ntype: Scheduled Job\nimage: { location: x }\non: { schedule: 0 8 */2 * * }');
     expect(warnings.join()).to.match(/^manifest.yml:4: Copilot runs "0 8 \*\/2 \* \*" as "0 8 \* \* \*"/);
