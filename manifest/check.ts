@@ -40,6 +40,9 @@ export function checkWorkspace(workspace: Workspace, shell: NodeJS.ProcessEnv): 
   const found = [
     ...workspace.workloads.flatMap((name) => checkWorkload(workspace, name, deployed, shell)),
     ...nestedManifests(workspace.folder),
+    ...globSync('{environments,pipelines}/*/manifest.yml', { cwd: workspace.folder }).flatMap((path) =>
+      checkYaml(join(workspace.folder, path)),
+    ),
     ...['environments', ...workspace.workloads].flatMap((part) => checkRuntimes(join(workspace.folder, part))),
   ];
   const unique = new Map(found.map((finding) => [`${finding.file}:${finding.line}: ${finding.message}`, finding]));
@@ -140,6 +143,12 @@ function nestedManifests(folder: string): Finding[] {
     const message = `Copilot finds no workload here: expected ${basename(dirname(path))}/manifest.yml in the copilot folder itself`;
     return finding('copilot-ignores', join(folder, path), { line: 1, message });
   });
+}
+
+/** Whether a manifest that is not translated is YAML at all. */
+function checkYaml(file: string): Finding[] {
+  const root = attempt(() => parseAny(readText(file).text, file));
+  return root instanceof DocumentError ? root.problems.map((problem) => refusal(file, problem)) : [];
 }
 
 function statedEnvironments(text: string): string[] {

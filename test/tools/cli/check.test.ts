@@ -59,6 +59,15 @@ describe('plusone check', function () {
     ]);
   });
 
+  for (const path of ['environments/test', 'pipelines/main']) {
+    it(`reads the manifest of ${path} as YAML`, () => {
+      workspace(webService(), { [`copilot/${path}/manifest.yml`]: 'name: x\nvpc: &vpc { id: *vpc }\n' });
+      expect(folder.plusone(['check']).stdout).to.contain(
+        `copilot/${path}/manifest.yml:2: error: "*vpc" stands inside "&vpc" itself`,
+      );
+    });
+  }
+
   it('checks the environments that are deployed though no manifest names them', () => {
     workspace(webService(`variables: { WHERE: "\${NOWHERE}" }`), {
       'copilot/environments/prod/manifest.yml': 'name: prod',
