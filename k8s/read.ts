@@ -164,7 +164,7 @@ function readWorkload(options: Options, workspace: Workspace, shared: Shared, se
       .map(displayed),
     image: options.image ?? `${objectName(service)}:dev`,
     imageUsers: readImageUsers(manifest, root),
-    siteFiles: isSite ? siteFiles(manifest.fields, root) : new Map(),
+    siteFiles: isSite ? siteFiles(manifest, root) : new Map(),
     security,
     environmentFiles: readEnvironmentFiles(manifest, root),
     platformVariables: shared.platformVariables,

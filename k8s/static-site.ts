@@ -1,6 +1,7 @@
-import { copyFileSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, relative, sep } from 'node:path';
 import type { Fields } from '../manifest/fields.ts';
+import type { Manifest } from '../manifest/manifest.ts';
 import { displayed, MissingInput } from '../manifest/workspace.ts';
 
 /** A Static Site as a web service with an unprivileged user, which writes to /tmp only. */
@@ -26,29 +27,36 @@ export const siteUser = '101';
  * that does not exist.
  * https://aws.github.io/copilot-cli/docs/manifest/static-site/
  */
-export function siteFiles({ files = [] }: Fields, root: string): Map<string, string> {
+export function siteFiles(
+  { fields, file, lineOf }: Pick<Manifest, 'fields' | 'file' | 'lineOf'>,
+  root: string,
+): Map<string, string> {
   return new Map(
-    files.flatMap(({ source = '', destination = '', recursive = false, exclude = [], reinclude = [] }) => {
-      const from = join(root, source);
-      return filesBelow(from, recursive)
-        .filter((file) => {
-          const matches = (patterns: readonly string[]) =>
-            patterns.some((pattern) => [from, root].some((base) => matcher(pattern).test(relative(base, file))));
-          return !matches(exclude) || matches(reinclude);
-        })
-        .map((file) => {
-          const below = relative(from, file);
-          const path = join(destination, below) === '.' ? basename(file) : join(destination, below);
-          return [path.split(sep).join('/'), file] as const;
-        });
-    }),
+    (fields.files ?? []).flatMap(
+      ({ source = '', destination = '', recursive = false, exclude = [], reinclude = [] }, i) => {
+        const from = join(root, source);
+        if (!existsSync(from)) {
+          const line = lineOf(['files', i, 'source']);
+          throw new MissingInput(`${file}:${line}: files[${i}].source ${source}: ${displayed(from)} does not exist`);
+        }
+        return filesBelow(from, recursive)
+          .filter((file) => {
+            const matches = (patterns: readonly string[]) =>
+              patterns.some((pattern) => [from, root].some((base) => matcher(pattern).test(relative(base, file))));
+            return !matches(exclude) || matches(reinclude);
+          })
+          .map((file) => {
+            const below = relative(from, file);
+            const path = join(destination, below) === '.' ? basename(file) : join(destination, below);
+            return [path.split(sep).join('/'), file] as const;
+          });
+      },
+    ),
   );
 }
 
 function filesBelow(path: string, recursive: boolean): string[] {
-  const status = statSync(path, { throwIfNoEntry: false });
-  if (!status) throw new MissingInput(`${displayed(path)} does not exist: files.source names it`);
-  if (status.isFile()) return [path];
+  if (statSync(path).isFile()) return [path];
   const entries = readdirSync(path, { withFileTypes: true, recursive });
   return entries
     .filter((entry) => entry.isFile())

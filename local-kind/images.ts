@@ -26,7 +26,7 @@ export interface WantedImage {
  */
 export function wantedImages(workload: Workload, root: string): WantedImage[] {
   if (workload.manifest.type === 'Static Site')
-    return [{ name: workload.image, build: undefined, site: siteFiles(workload.manifest.fields, root) }];
+    return [{ name: workload.image, build: undefined, site: siteFiles(workload.manifest, root) }];
   const all = containersOf(workload.manifest.fields).map((container) => ({
     name: imageOf(workload, container),
     build: container.image?.location ? undefined : buildArguments(container, root),

@@ -21,9 +21,12 @@ describe('a Static Site', () => {
     writeFileSync(join(root, path), text);
   }
 
-  type Upload = NonNullable<Parameters<typeof siteFiles>[0]['files']>[number];
+  type Upload = NonNullable<Parameters<typeof siteFiles>[0]['fields']['files']>[number];
+  const manifest = { file: 'manifest.yml', lineOf: () => 4 };
   const uploaded = (...files: Upload[]) =>
-    Object.fromEntries([...siteFiles({ files }, root)].map(([path, from]) => [path, relative(root, from)]));
+    Object.fromEntries(
+      [...siteFiles({ ...manifest, fields: { files } }, root)].map(([path, from]) => [path, relative(root, from)]),
+    );
 
   it('has the files of a folder, and those of its subfolders only if it is recursive', () => {
     expect(uploaded({ source: 'site' })).to.have.keys('index.html', 'a.md');
@@ -43,7 +46,8 @@ describe('a Static Site', () => {
   });
 
   it('is refused if a source does not exist', () => {
-    expect(() => uploaded({ source: 'public' })).to.throw('public does not exist: files.source names it');
+    const message = /^manifest\.yml:4: files\[1\]\.source public: .*public does not exist$/;
+    expect(() => uploaded({ source: 'site' }, { source: 'public' })).to.throw(message);
   });
 
   it('is a restricted Deployment, a Service, a route, and the context of its image', () => {
