@@ -127,7 +127,8 @@ function keyOf({ role, name }: Pick<Container, 'role' | 'name'>, variable: strin
 
 function sourceText(source: Source): string {
   if (source === '') return 'none: the manifest has no value for it';
-  if (typeof source === 'string') return `SSM ${source}`;
+  if (typeof source === 'string')
+    return `${remoteSecret(source)?.store === 'ssm' ? 'SSM' : 'Secrets Manager'} ${source}`;
   return 'from_cfn' in source ? `CloudFormation export ${source.from_cfn}` : `Secrets Manager ${source.secretsmanager}`;
 }
 

@@ -150,7 +150,7 @@ function completed(value: unknown, parameters: TemplateParameters): unknown {
     if (key === '!Ref' || key === 'Ref') return parameters[argument] ?? value;
     if (key === '!Sub' || key === 'Fn::Sub') {
       const text = argument.replaceAll(/\$\{(\w+)\}/g, (match, name: string) => parameters[name] ?? match);
-      return text.includes('${') ? value : text;
+      return text.includes('${') ? { [key]: text } : text;
     }
   }
   return Object.fromEntries(entries.map(([name, item]) => [name, completed(item, parameters)]));

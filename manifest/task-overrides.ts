@@ -14,6 +14,8 @@ export interface AddedVolume {
   efs: FileSystem;
 }
 
+type SecretSource = string | { from_cfn: string };
+
 /** What overrides say of one container of the task, in what a container has elsewhere too. */
 export interface ContainerOverride {
   /** The line of its first change. */
@@ -22,7 +24,7 @@ export interface ContainerOverride {
   dependsOn?: Sidecar['depends_on'];
   healthcheck?: Sidecar['healthcheck'];
   /** The sources of variables that are secrets, by their name. */
-  secrets?: Readonly<Record<string, string>>;
+  secrets?: Readonly<Record<string, SecretSource>>;
   image?: AddedContainer['image'];
   workingDirectory?: string;
   entryPoint?: string[];
@@ -74,7 +76,20 @@ export interface TaskChange {
 const seconds = z.string().regex(/^\d+$/).transform(Number);
 const texts = z.array(z.string());
 const variable = z.object({ Name: z.string(), Value: z.string() });
-const secret = z.object({ Name: z.string(), ValueFrom: z.string() });
+/** An ARN whose partition, region and account CloudFormation completes; that of a parameter is its name. */
+const completedArn = z
+  .union([z.strictObject({ '!Sub': z.string() }), z.strictObject({ 'Fn::Sub': z.string() })])
+  .transform((input) =>
+    Object.values(input)
+      .join('')
+      .replaceAll(/\$\{AWS::\w+\}/g, ''),
+  )
+  .pipe(z.string().regex(/^arn:[^:$]*:(ssm|secretsmanager):[^$]*$/))
+  .transform((arn): SecretSource => arn.replace(/^arn:[^:]*:ssm:[^:]*:[^:]*:parameter/, ''));
+const imported = z
+  .union([z.strictObject({ '!ImportValue': z.string() }), z.strictObject({ 'Fn::ImportValue': z.string() })])
+  .transform((input): SecretSource => ({ from_cfn: Object.values(input).join('') }));
+const secret = z.object({ Name: z.string(), ValueFrom: z.union([z.string(), completedArn, imported]) });
 const dependency = z.object({
   ContainerName: z.string(),
   Condition: z
@@ -280,7 +295,7 @@ function withVariables(
   const named = listOf(z.looseObject({ Name: z.string() }), inner, value);
   if (!items || !named) return undefined;
   const unknown = named.flatMap(({ Name, ...item }) => {
-    const isKnown = typeof (property === 'Environment' ? item.Value : item.ValueFrom) === 'string';
+    const isKnown = (property === 'Environment' ? variable : secret).safeParse({ Name, ...item }).success;
     return isKnown || Name.startsWith('COPILOT_') ? [] : [`the value of ${Name} is known to CloudFormation only`];
   });
   if (property === 'Environment') {

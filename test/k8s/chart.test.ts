@@ -1207,6 +1207,27 @@ describe('overrides of the task definition', () => {
     expect(securityContext).to.include({ runAsUser: 1000, runAsGroup: 2000 });
   });
 
+  for (const [source, text] of [
+    [`!Sub 'arn:\${AWS::Partition}:ssm:\${AWS::Region}:\${AWS::AccountId}:parameter/a/KEY'`, 'SSM /a/KEY'],
+    [
+      `{ 'Fn::Sub': 'arn:aws:secretsmanager:\${AWS::Region}:1:secret:db' }`,
+      'Secrets Manager arn:aws:secretsmanager::1:secret:db',
+    ],
+    ['!ImportValue shop-key', 'CloudFormation export shop-key'],
+  ] as const) {
+    it(`add a secret whose source is ${source}`, () => {
+      const secret = change('Secrets[-]', `{ Name: KEY, ValueFrom: ${source} }`);
+      expect(environmentOf(containerOf(secret))).to.deep.include({ KEY: { name: 'api-secrets', key: 'KEY' } });
+      expect(synthesisOf(secret).secrets.get('KEY')).to.equal(text);
+      expect(synthesisOf(secret).unsupported).to.deep.equal([]);
+    });
+  }
+
+  it('report a secret whose source only CloudFormation knows', () => {
+    const { secrets, unsupported } = synthesisOf(change('Secrets[-]', '{ Name: KEY, ValueFrom: !Ref Key }'));
+    expect([secrets.size, unsupported.map(({ path }) => path)]).to.deep.equal([0, ['taskdef_overrides[0]']]);
+  });
+
   it('may name the user root', () => {
     const { securityContext } = containerOf(change('User', 'root'));
     expect(securityContext).to.include({ runAsUser: 0 });
