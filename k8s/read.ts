@@ -15,6 +15,7 @@ import { StrictError, UsageError, WrongFiles } from './errors.ts';
 import { buildOf, dockerfileOf } from './images.ts';
 import { type Inputs, inputs, inputValues } from './inputs.ts';
 import type { Options } from './options.ts';
+import { servicePorts } from './ports.ts';
 import { securityLevel } from './security.ts';
 import { siteFields, siteFiles, siteUser } from './static-site.ts';
 import { secretInputs, valueInputs } from './variables.ts';
@@ -106,9 +107,11 @@ function amongEachOther(workloads: readonly Workload[], all: readonly Workload[]
     mounted.flat().filter((claim) => mounted.filter((claims) => claims.includes(claim)).length > 1),
   );
   const dottedAliases = new Map(
-    all.flatMap(({ manifest }) => {
-      const alias = dottedAlias(manifest.fields);
-      return alias === undefined ? [] : [[alias, manifest.name] as const];
+    all.flatMap(({ application, manifest }) => {
+      const { name, fields } = manifest;
+      const alias = dottedAlias(fields);
+      const ofOldEnvironments = servicePorts(fields).length > 0 ? [`${fields.name}.${application}.local`] : [];
+      return [...(alias === undefined ? [] : [alias]), ...ofOldEnvironments].map((other) => [other, name] as const);
     }),
   );
   const namespaceLevel = securityLevel(all);

@@ -48,7 +48,10 @@ export interface Workload {
   sharedFileSystems: ReadonlySet<string>;
   /** The Pod Security Standard that the namespace of all workloads of the workspace enforces. */
   namespaceLevel: SecurityLevel;
-  /** The aliases of Service Connect in the workspace that have a dot, each with the name of its Service. */
+  /**
+   * The aliases of Service Connect in the workspace that have a dot, and the names of service discovery such as
+   * `api.shop.local`, which environments have that are older than Copilot 1.5; each with the name of its Service.
+   */
   dottedAliases: ReadonlyMap<string, string>;
   /** Of each claim, such as `1Gi`. */
   volumeSize: string;

@@ -221,6 +221,20 @@ describe('plusone synth of a whole workspace', function () {
     ]);
   });
 
+  it('replaces names of service discovery that environments have that are older than Copilot 1.5', () => {
+    files({
+      'copilot/web/manifest.yml': service('web', 'variables: { API: "http://api.shop.local:8080", DB: db.shop.local }'),
+      'copilot/api/manifest.yml': service('api'),
+    });
+    const { stdout } = run();
+    const { env } = ofKind('web.k8s.yaml', 'Deployment').spec.template.spec.containers[0];
+    expect(env).to.deep.include.members([
+      { name: 'API', value: 'http://api:8080' },
+      { name: 'DB', value: 'db.shop.local' },
+    ]);
+    expect(stdout).to.match(/variables.API +api.shop.local resolves on AWS only: it is replaced by api\n/);
+  });
+
   it('takes the mount of a volume that a CDK program may add, and says that it is empty', () => {
     files({
       'copilot/web/manifest.yml': service(
