@@ -1,4 +1,5 @@
 import type { Unsupported } from '../manifest/mapping.ts';
+import { objectName } from '../manifest/names.ts';
 import { awsNames, dottedAlias } from './cluster-names.ts';
 import { type Container, containersOf } from './containers.ts';
 import { endsBesideService, waitingAtEnd } from './one-shot.ts';
@@ -57,6 +58,12 @@ export function adaptedOf(workload: Workload): Adapted[] {
         });
     }
   }
+  const { connect } = fields.network ?? {};
+  if (typeof connect === 'object' && /^[^.]*_[^.]*$/.test(connect.alias))
+    found.push({
+      path: 'network.connect.alias',
+      reason: `a Service's name has no underscores: use ${objectName(connect.alias)} instead of ${connect.alias}`,
+    });
   const alias = dottedAlias(fields);
   if (alias !== undefined)
     found.push({

@@ -128,6 +128,14 @@ describe('a Load Balanced Web Service', () => {
       ).to.equal('api');
   });
 
+  it('reports the name of its Service where its alias has an underscore', () => {
+    const { adapted, objects } = synthesisOf(webService('network: { connect: { alias: my_api } }'));
+    expect(only(objects, 'Service', 'my-api').spec.type).to.equal('ClusterIP');
+    expect(adapted.map(({ reason }) => reason)).to.deep.equal([
+      "a Service's name has no underscores: use my-api instead of my_api",
+    ]);
+  });
+
   it('is named by its own name where its alias has dots', () => {
     const { adapted } = synthesisOf(webService('network: { connect: { alias: api.internal } }'));
     expect(adapted.map(({ path }) => path)).to.deep.equal(['network.connect.alias']);
