@@ -371,9 +371,9 @@ function whyNot({ path, isRemoval, segments }: TaskChange, property: string): st
   if (!isRemoval && segments[0] === 'ContainerDefinitions' && segments.length === 2)
     return `${path}: replaces a container as a whole; write its changes into the manifest`;
   if (property === 'DependsOn') return `${path}: write it into the manifest, as depends_on`;
-  const ofTask = ofManifest[segments[0] ?? ''];
+  const ofTask = isRemoval ? undefined : ofManifest[segments[0] ?? ''];
   if (ofTask !== undefined) return `${path}: write it into the manifest, as ${ofTask}`;
-  if (property === 'User') return `${path}: Kubernetes needs the number of the user`;
+  if (property === 'User' && !isRemoval) return `${path}: Kubernetes needs the number of the user`;
   if (property === 'LogConfiguration')
     return `${path}: kubectl logs reads what the containers write, without log options`;
   if (isRemoval) return `${path}: what Copilot adds to a task definition does not exist here`;

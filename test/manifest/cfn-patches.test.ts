@@ -123,6 +123,12 @@ describe('readOverrides', () => {
     });
   }
 
+  it('says of a removal that there is nothing to remove', () => {
+    const patches = ['0/User', '0/HealthCheck'].map((path) => `- { op: remove, path: ${container}/${path} }`);
+    for (const { reason } of overridesOf(patches.join('\n')).unsupported)
+      expect(reason).to.contain('what Copilot adds to a task definition does not exist here');
+  });
+
   it('finds scheduled scaling', () => {
     const { scheduledActions } = overridesOf(
       [
