@@ -1,9 +1,10 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type AddonOutput, readAddons } from '../manifest/addons.ts';
-import { addedVolumesOf, readOverrides } from '../manifest/cfn-patches.ts';
+import { addedVolumesOf, type Overrides, readOverrides } from '../manifest/cfn-patches.ts';
 import { DocumentError, located, type Path, pathText } from '../manifest/document.ts';
 import { readEnvironmentFile } from '../manifest/environment-file.ts';
+import type { Fields } from '../manifest/fields.ts';
 import { type Manifest, readManifest } from '../manifest/manifest.ts';
 import { objectName } from '../manifest/names.ts';
 import { missingContainers, withTaskOverrides } from '../manifest/task-overrides.ts';
@@ -151,7 +152,7 @@ function readWorkload(options: Options, workspace: Workspace, shared: Shared, se
   };
   const stated = readManifest(text, name, surroundings);
   const isSite = stated.type === 'Static Site';
-  const fields = isSite ? siteFields(stated.fields) : withTaskOverrides(stated.fields, overrides.task);
+  const fields = isSite ? siteFields(stated.fields) : overridden(stated.fields, overrides);
   const missing = missingContainers(fields, overrides.task);
   if (missing.length > 0) throw new DocumentError(displayed(patches), missing);
   const manifest = { ...stated, fields };
@@ -186,6 +187,12 @@ function readWorkload(options: Options, workspace: Workspace, shared: Shared, se
     kubectlImage: options['kubectl-image'],
     reserve,
   };
+}
+
+function overridden(stated: Fields, { task, healthcheck }: Overrides): Fields {
+  const fields = withTaskOverrides(stated, task);
+  if (typeof fields.http !== 'object' || Object.keys(healthcheck).length === 0) return fields;
+  return { ...fields, http: { ...fields.http, healthcheck: { ...fields.http.healthcheck, ...healthcheck } } };
 }
 
 /** The workload with its values from files. */

@@ -19,9 +19,21 @@ export interface ScheduledAction {
   max: number | undefined;
 }
 
+/** The fields of `http.healthcheck` that a target group has too; durations in seconds. */
+interface Healthcheck {
+  path?: string;
+  port?: number;
+  success_codes?: string;
+  interval?: number;
+  timeout?: number;
+  unhealthy_threshold?: number;
+}
+
 /** The overrides of a workload's CloudFormation template. */
 export interface Overrides {
   task: TaskOverrides;
+  /** What they change of `http.healthcheck`. */
+  healthcheck: Healthcheck;
   scheduledActions: ScheduledAction[];
   unsupported: Unsupported[];
 }
@@ -35,6 +47,17 @@ export function addedVolumesOf(folder: string, { task }: Overrides): AddedVolume
 
 /** The values of parameters of Copilot's templates, by their names. */
 export type TemplateParameters = Readonly<Record<string, string>>;
+
+const whole = z.string().regex(/^\d+$/).transform(Number);
+const targetGroup: Readonly<Record<string, z.ZodType<Healthcheck>>> = {
+  HealthCheckPath: z.string().transform((path) => ({ path })),
+  HealthCheckPort: whole.transform((port) => ({ port })),
+  HealthCheckIntervalSeconds: whole.transform((interval) => ({ interval })),
+  HealthCheckTimeoutSeconds: whole.transform((timeout) => ({ timeout })),
+  UnhealthyThresholdCount: whole.transform((unhealthy_threshold) => ({ unhealthy_threshold })),
+  Matcher: z.strictObject({ HttpCode: z.string() }).transform(({ HttpCode }) => ({ success_codes: HttpCode })),
+  'Matcher/HttpCode': z.string().transform((success_codes) => ({ success_codes })),
+};
 
 /** The fields of the manifest that say the same as a patch. */
 const inManifest = [
@@ -65,9 +88,10 @@ export function readOverrides(file: string, name: string, parameters: TemplatePa
   const scheduledActions: ScheduledAction[] = [];
   const unsupported: Unsupported[] = [];
   const changes: TaskChange[] = [];
+  let healthcheck: Healthcheck = {};
   const overrides = () => {
     const task = readTaskChanges(changes);
-    return { task, scheduledActions, unsupported: [...task.unsupported, ...unsupported] };
+    return { task, healthcheck, scheduledActions, unsupported: [...task.unsupported, ...unsupported] };
   };
   if (!namesIn(dirname(file)).includes(basename(file))) return overrides();
   const root = parseAny(readText(file).text, name);
@@ -84,7 +108,10 @@ export function readOverrides(file: string, name: string, parameters: TemplatePa
       refuse(item.line, `${op} ${path}: value is missing`);
     if (op !== 'add' && path.endsWith('/-'))
       refuse(item.line, `${op} ${path}: expected the number of an item instead of "-", which is for add`);
-    if (path.startsWith(taskDefinition)) {
+    const [, property = ''] = /^\/Resources\/TargetGroup(?:ForImportedALB)?\/Properties\/(.+)$/.exec(path) ?? [];
+    const checked = op === 'remove' ? undefined : targetGroup[property]?.safeParse(bare(value)).data;
+    if (checked) healthcheck = { ...healthcheck, ...checked };
+    else if (path.startsWith(taskDefinition)) {
       const segments = path.slice(taskDefinition.length).split('/');
       if (segments.at(-1) === 'StopTimeout' && op !== 'remove') read(number, value, at, 'a number of seconds');
       changes.push({

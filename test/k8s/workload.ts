@@ -9,7 +9,7 @@ import { type ContainerOverride, readTaskChanges } from '../../manifest/task-ove
 
 const noTaskOverrides = readTaskChanges([]);
 
-export const noOverrides: Overrides = { task: noTaskOverrides, scheduledActions: [], unsupported: [] };
+export const noOverrides: Overrides = { task: noTaskOverrides, healthcheck: {}, scheduledActions: [], unsupported: [] };
 
 /** Overrides of the main container alone. */
 export function overriding(container: Partial<ContainerOverride>): Overrides {

@@ -235,6 +235,27 @@ describe('plusone synth of a whole workspace', function () {
     expect(stdout).to.match(/variables.API +api.shop.local resolves on AWS only: it is replaced by api\n/);
   });
 
+  it('probes as the patches of the target group say', () => {
+    const patch = (property: string, value: string) =>
+      `- { op: replace, path: /Resources/TargetGroup/Properties/${property}, value: ${value} }`;
+    files({
+      'copilot/web/manifest.yml': service('web', 'http: { path: /, healthcheck: { path: /ok, interval: 5s } }'),
+      'copilot/web/overrides/cfn.patches.yml': [
+        patch('Matcher', '{ HttpCode: 200-499 }'),
+        patch('HealthCheckPort', '9000'),
+        patch('HealthCheckTimeoutSeconds', '3'),
+      ].join('\n'),
+    });
+    const { stdout } = run();
+    expect(ofKind('web.k8s.yaml', 'Deployment').spec.template.spec.containers[0].readinessProbe).to.deep.equal({
+      tcpSocket: { port: 9000 },
+      timeoutSeconds: 3,
+      periodSeconds: 5,
+      failureThreshold: 2,
+    });
+    expect(stdout).to.contain('http.healthcheck.success_codes').and.not.to.contain('Not supported');
+  });
+
   it('takes the mount of a volume that a CDK program may add, and says that it is empty', () => {
     files({
       'copilot/web/manifest.yml': service(

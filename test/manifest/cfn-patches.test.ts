@@ -113,7 +113,7 @@ describe('readOverrides', () => {
 
   for (const [path, field] of [
     ['TargetGroup/Properties/Matcher', 'http.healthcheck'],
-    ['TargetGroup/Properties/HealthCheckPath', 'http.healthcheck'],
+    ['TargetGroup/Properties/HealthCheckProtocol', 'http.healthcheck'],
     ['AutoScalingTarget/Properties/MinCapacity', 'count'],
   ] as const) {
     it(`names the field of the manifest that says what ${path} says`, () => {
