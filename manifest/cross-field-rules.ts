@@ -1,5 +1,5 @@
 import { BlockList, isIP } from 'node:net';
-import type { Diagnostic, Path } from './document.ts';
+import { type Diagnostic, type Path, pathText } from './document.ts';
 import type { Fields, WorkloadType } from './fields.ts';
 import { CRON_JOB_NAME, objectName } from './names.ts';
 import { scheduleProblem } from './schedule.ts';
@@ -315,7 +315,7 @@ type Queue = NonNullable<NonNullable<Fields['subscribe']>['queue']>;
 function topicViolations({ publish, subscribe }: Fields): Violation[] {
   const found: Violation[] = [];
   function topicName(at: Path, name: string | undefined) {
-    found.push(...needs(name, [...at, 'name'], 'the name of the topic is missing'));
+    found.push(...needs(name, [...at, 'name'], `${pathText(at)}: the name of the topic is missing`));
     const message = `topic name "${name}": expected letters, digits, underscores and hyphens only`;
     found.push(...needs(/^[\w-]*$/.test(name ?? ''), [...at, 'name'], message));
   }
@@ -352,7 +352,9 @@ function topicViolations({ publish, subscribe }: Fields): Violation[] {
     const at = ['subscribe', 'topics', i];
     topicName(at, topic.name);
     const { service } = topic;
-    found.push(...needs(service, [...at, 'service'], 'the service that publishes the topic is missing'));
+    found.push(
+      ...needs(service, [...at, 'service'], `${pathText(at)}: the service that publishes the topic is missing`),
+    );
     const isName = service === undefined || (/^[a-z][a-z0-9-]+$/.test(service) && !/--|-$/.test(service));
     const message = `service "${service}": expected a lower-case letter, then lower-case letters, digits and single hyphens`;
     found.push(...needs(isName, [...at, 'service'], message));
@@ -452,13 +454,14 @@ function volumeViolations({ storage, sidecars = {} }: Fields, addedVolumes: Adde
     const at = ['storage', 'volumes', name];
     found.push(...needs(path, [...at, 'path'], `${at.join('.')}.path is missing`));
     if (typeof efs !== 'object') continue;
+    const where = `${pathText(at)}.efs:`;
     const managed = efs.uid !== undefined || efs.gid !== undefined;
     const own = efs.id ?? efs.root_dir ?? efs.auth;
-    found.push(...needs(!(managed && own), [...at, 'efs'], 'uid and gid exclude id, root_dir and auth'));
+    found.push(...needs(!(managed && own), [...at, 'efs'], `${where} uid and gid exclude id, root_dir and auth`));
     found.push(
-      ...needs((efs.uid === undefined) === (efs.gid === undefined), [...at, 'efs'], 'uid and gid go together'),
+      ...needs((efs.uid === undefined) === (efs.gid === undefined), [...at, 'efs'], `${where} uid and gid go together`),
     );
-    found.push(...needs(efs.uid !== 0, [...at, 'efs', 'uid'], 'uid must not be 0'));
+    found.push(...needs(efs.uid !== 0, [...at, 'efs', 'uid'], `${where} uid must not be 0`));
     found.push(...accessPointViolations([...at, 'efs'], efs));
   }
   for (const [sidecar, { mount_points = [] }] of Object.entries(sidecars)) {
@@ -470,10 +473,10 @@ function volumeViolations({ storage, sidecars = {} }: Fields, addedVolumes: Adde
         ...needs(
           known,
           at,
-          source_volume ? `no volume "${source_volume}" in storage.volumes` : 'source_volume is missing',
+          `${pathText(at)}: ${source_volume ? `no volume "${source_volume}" in storage.volumes` : 'source_volume is missing'}`,
         ),
       );
-      found.push(...needs(path, at, 'path is missing'));
+      found.push(...needs(path, at, `${pathText(at)}: path is missing`));
     }
   }
   return found;
@@ -483,17 +486,22 @@ function accessPointViolations(
   at: Path,
   { root_dir = '', auth }: Exclude<Volume['efs'], boolean | undefined>,
 ): Violation[] {
+  const where = `${pathText(at)}:`;
   if (auth?.access_point_id === undefined) {
-    const message = `root_dir "${root_dir}": expected a path of letters, digits and - . _ /`;
+    const message = `${where} root_dir "${root_dir}": expected a path of letters, digits and - . _ /`;
     return needs(/^[\w\-./]*$/.test(root_dir), [...at, 'root_dir'], message);
   }
   return [
     ...needs(
       root_dir === '' || root_dir === '/',
       [...at, 'root_dir'],
-      'root_dir has to be / or absent beside access_point_id',
+      `${where} root_dir has to be / or absent beside access_point_id`,
     ),
-    ...needs(auth.iam !== false, [...at, 'auth', 'iam'], 'auth.iam has to be true or absent beside access_point_id'),
+    ...needs(
+      auth.iam !== false,
+      [...at, 'auth', 'iam'],
+      `${where} auth.iam has to be true or absent beside access_point_id`,
+    ),
   ];
 }
 
@@ -510,19 +518,23 @@ function sidecarViolations({ name = '', image, sidecars = {}, logging }: Fields)
     const at = ['sidecars', sidecar];
     const stated = [isBuilt(own && 'build' in own ? own.build : undefined), own?.location].filter(Boolean).length;
     found.push(...needs(stated > 0, at, `${at.join('.')}.image is missing`));
-    found.push(...needs(stated < 2, [...at, 'image'], 'image.build and image.location exclude each other'));
+    found.push(
+      ...needs(stated < 2, [...at, 'image'], `${at.join('.')}: image.build and image.location exclude each other`),
+    );
   }
   for (const { at, depends_on } of containers.values()) {
     for (const [dependency, status] of Object.entries(depends_on)) {
       const path = [...at, 'depends_on', dependency];
       const container = containers.get(dependency);
-      found.push(...needs(container, path, `depends_on: there is no container "${dependency}"`));
+      found.push(
+        ...needs(container, path, `${pathText([...at, 'depends_on'])}: there is no container "${dependency}"`),
+      );
       const endless = container?.essential && (status === 'success' || status === 'complete');
       found.push(
         ...needs(
           !endless,
           path,
-          `depends_on: "${dependency}" is essential, so it never ends: expected start or healthy, or essential: false`,
+          `${pathText([...at, 'depends_on'])}: "${dependency}" is essential, so it never ends: expected start or healthy, or essential: false`,
         ),
       );
     }

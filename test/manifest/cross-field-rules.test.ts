@@ -86,6 +86,17 @@ describe("Copilot's rules", () => {
     });
   }
 
+  for (const [text, field] of [
+    [webService('storage: { volumes: { v: { path: /v, efs: { uid: 0, gid: 0 } } } }'), 'storage.volumes.v.efs: uid'],
+    [mount('source_volume: w, path: /m'), 'sidecars.s.mount_points[0]: no volume'],
+    [webService('sidecars: { s: { image: x, depends_on: { t: start } } }'), 'sidecars.s.depends_on: there is no'],
+    [worker('subscribe: { topics: [{ service: api }] }'), 'subscribe.topics[0]: the name'],
+  ] as const) {
+    it(`name the field that breaks them: ${field}`, () => {
+      expect(refusal(text)).to.contain(`: ${field}`);
+    });
+  }
+
   it('point to the line of the field that breaks them', () => {
     expect(refusal(webService('cpu: 256', 'count:', '  range: 1-2'))).to.match(/^manifest.yml:7: /);
   });
