@@ -153,7 +153,7 @@ function readWorkload(options: Options, workspace: Workspace, shared: Shared, se
   const stated = readManifest(text, name, surroundings);
   const isSite = stated.type === 'Static Site';
   const fields = isSite ? siteFields(stated.fields) : overridden(stated.fields, overrides);
-  const missing = missingContainers(fields, overrides.task);
+  const missing = missingContainers(stated.type, fields, overrides.task);
   if (missing.length > 0) throw new DocumentError(displayed(patches), missing);
   const manifest = { ...stated, fields };
   return {

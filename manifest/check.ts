@@ -87,7 +87,7 @@ function checkWorkload(
     const missing =
       read instanceof DocumentError || added instanceof DocumentError
         ? []
-        : missingContainers(withTaskOverrides(read.fields, added.task), added.task);
+        : missingContainers(read.type, withTaskOverrides(read.fields, added.task), added.task);
     const all = [
       ...missing.map((problem) => refusal(patches, problem)),
       ...errors.map((problem) => refusal(file, problem)),

@@ -176,7 +176,7 @@ function problemsOf(type: WorkloadType, manifest: YamlMapping, addedVolumes: Add
   const volumes = addedVolumes === 'unknown' ? addedVolumes : [...addedVolumes, ...own];
   return [
     ...violations(type, fields, volumes).map(({ path, ...problem }) => ({ ...problem, line: lineAt(manifest, path) })),
-    ...missingContainers(withTaskOverrides(fields, overrides), overrides),
+    ...missingContainers(type, withTaskOverrides(fields, overrides), overrides),
   ];
 }
 

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
-import type { Fields } from './fields.ts';
+import type { Fields, WorkloadType } from './fields.ts';
 import type { Unsupported } from './mapping.ts';
 
 type Sidecar = NonNullable<Fields['sidecars']>[string];
@@ -425,7 +425,15 @@ export function containersInTask({ name = '', logging, observability, sidecars =
 }
 
 /** The problem of each container that overrides change and that the task does not have. */
-export function missingContainers(fields: Fields, { containers }: TaskOverrides): { line: number; message: string }[] {
+export function missingContainers(
+  type: WorkloadType,
+  fields: Fields,
+  { containers }: TaskOverrides,
+): { line: number; message: string }[] {
+  if (type === 'Request-Driven Web Service' || type === 'Static Site') {
+    const message = `a ${type} has no task definition: there is nothing to change`;
+    return [...containers.values()].map(({ line = 1 }) => ({ line, message }));
+  }
   const names = containersInTask(fields);
   return [...containers]
     .filter(([place]) => place >= names.length)

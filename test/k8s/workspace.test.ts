@@ -221,6 +221,19 @@ describe('plusone synth of a whole workspace', function () {
     ]);
   });
 
+  it('refuses a patch of the task definition of a Request-Driven Web Service, which has none', () => {
+    files({
+      'copilot/app/manifest.yml': 'name: app\ntype: Request-Driven Web Service\nimage: { location: "app:1", port: 80 }',
+      'copilot/app/overrides/cfn.patches.yml':
+        '- { op: add, path: /Resources/TaskDefinition/Properties/ContainerDefinitions/0/User, value: "1" }',
+    });
+    expect(run()).to.deep.include({
+      status: 65,
+      stderr:
+        'copilot/app/overrides/cfn.patches.yml:1: a Request-Driven Web Service has no task definition: there is nothing to change\n',
+    });
+  });
+
   it('replaces names of service discovery that environments have that are older than Copilot 1.5', () => {
     files({
       'copilot/web/manifest.yml': service('web', 'variables: { API: "http://api.shop.local:8080", DB: db.shop.local }'),
