@@ -7,15 +7,16 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { readOptions } from '../k8s/options.ts';
 import { readWorkloads } from '../k8s/read.ts';
+import { located } from '../manifest/document.ts';
 import { secretName } from '../manifest/names.ts';
 import { openWorkspace } from '../manifest/workspace.ts';
 import { makeTarget } from '../tools/terminal/make-target.ts';
 import { Failed, output } from '../tools/terminal/programs.ts';
-import { duration, say, step } from '../tools/terminal/progress.ts';
+import { duration, remark, say, step } from '../tools/terminal/progress.ts';
 import { Refusal } from '../tools/terminal/refusal.ts';
 import { requireTools } from '../tools/terminal/requirements.ts';
 import { type Cluster, ensureCluster, type Image, loadImage, loadImages } from './cluster.ts';
-import { makeImage, wantedImages } from './images.ts';
+import { makeImage, type WantedImage, wantedImages } from './images.ts';
 import { withLikelyCause } from './likely-cause.ts';
 import { startMetricsServer } from './metrics-server.ts';
 import { chooseDatabase, DATABASES, type Database, databaseObjects } from './mysql.ts';
@@ -41,6 +42,10 @@ async function up(): Promise<void> {
   const name = `${SERVICE}:${settings.TAG}`;
   await step('tools', () => requireTools(['docker', 'docker buildx', 'kind', 'kubectl']));
   const manifests = await step('manifests', () => synthesize(name));
+  const workspace = openWorkspace();
+  const workloads = readWorkloads(workspace, readOptions({ service: SERVICE, image: name }));
+  for (const { manifest } of workloads)
+    for (const warning of located(manifest.file, manifest.warnings)) remark(`warning: ${warning}`);
 
   const cluster = step('cluster', (tell) => ensureCluster(settings.CLUSTER, settings, tell));
   const built = step('image', (tell) => buildImage(name, tell));
@@ -51,7 +56,9 @@ async function up(): Promise<void> {
     step('stand-ins', (tell) => startStandIns(cluster, settings.DATABASE, manifests, tell)),
   );
   const [image] = await Promise.all([loaded, standIns]);
-  const ours = await loadSidecars(await cluster, withImage(manifests, name, image), name);
+  const wanted = workloads.flatMap((workload) => wantedImages(workload, workspace.root));
+  const sidecars = wanted.filter((one) => one.name !== name && one.build !== undefined);
+  const ours = await loadSidecars(await cluster, withImage(manifests, name, image), sidecars);
   const variables = secretVariables(ours);
   const objects = variables.length === 0 ? ours : await step('secrets', withValues);
   const { port } = await cluster;
@@ -127,17 +134,14 @@ async function buildImage(name: string, tell: (what: string) => void): Promise<I
   return image;
 }
 
-/** Builds and loads the images of sidecars with a build of their own; gives back the objects with what they are called there. */
+/** Builds and loads these images of sidecars; gives back the objects with what they are called there. */
 async function loadSidecars(
   cluster: Cluster,
   manifests: KubernetesObject[],
-  name: string,
+  sidecars: readonly WantedImage[],
 ): Promise<KubernetesObject[]> {
-  const workspace = openWorkspace();
-  const workloads = readWorkloads(workspace, readOptions({ service: SERVICE, image: name }));
   let objects = manifests;
-  for (const wanted of workloads.flatMap((workload) => wantedImages(workload, workspace.root))) {
-    if (wanted.name === name || wanted.build === undefined) continue;
+  for (const wanted of sidecars) {
     const loaded = await step(`image ${wanted.name}`, async (tell) =>
       loadImage(cluster, await makeImage(wanted), tell),
     );

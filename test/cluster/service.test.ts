@@ -79,7 +79,7 @@ describe('the service in the cluster', function () {
     const workspace = new Workspace();
     // A wrong variable needs no other image: building and loading one can hold up the disk of the whole machine for longer
     // than a request waits.
-    workspace.declare({ 'count.range': '2-5', 'variables.LOG_LEVEL': 'loud' });
+    workspace.declare({ 'count.range': '2-5', 'variables.LOG_LEVEL': 'loud', cpuu: 512 });
     const load = startLoad();
     let ended: Awaited<ReturnType<Workspace['run']>>;
     try {
@@ -91,6 +91,7 @@ describe('the service in the cluster', function () {
     const { code, output } = ended;
     expect(code, output).to.equal(1);
     expect(output).to.contain('LOG_LEVEL');
+    expect(output).to.match(/warning: \S+manifest.yml:\d+: unknown field "cpuu"/);
     expect(output).to.contain(`It was rolled back; the previous release (${images[0]}) serves again`);
     const after = await restarts();
     expect({ failures: summaryOf(failuresOf(load)), restarts: pods.map((pod) => after[pod]) }).to.deep.equal({
