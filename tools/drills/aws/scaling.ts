@@ -51,18 +51,31 @@ class Emulated {
     return untilCount(() => this.scale(), count, seconds);
   }
 
-  /** The service's alarms that notify people and are in the state ALARM, by the suffixes of their names. */
+  /** The service's alarms that notify people and are in the state ALARM, by their names in the addon. */
   async paging(): Promise<string[]> {
-    const alarms = z.object({
-      MetricAlarms: z.array(
-        z.object({ AlarmName: z.string(), StateValue: z.string(), AlarmActions: z.array(z.string()) }),
-      ),
-    });
+    return (await this.#notifying()).filter(({ StateValue }) => StateValue === 'ALARM').map(nameInAddon);
+  }
+
+  /** Those that have changed to ALARM since the beginning of the drill. */
+  async paged(): Promise<string[]> {
+    const item = z.object({ AlarmName: z.string(), HistorySummary: z.string() });
+    const { AlarmHistoryItems: items } = await aws(
+      z.object({ AlarmHistoryItems: z.array(item) }),
+      ...['cloudwatch', 'describe-alarm-history', '--history-item-type', 'StateUpdate'],
+      ...['--start-date', new Date(this.began).toISOString()],
+    );
+    const names = items.filter(({ HistorySummary }) => HistorySummary.endsWith(' to ALARM'));
+    return (await this.#notifying())
+      .filter(({ AlarmName }) => names.some((changed) => changed.AlarmName === AlarmName))
+      .map(nameInAddon);
+  }
+
+  async #notifying(): Promise<{ readonly AlarmName: string; readonly StateValue: string }[]> {
+    const alarm = z.object({ AlarmName: z.string(), StateValue: z.string(), AlarmActions: z.array(z.string()) });
     const prefix = `${this.#target.application}-${this.#target.environment}-`;
-    const answer = await aws(alarms, 'cloudwatch', 'describe-alarms', '--alarm-name-prefix', prefix);
-    return answer.MetricAlarms.filter(
-      ({ StateValue, AlarmActions }) => StateValue === 'ALARM' && AlarmActions.some((arn) => arn.includes(':sns:')),
-    ).map(({ AlarmName }) => AlarmName.split('-').at(-2) ?? AlarmName);
+    const schema = z.object({ MetricAlarms: z.array(alarm) });
+    const { MetricAlarms } = await aws(schema, 'cloudwatch', 'describe-alarms', '--alarm-name-prefix', prefix);
+    return MetricAlarms.filter(({ AlarmActions }) => AlarmActions.some((arn) => arn.includes(':sns:')));
   }
 
   /** Waits until an alarm pages, or no longer does; the seconds it took, or 'never'. */
@@ -176,6 +189,11 @@ class Emulated {
   }
 }
 
+/** CloudFormation puts the stack's before it, and letters after it. */
+function nameInAddon({ AlarmName }: { readonly AlarmName: string }): string {
+  return AlarmName.split('-').at(-2) ?? AlarmName;
+}
+
 /** The names of the containers that run. */
 async function containers(): Promise<string[]> {
   return (await output('docker', ['ps', '--format', '{{.Names}}'])).split('\n');
@@ -236,20 +254,17 @@ const queueGrows: ScalingDrill = {
       fixture,
       (service) => {
         let pressure: Pressure | undefined;
-        const paged = new Set<string>();
         return {
           async begin({ observations }) {
             pressure = await press(fixture, service);
             observations.grown = await service.untilCount(3, GROWTH_SECONDS);
-            for (const name of await service.paging()) paged.add(name);
           },
           async end({ observations }) {
             await pressure?.stop();
             await service.widen();
             observations.failed = pressure?.failed ?? 'no request was sent';
             observations.shrunk = await service.untilCount(1, SHRINKING_SECONDS);
-            for (const name of await service.paging()) paged.add(name);
-            observations.paged = [...paged].join(', ') || 'none';
+            observations.paged = (await service.paged()).join(', ') || 'none';
           },
         };
       },
