@@ -38,8 +38,10 @@ export function servicePorts(fields: Fields): ServicePort[] {
   const ports: ServicePort[] = [];
   function add(port: number) {
     if (ports.some((known) => known.port === port)) return;
-    // Other services use the first port.
-    const name = ports.length === 0 && typeof http === 'object' ? protocolOf(fields) : portName(fields, port, 'TCP');
+    // Other services use the first port: it has the name without a number, even if image.port comes later.
+    const own = portName(fields, port, 'TCP');
+    const later = own === protocolOf(fields) ? `${own}-${port}` : own;
+    const name = ports.length === 0 && typeof http === 'object' ? protocolOf(fields) : later;
     ports.push({ name, port, targetPort: port, protocol: 'TCP' });
   }
   for (const rule of http === false

@@ -92,6 +92,15 @@ describe('a Load Balanced Web Service', () => {
     expect(ports.map(({ name }: { name: string }) => name)).to.deep.equal(['http', 'http-81']);
   });
 
+  it('names its ports apart if an additional rule sends to image.port and the main rule to a sidecar', () => {
+    const text = webService(
+      'http: { path: /, target_container: nginx, additional_rules: [{ path: /api, target_port: 8080 }] }',
+      'sidecars: { nginx: { image: nginx, port: 80 } }',
+    );
+    const { ports } = only(objectsOf(text), 'Service').spec;
+    expect(ports.map(({ name }: { name: string }) => name)).to.deep.equal(['http', 'http-8080']);
+  });
+
   it('has a port for each listener of nlb', () => {
     const text = webService(
       'http: false',
