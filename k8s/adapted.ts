@@ -4,7 +4,7 @@ import { awsNames, dottedAlias } from './cluster-names.ts';
 import { type Container, containersOf } from './containers.ts';
 import { endsBesideService, waitingAtEnd } from './one-shot.ts';
 import { overrideOf } from './overrides.ts';
-import { listenersOf, rulesOf } from './ports.ts';
+import { listenersOf, rulesOf, targetPort } from './ports.ts';
 import { acceptsOtherCodes } from './probes.ts';
 import { isHost, routePath } from './routes.ts';
 import { scalingOf } from './scaling.ts';
@@ -42,21 +42,21 @@ export function adaptedOf(workload: Workload): Adapted[] {
         reason: `on AWS the load balancer terminates TLS; here port ${listener.port.port} does not: terminate TLS in front of it`,
       });
   }
-  for (const [i, { path }] of rulesOf(fields).entries()) {
-    if (/[*?]/.test(routePath(path)))
-      found.push({
-        path: i === 0 ? 'http.path' : `http.additional_rules[${i - 1}].path`,
-        reason: `${path}: a route has no wildcards: * and ? match only themselves`,
-      });
-  }
   for (const [i, rule] of rulesOf(fields).entries()) {
-    for (const { name } of rule.alias ?? []) {
+    const at = i === 0 ? 'http' : `http.additional_rules[${i - 1}]`;
+    const { path, target_container, target_port, alias = [] } = rule;
+    if (/[*?]/.test(routePath(path)))
+      found.push({ path: `${at}.path`, reason: `${path}: a route has no wildcards: * and ? match only themselves` });
+    for (const { name } of alias) {
       if (!isHost(name.toLowerCase()))
-        found.push({
-          path: i === 0 ? 'http.alias' : `http.additional_rules[${i - 1}].alias`,
-          reason: `"${name}" is no DNS name: it gets no route`,
-        });
+        found.push({ path: `${at}.alias`, reason: `"${name}" is no DNS name: it gets no route` });
     }
+    if (type === 'Load Balanced Web Service' && (targetPort(fields, rule) ?? fields.image?.port) === 443)
+      found.push({
+        path: target_port ? `${at}.target_port` : target_container ? `${at}.target_container` : 'image.port',
+        reason:
+          'on AWS the load balancer speaks HTTPS to port 443; a route speaks HTTP, unless its controller is told to use HTTPS',
+      });
   }
   const { connect } = fields.network ?? {};
   if (typeof connect === 'object' && /^[^.]*_[^.]*$/.test(connect.alias))

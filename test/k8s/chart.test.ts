@@ -890,6 +890,17 @@ describe('fields that are adapted', () => {
     expect(adapted(text)).to.deep.equal(['sidecars.permissions']);
   });
 
+  it('include port 443 of a rule, to which the load balancer speaks HTTPS', () => {
+    const sidecars = 'sidecars: { tls: { image: envoy, port: 443 } }';
+    const rules = 'additional_rules: [{ path: /a, target_port: 443 }, { path: /b, target_container: tls }]';
+    expect(adapted(webService(`http: { path: /, ${rules} }`, sidecars))).to.deep.equal([
+      'http.additional_rules[0].target_port',
+      'http.additional_rules[1].target_container',
+    ]);
+    expect(adapted(webService('image: { build: D, port: 443 }'))).to.deep.equal(['image.port']);
+    expect(adapted(requestDriven('http: { alias: api.shop.example }').replace('80', '443'))).to.deep.equal([]);
+  });
+
   it('gives an alias that is no DNS name no route', () => {
     const workload = workloadOf(webService('http: { path: /, alias: [a_b.example.com, "*.example.com"] }'));
     expect(routesOf([workload]).map(({ host }) => host)).to.deep.equal(['*.example.com']);
