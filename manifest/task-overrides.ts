@@ -294,9 +294,11 @@ function withVariables(
   const items = listOf(z.unknown(), inner, value);
   const named = listOf(z.looseObject({ Name: z.string() }), inner, value);
   if (!items || !named) return undefined;
+  const key = property === 'Environment' ? 'Value' : 'ValueFrom';
   const unknown = named.flatMap(({ Name, ...item }) => {
     const isKnown = (property === 'Environment' ? variable : secret).safeParse({ Name, ...item }).success;
-    return isKnown || Name.startsWith('COPILOT_') ? [] : [`the value of ${Name} is known to CloudFormation only`];
+    if (isKnown || Name.startsWith('COPILOT_')) return [];
+    return [key in item ? `the value of ${Name} is known to CloudFormation only` : `${Name} has no ${key}`];
   });
   if (property === 'Environment') {
     const added = items.flatMap((item) => variable.safeParse(item).data ?? []);

@@ -52,12 +52,13 @@ describe('readOverrides', () => {
     });
   }
 
-  it('completes values that name a parameter of Copilot, and names the others', () => {
+  it('completes values that name a parameter of Copilot, and names the others and those without a value', () => {
     const file = join(folder, 'cfn.patches.yml');
     const items = [
       `{ Name: A, Value: !Sub "x-\${AppName}" }`,
       '{ Name: B, Value: !Ref EnvName }',
       '{ Name: C, Value: !GetAtt D.E }',
+      '{ Name: D, value: text }',
     ];
     writeFileSync(
       file,
@@ -70,6 +71,7 @@ describe('readOverrides', () => {
     ]);
     expect(task.unsupported.map(({ reason }) => reason)).to.deep.equal([
       `${container}/0/Environment/-: the value of C is known to CloudFormation only`,
+      `${container}/0/Environment/-: D has no Value`,
     ]);
   });
 
