@@ -2,6 +2,8 @@ import { dirname, join } from 'node:path';
 import type { Unsupported } from '../manifest/mapping.ts';
 import { secretName } from '../manifest/names.ts';
 import type { Synthesis } from './chart.ts';
+import { containersOf } from './containers.ts';
+import { imageOf } from './images.ts';
 import { pullSecretOf } from './pod.ts';
 import type { Route } from './routes.ts';
 import { claimsOf } from './volumes.ts';
@@ -37,6 +39,10 @@ export function report(
       pullSecret ? [[pullSecret, 'the credentials of the registry']] : [],
     ],
     [
+      'Images of Amazon ECR, which only the nodes of EKS may pull without a pull secret (--pull-secret NAME):',
+      pullSecret ? [] : ecrImages(workload),
+    ],
+    [
       'Volumes of several pods, which need a storage class with ReadWriteMany (kind has none: --access-mode ReadWriteOnce):',
       claimsOf(workload)
         .filter(({ accessMode }) => accessMode === 'ReadWriteMany')
@@ -51,6 +57,13 @@ export function report(
   return [...lines, ...sections.flatMap(([title, rows]) => (rows.length > 0 ? ['', title, ...table(rows)] : []))].join(
     '\n',
   );
+}
+
+/** The images of private registries of ECR: on AWS the execution role may pull them. */
+function ecrImages(workload: Workload): Rows {
+  return containersOf(workload.manifest.fields)
+    .map((container) => [container.name, imageOf(workload, container)] as const)
+    .filter(([, image]) => /^\d{12}\.dkr\.ecr(-fips)?\./.test(image));
 }
 
 function reasons(entries: readonly Unsupported[]): Rows {

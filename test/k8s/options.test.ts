@@ -273,6 +273,14 @@ describe('options of synth', function () {
       expect(report).to.contain('registry-credentials').and.not.to.contain('image.credentials');
     });
 
+    it('is missing for an image of ECR, as the report says', () => {
+      const image = '123456789012.dkr.ecr.eu-west-1.amazonaws.com/web:1';
+      const location = `image: { location: "${image}", port: 8080 }`;
+      files({ 'copilot/web/manifest.yml': manifest('web', location, 'http: { path: / }') });
+      expect(run()).to.match(new RegExp(`ECR.*--pull-secret.*\\n  web  ${image}\\n`));
+      expect(run({ 'pull-secret': 'registry' })).not.to.contain('ECR');
+    });
+
     it('is none otherwise', () => {
       run();
       expect(pullSecrets()).to.equal(undefined);
