@@ -18,10 +18,11 @@ export function report(
   level: SecurityLevel,
   file: string,
 ): string {
-  const { manifest, environment, secretValues, values } = workload;
+  const { manifest, environment, secretValues, externalSecrets, values } = workload;
   const pullSecret = pullSecretOf(workload);
   const isSite = manifest.type === 'Static Site';
   const secret = `"${secretName(manifest.name)}"`;
+  const origin = secretValues ? 'is written' : externalSecrets ? 'External Secrets creates' : 'must exist';
   const unknown = [...variables].filter(([key]) => values[key] === undefined);
   const sections: [string, Rows][] = [
     [
@@ -32,7 +33,7 @@ export function report(
       `The namespace enforces "${level}". For "restricted", give these containers a numeric USER in their Dockerfile, or a\nUser in overrides/cfn.patches.yml:`,
       [...maybeRoot],
     ],
-    [`Keys of the Secret ${secret}${secretValues ? ', which is written' : ', which must exist'}:`, [...secrets]],
+    [`Keys of the Secret ${secret}, which ${origin}:`, [...secrets]],
     ['Variables that are left out unless --values sets them:', unknown],
     [
       'Image pull secret, which must exist (kubectl create secret docker-registry):',

@@ -186,6 +186,12 @@ describe('options of synth', function () {
     };
     const arn = (service: string, rest: string) => `"arn:aws:${service}:eu-west-1:123456789012:${rest}"`;
 
+    it('creates the Secret, as the report says', () => {
+      expect(secret('/shop/token').report).to.contain(
+        'Keys of the Secret "web-secrets", which External Secrets creates:',
+      );
+    });
+
     for (const [source, store, remote] of [
       ['/shop/token', 'parameter-store', { key: '/shop/token' }],
       [arn('ssm', 'parameter/shop/token'), 'parameter-store', { key: '/shop/token' }],
