@@ -1,7 +1,7 @@
 import type { Unsupported } from '../manifest/mapping.ts';
 import { objectName } from '../manifest/names.ts';
 import { awsNames, dottedAlias } from './cluster-names.ts';
-import { type Container, containersOf } from './containers.ts';
+import { type Container, containersOf, isTakenForAgent } from './containers.ts';
 import { endsBesideService, waitingAtEnd } from './one-shot.ts';
 import { overrideOf } from './overrides.ts';
 import { listenersOf, rulesOf, targetPort } from './ports.ts';
@@ -90,6 +90,12 @@ export function adaptedOf(workload: Workload): Adapted[] {
         path: `sidecars.${container.name}`,
         reason:
           'not essential, and without a port: it runs to completion before the service starts. If it keeps running, remove "essential: false"',
+      });
+    else if (container.role === 'along' && isTakenForAgent(container.name, fields))
+      found.push({
+        path: `sidecars.${container.name}`,
+        reason:
+          'not essential, but taken for an agent, which keeps running: while it does not run, the pod is not ready. If it ends by itself, wait for success in image.depends_on',
       });
     found.push(...localNames(workload, container));
   }

@@ -74,18 +74,29 @@ function roleOf(sidecar: string, fields: Fields): Role {
  * again. A sidecar that others connect to, check or wait to be healthy keeps running, and so does a known agent image.
  */
 function endsByItself(sidecar: string, fields: Fields): boolean {
-  const { essential, port, healthcheck, image } = fields.sidecars?.[sidecar] ?? {};
-  const agent =
-    /agent|daemon|collector|exporter|fluent|vector|proxy|envoy|otel|telegraf|statsd|xray|cloudflared|tunnel/i;
-  const runsOn = agent.test(`${sidecar} ${image?.location ?? ''}`);
+  return mayEnd(sidecar, fields) && !looksLikeAgent(sidecar, fields);
+}
+
+/** Whether nothing but its name and image says that a sidecar keeps running. */
+export function isTakenForAgent(sidecar: string, fields: Fields): boolean {
+  return mayEnd(sidecar, fields) && looksLikeAgent(sidecar, fields);
+}
+
+function mayEnd(sidecar: string, fields: Fields): boolean {
+  const { essential, port, healthcheck } = fields.sidecars?.[sidecar] ?? {};
   return (
     essential === false &&
     !port &&
     !healthcheck &&
-    !runsOn &&
     !isTarget(sidecar, fields) &&
     !conditionsOn(sidecar, fields).includes('healthy')
   );
+}
+
+function looksLikeAgent(sidecar: string, { sidecars }: Fields): boolean {
+  const agent =
+    /agent|daemon|collector|exporter|fluent|vector|proxy|envoy|otel|telegraf|statsd|xray|cloudflared|tunnel/i;
+  return agent.test(`${sidecar} ${sidecars?.[sidecar]?.image?.location ?? ''}`);
 }
 
 function isTarget(sidecar: string, fields: Fields): boolean {

@@ -901,6 +901,13 @@ describe('fields that are adapted', () => {
     expect(adapted(requestDriven('http: { alias: api.shop.example }').replace('80', '443'))).to.deep.equal([]);
   });
 
+  it('include a sidecar that is only taken for an agent, and not one that others connect to', () => {
+    const agent = (more: string) => webService(`sidecars: { agent: { image: a, essential: false${more} } }`);
+    expect(adapted(agent(''))).to.deep.equal(['sidecars.agent']);
+    expect(reasons(agent(''))).to.contain('wait for success in image.depends_on');
+    expect(adapted(agent(', port: 8126'))).to.deep.equal([]);
+  });
+
   it('gives an alias that is no DNS name no route', () => {
     const workload = workloadOf(webService('http: { path: /, alias: [a_b.example.com, "*.example.com"] }'));
     expect(routesOf([workload]).map(({ host }) => host)).to.deep.equal(['*.example.com']);
