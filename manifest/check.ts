@@ -1,5 +1,5 @@
 /** Checks a workspace without deploying it. */
-import { existsSync, globSync, readdirSync } from 'node:fs';
+import { existsSync, globSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { addedVolumesOf, readOverrides } from './cfn-patches.ts';
 import { type Diagnostic, DocumentError, type Node, parseAny, Scalar, Sequence, YamlMapping } from './document.ts';
@@ -158,10 +158,7 @@ function statedEnvironments(text: string): string[] {
 }
 
 function folders(path: string): string[] {
-  if (!existsSync(path)) return [];
-  return readdirSync(path, { withFileTypes: true })
-    .filter((entry) => entry.isDirectory() && existsSync(join(path, entry.name, 'manifest.yml')))
-    .map(({ name }) => name);
+  return namesIn(path).filter((name) => existsSync(join(path, name, 'manifest.yml')));
 }
 
 /** The runtimes of functions in addons and overrides. */

@@ -96,7 +96,8 @@ export function namesIn(folder: string): string[] {
   try {
     return attempt(folder, () => readdirSync(folder)).toSorted();
   } catch (error) {
-    if (error instanceof MissingInput && !lstatSync(folder, { throwIfNoEntry: false })) return [];
+    if (error instanceof MissingInput && !attempt(folder, () => lstatSync(folder, { throwIfNoEntry: false })))
+      return [];
     throw error;
   }
 }

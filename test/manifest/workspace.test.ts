@@ -45,6 +45,7 @@ describe('a file of a workspace', () => {
 
   it('is named where it stands in place of a folder', () => {
     expect(() => namesIn(write('addons', ''))).to.throw(MissingInput, /addons is no folder/);
+    expect(() => namesIn(join(write('environments', ''), 'addons'))).to.throw(MissingInput, /addons is no folder/);
     expect(namesIn(at('absent'))).to.deep.equal([]);
   });
 
