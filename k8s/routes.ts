@@ -29,8 +29,10 @@ export function routesOf(workloads: readonly Workload[]): Route[] {
 
 /** The first route for each host and path, and those that it hides. */
 export function withoutHidden(all: readonly Route[]): { routes: Route[]; hidden: Route[] } {
-  const firsts = new Map(all.toReversed().map((route) => [`${route.host ?? ''}${route.path}`, route]));
-  const isFirst = (route: Route) => firsts.get(`${route.host ?? ''}${route.path}`) === route;
+  // A final slash makes no difference to a load balancer or an Ingress.
+  const key = ({ host = '', path }: Route) => `${host}${path.replace(/\/+$/, '')}`;
+  const firsts = new Map(all.toReversed().map((route) => [key(route), route]));
+  const isFirst = (route: Route) => firsts.get(key(route)) === route;
   return { routes: all.filter(isFirst), hidden: all.filter((route) => !isFirst(route)) };
 }
 

@@ -46,7 +46,7 @@ import { startMetricsServer } from './metrics-server.ts';
 import { allContainers, type KubernetesObject, kubernetesObject, parseObjects, withImage } from './objects.ts';
 import { portForward } from './port-forward.ts';
 import { release, releaseSecret } from './release.ts';
-import { podsService, ROUTER_IMAGE, routerObjects, untilReached } from './router.ts';
+import { localRoutes, podsService, ROUTER_IMAGE, routerObjects, untilReached } from './router.ts';
 import { readSecretFile, SECRET_FILE } from './secret-file.ts';
 import { rolledOut } from './wait-for-rollout.ts';
 
@@ -281,7 +281,7 @@ function planOf(workspace: Workspace, environment: string, workloads: readonly W
     environmentAddons,
     addons,
     events: eventsOf(workloads),
-    routes: routesOf(workloads),
+    routes: localRoutes(workloads),
     unavailable: all.flatMap(({ unavailable }) => unavailable),
   };
 }

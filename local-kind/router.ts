@@ -1,7 +1,8 @@
 /** The local load balancer: nginx with the routes of all workloads, by host and path. */
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Route } from '../k8s/routes.ts';
+import { type Route, routesOf, withoutHidden } from '../k8s/routes.ts';
+import type { Workload } from '../k8s/workload.ts';
 import { type KubernetesObject, kubernetesObject } from './objects.ts';
 
 export const ROUTER_IMAGE = 'nginx:1.27-alpine';
@@ -9,6 +10,15 @@ const PORT = 8080;
 const NO_POD = 'no pod of this service answers';
 /** Looking up the pods takes one, and DNS a moment. */
 const REACHED_SECONDS = 15;
+
+/**
+ * The routes of these workloads. One whose host and path are taken gets the name of its workload as its host: on AWS a
+ * second Static Site, for example, has a domain of its own.
+ */
+export function localRoutes(workloads: readonly Workload[]): Route[] {
+  const { routes, hidden } = withoutHidden(routesOf(workloads));
+  return [...routes, ...hidden.map((route) => ({ ...route, host: route.service }))];
+}
 
 /**
  * The configuration of nginx. A path matches like a listener rule of Copilot: the path itself and everything below it;

@@ -2,7 +2,8 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect } from 'chai';
-import { podsService, routerConfiguration, untilReached } from '../../local-kind/router.ts';
+import { localRoutes, podsService, routerConfiguration, untilReached } from '../../local-kind/router.ts';
+import { workloadOf } from '../k8s/workload.ts';
 
 const route = (path: string, service: string, host?: string) => ({ host, path, service, port: 80 });
 
@@ -13,6 +14,23 @@ function locations(configuration: string, server: string): string[] {
     .filter(([, where]) => !where?.includes('/_plusone/'))
     .map(([, where = '', to]) => `${where.replaceAll('"', '')} ${to}`);
 }
+
+describe('localRoutes', () => {
+  it('gives a workload whose path is taken its name as a host, because it has a domain of its own on AWS', () => {
+    const served = (name: string, ...lines: string[]) =>
+      workloadOf([`name: ${name}`, 'image: { location: x, port: 80 }', ...lines].join('\n'));
+    const workloads = [
+      served('first', 'type: Request-Driven Web Service'),
+      served('second', 'type: Request-Driven Web Service'),
+      served('web', 'type: Load Balanced Web Service', 'http: { path: api }'),
+    ];
+    expect(localRoutes(workloads)).to.deep.equal([
+      { host: undefined, path: '/api', service: 'web', port: 80 },
+      { host: undefined, path: '/', service: 'first', port: 80 },
+      { host: 'second', path: '/', service: 'second', port: 80 },
+    ]);
+  });
+});
 
 describe('routerConfiguration', () => {
   it('matches a path and what is below it, not what only begins alike', () => {
