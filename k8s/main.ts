@@ -1,13 +1,12 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { located } from '../manifest/document.ts';
 import { displayed, openWorkspace } from '../manifest/workspace.ts';
 import { synthesize, synthesizeRoutes } from './chart.ts';
 import { layOut, type ObjectFile, write } from './files.ts';
 import { siteFolder } from './images.ts';
 import { skeleton } from './inputs.ts';
 import { files, readOptions, type SynthValues } from './options.ts';
-import { readWorkloads } from './read.ts';
+import { readWorkloads, warningsOf } from './read.ts';
 import { report, reportRoutes, summary } from './report.ts';
 import { routesOf, withoutHidden } from './routes.ts';
 import { writeSite } from './static-site.ts';
@@ -23,8 +22,7 @@ export function synth(values: SynthValues) {
   const output = options.output ?? join(workspace.root, 'k8s', 'dist');
   const toFile = output !== '-';
   const workloads = readWorkloads(workspace, options);
-  for (const { manifest } of workloads)
-    for (const warning of located(manifest.file, manifest.warnings)) console.error(`warning: ${warning}`);
+  for (const warning of warningsOf(workloads)) console.error(`warning: ${warning}`);
   const { routes, hidden } = withoutHidden(options.routes === 'none' ? [] : routesOf(workloads));
   const [first] = workloads;
   const level = first?.namespaceLevel ?? 'baseline';

@@ -47,12 +47,17 @@ export function readWorkloads(workspace: Workspace, options: Options): Workload[
     const message = broken.map((one) => one.message).join('\n');
     throw broken.every(({ isMissing }) => isMissing) ? new MissingInput(message) : new WrongFiles(message);
   }
-  const warnings = workloads.flatMap(({ manifest }) => located(manifest.file, manifest.warnings));
+  const warnings = warningsOf(workloads);
   if (options.strict && warnings.length > 0) throw new StrictError(warnings.join('\n'));
   const others = service === undefined ? [] : workspace.workloads.filter((name) => name !== service);
   // The other workloads may share file systems or be referred to by name; errors in them do not matter here.
   const unasked = collect(others, (name) => readWorkload(options, workspace, shared, name));
   return amongEachOther(workloads, [...workloads, ...unasked.workloads]);
+}
+
+/** The warnings of the manifests, each a line `file:line: message`. */
+export function warningsOf(workloads: readonly Workload[]): string[] {
+  return workloads.flatMap(({ manifest }) => located(manifest.file, manifest.warnings));
 }
 
 /** A workload whose files are invalid. */

@@ -9,13 +9,12 @@ import { synthesize } from '../k8s/chart.ts';
 import { UsageError } from '../k8s/errors.ts';
 import { inputs, inputValues, qualified } from '../k8s/inputs.ts';
 import { readOptions } from '../k8s/options.ts';
-import { type BrokenWorkload, readWhatCanBe } from '../k8s/read.ts';
+import { type BrokenWorkload, readWhatCanBe, warningsOf } from '../k8s/read.ts';
 import { type Route, routesOf } from '../k8s/routes.ts';
 import { securityLevel } from '../k8s/security.ts';
 import { type SecretInput, secretInputs, valueInputs } from '../k8s/variables.ts';
 import type { Workload } from '../k8s/workload.ts';
 import { variableName } from '../manifest/addons.ts';
-import { located } from '../manifest/document.ts';
 import type { Manifest } from '../manifest/manifest.ts';
 import { objectName, secretName } from '../manifest/names.ts';
 import { MissingInput, type Workspace } from '../manifest/workspace.ts';
@@ -140,8 +139,7 @@ export async function up(workspace: Workspace, wanted: Wanted): Promise<Outcome>
   }));
   if (read.length + broken.length === 0)
     throw new MissingInput(`no workload in ${workspace.folder}: none of its folders has a manifest.yml`);
-  for (const { manifest } of read)
-    for (const warning of located(manifest.file, manifest.warnings)) remark(`warning: ${warning}`);
+  for (const warning of warningsOf(read)) remark(`warning: ${warning}`);
   if (wanted.environment !== LOCAL && !read.some(({ manifest }) => manifest.namesEnvironment))
     remark(`warning: no manifest has a section for "${wanted.environment}": only the common fields apply`);
   const plan = planOf(workspace, wanted.environment, read);

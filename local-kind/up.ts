@@ -6,8 +6,7 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { readOptions } from '../k8s/options.ts';
-import { readWorkloads } from '../k8s/read.ts';
-import { located } from '../manifest/document.ts';
+import { readWorkloads, warningsOf } from '../k8s/read.ts';
 import { secretName } from '../manifest/names.ts';
 import { openWorkspace } from '../manifest/workspace.ts';
 import { makeTarget } from '../tools/terminal/make-target.ts';
@@ -44,8 +43,7 @@ async function up(): Promise<void> {
   const manifests = await step('manifests', () => synthesize(name));
   const workspace = openWorkspace();
   const workloads = readWorkloads(workspace, readOptions({ service: SERVICE, image: name }));
-  for (const { manifest } of workloads)
-    for (const warning of located(manifest.file, manifest.warnings)) remark(`warning: ${warning}`);
+  for (const warning of warningsOf(workloads)) remark(`warning: ${warning}`);
 
   const cluster = step('cluster', (tell) => ensureCluster(settings.CLUSTER, settings, tell));
   const built = step('image', (tell) => buildImage(name, tell));
