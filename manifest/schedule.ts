@@ -23,7 +23,7 @@ export function cronJobSchedule(schedule: string): string {
     if (interval !== undefined && interval >= 60 && interval % 60 === 0) return schedule;
     throw new SyntaxError(`"${schedule}": expected a whole number of minutes or hours, such as @every 90m`);
   }
-  if (/^@(yearly|annually|monthly|weekly|daily|midnight|hourly)$/.test(schedule)) return schedule;
+  if (Object.hasOwn(PRESETS, schedule)) return schedule;
   return changedByCopilot(checkedFields(schedule)) ?? schedule;
 }
 
