@@ -71,35 +71,29 @@ export function adaptedOf(workload: Workload): Adapted[] {
       reason: `a Service's name has no dots: ${alias} is replaced by ${workload.manifest.name} in this workspace`,
     });
   for (const container of containersOf(fields)) {
-    if (container.role === 'along' && endsBesideService(workload, container))
-      found.push({
-        path: `sidecars.${container.name}`,
-        reason: waitingAtEnd(container)
-          ? 'not essential, and without a port: its shell waits after its program has ended, because a pod would restart it'
-          : 'not essential, and without a port: it is restarted when it ends. If it ends by itself, wait for success instead of start',
-      });
-    else if (endsBesideService(workload, container))
-      found.push({
-        path: `sidecars.${container.name}`,
-        reason: waitingAtEnd(container)
-          ? 'not essential, and started after the service: its shell waits after its program has ended, because a pod would restart it'
-          : 'not essential, and started after the service: it is an init container behind the service, so the pod is ready once it has succeeded, and it runs again until then',
-      });
-    else if (container.oneShot && container.role === 'before')
-      found.push({
-        path: `sidecars.${container.name}`,
-        reason:
-          'not essential, and without a port: it runs to completion before the service starts. If it keeps running, remove "essential: false"',
-      });
-    else if (container.role === 'along' && isTakenForAgent(container.name, fields))
-      found.push({
-        path: `sidecars.${container.name}`,
-        reason:
-          'not essential, but taken for an agent, which keeps running: while it does not run, the pod is not ready. If it ends by itself, wait for success in image.depends_on',
-      });
+    const reason = ending(workload, container);
+    if (reason !== undefined) found.push({ path: `sidecars.${container.name}`, reason });
     found.push(...localNames(workload, container));
   }
   return found;
+}
+
+/** How a sidecar that may end runs here; undefined if it runs as on ECS. */
+function ending(workload: Workload, container: Container): string | undefined {
+  const { name, role, oneShot } = container;
+  if (endsBesideService(workload, container)) {
+    const why = role === 'along' ? 'not essential, and without a port' : 'not essential, and started after the service';
+    if (waitingAtEnd(container))
+      return `${why}: its shell waits after its program has ended, because a pod would restart it`;
+    return role === 'along'
+      ? `${why}: it is restarted when it ends. If it ends by itself, wait for success instead of start`
+      : `${why}: it is an init container behind the service, so the pod is ready once it has succeeded, and it runs again until then`;
+  }
+  if (oneShot && role === 'before')
+    return 'not essential, and without a port: it runs to completion before the service starts. If it keeps running, remove "essential: false"';
+  if (role === 'along' && isTakenForAgent(name, workload.manifest.fields))
+    return 'not essential, but taken for an agent, which keeps running: while it does not run, the pod is not ready. If it ends by itself, wait for success in image.depends_on';
+  return undefined;
 }
 
 function localNames(workload: Workload, container: Container): Adapted[] {
