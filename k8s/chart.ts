@@ -330,12 +330,10 @@ class WorkloadChart extends Chart {
     const balanced = outside && fields.http !== false && !fields.isPrivate;
     const main = servicePorts(fields);
     // On ECS other services reach every port of a task that has a name; a NodePort would also open those of sidecars.
-    const others = listeningPorts(fields).filter(
+    const reached = main.length === 0 || balanced ? [] : listeningPorts(fields);
+    const others = reached.filter(
       ({ container, port, protocol }) =>
-        main.length > 0 &&
-        !balanced &&
-        container !== fields.name &&
-        !main.some((known) => known.port === port && known.protocol === protocol),
+        container !== fields.name && !main.some((known) => known.port === port && known.protocol === protocol),
     );
     const ports: ServicePort[] = [
       ...main,

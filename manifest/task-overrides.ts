@@ -474,7 +474,7 @@ export function withTaskOverrides(fields: Fields, { containers, added }: TaskOve
     if (sidecar) sidecars[container] = { ...withOverride(sidecar, override), image: stated ?? sidecar.image };
     else if (place === 0) {
       const { depends_on, healthcheck } = withOverride({ ...image, image: undefined, port: undefined }, override);
-      image = { ...image, build: undefined, ...(stated ?? own), depends_on, healthcheck };
+      image = { ...image, ...(stated && { build: undefined, ...stated }), depends_on, healthcheck };
       secrets = { ...secrets, ...override.secrets };
     }
   }

@@ -64,10 +64,9 @@ class Emulated {
       ...['cloudwatch', 'describe-alarm-history', '--history-item-type', 'StateUpdate'],
       ...['--start-date', new Date(this.began).toISOString()],
     );
-    const names = items.filter(({ HistorySummary }) => HistorySummary.endsWith(' to ALARM'));
-    return (await this.#notifying())
-      .filter(({ AlarmName }) => names.some((changed) => changed.AlarmName === AlarmName))
-      .map(nameInAddon);
+    const changes = items.filter(({ HistorySummary }) => HistorySummary.endsWith(' to ALARM'));
+    const changed = new Set(changes.map(({ AlarmName }) => AlarmName));
+    return (await this.#notifying()).filter(({ AlarmName }) => changed.has(AlarmName)).map(nameInAddon);
   }
 
   async #notifying(): Promise<{ readonly AlarmName: string; readonly StateValue: string }[]> {
