@@ -149,20 +149,74 @@ async function backlogOf(cluster: DatabaseCluster, member: Member): Promise<numb
   return Number(row?.number);
 }
 
+/** In seconds. A request waits for the statement that runs and for its own: together 1.8 s at most, see src/database/store.ts. */
+const TWO_COMMITS = 1.5;
+const COMMIT_MILLISECONDS = 20;
+
+/**
+ * A group commits nothing while it agrees on its members: for half a second here, and for longer on a slow machine. The
+ * service can only wait for that, so what fails counts unless another client, beside the load, sees the group stop.
+ */
+const failsOnlyWithTheGroup: Assertion = {
+  description: `No request fails; only if the group takes ${TWO_COMMITS} s for two commits, writes do, with 503`,
+  check({ requests, ok, refused, aborted, wrong, failedReads, observations }) {
+    const commits = Number(observations['two commits']);
+    const failed = refused + aborted + wrong;
+    const isRefusedByGroup = commits >= TWO_COMMITS && failedReads + aborted + wrong === 0;
+    return {
+      measured: `${failed} of ${requests} failed; two commits took ${commits.toFixed(2)} s at most`,
+      passed: ok > 0 && (failed === 0 || isRefusedByGroup),
+    };
+  },
+};
+
+/** Commits at the primary again and again. The function that it returns stops that and gives back how long two commits in a row took at most, in seconds. */
+async function watchCommits(cluster: DatabaseCluster): Promise<() => Promise<number>> {
+  await cluster.query(cluster.primary(), 'CREATE TABLE plusone.commits (id INT PRIMARY KEY, number INT)');
+  let [over, before, longest] = [false, 0, 0];
+  const watch = async () => {
+    for (let number = 0; !over; number += 1) {
+      const began = performance.now();
+      await cluster.query(cluster.primary(), `REPLACE INTO plusone.commits VALUES (1, ${number})`);
+      const took = performance.now() - began;
+      longest = Math.max(longest, before + took);
+      before = took;
+      await sleep(COMMIT_MILLISECONDS);
+    }
+  };
+  const watching = watch();
+  // What it rejects with is thrown by the function below.
+  watching.catch(() => {});
+  return async () => {
+    over = true;
+    await watching;
+    await cluster.query(cluster.primary(), 'DROP TABLE IF EXISTS plusone.commits');
+    return longest / 1000;
+  };
+}
+
 const replicaAdded: ProcessDrill = {
   name: 'replica-added',
   fault: 'A replica is killed; it comes back and gets what it has missed',
-  assertions: [nothingFails, nothingLost, noRestart],
+  assertions: [failsOnlyWithTheGroup, nothingLost, noRestart],
   duration: { full: 10, quick: 2 },
   async prepare(fixture) {
     const cluster = await serveFrom(inGroup, fixture);
     if (typeof cluster === 'string') return cluster;
+    const longestCommits = await watchCommits(cluster);
+    fixture.defer(longestCommits);
+    let observations: Run['observations'] = {};
     return {
-      async begin() {
+      async begin(run) {
+        observations = run.observations;
         const replica = cluster.members.find((member) => member !== cluster.primary());
         if (replica !== undefined) await cluster.kill(replica);
       },
       end: () => cluster.heal(),
+      // After the load, which a pause may still stop when the group is whole again.
+      async settle() {
+        observations['two commits'] = await longestCommits();
+      },
     };
   },
 };
