@@ -17,7 +17,6 @@ import {
   RATE,
   SHRINKING_SECONDS,
   secondsToChange,
-  slowAnswersOf,
   untilCount,
   untilTrue,
 } from '../scaling.ts';
@@ -146,11 +145,16 @@ class Emulated {
     }
   }
 
+  /** Has the database wait before each commit; 0 ends that. */
+  async delayCommits(milliseconds: number): Promise<void> {
+    const statement = `SET GLOBAL binlog_group_commit_sync_delay = ${milliseconds * 1000}`;
+    const client = `MYSQL_PWD=$MYSQL_ROOT_PASSWORD exec mysql -u root -e '${statement}'`;
+    await output('docker', ['exec', await this.#database(), 'sh', '-c', client]);
+  }
+
   /** Suspends the database again and again, 600 ms each, for this many seconds. It runs at the end, also after Ctrl-C. */
   async pauseDatabase(seconds: number): Promise<void> {
-    const { application, environment } = this.#target;
-    const [name] = (await containers()).filter((one) => one.includes(`-instance-${application}-${environment}-`));
-    if (name === undefined) throw new Error('the container of the database was not found');
+    const name = await this.#database();
     // A signal, since the emulator could not talk to a container that is paused by Docker.
     const signal = (which: string) => `docker kill --signal ${which} ${name} >/dev/null`;
     await output('sh', [
@@ -158,6 +162,14 @@ class Emulated {
       `trap '${signal('CONT')}' EXIT; trap 'exit 130' INT TERM; end=$(($(date +%s) + ${seconds}))
        while [ $(date +%s) -lt $end ]; do ${signal('STOP')}; sleep 0.6; ${signal('CONT')}; sleep 0.02; done`,
     ]);
+  }
+
+  /** The name of the container of the database. */
+  async #database(): Promise<string> {
+    const { application, environment } = this.#target;
+    const [name] = (await containers()).filter((one) => one.includes(`-instance-${application}-${environment}-`));
+    if (name === undefined) throw new Error('the container of the database was not found');
+    return name;
   }
 
   /** The containers of the service, whose names contain the prefix of their tasks' ids. */
@@ -236,15 +248,22 @@ async function onEmulator(
   return fault(new Emulated());
 }
 
-/** More deletions than a task can handle with the CPU that it is left. */
-function press(fixture: AwsFixture, service: Emulated, load = QUEUE): Promise<Pressure> {
+/** Has requests wait in the tasks. */
+async function queue(fixture: AwsFixture, service: Emulated): Promise<Pressure> {
+  fixture.defer(() => service.delayCommits(0));
+  await service.delayCommits(QUEUE.commitMilliseconds);
+  return new Pressure(fixture, { clients: QUEUE.clients });
+}
+
+/** Has answers be slow. */
+function slowDown(fixture: AwsFixture, service: Emulated): Promise<Pressure> {
   fixture.defer(() => service.widen());
-  return pressAndLimit(service, load, (clients) => new Pressure(fixture, { clients }));
+  return pressAndLimit(service, () => new Pressure(fixture, { clients: SLOW_CLIENTS }));
 }
 
 const queueGrows: ScalingDrill = {
   name: 'queue-grows',
-  fault: `${QUEUE.clients} clients delete without pause, and a task has a third of the CPU that this takes, so that requests wait`,
+  fault: `MySQL waits ${QUEUE.commitMilliseconds} ms before each commit, and ${QUEUE.clients} clients save and delete names without pause, so that requests wait in the task`,
   assertions: ASSERTIONS['queue-grows'],
   duration: { full: 10, quick: 0 },
   rate: RATE,
@@ -255,12 +274,11 @@ const queueGrows: ScalingDrill = {
         let pressure: Pressure | undefined;
         return {
           async begin({ observations }) {
-            pressure = await press(fixture, service);
+            pressure = await queue(fixture, service);
             observations.grown = await service.untilCount(3, GROWTH_SECONDS);
           },
           async end({ observations }) {
             await pressure?.stop();
-            await service.widen();
             observations.failed = pressure?.failed ?? 'no request was sent';
             observations.shrunk = await service.untilCount(1, SHRINKING_SECONDS);
             observations.paged = (await service.paged()).join(', ') || 'none';
@@ -273,7 +291,7 @@ const queueGrows: ScalingDrill = {
 
 const slowAnswers: ScalingDrill = {
   name: 'slow-answers',
-  fault: `${SLOW_CLIENTS} clients delete without pause, and a task has so little CPU that answers are slow`,
+  fault: `${SLOW_CLIENTS} clients save and delete names without pause, and a task has so little CPU that answers are slow`,
   assertions: ASSERTIONS['slow-answers'],
   duration: { full: 0, quick: 0 },
   rate: RATE,
@@ -284,7 +302,7 @@ const slowAnswers: ScalingDrill = {
         let pressure: Pressure | undefined;
         return {
           async begin({ observations }) {
-            pressure = await press(fixture, service, slowAnswersOf(SLOW_CLIENTS));
+            pressure = await slowDown(fixture, service);
             const end = Date.now() + GROWTH_SECONDS * 1000;
             let alarm: number | undefined;
             let change: Run | undefined;
@@ -358,7 +376,7 @@ const atTheMaximum: ScalingDrill = {
             const max = (await service.scale()).bounds?.max ?? 1;
             fixture.defer(() => service.setMaximum(max));
             await service.setMaximum(1);
-            const pressure = await press(fixture, service, slowAnswersOf(SLOW_CLIENTS));
+            const pressure = await slowDown(fixture, service);
             observations.paged = await service.untilPaging('AtMaximum', true, 20 * (MINUTE_MILLISECONDS / 1000));
             observations.most = (await service.scale()).desired;
             await pressure.stop();

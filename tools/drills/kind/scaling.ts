@@ -16,7 +16,6 @@ import {
   RATE,
   SHRINKING_SECONDS,
   secondsToChange,
-  slowAnswersOf,
   untilCount,
   untilTrue,
 } from '../scaling.ts';
@@ -180,6 +179,11 @@ class Scaled {
     }
   }
 
+  /** Has MySQL wait before each commit; 0 ends that. */
+  async delayCommits(milliseconds: number): Promise<void> {
+    await this.#fixture.sql(`SET GLOBAL binlog_group_commit_sync_delay = ${milliseconds * 1000}`);
+  }
+
   /** Suspends MySQL again and again, 600 ms each, for this many seconds. */
   async pauseDatabase(seconds: number): Promise<void> {
     const { node, id } = await this.#fixture.placeOf(await this.#fixture.databasePod());
@@ -230,8 +234,16 @@ async function withScaler(
   return fault(fresh);
 }
 
-function press(fixture: KindFixture, service: Scaled, load = QUEUE): Promise<Pressure> {
-  return pressAndLimit(service, load, (clients) => pressureOn(fixture, clients));
+/** Has requests wait in the pods. */
+async function queue(fixture: KindFixture, service: Scaled): Promise<Pressure> {
+  fixture.defer(() => service.delayCommits(0));
+  await service.delayCommits(QUEUE.commitMilliseconds);
+  return pressureOn(fixture, QUEUE.clients);
+}
+
+/** Has answers be slow. */
+function slowDown(fixture: KindFixture, service: Scaled): Promise<Pressure> {
+  return pressAndLimit(service, () => pressureOn(fixture, SLOW_CLIENTS));
 }
 
 /** Kubernetes spreads connections over the pods, and not requests as a load balancer does. */
@@ -241,7 +253,7 @@ function pressureOn(fixture: KindFixture, clients: number): Pressure {
 
 const queueGrows: ScalingDrill = {
   name: 'queue-grows',
-  fault: `${QUEUE.clients} clients delete without pause, and a pod has a third of the CPU that this takes, so that requests wait`,
+  fault: `MySQL waits ${QUEUE.commitMilliseconds} ms before each commit, and ${QUEUE.clients} clients save and delete names without pause, so that requests wait in the pod`,
   assertions: ASSERTIONS['queue-grows'],
   duration: { full: 10, quick: 0 },
   rate: RATE,
@@ -250,12 +262,11 @@ const queueGrows: ScalingDrill = {
       let pressure: Pressure | undefined;
       return {
         async begin({ observations }) {
-          pressure = await press(fixture, service);
+          pressure = await queue(fixture, service);
           observations.grown = await service.untilCount(3, GROWTH_SECONDS);
         },
         async end({ observations }) {
           await pressure?.stop();
-          await service.widen();
           observations.failed = pressure?.failed ?? 'no request was sent';
           observations.shrunk = await service.untilCount(1, SHRINKING_SECONDS);
           observations.paged = (await service.fired('severity="page"')) || 'none';
@@ -266,7 +277,7 @@ const queueGrows: ScalingDrill = {
 
 const slowAnswers: ScalingDrill = {
   name: 'slow-answers',
-  fault: `${SLOW_CLIENTS} clients delete without pause, and a pod has so little CPU that answers are slow`,
+  fault: `${SLOW_CLIENTS} clients save and delete names without pause, and a pod has so little CPU that answers are slow`,
   assertions: ASSERTIONS['slow-answers'],
   duration: { full: 0, quick: 0 },
   rate: RATE,
@@ -275,7 +286,7 @@ const slowAnswers: ScalingDrill = {
       let pressure: Pressure | undefined;
       return {
         async begin({ observations }) {
-          pressure = await press(fixture, service, slowAnswersOf(SLOW_CLIENTS));
+          pressure = await slowDown(fixture, service);
           let alarm: number | undefined;
           let change: ScalerRun | undefined;
           for (const end = Date.now() + GROWTH_SECONDS * 1000; Date.now() < end; await sleep(500)) {
@@ -326,7 +337,7 @@ const atTheMaximum: ScalingDrill = {
     withScaler(fixture, 1, (service) => ({
       async begin({ observations }) {
         const minutes = (20 * service.minuteMilliseconds) / 1000;
-        const pressure = await press(fixture, service, slowAnswersOf(SLOW_CLIENTS));
+        const pressure = await slowDown(fixture, service);
         observations.paged = await service.untilFiring('AtMaximum', true, minutes);
         observations.most = (await service.scale()).desired;
         await pressure.stop();
@@ -353,7 +364,7 @@ const flapping: ScalingDrill = {
       async begin({ observations }) {
         const factor = service.minuteMilliseconds / 60_000;
         const cooldown = DEFAULT_THRESHOLDS.cooldownMilliseconds;
-        await (await press(fixture, service)).stop();
+        await (await queue(fixture, service)).stop();
         for (let periods = 0; periods < 10; periods += 1) {
           const pressure = pressureOn(fixture, QUEUE.clients);
           await sleep((cooldown.out * factor) / 2);
@@ -459,10 +470,10 @@ const releaseWhileScaled: ScalingDrill = {
           fixture.defer(() => restart('{}'));
           await restart('{"cooldownMilliseconds":{"in":86400000}}');
           await fixture.kubectl(['rollout', 'status', 'deployment/scaler', ...MONITORING, '--timeout=120s']);
-          const pressure = await press(fixture, service);
+          const pressure = await queue(fixture, service);
           observations.grown = await service.untilCount(3, GROWTH_SECONDS);
           await pressure.stop();
-          await service.widen();
+          await service.delayCommits(0);
           observations.release = await fewestDuring(fixture.release(next));
           const refused = fixture.release(broken).then(
             () => {
