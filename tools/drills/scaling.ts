@@ -18,6 +18,9 @@ export const SHRINKING_SECONDS = 600;
  */
 export const QUEUE = { clients: 20, commitMilliseconds: 10 };
 
+/** Before a drill: so few that no task is added for them. */
+export const WARM_UP_CLIENTS = 3;
+
 /** How long answers take with the limit of {@link limitFor}: longer than the 500 ms of the alarm, and with three tasks less. */
 const SLOW_SECONDS = 0.6;
 

@@ -19,6 +19,7 @@ import {
   secondsToChange,
   untilCount,
   untilTrue,
+  WARM_UP_CLIENTS,
 } from '../scaling.ts';
 import { type AwsFixture, MINUTE_MILLISECONDS } from './fixture.ts';
 
@@ -237,7 +238,7 @@ async function onEmulator(
     return `the count must range from 1 to ${needs.max} at least`;
   if (desired !== 1) await service.untilCount(1, SHRINKING_SECONDS);
   // Opens the connections to the database, which takes long on a busy machine.
-  const warmUp = new Pressure(fixture, { clients: QUEUE.clients });
+  const warmUp = new Pressure(fixture, { clients: WARM_UP_CLIENTS });
   await sleep(5_000);
   await warmUp.stop();
   // What the scaler did before does not count, nor what it reads of the warm-up: a value may be of the minute before.

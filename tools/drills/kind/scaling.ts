@@ -18,6 +18,7 @@ import {
   secondsToChange,
   untilCount,
   untilTrue,
+  WARM_UP_CLIENTS,
 } from '../scaling.ts';
 import type { KindFixture } from './fixture.ts';
 
@@ -221,7 +222,7 @@ async function withScaler(
   await service.setBounds(1, max);
   await service.untilCount(1, SHRINKING_SECONDS);
   // Opens the connections to the database.
-  const warmUp = pressureOn(fixture, QUEUE.clients);
+  const warmUp = pressureOn(fixture, WARM_UP_CLIENTS);
   await sleep(3_000);
   await warmUp.stop();
   // What the scaler did before does not count, nor what it reads of the warm-up.
