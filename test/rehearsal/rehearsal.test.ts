@@ -386,7 +386,7 @@ describe('the rehearsal', function () {
       await succeeds('tools/aws/publish.ts', { AWS_ACCOUNT: account });
     });
 
-    for (const drill of ['nobody-answers', 'slow-database', 'scaler-broken']) {
+    for (const drill of ['nobody-answers', 'queue-grows', 'slow-database', 'scaler-broken']) {
       it(`passes the drill ${drill}`, async function () {
         this.timeout('20m');
         process.stdout.write(
