@@ -12,23 +12,33 @@ export const GROWTH_SECONDS = 240;
 export const SHRINKING_SECONDS = 600;
 
 /**
- * Has requests wait in a task: MySQL waits before each commit, as with a slow disk, and a task deletes one name at a time. More
- * tasks help, since their commits share that wait. A limit on CPU would not do it on every machine: requests then wait in the
- * sockets of a process that does not run, where nothing counts them.
+ * The load of these drills: MySQL delays each commit, as a slow disk does, unless those of three tasks come together. A task
+ * deletes one name at a time, so requests wait in it, and more tasks help. How long that takes hardly depends on the machine.
  */
-export const QUEUE = { clients: 20, commitMilliseconds: 10 };
+export interface Backlog {
+  readonly clients: number;
+  readonly commitMilliseconds: number;
+}
+/** Requests wait, and answers take less than the 500 ms of the alarm on slow answers. */
+export const QUEUE: Backlog = { clients: 20, commitMilliseconds: 10 };
+/** Answers take longer than those 500 ms, and with three tasks less; statements take less than the 150 ms of a busy database. */
+export const SLOW: Backlog = { clients: 30, commitMilliseconds: 20 };
+/** Of the scaler, with which no number of waiting requests is a reason to add a task, so that slow answers are. */
+export const ONLY_SLOW_ANSWERS = { waitingPerExecuting: { out: 1_000, in: 999 } };
+
+/** The statement with which MySQL delays commits by that; 0 ends it. */
+export function delayCommits(milliseconds: number): string {
+  const together = milliseconds === 0 ? 0 : 3;
+  return `SET GLOBAL binlog_group_commit_sync_delay = ${milliseconds * 1000}, GLOBAL binlog_group_commit_sync_no_delay_count = ${together}`;
+}
 
 /** Before a drill: so few that no task is added for them. */
 export const WARM_UP_CLIENTS = 3;
-
-/** How long answers take with the limit of {@link limitFor}: longer than the 500 ms of the alarm, and with three tasks less. */
-const SLOW_SECONDS = 0.6;
 
 /** Clients that save a name of their own and delete it again, without a pause: deletions cannot share a statement. */
 export class Pressure {
   readonly #agent: Agent;
   readonly #headers: Readonly<Record<string, string>>;
-  readonly #began = performance.now();
   #pressing = true;
   readonly #clients: Promise<void>[];
   answered = 0;
@@ -51,11 +61,6 @@ export class Pressure {
     });
   }
 
-  /** How long an answer took on average so far. */
-  get secondsPerAnswer(): number {
-    return ((performance.now() - this.#began) / 1000) * (this.#clients.length / Math.max(1, this.answered));
-  }
-
   async stop(): Promise<void> {
     this.#pressing = false;
     await Promise.all(this.#clients);
@@ -74,32 +79,6 @@ export class Pressure {
     this.answered += 1;
     if (status !== 204) this.failed += 1;
   }
-}
-
-/**
- * The CPU limit, in CPUs, with which answers take {@link SLOW_SECONDS}, or three times as long as without a limit. A fixed one
- * would be too much or too little, depending on the machine.
- * @param idle what a task uses without the load
- * @param busy what it uses with the load and without a limit
- * @param seconds how long an answer takes then
- */
-export function limitFor({ idle, busy, seconds }: Record<'idle' | 'busy' | 'seconds', number>): number {
-  return idle + Math.max(0.01, (busy - idle) * Math.min(1 / 3, seconds / SLOW_SECONDS));
-}
-
-/**
- * Starts clients, and limits the CPU of the service to what {@link limitFor} gives. Its database connections are open by
- * then.
- */
-export async function pressAndLimit(
-  service: { cpus(): Promise<number>; narrow(cpus: number): void },
-  start: () => Pressure,
-): Promise<Pressure> {
-  const idle = await service.cpus();
-  const pressure = start();
-  await sleep(3_000);
-  service.narrow(limitFor({ idle, busy: await service.cpus(), seconds: pressure.secondsPerAnswer }));
-  return pressure;
 }
 
 /** Waits until a condition holds; the seconds it took, or 'never' after `seconds`. */

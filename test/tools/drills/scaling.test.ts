@@ -3,7 +3,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect } from 'chai';
 import type { Fixture } from '../../../tools/drills/drill.ts';
-import { limitFor, Pressure, secondsToChange, untilTrue } from '../../../tools/drills/scaling.ts';
+import { Pressure, secondsToChange, untilTrue } from '../../../tools/drills/scaling.ts';
 
 describe('Pressure', () => {
   it('counts an answer that was cut off as a failure, and ends after it', async () => {
@@ -31,23 +31,6 @@ describe('Pressure', () => {
       server.close();
       server.closeAllConnections();
     }
-  });
-});
-
-describe('limitFor', () => {
-  it('has answers take more than 500 ms, however fast they are without a limit', () => {
-    for (const seconds of [0.01, 0.1, 0.3]) {
-      const share = (limitFor({ idle: 0.02, busy: 1.02, seconds }) - 0.02) / 1;
-      expect(seconds / share).to.be.within(0.5, 1);
-    }
-  });
-
-  it('leaves a task what it needs without load, and a third of what the load needs if that is slow already', () => {
-    expect(limitFor({ idle: 0.02, busy: 0.08, seconds: 0.9 })).to.be.closeTo(0.04, 1e-9);
-  });
-
-  it('leaves some CPU for requests if the load makes no difference', () => {
-    expect(limitFor({ idle: 0.03, busy: 0.03, seconds: 0.9 })).to.be.closeTo(0.04, 1e-9);
   });
 });
 

@@ -1,4 +1,3 @@
-import { cpus } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import type { Run } from '../../../functions/scaler-runs.ts';
@@ -9,13 +8,16 @@ import { output } from '../../terminal/programs.ts';
 import type { Drill, Fault } from '../drill.ts';
 import {
   ASSERTIONS,
+  type Backlog,
   changesOf,
+  delayCommits,
   GROWTH_SECONDS,
+  ONLY_SLOW_ANSWERS,
   Pressure,
-  pressAndLimit,
   QUEUE,
   RATE,
   SHRINKING_SECONDS,
+  SLOW,
   secondsToChange,
   untilCount,
   untilTrue,
@@ -27,15 +29,11 @@ type ScalingDrill = Drill<AwsFixture>;
 
 /** Between two questions to AWS. Each starts the AWS CLI, which takes a second of the CPU that the load needs too. */
 const POLL_MILLISECONDS = 5_000;
-/** So many wait longer than 500 ms for one task. */
-const SLOW_CLIENTS = 24;
 
 /** The environment's service, as an emulator runs it: its tasks and its database are containers of this machine. */
 class Emulated {
   readonly #target: Target = readTarget(process.env);
   readonly began = Date.now();
-  #narrowing: Promise<void> | undefined;
-  #narrow = false;
 
   async scale(): Promise<Scale> {
     const scale = await currentScale(this.#target);
@@ -106,49 +104,18 @@ class Emulated {
     return untilTrue(async () => (await this.slowSince()) === undefined, seconds, POLL_MILLISECONDS);
   }
 
-  /** Limits the CPU of every task, including new ones. */
-  narrow(share: number): void {
-    this.#narrow = true;
-    this.#narrowing = (async () => {
-      const done = new Set<string>();
-      while (this.#narrow) {
-        for (const name of await this.#containers()) {
-          // A task that is still starting would need minutes for it.
-          if (!done.has(name) && (await isHealthy(name))) {
-            done.add(name);
-            await limit(name, share);
-          }
-        }
-        await sleep(POLL_MILLISECONDS);
-      }
-    })();
-    // Awaited by widen().
-    this.#narrowing.catch(() => {});
+  /** Sets thresholds of the scaler; the others have their defaults. */
+  async setThresholds(thresholds: object): Promise<void> {
+    const name = ['--function-name', scalerFunction(this.#target)];
+    const configuration = z.object({ Environment: z.object({ Variables: z.record(z.string(), z.string()) }) });
+    const { Environment } = await aws(configuration, 'lambda', 'get-function-configuration', ...name);
+    const Variables = { ...Environment.Variables, SCALER_THRESHOLDS: JSON.stringify(thresholds) };
+    const environment = ['--environment', JSON.stringify({ Variables })];
+    await output('aws', ['lambda', 'update-function-configuration', ...name, ...environment]);
   }
 
-  /** How many CPUs its first task uses, averaged over a few seconds. */
-  async cpus(): Promise<number> {
-    const [name = ''] = await this.#containers();
-    const samples: number[] = [];
-    while (samples.length < 3) {
-      const percent = await output('docker', ['stats', '--no-stream', '--format', '{{.CPUPerc}}', name]);
-      samples.push(Number.parseFloat(percent) / 100);
-    }
-    return samples.reduce((sum, sample) => sum + sample, 0) / samples.length;
-  }
-
-  async widen(): Promise<void> {
-    this.#narrow = false;
-    try {
-      await this.#narrowing;
-    } finally {
-      for (const name of await this.#containers()) await limit(name, cpus().length);
-    }
-  }
-
-  /** Has the database wait before each commit; 0 ends that. */
-  async delayCommits(milliseconds: number): Promise<void> {
-    const statement = `SET GLOBAL binlog_group_commit_sync_delay = ${milliseconds * 1000}`;
+  /** Runs one statement as the root user of the database. */
+  async sql(statement: string): Promise<void> {
     const client = `MYSQL_PWD=$MYSQL_ROOT_PASSWORD exec mysql -u root -e '${statement}'`;
     await output('docker', ['exec', await this.#database(), 'sh', '-c', client]);
   }
@@ -171,16 +138,6 @@ class Emulated {
     const [name] = (await containers()).filter((one) => one.includes(`-instance-${application}-${environment}-`));
     if (name === undefined) throw new Error('the container of the database was not found');
     return name;
-  }
-
-  /** The containers of the service, whose names contain the prefix of their tasks' ids. */
-  async #containers(): Promise<string[]> {
-    const { cluster, service } = await this.scale();
-    const list = z.object({ taskArns: z.array(z.string()) });
-    const words = ['ecs', 'list-tasks', '--cluster', cluster, '--service-name', service];
-    const { taskArns } = await aws(list, ...words);
-    const ids = taskArns.map((arn) => arn.slice(arn.lastIndexOf('/') + 1).slice(0, 8));
-    return (await containers()).filter((name) => ids.some((id) => name.endsWith(`-${id}-${this.#target.service}`)));
   }
 
   async setMaximum(max: number): Promise<void> {
@@ -211,27 +168,13 @@ async function containers(): Promise<string[]> {
   return (await output('docker', ['ps', '--format', '{{.Names}}'])).split('\n');
 }
 
-/** Sets the CPU limit of a container, unless it has ended. */
-async function limit(name: string, share: number): Promise<void> {
-  try {
-    await output('docker', ['update', '--cpus', share.toFixed(3), name]);
-  } catch (error) {
-    if ((await containers()).includes(name)) throw error;
-  }
-}
-
-async function isHealthy(name: string): Promise<boolean> {
-  const status = await output('docker', ['inspect', '--format', '{{.State.Health.Status}}', name]).catch(() => '');
-  return status.trim() === 'healthy';
-}
-
 /** A fault for the emulator, or the reason why it can't be injected. */
 async function onEmulator(
   fixture: AwsFixture,
   fault: (service: Emulated) => Fault,
   needs: { readonly max: number },
 ): Promise<Fault | string> {
-  if (!fixture.isEmulated) return 'it limits the CPU of tasks and pauses the database, which only an emulator lets it';
+  if (!fixture.isEmulated) return 'it slows and pauses the database by its container, which only an emulator has';
   const service = new Emulated();
   const { desired, bounds } = await service.scale();
   if (bounds === undefined || bounds.min !== 1 || bounds.max < needs.max)
@@ -250,21 +193,19 @@ async function onEmulator(
 }
 
 /** Has requests wait in the tasks. */
-async function queue(fixture: AwsFixture, service: Emulated): Promise<Pressure> {
-  fixture.defer(() => service.delayCommits(0));
-  await service.delayCommits(QUEUE.commitMilliseconds);
-  return new Pressure(fixture, { clients: QUEUE.clients });
-}
-
-/** Has answers be slow. */
-function slowDown(fixture: AwsFixture, service: Emulated): Promise<Pressure> {
-  fixture.defer(() => service.widen());
-  return pressAndLimit(service, () => new Pressure(fixture, { clients: SLOW_CLIENTS }));
+async function press(
+  fixture: AwsFixture,
+  service: Emulated,
+  { clients, commitMilliseconds }: Backlog,
+): Promise<Pressure> {
+  fixture.defer(() => service.sql(delayCommits(0)));
+  await service.sql(delayCommits(commitMilliseconds));
+  return new Pressure(fixture, { clients });
 }
 
 const queueGrows: ScalingDrill = {
   name: 'queue-grows',
-  fault: `MySQL waits ${QUEUE.commitMilliseconds} ms before each commit, and ${QUEUE.clients} clients save and delete names without pause, so that requests wait in the task`,
+  fault: `MySQL delays each commit by ${QUEUE.commitMilliseconds} ms, and ${QUEUE.clients} clients save and delete names without pause, so that requests wait in the task`,
   assertions: ASSERTIONS['queue-grows'],
   duration: { full: 10, quick: 0 },
   rate: RATE,
@@ -275,7 +216,7 @@ const queueGrows: ScalingDrill = {
         let pressure: Pressure | undefined;
         return {
           async begin({ observations }) {
-            pressure = await queue(fixture, service);
+            pressure = await press(fixture, service, QUEUE);
             observations.grown = await service.untilCount(3, GROWTH_SECONDS);
           },
           async end({ observations }) {
@@ -292,7 +233,7 @@ const queueGrows: ScalingDrill = {
 
 const slowAnswers: ScalingDrill = {
   name: 'slow-answers',
-  fault: `${SLOW_CLIENTS} clients save and delete names without pause, and a task has so little CPU that answers are slow`,
+  fault: `MySQL delays each commit by ${SLOW.commitMilliseconds} ms, and ${SLOW.clients} clients save and delete names without pause, so that answers are slow`,
   assertions: ASSERTIONS['slow-answers'],
   duration: { full: 0, quick: 0 },
   rate: RATE,
@@ -303,14 +244,16 @@ const slowAnswers: ScalingDrill = {
         let pressure: Pressure | undefined;
         return {
           async begin({ observations }) {
-            pressure = await slowDown(fixture, service);
+            fixture.defer(() => service.setThresholds({}));
+            await service.setThresholds(ONLY_SLOW_ANSWERS);
+            pressure = await press(fixture, service, SLOW);
             const end = Date.now() + GROWTH_SECONDS * 1000;
             let alarm: number | undefined;
             let change: Run | undefined;
             while ((alarm === undefined || change === undefined) && Date.now() < end) {
               await sleep(POLL_MILLISECONDS);
               alarm ??= await service.slowSince();
-              // Before the alarm, if more requests wait than the scaler allows: its cooldown prevents the next one then.
+              // Before the alarm, if the scaler looks first.
               change = (await service.runs()).find(({ changed }) => changed);
             }
             observations.added = secondsToChange(alarm, change);
@@ -319,7 +262,6 @@ const slowAnswers: ScalingDrill = {
           },
           async end() {
             await pressure?.stop();
-            await service.widen();
             await service.untilCount(1, SHRINKING_SECONDS);
           },
         };
@@ -377,11 +319,10 @@ const atTheMaximum: ScalingDrill = {
             const max = (await service.scale()).bounds?.max ?? 1;
             fixture.defer(() => service.setMaximum(max));
             await service.setMaximum(1);
-            const pressure = await slowDown(fixture, service);
+            const pressure = await press(fixture, service, SLOW);
             observations.paged = await service.untilPaging('AtMaximum', true, 20 * (MINUTE_MILLISECONDS / 1000));
             observations.most = (await service.scale()).desired;
             await pressure.stop();
-            await service.widen();
             observations.resolved = await service.untilPaging('AtMaximum', false, 20 * (MINUTE_MILLISECONDS / 1000));
           },
           end() {},

@@ -8,13 +8,16 @@ import { nothingFails, nothingLost, observed } from '../assertions.ts';
 import type { Drill, Fault } from '../drill.ts';
 import {
   ASSERTIONS,
+  type Backlog,
   changesOf,
+  delayCommits,
   GROWTH_SECONDS,
+  ONLY_SLOW_ANSWERS,
   Pressure,
-  pressAndLimit,
   QUEUE,
   RATE,
   SHRINKING_SECONDS,
+  SLOW,
   secondsToChange,
   untilCount,
   untilTrue,
@@ -26,10 +29,6 @@ type ScalingDrill = Drill<KindFixture>;
 
 const MONITORING = ['-n', 'monitoring'];
 const HPA = 'horizontalpodautoscaler/plusone';
-/** So many wait longer than 500 ms for one pod, and less for three. */
-const SLOW_CLIENTS = 90;
-/** The period of a CPU limit in the kernel, in microseconds. */
-const PERIOD = 100_000;
 
 const autoscaler = z.object({
   spec: z.object({ minReplicas: z.number(), maxReplicas: z.number() }),
@@ -54,8 +53,6 @@ class Scaled {
   readonly #prometheus: string;
   readonly minuteMilliseconds: number;
   readonly began = Date.now();
-  #narrowing: Promise<void> | undefined;
-  #narrow = false;
 
   constructor(fixture: KindFixture, prometheus: string, minuteMilliseconds: number) {
     this.#fixture = fixture;
@@ -111,78 +108,11 @@ class Scaled {
     return Number(answer.parse(await response.json()).data.result[0]?.value[1] ?? 0);
   }
 
-  /** Limits the CPU of every ready pod, including new ones. */
-  narrow(cpus: number): void {
-    this.#narrow = true;
-    this.#narrowing = (async () => {
-      const done = new Set<string>();
-      while (this.#narrow) {
-        for (const pod of await this.#readyPods()) {
-          // A pod that is still starting would need minutes for it.
-          if (done.has(pod)) continue;
-          done.add(pod);
-          await this.#limit(pod, cpus);
-        }
-        await sleep(2_000);
-      }
-    })();
-    // Awaited by widen().
-    this.#narrowing.catch(() => {});
-  }
-
-  /** How many CPUs its first pod uses, averaged over a few seconds. */
-  async cpus(): Promise<number> {
-    const [pod = ''] = await this.#readyPods();
-    const { node, id } = await this.#fixture.placeOf(pod);
-    // Versions 1 and 2 of control groups, in microseconds.
-    const microseconds = await this.#fixture.onNode(
-      node,
-      `used() { for f in $(find /sys/fs/cgroup -path '*${id}*' \\( -name cpuacct.usage -o -name cpu.stat \\)); do
-         case $f in *.usage) echo $(($(cat $f) / 1000));; *) sed -n 's/^usage_usec //p' $f;; esac
-       done | sort -n | tail -n 1; }
-       before=$(used); sleep 4; echo $(($(used) - before))`,
-    );
-    return Number(microseconds) / 4_000_000;
-  }
-
-  async widen(): Promise<void> {
-    this.#narrow = false;
-    try {
-      await this.#narrowing;
-    } finally {
-      for (const pod of await this.#readyPods()) await this.#limit(pod, 1);
-    }
-  }
-
-  async #readyPods(): Promise<string[]> {
-    const path =
-      '{range .items[*]}{.metadata.name} {.status.containerStatuses[0].ready} {.metadata.deletionTimestamp}{"\\n"}{end}';
-    const words = ['get', 'pods', '-l', 'app.kubernetes.io/name=plusone', '-o', `jsonpath=${path}`];
-    return (await this.#fixture.kubectl(words)).split('\n').flatMap((line) => {
-      const [pod = '', ready, deleted = ''] = line.split(' ');
-      return ready === 'true' && deleted === '' ? [pod] : [];
-    });
-  }
-
-  /** Sets the CPU limit of a container in the kernel, version 1 or 2 of its control groups, unless it has ended. */
-  async #limit(pod: string, cpus: number): Promise<void> {
-    try {
-      const { node, id } = await this.#fixture.placeOf(pod);
-      const quota = Math.round(cpus * PERIOD);
-      const find = `find /sys/fs/cgroup -path '*${id}*'`;
-      await this.#fixture.onNode(
-        node,
-        `for f in $(${find} -name cpu.cfs_quota_us); do echo ${quota} > $f; done
-         for f in $(${find} -name cpu.max); do echo "${quota} ${PERIOD}" > $f; done`,
-      );
-    } catch (error) {
-      if ((await this.#fixture.pods()).includes(pod)) throw error;
-    }
-  }
-
-  /** Has MySQL wait before each commit; 0 ends that. */
-  async delayCommits(milliseconds: number): Promise<void> {
-    await this.#fixture.sql(`SET GLOBAL binlog_group_commit_sync_delay = ${milliseconds * 1000}`);
+  /** Sets thresholds of the scaler; the others have their defaults. */
+  async setThresholds(thresholds: object): Promise<void> {
+    const variable = `SCALER_THRESHOLDS=${JSON.stringify(thresholds)}`;
+    await this.#fixture.kubectl(['set', 'env', 'deployment/scaler', ...MONITORING, variable]);
+    await this.#fixture.kubectl(['rollout', 'status', 'deployment/scaler', ...MONITORING, '--timeout=120s']);
   }
 
   /** Suspends MySQL again and again, 600 ms each, for this many seconds. */
@@ -218,7 +148,6 @@ async function withScaler(
   const service = new Scaled(fixture, url, minute);
   fixture.defer(end);
   fixture.defer(() => service.setBounds(Math.min(2, spec.maxReplicas), spec.maxReplicas));
-  fixture.defer(() => service.widen());
   await service.setBounds(1, max);
   await service.untilCount(1, SHRINKING_SECONDS);
   // Opens the connections to the database.
@@ -230,21 +159,14 @@ async function withScaler(
   // It adds a pod if the warm-up was slow.
   const settled = await service.untilCount(1, SHRINKING_SECONDS);
   if (typeof settled === 'string') throw new Error(`one pod must run at the beginning of the drill: ${settled}`);
-  const fresh = new Scaled(fixture, url, minute);
-  fixture.defer(() => fresh.widen());
-  return fault(fresh);
+  return fault(new Scaled(fixture, url, minute));
 }
 
 /** Has requests wait in the pods. */
-async function queue(fixture: KindFixture, service: Scaled): Promise<Pressure> {
-  fixture.defer(() => service.delayCommits(0));
-  await service.delayCommits(QUEUE.commitMilliseconds);
-  return pressureOn(fixture, QUEUE.clients);
-}
-
-/** Has answers be slow. */
-function slowDown(fixture: KindFixture, service: Scaled): Promise<Pressure> {
-  return pressAndLimit(service, () => pressureOn(fixture, SLOW_CLIENTS));
+async function press(fixture: KindFixture, { clients, commitMilliseconds }: Backlog): Promise<Pressure> {
+  fixture.defer(() => fixture.sql(delayCommits(0)));
+  await fixture.sql(delayCommits(commitMilliseconds));
+  return pressureOn(fixture, clients);
 }
 
 /** Kubernetes spreads connections over the pods, and not requests as a load balancer does. */
@@ -254,7 +176,7 @@ function pressureOn(fixture: KindFixture, clients: number): Pressure {
 
 const queueGrows: ScalingDrill = {
   name: 'queue-grows',
-  fault: `MySQL waits ${QUEUE.commitMilliseconds} ms before each commit, and ${QUEUE.clients} clients save and delete names without pause, so that requests wait in the pod`,
+  fault: `MySQL delays each commit by ${QUEUE.commitMilliseconds} ms, and ${QUEUE.clients} clients save and delete names without pause, so that requests wait in the pod`,
   assertions: ASSERTIONS['queue-grows'],
   duration: { full: 10, quick: 0 },
   rate: RATE,
@@ -263,7 +185,7 @@ const queueGrows: ScalingDrill = {
       let pressure: Pressure | undefined;
       return {
         async begin({ observations }) {
-          pressure = await queue(fixture, service);
+          pressure = await press(fixture, QUEUE);
           observations.grown = await service.untilCount(3, GROWTH_SECONDS);
         },
         async end({ observations }) {
@@ -278,7 +200,7 @@ const queueGrows: ScalingDrill = {
 
 const slowAnswers: ScalingDrill = {
   name: 'slow-answers',
-  fault: `${SLOW_CLIENTS} clients save and delete names without pause, and a pod has so little CPU that answers are slow`,
+  fault: `MySQL delays each commit by ${SLOW.commitMilliseconds} ms, and ${SLOW.clients} clients save and delete names without pause, so that answers are slow`,
   assertions: ASSERTIONS['slow-answers'],
   duration: { full: 0, quick: 0 },
   rate: RATE,
@@ -287,12 +209,14 @@ const slowAnswers: ScalingDrill = {
       let pressure: Pressure | undefined;
       return {
         async begin({ observations }) {
-          pressure = await slowDown(fixture, service);
+          fixture.defer(() => service.setThresholds({}));
+          await service.setThresholds(ONLY_SLOW_ANSWERS);
+          pressure = await press(fixture, SLOW);
           let alarm: number | undefined;
           let change: ScalerRun | undefined;
           for (const end = Date.now() + GROWTH_SECONDS * 1000; Date.now() < end; await sleep(500)) {
             alarm ??= await service.firingSince('SlowAnswers');
-            // Before the alarm, if more requests wait than the scaler allows: its cooldown prevents the next one then.
+            // Before the alarm, if the scaler looks first.
             change = (await service.runs()).find(({ changed }) => changed);
             if (alarm !== undefined && change !== undefined) break;
           }
@@ -338,11 +262,10 @@ const atTheMaximum: ScalingDrill = {
     withScaler(fixture, 1, (service) => ({
       async begin({ observations }) {
         const minutes = (20 * service.minuteMilliseconds) / 1000;
-        const pressure = await slowDown(fixture, service);
+        const pressure = await press(fixture, SLOW);
         observations.paged = await service.untilFiring('AtMaximum', true, minutes);
         observations.most = (await service.scale()).desired;
         await pressure.stop();
-        await service.widen();
         observations.resolved = await service.untilFiring('AtMaximum', false, minutes);
         observations.times = await service.fired('alertname="AtMaximum"');
       },
@@ -365,7 +288,7 @@ const flapping: ScalingDrill = {
       async begin({ observations }) {
         const factor = service.minuteMilliseconds / 60_000;
         const cooldown = DEFAULT_THRESHOLDS.cooldownMilliseconds;
-        await (await queue(fixture, service)).stop();
+        await (await press(fixture, QUEUE)).stop();
         for (let periods = 0; periods < 10; periods += 1) {
           const pressure = pressureOn(fixture, QUEUE.clients);
           await sleep((cooldown.out * factor) / 2);
@@ -466,15 +389,12 @@ const releaseWhileScaled: ScalingDrill = {
       return {
         async begin({ observations }) {
           // Until the drill ends, no pod is removed because the load is over.
-          const restart = (thresholds: string) =>
-            fixture.kubectl(['set', 'env', 'deployment/scaler', ...MONITORING, `SCALER_THRESHOLDS=${thresholds}`]);
-          fixture.defer(() => restart('{}'));
-          await restart('{"cooldownMilliseconds":{"in":86400000}}');
-          await fixture.kubectl(['rollout', 'status', 'deployment/scaler', ...MONITORING, '--timeout=120s']);
-          const pressure = await queue(fixture, service);
+          fixture.defer(() => service.setThresholds({}));
+          await service.setThresholds({ cooldownMilliseconds: { in: 86_400_000 } });
+          const pressure = await press(fixture, QUEUE);
           observations.grown = await service.untilCount(3, GROWTH_SECONDS);
           await pressure.stop();
-          await service.delayCommits(0);
+          await fixture.sql(delayCommits(0));
           observations.release = await fewestDuring(fixture.release(next));
           const refused = fixture.release(broken).then(
             () => {
