@@ -288,9 +288,8 @@ const flapping: ScalingDrill = {
       async begin({ observations }) {
         const factor = service.minuteMilliseconds / 60_000;
         const cooldown = DEFAULT_THRESHOLDS.cooldownMilliseconds;
-        await (await press(fixture, QUEUE)).stop();
         for (let periods = 0; periods < 10; periods += 1) {
-          const pressure = pressureOn(fixture, QUEUE.clients);
+          const pressure = await press(fixture, QUEUE);
           await sleep((cooldown.out * factor) / 2);
           await pressure.stop();
           await sleep((cooldown.out * factor) / 2);
