@@ -74,11 +74,12 @@ export function nearestField(type: WorkloadType, path: Path, name: string): stri
   if (synonym && fields.has(synonym)) return synonym;
   // Old manifests begin with a version of their format.
   if (name === 'version' && places.length === 0) return undefined;
-  const below = [...fields].find(([, schema]) => fieldsOf(schema).has(name));
-  if (below) return pathText([...places, below[0], name].filter((step) => step !== '[]'));
+  // First what is around: a line that is indented too far is more frequent than one that lacks its parent.
   const around = places.map((_step, i) => places.slice(0, i)).toReversed();
   const outer = around.find((place) => schemasAt(type, place).some((schema) => fieldsOf(schema).has(name)));
-  return outer && pathText([...outer, name]);
+  if (outer) return pathText([...outer, name]);
+  const below = [...fields].find(([, schema]) => fieldsOf(schema).has(name));
+  return below && pathText([...places, below[0], name].filter((step) => step !== '[]'));
 }
 
 function schemasAt(type: WorkloadType, places: Path): Schema[] {

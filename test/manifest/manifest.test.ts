@@ -32,6 +32,11 @@ describe('readManifest', () => {
     expect(warnings.join()).to.match(/"cpu" in sidecars.s.*; did you mean "cpu" at the top of the manifest\?$/);
   });
 
+  it('suggests a field around the unknown one before one below it', () => {
+    const { warnings } = read(webService('environments: { test: { image: { command: [a] } } }'));
+    expect(warnings.join()).to.match(/did you mean "command" at the top of the manifest\?$/);
+  });
+
   it('suggests nothing for a field without a similar one', () => {
     expect(read(webService('xyzzy: 1')).warnings.join()).to.match(/it has never had an effect$/);
   });
