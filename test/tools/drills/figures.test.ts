@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import {
+  failsOnlyWithTheGroup,
   noneSlowerThan,
   nothingFails,
   nothingLost,
@@ -55,6 +56,16 @@ describe('an assertion fails', () => {
 
   it('for one failure if none is allowed', () => {
     expect(nothingFails.check(figures(good)).passed).to.equal(false);
+  });
+
+  it('for a refused write beside a database that commits, and for a refused read in any case', () => {
+    const passes = (method: 'GET' | 'PUT', commits: number) => {
+      const refused = { ...answer('refused', 2_500), method };
+      const observations = { 'two commits': commits };
+      const recorded = { ...recording([answer('ok', 1_000), refused]), observations };
+      return failsOnlyWithTheGroup.check(figuresOf(recorded)).passed;
+    };
+    expect([passes('PUT', 1.9), passes('PUT', 0.7), passes('GET', 1.9)]).to.deep.equal([true, false, false]);
   });
 
   it('for one aborted connection, or one wrong answer', () => {

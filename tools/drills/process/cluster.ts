@@ -12,6 +12,7 @@ import { type ServiceProcess, startProcess } from '../../process/service.ts';
 import { Failed, output } from '../../terminal/programs.ts';
 import {
   type Assertion,
+  failsOnlyWithTheGroup,
   failsOver,
   noRestart,
   nothingFails,
@@ -149,28 +150,12 @@ async function backlogOf(cluster: DatabaseCluster, member: Member): Promise<numb
   return Number(row?.number);
 }
 
-/** In seconds. A request waits for the statement that runs and for its own: together 1.8 s at most, see src/database/store.ts. */
-const TWO_COMMITS = 1.5;
 const COMMIT_MILLISECONDS = 20;
 
 /**
- * A group commits nothing while it agrees on its members: for half a second here, and for longer on a slow machine. The
- * service can only wait for that, so what fails counts unless another client, beside the load, sees the group stop.
+ * Commits at the primary again and again, beside the load. The function that it returns stops that and gives back how long two
+ * commits in a row took at most, in seconds.
  */
-const failsOnlyWithTheGroup: Assertion = {
-  description: `No request fails; only if the group takes ${TWO_COMMITS} s for two commits, writes do, with 503`,
-  check({ requests, ok, refused, aborted, wrong, failedReads, observations }) {
-    const commits = Number(observations['two commits']);
-    const failed = refused + aborted + wrong;
-    const isRefusedByGroup = commits >= TWO_COMMITS && failedReads + aborted + wrong === 0;
-    return {
-      measured: `${failed} of ${requests} failed; two commits took ${commits.toFixed(2)} s at most`,
-      passed: ok > 0 && (failed === 0 || isRefusedByGroup),
-    };
-  },
-};
-
-/** Commits at the primary again and again. The function that it returns stops that and gives back how long two commits in a row took at most, in seconds. */
 async function watchCommits(cluster: DatabaseCluster): Promise<() => Promise<number>> {
   await cluster.query(cluster.primary(), 'CREATE TABLE plusone.commits (id INT PRIMARY KEY, number INT)');
   let [over, before, longest] = [false, 0, 0];
