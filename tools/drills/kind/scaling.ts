@@ -233,7 +233,7 @@ const slowAnswers: ScalingDrill = {
 
 const slowDatabase: ScalingDrill = {
   name: 'slow-database',
-  fault: 'MySQL answers twice a second only, for eight minutes of the scaler, while 5 clients delete',
+  fault: 'MySQL answers twice a second only, for eight minutes of the scaler, while 5 clients save and delete',
   assertions: ASSERTIONS['slow-database'],
   duration: { full: 0, quick: 0 },
   rate: RATE,
