@@ -28,7 +28,7 @@ export interface Fault {
   /** Resolves when the failed part is back. */
   end(run: Run): Promise<unknown> | unknown;
   /** Undoes the rest of the fault, before the audit. */
-  settle?(): Promise<unknown> | unknown;
+  settle?(run: Run): Promise<unknown> | unknown;
 }
 
 /** The target of drills. */
@@ -143,7 +143,7 @@ async function record<F>(drill: Drill<F>, fault: Fault, fixture: Fixture, quick:
     const ended = load.now();
     memory.stop();
     const restarts = await fixture.restarts();
-    await fault.settle?.();
+    await fault.settle?.(run);
     const audit = await load.audit();
     if (fixture.isShared) await load.removeUsers();
     const { answers, longestPause } = load;

@@ -26,8 +26,13 @@ export const SLOW: Backlog = { clients: 30, commitMilliseconds: 20 };
 /** Of the scaler, with which no number of waiting requests is a reason to add a task, so that slow answers are. */
 export const ONLY_SLOW_ANSWERS = { waitingPerExecuting: { out: 1_000, in: 999 } };
 
+/** Describes a load, for the fault of a drill. */
+export function describeBacklog({ clients, commitMilliseconds }: Backlog): string {
+  return `MySQL delays each commit by ${commitMilliseconds} ms, and ${clients} clients save and delete names without pause`;
+}
+
 /** The statement with which MySQL delays commits by that; 0 ends it. */
-export function delayCommits(milliseconds: number): string {
+export function commitDelay(milliseconds: number): string {
   const together = milliseconds === 0 ? 0 : 3;
   return `SET GLOBAL binlog_group_commit_sync_delay = ${milliseconds * 1000}, GLOBAL binlog_group_commit_sync_no_delay_count = ${together}`;
 }

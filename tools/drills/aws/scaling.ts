@@ -10,7 +10,8 @@ import {
   ASSERTIONS,
   type Backlog,
   changesOf,
-  delayCommits,
+  commitDelay,
+  describeBacklog,
   GROWTH_SECONDS,
   ONLY_SLOW_ANSWERS,
   Pressure,
@@ -198,14 +199,14 @@ async function press(
   service: Emulated,
   { clients, commitMilliseconds }: Backlog,
 ): Promise<Pressure> {
-  fixture.defer(() => service.sql(delayCommits(0)));
-  await service.sql(delayCommits(commitMilliseconds));
+  fixture.defer(() => service.sql(commitDelay(0)));
+  await service.sql(commitDelay(commitMilliseconds));
   return new Pressure(fixture, { clients });
 }
 
 const queueGrows: ScalingDrill = {
   name: 'queue-grows',
-  fault: `MySQL delays each commit by ${QUEUE.commitMilliseconds} ms, and ${QUEUE.clients} clients save and delete names without pause, so that requests wait in the task`,
+  fault: `${describeBacklog(QUEUE)}, so that requests wait in the task`,
   assertions: ASSERTIONS['queue-grows'],
   duration: { full: 10, quick: 0 },
   rate: RATE,
@@ -233,7 +234,7 @@ const queueGrows: ScalingDrill = {
 
 const slowAnswers: ScalingDrill = {
   name: 'slow-answers',
-  fault: `MySQL delays each commit by ${SLOW.commitMilliseconds} ms, and ${SLOW.clients} clients save and delete names without pause, so that answers are slow`,
+  fault: `${describeBacklog(SLOW)}, so that answers are slow`,
   assertions: ASSERTIONS['slow-answers'],
   duration: { full: 0, quick: 0 },
   rate: RATE,

@@ -10,7 +10,8 @@ import {
   ASSERTIONS,
   type Backlog,
   changesOf,
-  delayCommits,
+  commitDelay,
+  describeBacklog,
   GROWTH_SECONDS,
   ONLY_SLOW_ANSWERS,
   Pressure,
@@ -163,10 +164,14 @@ async function withScaler(
 }
 
 /** Has requests wait in the pods. */
-async function press(fixture: KindFixture, { clients, commitMilliseconds }: Backlog): Promise<Pressure> {
-  fixture.defer(() => fixture.sql(delayCommits(0)));
-  await fixture.sql(delayCommits(commitMilliseconds));
-  return pressureOn(fixture, clients);
+async function press(fixture: KindFixture, backlog: Backlog): Promise<Pressure> {
+  await delayCommits(fixture, backlog);
+  return pressureOn(fixture, backlog.clients);
+}
+
+async function delayCommits(fixture: KindFixture, { commitMilliseconds }: Backlog): Promise<void> {
+  fixture.defer(() => fixture.sql(commitDelay(0)));
+  await fixture.sql(commitDelay(commitMilliseconds));
 }
 
 /** Kubernetes spreads connections over the pods, and not requests as a load balancer does. */
@@ -176,7 +181,7 @@ function pressureOn(fixture: KindFixture, clients: number): Pressure {
 
 const queueGrows: ScalingDrill = {
   name: 'queue-grows',
-  fault: `MySQL delays each commit by ${QUEUE.commitMilliseconds} ms, and ${QUEUE.clients} clients save and delete names without pause, so that requests wait in the pod`,
+  fault: `${describeBacklog(QUEUE)}, so that requests wait in the pod`,
   assertions: ASSERTIONS['queue-grows'],
   duration: { full: 10, quick: 0 },
   rate: RATE,
@@ -200,7 +205,7 @@ const queueGrows: ScalingDrill = {
 
 const slowAnswers: ScalingDrill = {
   name: 'slow-answers',
-  fault: `MySQL delays each commit by ${SLOW.commitMilliseconds} ms, and ${SLOW.clients} clients save and delete names without pause, so that answers are slow`,
+  fault: `${describeBacklog(SLOW)}, so that answers are slow`,
   assertions: ASSERTIONS['slow-answers'],
   duration: { full: 0, quick: 0 },
   rate: RATE,
@@ -288,8 +293,9 @@ const flapping: ScalingDrill = {
       async begin({ observations }) {
         const factor = service.minuteMilliseconds / 60_000;
         const cooldown = DEFAULT_THRESHOLDS.cooldownMilliseconds;
+        await delayCommits(fixture, QUEUE);
         for (let periods = 0; periods < 10; periods += 1) {
-          const pressure = await press(fixture, QUEUE);
+          const pressure = pressureOn(fixture, QUEUE.clients);
           await sleep((cooldown.out * factor) / 2);
           await pressure.stop();
           await sleep((cooldown.out * factor) / 2);
@@ -393,7 +399,7 @@ const releaseWhileScaled: ScalingDrill = {
           const pressure = await press(fixture, QUEUE);
           observations.grown = await service.untilCount(3, GROWTH_SECONDS);
           await pressure.stop();
-          await fixture.sql(delayCommits(0));
+          await fixture.sql(commitDelay(0));
           observations.release = await fewestDuring(fixture.release(next));
           const refused = fixture.release(broken).then(
             () => {

@@ -190,16 +190,14 @@ const replicaAdded: ProcessDrill = {
     if (typeof cluster === 'string') return cluster;
     const longestCommits = await watchCommits(cluster);
     fixture.defer(longestCommits);
-    let observations: Run['observations'] = {};
     return {
-      async begin(run) {
-        observations = run.observations;
+      async begin() {
         const replica = cluster.members.find((member) => member !== cluster.primary());
         if (replica !== undefined) await cluster.kill(replica);
       },
       end: () => cluster.heal(),
       // After the load, which a pause may still stop when the group is whole again.
-      async settle() {
+      async settle({ observations }) {
         observations['two commits'] = await longestCommits();
       },
     };
