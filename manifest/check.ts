@@ -1,6 +1,7 @@
 /** Checks a workspace without deploying it. */
 import { existsSync, globSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { addonProblems } from './addons.ts';
 import { addedVolumesOf, readOverrides } from './cfn-patches.ts';
 import { type Diagnostic, DocumentError, type Node, parseAny, Scalar, Sequence, YamlMapping } from './document.ts';
 import { readManifest } from './manifest.ts';
@@ -44,6 +45,8 @@ export function checkWorkspace(workspace: Workspace, shell: NodeJS.ProcessEnv): 
       checkYaml(join(workspace.folder, path)),
     ),
     ...['environments', ...workspace.workloads].flatMap((part) => checkRuntimes(join(workspace.folder, part))),
+    ...checkAddons(workspace.folder, 'environments', 'environments'),
+    ...workspace.workloads.flatMap((name) => checkAddons(workspace.folder, name, 'workload')),
   ];
   const unique = new Map(found.map((finding) => [`${finding.file}:${finding.line}: ${finding.message}`, finding]));
   return [...unique.values()].toSorted((a, b) => a.file.localeCompare(b.file) || a.line - b.line);
@@ -159,6 +162,17 @@ function statedEnvironments(text: string): string[] {
 
 function folders(path: string): string[] {
   return namesIn(path).filter((name) => existsSync(join(path, name, 'manifest.yml')));
+}
+
+/** Whether Copilot can merge the templates of addons, and has values for their parameters. */
+function checkAddons(folder: string, name: string, of: 'environments' | 'workload'): Finding[] {
+  const found = attempt(() => addonProblems(join(folder, name, 'addons'), of));
+  const problems =
+    found instanceof DocumentError ? found.problems.map((problem) => ({ ...problem, file: found.file })) : found;
+  // A file in place of the folder has no name here, and is reported with the runtimes.
+  return problems
+    .filter(({ file }) => file !== '')
+    .map(({ file, ...problem }) => finding('copilot-refuses', file, problem));
 }
 
 /** The runtimes of functions in addons and overrides. */

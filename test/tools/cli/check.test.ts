@@ -59,6 +59,15 @@ describe('plusone check', function () {
     ]);
   });
 
+  for (const part of ['web', 'environments']) {
+    it(`checks that Copilot can pass values to the addons of ${part}`, () => {
+      workspace(webService(), { [`copilot/${part}/addons/topic.yml`]: 'Parameters:\n  App: { Type: String }\n' });
+      const [found] = findings();
+      expect(found).to.include({ rule: 'copilot-refuses', level: 'error', line: 1 });
+      expect(found?.message).to.match(/^Parameters\.Env is missing: /);
+    });
+  }
+
   for (const path of ['environments/test', 'pipelines/main']) {
     it(`reads the manifest of ${path} as YAML`, () => {
       workspace(webService(), { [`copilot/${path}/manifest.yml`]: 'name: x\nvpc: &vpc { id: *vpc }\n' });
@@ -87,14 +96,17 @@ describe('plusone check', function () {
   });
 
   it('finds a Lambda runtime in an addon that AWS will soon refuse, with the date', () => {
-    const addon =
-      'Resources:\n  Resizer:\n    Type: AWS::Lambda::Function\n    Properties:\n      Runtime: nodejs20.x\n';
+    const addon = [
+      'Parameters: { App: { Type: String }, Env: { Type: String }, Name: { Type: String } }',
+      'Resources: { Resizer: { Type: "AWS::Lambda::Function", Properties: {',
+      '  Runtime: nodejs20.x } } }',
+    ].join('\n');
     workspace(webService(), { 'copilot/web/addons/resizer.yml': addon });
     const [found] = findings();
     expect(found).to.include({
       rule: 'lambda-runtime',
       level: 'warning',
-      line: 5,
+      line: 3,
       file: 'copilot/web/addons/resizer.yml',
     });
     expect(found?.message).to.contain('creates no function with it from 2027-02-01, and updates none from 2027-03-03');
