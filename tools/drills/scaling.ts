@@ -2,6 +2,7 @@
 import { randomInt } from 'node:crypto';
 import { Agent, request } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { DEFAULT_THRESHOLDS } from '../../functions/decide.ts';
 import type { Run } from '../../functions/scaler-runs.ts';
 import { type Assertion, nothingFails, nothingLost, observed } from './assertions.ts';
 import type { Fixture } from './drill.ts';
@@ -36,6 +37,9 @@ export function commitDelay(milliseconds: number): string {
   const together = milliseconds === 0 ? 0 : 3;
   return `SET GLOBAL binlog_group_commit_sync_delay = ${milliseconds * 1000}, GLOBAL binlog_group_commit_sync_no_delay_count = ${together}`;
 }
+
+/** The fault of the drill flapping. */
+export const FLAPPING = 'The load of queue-grows comes and goes with the period of the cooldown, ten times';
 
 /** Before a drill: so few that no task is added for them. */
 export const WARM_UP_CLIENTS = 3;
@@ -127,6 +131,46 @@ export async function untilCount(
   }
 }
 
+/** Has a load come and go with the period of the cooldown, ten times. A minute of the scaler has `minuteMilliseconds`. */
+export async function comeAndGo(start: () => Pressure, minuteMilliseconds: number): Promise<void> {
+  const half = (DEFAULT_THRESHOLDS.cooldownMilliseconds.out * minuteMilliseconds) / 60_000 / 2;
+  for (let periods = 0; periods < 10; periods += 1) {
+    const pressure = start();
+    await sleep(half);
+    await pressure.stop();
+    await sleep(half);
+  }
+}
+
+/** How many changes came before the cooldown of the one before them had passed. */
+export function earlyChanges(changes: readonly Run[], minuteMilliseconds: number): number {
+  const { cooldownMilliseconds: cooldown } = DEFAULT_THRESHOLDS;
+  return changes.filter(({ time, reason }, at) => {
+    const before = changes[at - 1]?.time;
+    const least = ((reason.includes('below') ? cooldown.in : cooldown.out) * minuteMilliseconds) / 60_000;
+    // The scaler's clock is read before its line is written, so that two lines may be nearer than two changes.
+    return before !== undefined && Date.parse(time) - Date.parse(before) < least - 1_000;
+  }).length;
+}
+
+/** The fewest tasks that were desired until `work` and another `after` seconds had passed. Throws what `work` throws. */
+export async function fewestDesired(
+  scale: () => Promise<{ readonly desired: number }>,
+  work: Promise<unknown>,
+  { after, pollMilliseconds }: { after: number; pollMilliseconds: number },
+): Promise<number> {
+  let end = Number.POSITIVE_INFINITY;
+  const ended = work.finally(() => {
+    end = Date.now() + after * 1000;
+  });
+  // Awaited below.
+  ended.catch(() => {});
+  let fewest = Number.POSITIVE_INFINITY;
+  for (; Date.now() < end; await sleep(pollMilliseconds)) fewest = Math.min(fewest, (await scale()).desired);
+  await ended;
+  return fewest;
+}
+
 /** What a scaler changed in these runs, with its reasons; 0 if nothing. */
 export function changesOf(runs: readonly Run[]): number | string {
   const changes = runs.filter(({ changed }) => changed);
@@ -166,6 +210,11 @@ export const ASSERTIONS = {
     observed('resolved', 'It resolves after the load', isNumber),
     nothingLost,
   ],
+  flapping: [
+    observed('early', 'No change comes before its cooldown has passed', isZero),
+    observed('changes', 'It changes something', (value) => Number(value) > 0),
+    nothingLost,
+  ],
   'scaler-broken': [
     nothingFails,
     observed('paged', 'Its alarm pages', isNumber),
@@ -173,6 +222,13 @@ export const ASSERTIONS = {
     observed('resolved', 'The alarm resolves when it runs again', isNumber),
     // On a busy machine answers are slow, for which it rightly adds a task.
     observed('changes', 'It changes nothing on its return, unless answers are slow', isZero),
+    nothingLost,
+  ],
+  'release-while-scaled': [
+    nothingFails,
+    observed('grown', '3 tasks run before the release', isNumber),
+    observed('release', 'No fewer are desired while it is released', (value) => value === 3),
+    observed('rollback', 'No fewer are desired while the next one is rolled back', (value) => value === 3),
     nothingLost,
   ],
 } as const satisfies Readonly<Record<string, readonly Assertion[]>>;

@@ -10,8 +10,12 @@ import {
   ASSERTIONS,
   type Backlog,
   changesOf,
+  comeAndGo,
   commitDelay,
   describeBacklog,
+  earlyChanges,
+  FLAPPING,
+  fewestDesired,
   GROWTH_SECONDS,
   ONLY_SLOW_ANSWERS,
   Pressure,
@@ -194,14 +198,14 @@ async function onEmulator(
 }
 
 /** Has requests wait in the tasks. */
-async function press(
-  fixture: AwsFixture,
-  service: Emulated,
-  { clients, commitMilliseconds }: Backlog,
-): Promise<Pressure> {
+async function press(fixture: AwsFixture, service: Emulated, backlog: Backlog): Promise<Pressure> {
+  await delayCommits(fixture, service, backlog);
+  return new Pressure(fixture, backlog);
+}
+
+async function delayCommits(fixture: AwsFixture, service: Emulated, { commitMilliseconds }: Backlog): Promise<void> {
   fixture.defer(() => service.sql(commitDelay(0)));
   await service.sql(commitDelay(commitMilliseconds));
-  return new Pressure(fixture, { clients });
 }
 
 const queueGrows: ScalingDrill = {
@@ -333,6 +337,29 @@ const atTheMaximum: ScalingDrill = {
     ),
 };
 
+const flapping: ScalingDrill = {
+  name: 'flapping',
+  fault: FLAPPING,
+  assertions: ASSERTIONS.flapping,
+  duration: { full: 0, quick: 0 },
+  rate: RATE,
+  prepare: (fixture) =>
+    onEmulator(
+      fixture,
+      (service) => ({
+        async begin({ observations }) {
+          await delayCommits(fixture, service, QUEUE);
+          await comeAndGo(() => new Pressure(fixture, QUEUE), MINUTE_MILLISECONDS);
+          const changes = (await service.runs()).filter(({ changed }) => changed);
+          observations.changes = changes.length;
+          observations.early = earlyChanges(changes, MINUTE_MILLISECONDS);
+        },
+        end() {},
+      }),
+      { max: 3 },
+    ),
+};
+
 const scalerBroken: ScalingDrill = {
   name: 'scaler-broken',
   fault: 'Lambda refuses to run the scaler (throttled), and later runs it again',
@@ -359,11 +386,53 @@ const scalerBroken: ScalingDrill = {
     ),
 };
 
+const releaseWhileScaled: ScalingDrill = {
+  name: 'release-while-scaled',
+  fault: 'With 3 tasks by load, a release by `make publish`, then one that cannot start',
+  assertions: ASSERTIONS['release-while-scaled'],
+  duration: { full: 5, quick: 0 },
+  rate: RATE,
+  prepare: (fixture) =>
+    onEmulator(
+      fixture,
+      (service) => {
+        const fewestDuring = (work: Promise<unknown>) =>
+          fewestDesired(() => service.scale(), work, { after: 20, pollMilliseconds: POLL_MILLISECONDS });
+        return {
+          async begin({ observations }) {
+            // Until the drill ends, no task is removed because the load is over.
+            fixture.defer(() => service.setThresholds({}));
+            await service.setThresholds({ cooldownMilliseconds: { in: 86_400_000 } });
+            const pressure = await press(fixture, service, QUEUE);
+            observations.grown = await service.untilCount(3, GROWTH_SECONDS);
+            await pressure.stop();
+            await service.sql(commitDelay(0));
+            observations.release = await fewestDuring(
+              fixture.publish().then(({ code, output }) => {
+                if (code !== 0) throw new Error(`the release failed: ${output}`);
+              }),
+            );
+            fixture.workspace.edit('src/server.ts', (text) => `throw new Error('it cannot start');\n${text}`);
+            observations.rollback = await fewestDuring(
+              fixture.publish().then(({ code, output }) => {
+                if (code !== 1) throw new Error(`the release that cannot start ended with ${code}: ${output}`);
+              }),
+            );
+          },
+          end() {},
+        };
+      },
+      { max: 3 },
+    ),
+};
+
 /** The scaling drills of `--target aws`, which run after the others, in this order. */
 export const scalingDrills: readonly ScalingDrill[] = [
   queueGrows,
   slowAnswers,
   slowDatabase,
   atTheMaximum,
+  flapping,
   scalerBroken,
+  releaseWhileScaled,
 ];

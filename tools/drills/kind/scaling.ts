@@ -1,17 +1,20 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
-import { DEFAULT_THRESHOLDS } from '../../../functions/decide.ts';
 import { readRun, type Run as ScalerRun } from '../../../functions/scaler-runs.ts';
 import { NotReady } from '../../../local-kind/wait-for-rollout.ts';
-import { nothingFails, nothingLost, observed } from '../assertions.ts';
+import { observed } from '../assertions.ts';
 import type { Drill, Fault } from '../drill.ts';
 import {
   ASSERTIONS,
   type Backlog,
   changesOf,
+  comeAndGo,
   commitDelay,
   describeBacklog,
+  earlyChanges,
+  FLAPPING,
+  fewestDesired,
   GROWTH_SECONDS,
   ONLY_SLOW_ANSWERS,
   Pressure,
@@ -280,34 +283,18 @@ const atTheMaximum: ScalingDrill = {
 
 const flapping: ScalingDrill = {
   name: 'flapping',
-  fault: 'The load of queue-grows comes and goes with the period of the cooldown, ten times',
-  assertions: [
-    observed('early', 'No change comes before its cooldown has passed', (value) => value === 0),
-    observed('changes', 'It changes something', (value) => Number(value) > 0),
-    nothingLost,
-  ],
+  fault: FLAPPING,
+  assertions: ASSERTIONS.flapping,
   duration: { full: 0, quick: 0 },
   rate: RATE,
   prepare: (fixture) =>
     withScaler(fixture, 3, (service) => ({
       async begin({ observations }) {
-        const factor = service.minuteMilliseconds / 60_000;
-        const cooldown = DEFAULT_THRESHOLDS.cooldownMilliseconds;
         await delayCommits(fixture, QUEUE);
-        for (let periods = 0; periods < 10; periods += 1) {
-          const pressure = pressureOn(fixture, QUEUE.clients);
-          await sleep((cooldown.out * factor) / 2);
-          await pressure.stop();
-          await sleep((cooldown.out * factor) / 2);
-        }
+        await comeAndGo(() => pressureOn(fixture, QUEUE.clients), service.minuteMilliseconds);
         const changes = (await service.runs()).filter(({ changed }) => changed);
         observations.changes = changes.length;
-        observations.early = changes.filter(({ time, reason }, at) => {
-          const before = changes[at - 1]?.time;
-          const least = reason.includes('below') ? cooldown.in : cooldown.out;
-          // The scaler's clock is read before its line is written, so that two lines may be nearer than two changes.
-          return before !== undefined && Date.parse(time) - Date.parse(before) < least * factor - 1_000;
-        }).length;
+        observations.early = earlyChanges(changes, service.minuteMilliseconds);
       },
       end() {},
     })),
@@ -358,13 +345,7 @@ const scalerBroken: ScalingDrill = {
 const releaseWhileScaled: ScalingDrill = {
   name: 'release-while-scaled',
   fault: 'With 3 pods by load, a release by `make up` whose manifest has 2 as its least, then one that cannot start',
-  assertions: [
-    nothingFails,
-    observed('grown', '3 pods run before the release', (value) => typeof value === 'number'),
-    observed('release', 'No fewer pods are desired while it is released', (value) => value === 3),
-    observed('rollback', 'No fewer pods are desired while the next one is rolled back', (value) => value === 3),
-    nothingLost,
-  ],
+  assertions: ASSERTIONS['release-while-scaled'],
   duration: { full: 5, quick: 0 },
   rate: RATE,
   async prepare(fixture) {
@@ -374,23 +355,9 @@ const releaseWhileScaled: ScalingDrill = {
       'src/server.ts': `throw new Error('a release that cannot start');\n${source}`,
     });
     return await withScaler(fixture, 3, (service) => {
-      /** The fewest pods that were desired until it ended. */
-      const fewestDuring = async (work: Promise<unknown>): Promise<number> => {
-        let isOver = false;
-        const end = work.finally(() => {
-          isOver = true;
-        });
-        // Awaited below.
-        end.catch(() => {});
-        let fewest = Number.POSITIVE_INFINITY;
-        // The autoscaler acts every 15 seconds, so it has acted after 20.
-        for (let extra = 0; extra < 20; await sleep(500)) {
-          fewest = Math.min(fewest, (await service.scale()).desired);
-          if (isOver) extra += 0.5;
-        }
-        await end;
-        return fewest;
-      };
+      // The autoscaler acts every 15 seconds, so it has acted after 20.
+      const fewestDuring = (work: Promise<unknown>) =>
+        fewestDesired(() => service.scale(), work, { after: 20, pollMilliseconds: 500 });
       return {
         async begin({ observations }) {
           // Until the drill ends, no pod is removed because the load is over.
