@@ -1,6 +1,6 @@
 import type { Unsupported } from '../manifest/mapping.ts';
 import { objectName } from '../manifest/names.ts';
-import { awsNames, dottedAlias } from './cluster-names.ts';
+import { awsNames, dottedAlias, serviceAlias } from './cluster-names.ts';
 import { type Container, containersOf, isTakenForAgent } from './containers.ts';
 import { endsBesideService, waitingAtEnd } from './one-shot.ts';
 import { overrideOf } from './overrides.ts';
@@ -69,6 +69,12 @@ export function adaptedOf(workload: Workload): Adapted[] {
     found.push({
       path: 'network.connect.alias',
       reason: `a Service's name has no dots: ${alias} is replaced by ${workload.manifest.name} in this workspace`,
+    });
+  const second = serviceAlias(workload.manifest);
+  if (second !== undefined && workload.takenNames.has(second))
+    found.push({
+      path: 'network.connect.alias',
+      reason: `another workload is reached by the name ${second}, and in a cluster it leads to one of them: use ${workload.manifest.name}`,
     });
   for (const container of containersOf(fields)) {
     const reason = ending(workload, container);

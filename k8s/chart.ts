@@ -5,7 +5,7 @@ import type { Unsupported } from '../manifest/mapping.ts';
 import { objectName, secretName } from '../manifest/names.ts';
 import { cronJobSchedule } from '../manifest/schedule.ts';
 import { type Adapted, adaptedOf } from './adapted.ts';
-import { dottedAlias } from './cluster-names.ts';
+import { serviceAlias } from './cluster-names.ts';
 import { addExternalSecret } from './external-secrets.ts';
 import { builtImages } from './images.ts';
 import { type Inputs, inputs } from './inputs.ts';
@@ -325,7 +325,7 @@ class WorkloadChart extends Chart {
   }
 
   private expose(outside: boolean) {
-    const { manifest, nodePorts } = this.workload;
+    const { manifest, nodePorts, takenNames } = this.workload;
     const { fields, name } = manifest;
     const balanced = outside && fields.http !== false && !fields.isPrivate;
     const main = servicePorts(fields);
@@ -345,7 +345,6 @@ class WorkloadChart extends Chart {
       })),
     ];
     const listeners = listenerPorts(fields);
-    const { connect } = fields.network ?? {};
     const { NODE_PORT, CLUSTER_IP, LOAD_BALANCER } = ServiceType;
     const pods = Pods.select(this, 'pods', { labels: this.selector });
     const serve = (id: string, service: string, type: ServiceType, served: readonly ServicePort[], before = 0) =>
@@ -366,9 +365,8 @@ class WorkloadChart extends Chart {
     if (ports.length > 0) serve('service', name, balanced ? NODE_PORT : CLUSTER_IP, ports);
     const type = this.workload.environment === 'local' ? NODE_PORT : LOAD_BALANCER;
     if (listeners.length > 0) serve('listeners', `${name}-nlb`, type, listeners, balanced ? ports.length : 0);
-    const alias = typeof connect === 'object' ? objectName(connect.alias) : name;
-    if (ports.length > 0 && alias !== name && dottedAlias(fields) === undefined)
-      serve('alias', alias, CLUSTER_IP, ports);
+    const alias = serviceAlias(manifest);
+    if (ports.length > 0 && alias !== undefined && !takenNames.has(alias)) serve('alias', alias, CLUSTER_IP, ports);
   }
 
   /** As on AWS, allows ingress only to the ports that the pods listen on, and all egress. */

@@ -1,4 +1,6 @@
 import type { Fields } from '../manifest/fields.ts';
+import type { Manifest } from '../manifest/manifest.ts';
+import { objectName } from '../manifest/names.ts';
 import type { Workload } from './workload.ts';
 
 interface Rewriting {
@@ -45,6 +47,14 @@ function rewritings({ environment, application, namespace, dottedAliases }: Work
 export function dottedAlias({ network }: Fields): string | undefined {
   const alias = typeof network?.connect === 'object' ? network.connect.alias : undefined;
   return alias?.includes('.') ? alias : undefined;
+}
+
+/** The alias of Service Connect as the name of a second Service; undefined if there is none, or none can have it. */
+export function serviceAlias({ name, fields }: Manifest): string | undefined {
+  const connect = fields.network?.connect;
+  if (typeof connect !== 'object' || dottedAlias(fields) !== undefined) return undefined;
+  const alias = objectName(connect.alias);
+  return alias === name ? undefined : alias;
 }
 
 /** Matches such a name, but not as part of a longer one. */

@@ -9,7 +9,7 @@ import { type Manifest, readManifest } from '../manifest/manifest.ts';
 import { objectName } from '../manifest/names.ts';
 import { missingContainers, withTaskOverrides } from '../manifest/task-overrides.ts';
 import { displayed, isFile, MissingInput, readText, type Workspace } from '../manifest/workspace.ts';
-import { dottedAlias } from './cluster-names.ts';
+import { dottedAlias, serviceAlias } from './cluster-names.ts';
 import { containersOf } from './containers.ts';
 import { dockerfileUser } from './dockerfile.ts';
 import { StrictError, UsageError, WrongFiles } from './errors.ts';
@@ -121,7 +121,17 @@ function amongEachOther(workloads: readonly Workload[], all: readonly Workload[]
     }),
   );
   const namespaceLevel = securityLevel(all);
-  return workloads.map((workload) => ({ ...workload, sharedFileSystems, dottedAliases, namespaceLevel }));
+  return workloads.map((workload) => {
+    const others = all.filter(({ manifest }) => manifest.name !== workload.manifest.name);
+    const takenNames = new Set(others.flatMap(({ manifest }) => namesOf(manifest)));
+    return { ...workload, sharedFileSystems, dottedAliases, takenNames, namespaceLevel };
+  });
+}
+
+/** The names of a workload's Services in the namespace; none without ports. */
+function namesOf(manifest: Manifest): string[] {
+  const { name, fields } = manifest;
+  return servicePorts(fields).length > 0 ? [name, serviceAlias(manifest) ?? name] : [];
 }
 
 /** The valid workloads, and the problems of all others. */
@@ -186,6 +196,7 @@ function readWorkload(options: Options, workspace: Workspace, shared: Shared, se
     sharedFileSystems: new Set(),
     namespaceLevel: 'baseline',
     dottedAliases: new Map(),
+    takenNames: new Set(),
     volumeSize: options['volume-size'],
     accessMode: options.accessMode,
     pullSecret: options['pull-secret'],

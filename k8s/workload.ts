@@ -53,6 +53,8 @@ export interface Workload {
    * `api.shop.local`, which environments have that are older than Copilot 1.5; each with the name of its Service.
    */
   dottedAliases: ReadonlyMap<string, string>;
+  /** The names by which other workloads of the workspace are reached. */
+  takenNames: ReadonlySet<string>;
   /** Of each claim, such as `1Gi`. */
   volumeSize: string;
   /** The requested access mode. */

@@ -137,6 +137,18 @@ describe('a Load Balanced Web Service', () => {
       ).to.equal('api');
   });
 
+  it('keeps its own name alone, and reports it, where its alias leads to another workload', () => {
+    const text = webService('network: { connect: { alias: orders } }');
+    const { adapted, objects } = synthesisOf(text, { takenNames: new Set(['orders']) });
+    expect(only(objects, 'Service').metadata.name).to.equal('api');
+    expect(adapted).to.deep.equal([
+      {
+        path: 'network.connect.alias',
+        reason: 'another workload is reached by the name orders, and in a cluster it leads to one of them: use api',
+      },
+    ]);
+  });
+
   it('reports the name of its Service where its alias has an underscore', () => {
     const { adapted, objects } = synthesisOf(webService('network: { connect: { alias: my_api } }'));
     expect(only(objects, 'Service', 'my-api').spec.type).to.equal('ClusterIP');

@@ -76,6 +76,7 @@ export function workloadOf(text: string, input: Partial<Workload> = {}): Workloa
     sharedFileSystems: new Set(),
     namespaceLevel: 'baseline',
     dottedAliases: new Map(),
+    takenNames: new Set(),
     volumeSize: '1Gi',
     accessMode: undefined,
     pullSecret: undefined,

@@ -53,6 +53,19 @@ describe('plusone synth of a whole workspace', function () {
   const podSecurity = (name: string) => ofKind(name, 'Deployment').spec.template.spec.securityContext;
   const built = { 'copilot/web/manifest.yml': service('web', 'image: { build: web/Dockerfile, port: 8080 }') };
 
+  it('has one Service of each name, where an alias of Service Connect is the name of another workload', () => {
+    files({
+      'copilot/api/manifest.yml': service('api', 'network: { connect: { alias: web } }'),
+      'copilot/web/manifest.yml': service('web'),
+    });
+    const { stdout } = run();
+    const services = ['api', 'web'].flatMap((name) =>
+      written(`${name}.k8s.yaml`).filter(({ kind }) => kind === 'Service'),
+    );
+    expect(services.map(({ metadata }) => metadata.name)).to.deep.equal(['api', 'web']);
+    expect(stdout).to.contain('another workload is reached by the name web');
+  });
+
   describe('security', () => {
     it('is restricted where the Dockerfile has a numeric user', () => {
       files({ ...built, 'web/Dockerfile': 'FROM a\nUSER 1000\n' });
