@@ -122,8 +122,10 @@ function summary({ application }: Workspace, { environment }: Wanted, outcome: O
 async function follow(found: Workspace, wanted: Wanted): Promise<never> {
   let changed: string | undefined;
   let failure: Error | undefined;
-  watch(found.root, { recursive: true }, (_event, name) => {
-    if (name && !UNWATCHED.test(name.replaceAll('\\', '/'))) changed = name;
+  const isUnwatched = (name: string) => UNWATCHED.test(name.replaceAll('\\', '/'));
+  // Linux needs a watch for each file, and has a limit. Node 22 knows no `ignore`.
+  watch(found.root, { recursive: true, ignore: isUnwatched }, (_event, name) => {
+    if (name && !isUnwatched(name)) changed = name;
   }).on('error', (error) => {
     failure = error;
   });
