@@ -105,13 +105,9 @@ export function addonProblems(folder: string, of: keyof typeof COPILOTS_PARAMETE
   if (first === undefined) return [];
   const problems = templates.flatMap(({ file, root }) => {
     const sections = Object.keys(MERGED).flatMap((name) => root.get(name) ?? []);
-    const parameters = root.get('Parameters');
-    const wrong = [root, ...(parameters instanceof YamlMapping ? [parameters] : [])].flatMap((map) => map.wrongKeys);
     const noMaps = sections.filter((node) => !(node instanceof YamlMapping));
-    return [...wrong, ...noMaps.map(({ line }) => ({ line, message: 'expected a map' }))].map((one) => ({
-      ...one,
-      file,
-    }));
+    const wrong = [...root.wrongKeys, ...noMaps.map(({ line }) => ({ line, message: 'expected a map' }))];
+    return wrong.map((problem) => ({ file, ...problem }));
   });
   return [...problems, ...conflicts(templates), ...parameterProblems(folder, templates, first, of)];
 }

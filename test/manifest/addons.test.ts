@@ -172,11 +172,11 @@ describe('the addons that Copilot refuses', () => {
     expect(problems()).to.deep.equal([]);
   });
 
-  it('have a section that is no map, or a parameter twice', () => {
-    template('a.yml', 'Parameters:', `  ${own.replaceAll(', ', '\n  ')}`, '  App: { Type: String }', 'Resources: [x]');
+  it('have a section that is no map, or a section twice', () => {
+    template('a.yml', `Parameters: { ${own} }`, 'Resources: [x]', 'Outputs: {}', 'Outputs: {}');
     expect(problems()).to.deep.equal([
-      'a.yml:5: duplicate key "App": the keys of a map must be unique',
-      'a.yml:6: expected a map',
+      'a.yml:4: duplicate key "Outputs": the keys of a map must be unique',
+      'a.yml:2: expected a map',
     ]);
   });
 
