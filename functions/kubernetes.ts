@@ -64,6 +64,11 @@ const autoscaler = z.object({
 });
 /** The fields of a HorizontalPodAutoscaler that the scaler needs. */
 export type Autoscaler = z.output<typeof autoscaler>;
+/** Those with its lower bound. */
+export interface Bounded {
+  readonly metadata: { readonly annotations: Readonly<Record<string, string>> };
+  readonly spec: { readonly minReplicas: number };
+}
 
 const deployment = z.object({
   spec: z.object({ replicas: count.default(1) }),
@@ -217,8 +222,7 @@ export function wasChangedByOthers({ metadata, spec }: Autoscaler): boolean {
 }
 
 /** The lower bound that others have set: that of the manifest or of the schedule. */
-export function minimumOf(found: Autoscaler): number {
-  const { metadata, spec } = found;
+export function minimumOf({ metadata, spec }: Bounded): number {
   const isOwn = integer(metadata.annotations[ANNOTATIONS.desired]) === spec.minReplicas;
   const minimum = isOwn ? integer(metadata.annotations[ANNOTATIONS.minimum]) : undefined;
   return minimum === undefined || minimum > spec.minReplicas ? spec.minReplicas : minimum;

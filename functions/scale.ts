@@ -47,6 +47,8 @@ export interface Outcome {
   readonly decision: Decision | undefined;
   readonly changed: boolean;
   readonly reason: string;
+  /** What the settings name for `waiting` and `executing`, where it has no value. */
+  readonly absent: Readonly<Record<string, unknown>>;
 }
 
 /**
@@ -109,11 +111,15 @@ export async function scale<M>(cloud: Cloud<M>, settings: Settings<M>, now: Date
     await cloud.tag(service.arn, cloud.lastChangeTag, now.toISOString());
   }
   if (changed) await cloud.setDesired(cluster, service.name, decision.desired);
-  return { service: service.name, seen, decision, changed, reason: decision.reason };
+  const { waiting, executing } = metrics;
+  const absent = Object.fromEntries(
+    Object.entries(present({ waiting, executing })).filter(([name]) => readings[name] === undefined),
+  );
+  return { service: service.name, seen, decision, changed, reason: decision.reason, absent };
 }
 
 function nothing(service: string | undefined, reason: string): Outcome {
-  return { service, seen: undefined, decision: undefined, changed: false, reason };
+  return { service, seen: undefined, decision: undefined, changed: false, reason, absent: {} };
 }
 
 function present<M>(metrics: Metrics<M> | Readonly<Record<string, M | undefined>>): Record<string, M> {

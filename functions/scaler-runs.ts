@@ -16,6 +16,8 @@ const run = z.object({
   changed: z.boolean(),
   reason: z.string(),
   seen: observation.optional(),
+  decision: z.object({ desired: z.number() }).optional(),
+  absent: z.record(z.string(), z.unknown()).optional(),
 });
 /** The log line of a run of the scaler. */
 export type Run = z.output<typeof run>;
@@ -26,8 +28,8 @@ export function readRun(line: string): Run | undefined {
   return success ? data : undefined;
 }
 
-/** What the scaler saw and did in a run, and why, as two lines. */
-export function describeRun({ time, changed, reason, seen }: Run): string {
+/** What the scaler saw and did in a run, and why, as two lines; and a line for each indicator that it did not find. */
+export function describeRun({ time, changed, reason, seen, decision, absent = {} }: Run): string {
   const known = (reading: z.output<typeof observation>['waiting']) => {
     if (typeof reading !== 'object') return '-';
     return reading.value === null ? 'invalid' : Math.round(reading.value * 100) / 100;
@@ -40,7 +42,12 @@ export function describeRun({ time, changed, reason, seen }: Run): string {
       `p99 ${known(seen.responseMilliseconds)} ms`,
       `statement ${known(seen.databaseMilliseconds)} ms`,
       `database ${known(seen.databasePercent)} %`,
-      `desired ${seen.desired}`,
+      `desired ${seen.desired}${changed && decision ? ` → ${decision.desired}` : ''}`,
     ].join(', ');
-  return `${time}  ${changed ? 'CHANGED' : '       '}  ${saw ?? ''}\n    ${reason}`;
+  const named = (metric: unknown) => (typeof metric === 'string' ? metric : JSON.stringify(metric));
+  return [
+    `${time}  ${changed ? 'CHANGED' : '       '}  ${saw ?? ''}`,
+    `    ${reason}`,
+    ...Object.entries(absent).map(([name, metric]) => `    no value of ${name} was found: ${named(metric)}`),
+  ].join('\n');
 }

@@ -26,6 +26,21 @@ describe('a run in the log of the scaler', () => {
       expect(described(run({ value, ageMilliseconds: 0 }))).to.include('waiting invalid, ');
   });
 
+  it('is described with the count before and after a change', () => {
+    const line = { ...JSON.parse(run({ value: 8, ageMilliseconds: 0 })), changed: true, decision: { desired: 3 } };
+    expect(described(JSON.stringify(line))).to.match(/ {2}CHANGED {2}waiting 8, .* desired 2 → 3\n/);
+  });
+
+  it('is described with what was looked for and has no value', () => {
+    for (const [metric, text] of [
+      ['sum(jobs)', 'sum(jobs)'],
+      [{ namespace: 'Jobs' }, '{"namespace":"Jobs"}'],
+    ]) {
+      const line = { ...JSON.parse(run(undefined)), absent: { waiting: metric } };
+      expect(described(JSON.stringify(line))).to.contain(`\n    no value of waiting was found: ${text}`);
+    }
+  });
+
   it('is described too if it failed', () => {
     const failed = { time: '2026-11-29T03:00:00Z', changed: false, reason: 'the run failed: Error: no' };
     expect(described(JSON.stringify(failed))).to.include('the run failed: Error: no');

@@ -75,6 +75,14 @@ describe('scale', () => {
     });
   });
 
+  it('reports which of the indicators that the settings name have no value', async () => {
+    const one = await scale(fake({ readings: { waiting: fresh(1) } }).cloud, SETTINGS, NOW);
+    expect(one.absent).to.deep.equal({ executing: metric('executing') });
+    const unnamed = { ...SETTINGS, metrics: { responseSeconds: metric('response') } };
+    expect((await scale(fake({ readings: {} }).cloud, unnamed, NOW)).absent).to.deep.equal({});
+    expect((await scale(fake().cloud, SETTINGS, NOW)).absent).to.deep.equal({});
+  });
+
   it('reports everything that it read', async () => {
     const { seen } = await scale(fake().cloud, SETTINGS, NOW);
     expect(seen).to.deep.equal({

@@ -3,6 +3,7 @@
  * cluster: its readings, its decisions and their reasons.
  */
 import { z } from 'zod';
+import { minimumOf } from '../../functions/kubernetes.ts';
 import { describeRun, readRun } from '../../functions/scaler-runs.ts';
 import { type Cluster, ensureCluster } from '../../local-kind/cluster.ts';
 import { makeTarget } from '../terminal/make-target.ts';
@@ -15,6 +16,7 @@ const MINUTES = 15;
 const RUNS = 10;
 
 const autoscaler = z.object({
+  metadata: z.object({ annotations: z.record(z.string(), z.string()).default({}) }),
   spec: z.object({ minReplicas: z.number(), maxReplicas: z.number() }),
   status: z.object({ desiredReplicas: z.number().default(0), currentReplicas: z.number().default(0) }),
 });
@@ -27,10 +29,10 @@ async function scaleStatus(): Promise<void> {
   if (json === '') {
     throw new Refusal('there is no autoscaler: the count is fixed until count in the manifest has a range; or make up');
   }
-  const { spec, status } = autoscaler.parse(JSON.parse(json));
-  say(
-    `desired ${status.desiredReplicas}, running ${status.currentReplicas}, from ${spec.minReplicas} to ${spec.maxReplicas}`,
-  );
+  const bounded = autoscaler.parse(JSON.parse(json));
+  const { desiredReplicas, currentReplicas } = bounded.status;
+  const range = `from ${minimumOf(bounded)} to ${bounded.spec.maxReplicas}`;
+  say(`desired ${desiredReplicas}, running ${currentReplicas}, ${range}`);
   if ((await found(cluster, 'monitoring', 'deployment/scaler', 'name')) === '') {
     throw new Refusal('the scaler is not installed: make dashboard');
   }
