@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { DEFAULT_THRESHOLDS, type Thresholds } from './decide.ts';
+import { reasonOf } from './reason.ts';
 
 /** A CloudWatch metric, such as the Average of AWS/RDS CPUUtilization. */
 export interface Metric {
@@ -53,7 +54,12 @@ export class SettingsError extends Error {
 const metric = z.strictObject({
   namespace: z.string().min(1),
   name: z.string().min(1),
-  statistic: z.string().regex(/^(Average|Sum|Minimum|Maximum|p\d{1,2}(\.\d+)?)$/, 'a statistic such as Average or p99'),
+  statistic: z
+    .string()
+    .regex(
+      /^(Average|Sum|Minimum|Maximum|p\d{1,2}(\.\d+)?)$/,
+      'expected Average, Sum, Minimum, Maximum or a percentile such as p99',
+    ),
   dimensions: z.record(z.string(), z.string()).default({}),
 });
 
@@ -101,8 +107,8 @@ const thresholds = z.strictObject({
 export const json = z.string().transform((text, context): unknown => {
   try {
     return JSON.parse(text);
-  } catch {
-    context.addIssue({ code: 'custom', message: 'not valid JSON' });
+  } catch (error) {
+    context.addIssue({ code: 'custom', message: `not valid JSON: ${reasonOf(error)}` });
     return z.NEVER;
   }
 });

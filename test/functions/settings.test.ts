@@ -71,7 +71,7 @@ describe('readSettings', () => {
     [
       'a statistic that does not exist',
       { SCALER_METRICS: JSON.stringify({ responseSeconds: { ...waiting, statistic: 'p 99' } }) },
-      'SCALER_METRICS.responseSeconds.statistic: a statistic such as Average or p99',
+      'SCALER_METRICS.responseSeconds.statistic: expected Average, Sum, Minimum, Maximum or a percentile such as p99',
     ],
     [
       'a threshold for in that is not below the one for out',

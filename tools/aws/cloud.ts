@@ -151,7 +151,7 @@ export async function requireSettled(...names: string[]): Promise<void> {
     }
     if (status === 'UPDATE_ROLLBACK_FAILED') {
       throw new Refusal(
-        `the stack ${name} is ${status}. First: aws cloudformation continue-update-rollback --stack-name ${name}`,
+        `the stack ${name} is ${status}. First: aws cloudformation continue-update-rollback --stack-name ${name}; if that fails too, with --resources-to-skip and the resource that it names`,
       );
     }
     if (status === 'DELETE_FAILED') {

@@ -1,6 +1,8 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
+import { readSettings, SettingsError } from '../../functions/settings.ts';
 import { type Overrides, readOverrides } from '../../manifest/cfn-patches.ts';
 import { STOP_TIMEOUT, TARGET_GROUP_DEFAULTS, TASK_DEFAULTS } from '../../manifest/defaults.ts';
+import { nodeAt, parseAny, Scalar, Sequence } from '../../manifest/document.ts';
 import { readManifest } from '../../manifest/manifest.ts';
 import { VARIABLES } from '../../src/config.ts';
 import { Refusal } from '../terminal/refusal.ts';
@@ -89,13 +91,42 @@ export function broken(
 }
 
 /**
- * Checks the limits of AWS for the target's environment.
- * @throws {Refusal} with everything that AWS would refuse
+ * What the scaler would refuse of its settings, when it first runs: a line for each problem of SCALER_METRICS and
+ * SCALER_THRESHOLDS in this template; none without a scaler.
+ * @throws {DocumentError} if the template is no YAML
+ */
+export function brokenScaler(template: string, file: string): string[] {
+  const variables = nodeAt(parseAny(template, file), ['Resources', 'Scaler', 'Properties', 'Environment', 'Variables']);
+  const textOf = (name: string) => {
+    const node = nodeAt(variables, [name, 'Fn::Sub']) ?? nodeAt(variables, [name]);
+    const text = node instanceof Sequence ? node.items[0] : node;
+    return text instanceof Scalar ? text.text : undefined;
+  };
+  const SCALER_METRICS = textOf('SCALER_METRICS');
+  if (SCALER_METRICS === undefined) return [];
+  const known = { SCALER_CLUSTER: 'cluster', SCALER_SERVICE_PREFIX: 'service' };
+  try {
+    readSettings({ ...known, SCALER_METRICS, SCALER_THRESHOLDS: textOf('SCALER_THRESHOLDS') });
+    return [];
+  } catch (error) {
+    if (error instanceof SettingsError) return error.message.split('\n');
+    throw error;
+  }
+}
+
+/**
+ * Checks the limits of AWS for the target's environment, and the settings of the scaler.
+ * @throws {Refusal} with everything that AWS or the scaler would refuse
  */
 export function requireLimits(target: Target): void {
   const folder = `copilot/${target.service}`;
   const patches = `${folder}/overrides/cfn.patches.yml`;
-  const found = broken(readFileSync(`${folder}/manifest.yml`, 'utf8'), readOverrides(patches, patches), target);
-  if (found.length > 0)
-    throw new Refusal(`AWS would refuse ${folder}/:\n${found.map((line) => `  ${line}`).join('\n')}`);
+  const scaler = `${folder}/addons/scaler.yml`;
+  const refuse = (what: string, found: readonly string[]) => {
+    if (found.length > 0) throw new Refusal(`${what}:\n${found.map((line) => `  ${line}`).join('\n')}`);
+  };
+  const manifest = readFileSync(`${folder}/manifest.yml`, 'utf8');
+  refuse(`AWS would refuse ${folder}/`, broken(manifest, readOverrides(patches, patches), target));
+  if (existsSync(scaler))
+    refuse(`the scaler would refuse ${scaler}`, brokenScaler(readFileSync(scaler, 'utf8'), scaler));
 }

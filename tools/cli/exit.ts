@@ -27,6 +27,7 @@ export const exitCodeTable: readonly (readonly [string, string])[] = [
   ['69', 'a tool is missing, a port is in use, or Docker does not answer'],
   ['73', 'the output cannot be written'],
   ['130', 'interrupted by Ctrl-C; the same command continues from there'],
+  ['141', 'what read the output has ended, such as head'],
 ];
 
 /** The exit code for an error that is no fault of this program's; undefined for all others. */

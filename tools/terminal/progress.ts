@@ -26,6 +26,14 @@ const running = new Set<Step>();
 let drawnLines = 0;
 let frames: NodeJS.Timeout | undefined;
 
+/** The exit code that a shell shows for a program that SIGPIPE ended. */
+const READER_ENDED = 141;
+// Node turns SIGPIPE into this error, for example with `| head`.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit(READER_ENDED);
+});
+
 /** Runs a part of the work and prints its duration, and what it reports with `tell`; also if it fails. */
 export async function step<T>(name: string, work: (tell: (what: string) => void) => Promise<T>): Promise<T> {
   const it: Step = { name, started: performance.now(), latest: '' };

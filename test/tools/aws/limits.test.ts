@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import { parseDocument } from 'yaml';
 import { type Overrides, readOverrides } from '../../../manifest/cfn-patches.ts';
 import { readTaskChanges } from '../../../manifest/task-overrides.ts';
-import { broken } from '../../../tools/aws/limits.ts';
+import { broken, brokenScaler } from '../../../tools/aws/limits.ts';
 
 const manifest = readFileSync('copilot/plusone/manifest.yml', 'utf8');
 const overrides = readOverrides('copilot/plusone/overrides/cfn.patches.yml', 'cfn.patches.yml');
@@ -77,5 +77,33 @@ describe('the limits of AWS that Copilot does not check', () => {
     expect(broken(manifest, stopping(121), { application: 'plusone', environment: 'prod' })).to.deep.equal([
       'prod: StopTimeout is 121; it must be from 2 to 120',
     ]);
+  });
+});
+
+describe('the settings of the scaler in its template', () => {
+  const template = readFileSync('copilot/plusone/addons/scaler.yml', 'utf8');
+  const refused = (text: string) => brokenScaler(text, 'scaler.yml');
+
+  it('are what it takes', () => {
+    expect(refused(template)).to.deep.equal([]);
+    expect(refused(template.replace('SCALER_METRICS: !Sub', 'SCALER_METRICS:\n            Fn::Sub:'))).to.deep.equal(
+      [],
+    );
+  });
+
+  it('are refused before a release, with variable and field', () => {
+    expect(refused(template.replace('"p99"', '"mean"'))).to.deep.equal([
+      'SCALER_METRICS.responseSeconds.statistic: expected Average, Sum, Minimum, Maximum or a percentile such as p99',
+    ]);
+    expect(refused(template.replace('"executing": {', '"exceuting": {')).join()).to.contain('"exceuting"');
+    expect(refused(template.replace('"waiting": {', '"waiting" {')).join()).to.match(
+      /^SCALER_METRICS: not valid JSON: .+ \(line 2 /,
+    );
+    const thresholds = `SCALER_THRESHOLDS: '{"waitingPerExecuting": {"out": 1, "in": 3}}'`;
+    expect(refused(template.replace("SCALER_THRESHOLDS: '{}'", thresholds)).join()).to.contain('in must be below out');
+  });
+
+  it('are none in a template without a scaler', () => {
+    expect(refused('Resources: {}')).to.deep.equal([]);
   });
 });

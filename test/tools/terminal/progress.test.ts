@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { stripVTControlCharacters } from 'node:util';
 import { expect } from 'chai';
 import { runScript } from './script.ts';
@@ -30,6 +31,15 @@ describe('a step of a command', () => {
     const { stderr } = await runScript(TALKER, { VERBOSE: '1' });
     expect(stderr).to.include('talk | $ sh -c').and.include('talk | to stdout').and.include('talk | to stderr');
     expect(stderr).not.to.include(ESCAPE);
+  });
+
+  it('ends without an error when what reads the result has ended, such as head', () => {
+    const { href } = new URL('../../../tools/terminal/progress.ts', import.meta.url);
+    const script = `import { say } from '${href}'; setInterval(() => say('a line'), 1);`;
+    const pipe = '"$0" --input-type=module --eval "$1" | head -n 1';
+    const words = ['-o', 'pipefail', '-c', pipe, process.execPath, script];
+    const { status, stdout, stderr } = spawnSync('bash', words, { encoding: 'utf8' });
+    expect({ status, stdout, stderr }).to.deep.equal({ status: 141, stdout: 'a line\n', stderr: '' });
   });
 
   it('never shows the stdout of a queried program, which may be a secret', async () => {
