@@ -1,5 +1,14 @@
 import { basename, join } from 'node:path';
-import { type Diagnostic, type Node, nodeAt, parse, parseAny, Scalar, Sequence, YamlMapping } from './document.ts';
+import {
+  type Diagnostic,
+  DocumentError,
+  type Node,
+  nodeAt,
+  parseAny,
+  Scalar,
+  Sequence,
+  YamlMapping,
+} from './document.ts';
 import { namesIn, readText } from './workspace.ts';
 
 /** An output of the CloudFormation templates in an `addons` folder. */
@@ -119,8 +128,10 @@ interface Template {
 
 /** A file as a map; none if it is empty. */
 function rootOf(file: string): Template[] {
-  const { text } = readText(file);
-  return parseAny(text, file) === undefined ? [] : [{ file, root: parse(text, file) }];
+  const root = parseAny(readText(file).text, file);
+  if (root === undefined) return [];
+  if (root instanceof YamlMapping) return [{ file, root }];
+  throw new DocumentError(file, [{ line: root.line, message: 'expected a map of fields' }]);
 }
 
 /** Names that two templates give to different things. */
@@ -174,7 +185,7 @@ function parameterProblems(
   of: keyof typeof COPILOTS_PARAMETERS,
 ): AddonProblem[] {
   const reserved: readonly string[] = COPILOTS_PARAMETERS[of];
-  const all = reserved.join(', ').replace(/, (?=\w+$)/, ' and ');
+  const all = new Intl.ListFormat('en-GB').format(reserved);
   const [values, another] = namesIn(folder)
     .filter(isParametersFile)
     .map((name) => join(folder, name));

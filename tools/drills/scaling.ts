@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { DEFAULT_THRESHOLDS } from '../../functions/decide.ts';
 import type { Run } from '../../functions/scaler-runs.ts';
 import { type Assertion, nothingFails, nothingLost, observed } from './assertions.ts';
-import type { Fixture } from './drill.ts';
+import type { Run as DrillRun, Fixture } from './drill.ts';
 
 /** A few requests with checked answers, in addition to the load of the drill. */
 export const RATE = 10;
@@ -131,8 +131,16 @@ export async function untilCount(
   }
 }
 
-/** Has a load come and go with the period of the cooldown, ten times. A minute of the scaler has `minuteMilliseconds`. */
-export async function comeAndGo(start: () => Pressure, minuteMilliseconds: number): Promise<void> {
+/**
+ * Has a load come and go with the period of the cooldown, ten times, and observes what the scaler changed and how much of it
+ * too early. A minute of the scaler has `minuteMilliseconds`.
+ */
+export async function flap(
+  observations: DrillRun['observations'],
+  start: () => Pressure,
+  runs: () => Promise<Run[]>,
+  minuteMilliseconds: number,
+): Promise<void> {
   const half = (DEFAULT_THRESHOLDS.cooldownMilliseconds.out * minuteMilliseconds) / 60_000 / 2;
   for (let periods = 0; periods < 10; periods += 1) {
     const pressure = start();
@@ -140,6 +148,9 @@ export async function comeAndGo(start: () => Pressure, minuteMilliseconds: numbe
     await pressure.stop();
     await sleep(half);
   }
+  const changes = (await runs()).filter(({ changed }) => changed);
+  observations.changes = changes.length;
+  observations.early = earlyChanges(changes, minuteMilliseconds);
 }
 
 /** How many changes came before the cooldown of the one before them had passed. */

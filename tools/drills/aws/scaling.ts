@@ -10,12 +10,11 @@ import {
   ASSERTIONS,
   type Backlog,
   changesOf,
-  comeAndGo,
   commitDelay,
   describeBacklog,
-  earlyChanges,
   FLAPPING,
   fewestDesired,
+  flap,
   GROWTH_SECONDS,
   ONLY_SLOW_ANSWERS,
   Pressure,
@@ -349,10 +348,12 @@ const flapping: ScalingDrill = {
       (service) => ({
         async begin({ observations }) {
           await delayCommits(fixture, service, QUEUE);
-          await comeAndGo(() => new Pressure(fixture, QUEUE), MINUTE_MILLISECONDS);
-          const changes = (await service.runs()).filter(({ changed }) => changed);
-          observations.changes = changes.length;
-          observations.early = earlyChanges(changes, MINUTE_MILLISECONDS);
+          await flap(
+            observations,
+            () => new Pressure(fixture, QUEUE),
+            () => service.runs(),
+            MINUTE_MILLISECONDS,
+          );
         },
         end() {},
       }),

@@ -9,12 +9,11 @@ import {
   ASSERTIONS,
   type Backlog,
   changesOf,
-  comeAndGo,
   commitDelay,
   describeBacklog,
-  earlyChanges,
   FLAPPING,
   fewestDesired,
+  flap,
   GROWTH_SECONDS,
   ONLY_SLOW_ANSWERS,
   Pressure,
@@ -291,10 +290,8 @@ const flapping: ScalingDrill = {
     withScaler(fixture, 3, (service) => ({
       async begin({ observations }) {
         await delayCommits(fixture, QUEUE);
-        await comeAndGo(() => pressureOn(fixture, QUEUE.clients), service.minuteMilliseconds);
-        const changes = (await service.runs()).filter(({ changed }) => changed);
-        observations.changes = changes.length;
-        observations.early = earlyChanges(changes, service.minuteMilliseconds);
+        const start = () => pressureOn(fixture, QUEUE.clients);
+        await flap(observations, start, () => service.runs(), service.minuteMilliseconds);
       },
       end() {},
     })),
